@@ -1,0 +1,1 @@
+"""Kernel of nouns without tables: money, ids, clock, errors, Mexican identifiers, state machines, jobs."""

@@ -1,0 +1,201 @@
+"""Every error this project raises on purpose.
+
+PaymentsError
+├── RequestRefused            the caller's request cannot be carried out; 4xx; nothing was written
+│   ├── InvalidRequest        400  malformed or invalid input, with the fields at fault
+│   ├── AuthenticationRequired, InvalidApiKey                    401
+│   ├── KeyScopeInsufficient, MerchantSuspended, KycRequired     403
+│   ├── NotFound              404
+│   ├── IdempotencyInProgress, IllegalTransition                 409
+│   ├── IdempotencyKeyReused, DuplicateExternalId                422
+│   └── RateLimited           429
+├── ServiceUnavailable        503; try again later
+│   └── DatabaseUnavailable, ProviderUnavailable
+├── ProviderError             what a provider's answer means for us
+│   ├── ProviderNotContacted  it certainly never saw the request: may be sent again
+│   ├── ProviderRefused       it understood and refused: final
+│   └── OutcomeUnknown        it may have acted: ask, never repeat blindly
+├── NoticeRejected            a provider's notice that is not authentic or not readable
+└── InvariantBroken           500; the books or states contradict each other: someone must look
+
+A class's docstring is its default message; ``code`` is the stable name of the merchant API's contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault of one input field: where, a stable code, and a sentence for people."""
+
+    field: str
+    code: str
+    message: str
+
+
+class PaymentsError(Exception):
+    """Something went wrong."""
+
+    code = "internal_error"
+    http_status = 500
+    retry_after: int | None = None
+    """Seconds after which trying again makes sense; sent as Retry-After."""
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        super().__init__(self.message)
+
+
+class RequestRefused(PaymentsError):
+    """The request cannot be carried out."""
+
+    code = "invalid_request"
+    http_status = 400
+
+
+class InvalidRequest(RequestRefused):
+    """The request is not valid."""
+
+    def __init__(
+        self, message: str | None = None, *, code: str | None = None, errors: Sequence[FieldError] = ()
+    ) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+        self.errors = tuple(errors)
+
+
+class AuthenticationRequired(RequestRefused):
+    """Send your API key as a bearer token: Authorization: Bearer sk_test_…"""
+
+    code = "authentication_required"
+    http_status = 401
+
+
+class InvalidApiKey(RequestRefused):
+    """This API key does not exist or was revoked."""
+
+    code = "invalid_api_key"
+    http_status = 401
+
+
+class KeyScopeInsufficient(RequestRefused):
+    """This API key may not do that."""
+
+    code = "key_scope_insufficient"
+    http_status = 403
+
+
+class MerchantSuspended(RequestRefused):
+    """This merchant is suspended."""
+
+    code = "merchant_suspended"
+    http_status = 403
+
+
+class KycRequired(RequestRefused):
+    """Live payments open when your verification (KYC) is approved; until then use a test key."""
+
+    code = "kyc_required"
+    http_status = 403
+
+
+class NotFound(RequestRefused):
+    """There is no such object."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class IdempotencyInProgress(RequestRefused):
+    """A request with this Idempotency-Key is still being carried out."""
+
+    code = "idempotency_in_progress"
+    http_status = 409
+    retry_after = 1
+
+
+class IllegalTransition(RequestRefused):
+    """The object's present state does not allow that."""
+
+    code = "illegal_transition"
+    http_status = 409
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """This Idempotency-Key was used for a different request."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
+
+
+class DuplicateExternalId(RequestRefused):
+    """You already have an object with this external_id."""
+
+    code = "duplicate_external_id"
+    http_status = 422
+
+
+class RateLimited(RequestRefused):
+    """Too many requests."""
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ServiceUnavailable(PaymentsError):
+    """The service is not available right now."""
+
+    code = "provider_unavailable"
+    http_status = 503
+    retry_after = 5
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """The service is not available right now."""
+
+    code = "database_unavailable"
+
+
+class ProviderUnavailable(ServiceUnavailable):
+    """The payment provider cannot be reached right now."""
+
+    code = "provider_unavailable"
+    retry_after = 30
+
+
+class ProviderError(PaymentsError):
+    """A payment provider did not do what it was asked."""
+
+
+class ProviderNotContacted(ProviderError):
+    """The provider certainly never received the request."""
+
+
+class ProviderRefused(ProviderError):
+    """The provider refused the request."""
+
+    def __init__(self, message: str | None = None, *, provider_code: str = "") -> None:
+        super().__init__(message)
+        self.provider_code = provider_code
+
+
+class OutcomeUnknown(ProviderError):
+    """The provider may have acted on the request; only asking it can tell."""
+
+
+class NoticeRejected(PaymentsError):
+    """This notification is not authentic."""
+
+    code = "invalid_signature"
+    http_status = 401
+
+
+class InvariantBroken(PaymentsError):
+    """Books and states contradict each other."""

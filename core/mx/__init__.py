@@ -1,0 +1,1 @@
+"""Mexican identifiers and calendars. No Django here."""

@@ -1,0 +1,49 @@
+"""CLABE: the 18-digit account number of Mexican banks (3 bank, 3 city, 11 account, 1 check digit).
+
+Check digit and catalogue of SPEI institutions come from the ``clabe`` package.
+"""
+
+from __future__ import annotations
+
+import clabe as _clabe
+
+from core.errors import FieldError, InvalidRequest
+
+
+def check_digit(first_17: str) -> str:
+    """Weights 3, 7, 1 over the first 17 digits, each product mod 10, ten's complement of the sum."""
+    if len(first_17) != 17 or not first_17.isascii() or not first_17.isdigit():
+        raise ValueError("a CLABE's check digit is computed over 17 digits")
+    return str(_clabe.compute_control_digit(first_17))
+
+
+def is_valid(clabe: str) -> bool:
+    """True for 18 ASCII digits with a right check digit. The bank may be unknown to the catalogue."""
+    return len(clabe) == 18 and clabe.isascii() and clabe.isdigit() and check_digit(clabe[:17]) == clabe[17]
+
+
+def validate(clabe: str, *, field: str = "clabe") -> str:
+    """Return ``clabe`` or raise ``InvalidRequest`` with code ``invalid_clabe`` naming ``field``."""
+    if is_valid(clabe):
+        return clabe
+    message = "A CLABE has 18 digits and a right check digit."
+    raise InvalidRequest(message, code="invalid_clabe", errors=[FieldError(field, "invalid_clabe", message)])
+
+
+def bank_name(clabe: str) -> str | None:
+    """Name of the bank that keeps the account, or None if the catalogue does not know it."""
+    try:
+        return str(_clabe.get_bank_name(clabe))
+    except ValueError:
+        return None
+
+
+def institution_name(code: str) -> str | None:
+    """Name of a SPEI institution by its 5-digit code ("40012"; Banxico itself is "2001"), or None."""
+    bank = code[-3:]
+    return _clabe.BANK_NAMES.get(bank) if _clabe.BANKS.get(bank) == code else None
+
+
+def mask(clabe: str) -> str:
+    """``646180******0004``: what lists, logs and answers may show."""
+    return f"{clabe[:6]}{'*' * max(len(clabe) - 10, 0)}{clabe[-4:]}" if len(clabe) >= 10 else "*" * len(clabe)

@@ -1,0 +1,67 @@
+"""What every provider adapter hands to the domain: notices, in our own words and units.
+
+An adapter turns a provider's raw bytes into exactly one of these. Amounts are centavos, moments are aware UTC
+datetimes, identifiers are text as the provider wrote them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who sent the money, as far as the provider says. ``account`` is complete: mask it before showing it."""
+
+    name: str = ""
+    account: str = ""
+    institution_code: str = ""
+    tax_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyReceived:
+    """Money arrived (STP abono, Conekta order.paid / charge.paid).
+
+    ``event_id`` identifies the message, ``deposit_key`` the money: several messages may report one deposit.
+    The payment is found by ``clabe`` (SPEI), ``order_id`` or ``payment_id`` (our own id echoed by the provider).
+    """
+
+    event_id: str
+    event_type: str
+    deposit_key: str
+    amount: int
+    currency: str
+    paid_at: datetime
+    operating_date: date | None = None
+    clabe: str = ""
+    order_id: str = ""
+    payment_id: str = ""
+    tracking_key: str = ""
+    concept: str = ""
+    reference_number: str = ""
+    payer: Payer = field(default_factory=Payer)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed:
+    """The provider says that this order will not be paid any more (``reason``: ``expired`` or ``cancelled``)."""
+
+    event_id: str
+    event_type: str
+    reason: str
+    order_id: str
+    payment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Uninteresting:
+    """Authentic, but nothing that moves money or a state: stored and ignored with ``reason``."""
+
+    event_id: str
+    event_type: str
+    reason: str
+
+
+Notice = MoneyReceived | OrderClosed | Uninteresting
