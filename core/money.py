@@ -34,12 +34,15 @@ def pesos_to_centavos(pesos: Decimal | int | str) -> int:
         amount = Decimal(pesos)
     except InvalidOperation as error:
         raise ValueError(f"not an amount: {pesos!r}") from error
-    if not amount.is_finite() or abs(amount) * 100 > MAX_AMOUNT:
+    # Sixteen digits before the point hold MAX_AMOUNT; Decimal's own arithmetic would round beyond 28.
+    if not amount.is_finite() or (amount and amount.adjusted() >= 16):
         raise ValueError(f"not an amount: {pesos!r}")
-    centavos = amount.scaleb(2)
-    if centavos != centavos.to_integral_value():
+    if amount != amount.quantize(Decimal("0.01")):
         raise ValueError(f"fractions of a centavo: {pesos!r}")
-    return int(centavos)
+    centavos = int(amount.scaleb(2))
+    if abs(centavos) > MAX_AMOUNT:
+        raise ValueError(f"not an amount: {pesos!r}")
+    return centavos
 
 
 def centavos_to_pesos(centavos: int) -> Decimal:

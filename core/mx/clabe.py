@@ -40,10 +40,11 @@ def bank_name(clabe: str) -> str | None:
 
 def institution_name(code: str) -> str | None:
     """Name of a SPEI institution by its 5-digit code ("40012"; Banxico itself is "2001"), or None."""
-    bank = code[-3:]
-    return _clabe.BANK_NAMES.get(bank) if _clabe.BANKS.get(bank) == code else None
+    return _clabe.BANK_NAMES.get(code)
 
 
-def mask(clabe: str) -> str:
-    """``646180******0004``: what lists, logs and answers may show."""
-    return f"{clabe[:6]}{'*' * max(len(clabe) - 10, 0)}{clabe[-4:]}" if len(clabe) >= 10 else "*" * len(clabe)
+def mask(account: str) -> str:
+    """``646180********0004``: what lists, logs and answers may show. Of a card or phone only the last four digits."""
+    shown = account[:6] if len(account) == 18 else ""
+    last = account[-4:] if len(account) >= 8 else ""
+    return f"{shown}{'*' * (len(account) - len(shown) - len(last))}{last}"

@@ -1,0 +1,135 @@
+"""Every error as ``application/problem+json`` (RFC 9457): type, title, status, detail, instance, code, request_id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from core import request_context
+from core.errors import (
+    AuthenticationRequired,
+    DatabaseUnavailable,
+    FieldError,
+    InvalidRequest,
+    NotFound,
+    PaymentsError,
+    RateLimited,
+)
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+_SPECIFIC_CODES = ("unknown_field", "invalid_amount", "invalid_clabe")
+"""Field codes that become the whole answer's code: the merchant API's contract names them."""
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's hook: whatever a view raised becomes one problem; nothing of our insides is shown."""
+    set_rollback()
+    problem_error = as_payments_error(error)
+    if problem_error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log = logger.warning if isinstance(problem_error, DatabaseUnavailable) else logger.error
+        log("request failed", exc_info=error, extra={"code": problem_error.code})
+    request = context.get("request")
+    path = request.path if request is not None else ""
+    return Response(
+        problem(problem_error, instance=path),
+        status=problem_error.http_status,
+        headers=headers(problem_error),
+        content_type=CONTENT_TYPE,
+    )
+
+
+def problem_response(error: PaymentsError, request: HttpRequest) -> JsonResponse:
+    """The same answer for places that DRF does not reach."""
+    return JsonResponse(
+        problem(error, instance=request.path),
+        status=error.http_status,
+        headers=headers(error),
+        content_type=CONTENT_TYPE,
+    )
+
+
+def problem(error: PaymentsError, *, instance: str) -> dict[str, Any]:
+    """The body of a problem. Codes never change; title, detail and messages follow the caller's language."""
+    body: dict[str, Any] = {
+        "type": f"/v1/docs#error-{error.code}",
+        "title": _(HTTPStatus(error.http_status).phrase),
+        "status": error.http_status,
+        "detail": _(error.message),
+        "instance": instance,
+        "code": error.code,
+        "request_id": request_context.current().get("request_id", ""),
+    }
+    errors = getattr(error, "errors", ())
+    if errors:
+        body["errors"] = [{"field": e.field, "code": e.code, "message": _(e.message)} for e in errors]
+    return body
+
+
+def headers(error: PaymentsError) -> dict[str, str]:
+    """Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong."""
+    found = {}
+    if error.retry_after is not None:
+        found["Retry-After"] = str(error.retry_after)
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        found["WWW-Authenticate"] = 'Bearer realm="merchant API"'
+    return found
+
+
+def as_payments_error(error: Exception) -> PaymentsError:
+    """Translate Django's and DRF's exceptions into ours. An unforeseen one becomes a bare 500."""
+    match error:
+        case PaymentsError():
+            return error
+        case exceptions.ValidationError():
+            return invalid_fields(list(_field_errors(error.detail, "")))
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return AuthenticationRequired()
+        case Http404() | exceptions.NotFound():
+            return NotFound()
+        case exceptions.Throttled():
+            return RateLimited(retry_after=int(error.wait or 60))
+        case OperationalError() | InterfaceError():
+            return DatabaseUnavailable()
+        case exceptions.UnsupportedMediaType():
+            return InvalidRequest("Send JSON: Content-Type: application/json.")
+        case exceptions.APIException():
+            refused = InvalidRequest(str(error.detail))
+            refused.http_status = error.status_code
+            return refused
+        case PermissionDenied():
+            refused = InvalidRequest("You may not do that.")
+            refused.http_status = HTTPStatus.FORBIDDEN
+            return refused
+    return PaymentsError()
+
+
+def invalid_fields(errors: list[FieldError]) -> InvalidRequest:
+    """One 400 for all faulty fields, its code as specific as the contract allows."""
+    code = next((e.code for e in errors if e.code in _SPECIFIC_CODES), None)
+    detail = "; ".join(f"{e.field}: {_(e.message)}" if e.field else _(e.message) for e in errors[:3])
+    return InvalidRequest(detail or None, code=code, errors=errors)
+
+
+def _field_errors(detail: Any, path: str) -> Iterator[FieldError]:
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            step = "" if name == "non_field_errors" else str(name)
+            yield from _field_errors(inner, ".".join(part for part in (path, step) if part))
+    elif isinstance(detail, list | tuple):
+        for inner in detail:
+            yield from _field_errors(inner, path)
+    else:
+        yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))

@@ -1,0 +1,129 @@
+"""Strict request fields: a wrong type is an error, never a guess."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from core.money import CURRENCY, MAX_AMOUNT
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A request's fields; a field that is not declared is refused with code ``unknown_field``."""
+
+    default_error_messages = {"unknown_field": _("This field does not exist.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = {}
+        if isinstance(data, dict):
+            message = self.error_messages["unknown_field"]
+            unknown = {
+                str(name)[:100]: [serializers.ErrorDetail(message, code="unknown_field")]
+                for name in data
+                if name not in self.fields
+            }
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if unknown and isinstance(error.detail, dict):
+                raise serializers.ValidationError({**error.detail, **unknown}) from None
+            raise
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return value
+
+
+class TextField(serializers.CharField):
+    """A JSON string; numbers and booleans are not turned into one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class AmountField(serializers.Field[int, Any, int, Any]):
+    """Money: a JSON integer of centavos, greater than zero. Strings, floats and booleans are refused."""
+
+    default_error_messages = {
+        "required": _("Give the amount in centavos."),
+        "null": _("Give the amount in centavos."),
+        "invalid_amount": _("Give the amount as a whole number of centavos, for example 125050 for $1,250.50."),
+        "too_small": _("The amount must be greater than zero."),
+        "too_large": _("The amount is too large."),
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self._refuse("invalid_amount")
+        if data <= 0:
+            self._refuse("too_small")
+        if data > MAX_AMOUNT:
+            self._refuse("too_large")
+        return int(data)
+
+    def to_representation(self, value: int) -> int:
+        return value
+
+    def _refuse(self, key: str) -> None:
+        raise serializers.ValidationError(self.error_messages[key], code="invalid_amount")
+
+
+class CurrencyField(TextField):
+    """``"MXN"``, the only currency."""
+
+    default_error_messages = {"unsupported": _("The only currency is MXN.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if value != CURRENCY:
+            self.fail("unsupported")
+        return value
+
+
+class MomentField(serializers.DateTimeField):
+    """RFC 3339 with its offset, for example ``2026-11-26T18:00:00Z``."""
+
+    default_error_messages = {
+        "invalid": _("Give a moment as RFC 3339 with its offset, for example 2026-11-26T18:00:00Z."),
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str):
+            self.fail("invalid")
+        moment = super().to_internal_value(value)
+        if not value.rstrip().endswith(("Z", "z")) and "+" not in value[10:] and "-" not in value[10:]:
+            self.fail("invalid")
+        return moment
+
+
+class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
+    """Up to 50 keys of up to 40 characters with text values of up to 500: the caller's own notes."""
+
+    default_error_messages = {
+        "not_an_object": _("Metadata is an object of text values."),
+        "too_many": _("Metadata holds at most 50 keys."),
+        "key": _("A metadata key has 1 to 40 characters."),
+        "value": _("A metadata value is text of at most 500 characters."),
+        "null_character": _("Null characters are not allowed."),
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if not isinstance(data, dict):
+            self.fail("not_an_object")
+        if len(data) > 50:
+            self.fail("too_many")
+        for key, value in data.items():
+            if not 1 <= len(key) <= 40:
+                self.fail("key")
+            if not isinstance(value, str) or len(value) > 500:
+                self.fail("value")
+            if "\0" in key or "\0" in value:
+                self.fail("null_character")
+        return dict(data)
+
+    def to_representation(self, value: dict[str, str]) -> dict[str, str]:
+        return value

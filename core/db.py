@@ -1,0 +1,193 @@
+"""What the database itself refuses, as triggers that migrations install, and two words about transactions.
+
+Triggers are ``ENABLE ALWAYS`` (also under ``session_replication_role = replica``) and know no way to be ignored:
+pgtrigger's own template asks the setting ``pgtrigger.ignore``, which any role may set. Their SQL names every table with
+its schema, so that a temporary table cannot stand in for a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import pgtrigger
+from django.db import models, transaction
+from pgtrigger import compiler
+
+from core.state import legal_changes
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def transaction_required(function: Callable[P, R]) -> Callable[P, R]:
+    """Refuse to run ``function`` outside an open transaction (``RuntimeError``): its writes belong to its caller's."""
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not transaction.get_connection().in_atomic_block:
+            raise RuntimeError(f"{function.__qualname__} must run inside transaction.atomic()")
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def transaction_forbidden(function: Callable[P, R]) -> Callable[P, R]:
+    """Refuse to run ``function`` inside a transaction (``RuntimeError``): it waits for somebody outside."""
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if transaction.get_connection().in_atomic_block:
+            raise RuntimeError(f"{function.__qualname__} must not run inside a transaction")
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class GuardSql(compiler.UpsertTriggerSql):
+    """Installs a trigger that is always enabled and cannot be ignored. Migrations refer to it by name."""
+
+    def get_template(self) -> str:
+        return """
+            CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER AS $$
+                {declare}
+                BEGIN
+                    {func}
+                END;
+            $$ LANGUAGE plpgsql;
+            DROP TRIGGER IF EXISTS {pgid} ON {table};
+            CREATE {constraint} TRIGGER {pgid} {when} {operation} ON {table} {timing} {referencing}
+                FOR EACH {level} {condition} EXECUTE FUNCTION {execute};
+            ALTER TABLE {table} ENABLE ALWAYS TRIGGER {pgid};
+            COMMENT ON TRIGGER {pgid} ON {table} IS '{hash}';
+        """
+
+
+class Guard(pgtrigger.Trigger):
+    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql``."""
+
+    def compile(self, model: type[models.Model]) -> compiler.Trigger:
+        return compiler.Trigger(
+            name=self.name,
+            sql=GuardSql(
+                pgid=self.get_pgid(model),
+                declare=self.render_declare(model),
+                func=self.render_func(model),
+                table=model._meta.db_table,
+                constraint="CONSTRAINT" if self.timing else "",
+                when=self.when,
+                operation=self.operation,
+                timing=f"DEFERRABLE INITIALLY {self.timing}" if self.timing else "",
+                referencing=self.referencing or "",
+                level=self.level,
+                condition=self.render_condition(model),
+                execute=self.render_execute(model),
+            ),
+        )
+
+
+class AppendOnly(Guard):
+    """Rows are written once: UPDATE, DELETE, TRUNCATE and ON CONFLICT DO UPDATE are refused as statements."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="append_only",
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return f"""
+            RAISE EXCEPTION '{model._meta.db_table} is append-only: % refused', TG_OP
+                USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+        """
+
+
+class NoDelete(Guard):
+    """Rows may change, never vanish."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="no_delete",
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            operation=pgtrigger.Delete | pgtrigger.Truncate,
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return f"""
+            RAISE EXCEPTION '{model._meta.db_table} keeps its rows: % refused', TG_OP
+                USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+        """
+
+
+class StateGuard(Guard):
+    """Only the changes that django-fsm declares; an INSERT only in one of ``initial``.
+
+    Every pair comes from the model's transitions: one source of truth. Staying in a state is always legal.
+    """
+
+    def __init__(self, *, initial: Sequence[str], field: str = "status") -> None:
+        self.initial = [str(state) for state in initial]
+        self.field = field
+        super().__init__(
+            name=f"{field}_guard", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        column = model._meta.get_field(self.field).column
+        table = model._meta.db_table
+        initial = ", ".join(_literal(state) for state in self.initial)
+        pairs = ", ".join(f"({_literal(a)}, {_literal(b)})" for a, b in legal_changes(model, self.field))
+        return f"""
+            IF TG_OP = 'INSERT' THEN
+                IF NEW.{column} NOT IN ({initial}) THEN
+                    RAISE EXCEPTION '{table}: a row cannot begin as %', NEW.{column}
+                        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+            ELSIF NEW.{column} IS DISTINCT FROM OLD.{column}
+                AND (OLD.{column}, NEW.{column}) NOT IN ({pairs}) THEN
+                RAISE EXCEPTION '{table}: % cannot become %', OLD.{column}, NEW.{column}
+                    USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """
+
+
+class Frozen(Guard):
+    """These fields keep the value they were inserted with (whose, how much, in which mode)."""
+
+    def __init__(self, *fields: str) -> None:
+        self.fields = fields
+        super().__init__(name="frozen", when=pgtrigger.Before, operation=pgtrigger.Update)
+
+    def get_func(self, model: type[models.Model]) -> str:
+        columns = [model._meta.get_field(field).column for field in self.fields]
+        new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
+        return f"""
+            IF ({new}) IS DISTINCT FROM ({old}) THEN
+                RAISE EXCEPTION '{model._meta.db_table}: {", ".join(columns)} cannot change'
+                    USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """
+
+
+def is_append_only(model: type[models.Model]) -> bool:
+    """True if the model declares ``AppendOnly``: the application's role gets no UPDATE on it."""
+    return any(isinstance(trigger, AppendOnly) for trigger in _triggers(model))
+
+
+def keeps_rows(model: type[models.Model]) -> bool:
+    """True if rows of the model must never be deleted: the application's role gets no DELETE on it."""
+    return any(isinstance(trigger, AppendOnly | NoDelete) for trigger in _triggers(model))
+
+
+def _triggers(model: type[models.Model]) -> Sequence[Any]:
+    return getattr(model._meta, "triggers", ())
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

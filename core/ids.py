@@ -1,0 +1,41 @@
+"""Public ids: ``pay_01kb3x…``, a prefix that says the kind and 26 characters that nobody can guess.
+
+The 26 characters are a ULID in lower-case Crockford base 32: 48 bits of milliseconds, so that new rows land at the
+end of their index, and 80 random bits. Database ids never leave the process.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+PREFIXES = {
+    "merchant": "mer",
+    "api_key": "key",
+    "idempotency_key": "idk",
+    "event": "evt",
+    "payment": "pay",
+    "deposit": "dep",
+    "provider_account": "pac",
+    "provider_event": "pev",
+    "transaction": "txn",
+    "kyc_case": "kyc",
+    "document": "doc",
+}
+"""Kind of object -> prefix. One prefix, one kind."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SHAPE = re.compile(r"[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{26}\Z")
+
+
+def new_id(kind: str) -> str:
+    """A fresh public id for an object of ``kind`` (a key of ``PREFIXES``; ``KeyError`` otherwise)."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    characters = [_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5)]
+    return f"{PREFIXES[kind]}_{''.join(characters)}"
+
+
+def is_id(text: str, kind: str | None = None) -> bool:
+    """True if ``text`` has the shape of a public id (of ``kind``)."""
+    return bool(_SHAPE.match(text)) and (kind is None or text.startswith(PREFIXES[kind] + "_"))

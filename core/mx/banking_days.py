@@ -1,0 +1,75 @@
+"""Mexican banking days: the days on which SPEI has an operating date of its own.
+
+The list follows the CNBV's yearly "disposiciones de carácter general" on the days when credit institutions close, which
+repeats the same rules every year. The CNBV may still add or move a day: callers pass the holidays they believe in, and
+``banking_holidays`` is where those come from by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+from functools import lru_cache
+
+_MONDAY = 0
+_SATURDAY = 5
+_FIRST_HANDOVER = 2024
+_HANDOVER_EVERY = 6
+
+
+@lru_cache(maxsize=256)
+def banking_holidays(year: int) -> frozenset[date]:
+    """Days of ``year`` on which banks are closed by rule; some may fall on a weekend.
+
+    1 January, first Monday of February, third Monday of March, Maundy Thursday and Good Friday, 1 May, 16 September,
+    2 November, third Monday of November, 12 and 25 December; 1 October when a president takes office (2024, 2030, …).
+    """
+    easter = _easter(year)
+    holidays = {
+        date(year, 1, 1),
+        _nth_monday(year, 2, 1),
+        _nth_monday(year, 3, 3),
+        easter - timedelta(days=3),
+        easter - timedelta(days=2),
+        date(year, 5, 1),
+        date(year, 9, 16),
+        date(year, 11, 2),
+        _nth_monday(year, 11, 3),
+        date(year, 12, 12),
+        date(year, 12, 25),
+    }
+    if year >= _FIRST_HANDOVER and (year - _FIRST_HANDOVER) % _HANDOVER_EVERY == 0:
+        holidays.add(date(year, 10, 1))
+    return frozenset(holidays)
+
+
+def is_banking_day(day: date, holidays: Collection[date]) -> bool:
+    """True for Monday to Friday unless ``day`` is among ``holidays``."""
+    return day.weekday() < _SATURDAY and day not in holidays
+
+
+def next_banking_day(day: date, holidays: Collection[date]) -> date:
+    """The first banking day after ``day``. Near the end of a year ``holidays`` must hold the next year's too."""
+    following = day + timedelta(days=1)
+    while not is_banking_day(following, holidays):
+        following += timedelta(days=1)
+    return following
+
+
+def _nth_monday(year: int, month: int, nth: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta(days=(_MONDAY - first.weekday()) % 7 + 7 * (nth - 1))
+
+
+def _easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar (the "anonymous" algorithm; Meeus, Astronomical Algorithms, ch. 8)."""
+    golden = year % 19
+    century, in_century = divmod(year, 100)
+    leap_centuries, century_rest = divmod(century, 4)
+    moon_correction = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - leap_centuries - moon_correction + 15) % 30
+    leaps, leap_rest = divmod(in_century, 4)
+    weekday = (32 + 2 * century_rest + 2 * leaps - epact - leap_rest) % 7
+    late_moon = (golden + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late_moon + 114, 31)
+    return date(year, month, day + 1)

@@ -1,0 +1,85 @@
+"""JSON without its generosity: numbers are exact, keys are unique, text can be stored.
+
+The standard reader makes floats of numbers, lets a repeated key win silently and takes ``NaN`` for a number.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+MAX_NUMBER_LENGTH = 40
+"""Longest number, in characters, that anybody has a reason to write."""
+
+MAX_EXPONENT = 40
+
+
+def loads(raw: bytes) -> Any:
+    """The JSON value in ``raw``: integers as ``int``, other numbers as ``Decimal``, never a float.
+
+    Raises ``ValueError`` with a sentence for people: not UTF-8, not JSON, duplicate keys, NaN and Infinity, numbers
+    beyond 40 characters or 10^±40, lone surrogates, nesting deeper than Python's own limit.
+    """
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            parse_int=_integer,
+            parse_float=_decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_duplicates,
+        )
+    except UnicodeDecodeError:
+        raise ValueError("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The body is not JSON: {error.msg} (line {error.lineno} column {error.colno}).") from None
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    _refuse_surrogates(value)
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ValueError("The body holds a number that is too long.")
+    return int(digits)
+
+
+def _decimal(digits: str) -> Decimal:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ValueError("The body holds a number that is too long.")
+    try:
+        number = Decimal(digits)
+    except ArithmeticError:  # an exponent that even Decimal cannot hold
+        raise ValueError("The body holds a number that is too large.") from None
+    if abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError("The body holds a number that is too large or too small.")
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"The body holds {name}, which is not a number.")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("The body holds the same key twice.")
+    return members
+
+
+def _refuse_surrogates(value: Any) -> None:
+    """Half of a surrogate pair (``\\ud800`` alone) is no character: neither UTF-8 nor PostgreSQL can hold it."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            pending.extend(item)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, str) and not item.isascii():
+            try:
+                item.encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError("The body holds half of a surrogate pair.") from None

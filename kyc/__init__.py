@@ -1,0 +1,1 @@
+"""Who the merchants are: verification cases, their documents and decisions."""

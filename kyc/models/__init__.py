@@ -1,0 +1,4 @@
+from kyc.models.case import Case, CaseTransition
+from kyc.models.document import Document
+
+__all__ = ["Case", "CaseTransition", "Document"]

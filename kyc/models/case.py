@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+
+class Case(ProtectedRefreshMixin):
+    """The verification of one merchant. Live payments open when it is approved."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        """Documents are being collected."""
+        SUBMITTED = "submitted", _("submitted")
+        """Waiting for a decision."""
+        APPROVED = "approved", _("approved")
+        """The merchant may take live payments."""
+        REJECTED = "rejected", _("rejected")
+        """The merchant may not; the reason says why. Collecting may start again."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "kyc_case")
+    )
+    merchant = models.OneToOneField(
+        "merchants.Merchant", models.PROTECT, related_name="kyc_case", verbose_name=_("merchant")
+    )
+    status = StatusField(_("status"), choices=Status.choices, default=Status.DRAFT)
+    decision_reason = models.CharField(_("reason of the decision"), max_length=500, blank=True)
+    decided_by = models.CharField(_("decided by"), max_length=150, blank=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("KYC case")
+        verbose_name_plural = _("KYC cases")
+        ordering = ["-id"]
+        triggers = [NoDelete(), StateGuard(initial=["draft"]), Frozen("public_id", "merchant")]
+
+    def __str__(self) -> str:
+        return str(self.merchant)
+
+    @transition(field=status, source=Status.DRAFT, target=Status.SUBMITTED)
+    def submit(self) -> None:
+        """The documents are complete: somebody must decide."""
+
+    @transition(field=status, source=Status.SUBMITTED, target=Status.APPROVED)
+    def approve(self, *, reason: str, actor: str) -> None:
+        """The merchant is who it says: live payments open."""
+        self._decide(reason, actor)
+
+    @transition(field=status, source=Status.SUBMITTED, target=Status.REJECTED)
+    def reject(self, *, reason: str, actor: str) -> None:
+        """The merchant stays out of live mode."""
+        self._decide(reason, actor)
+
+    @transition(field=status, source=Status.REJECTED, target=Status.DRAFT)
+    def reopen(self) -> None:
+        """Collect documents again after a rejection."""
+
+    def _decide(self, reason: str, actor: str) -> None:
+        self.decision_reason = reason
+        self.decided_by = actor
+        self.decided_at = clock.now()
+
+
+class CaseTransition(TransitionRow):
+    """One change of a case's state, with the reason somebody gave."""
+
+    case = models.ForeignKey(Case, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("KYC transition")
+        verbose_name_plural = _("KYC transitions")
+        triggers = [AppendOnly()]

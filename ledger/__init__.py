@@ -1,0 +1,1 @@
+"""Double entry. It knows nothing of payments: who moves money names a kind, a source and legs."""

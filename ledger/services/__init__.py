@@ -1,0 +1,1 @@
+"""The only door to the books: ``posting`` writes through ``post``, ``balance`` reads."""

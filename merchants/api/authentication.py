@@ -1,0 +1,55 @@
+"""API keys as bearer tokens, or as the user name of HTTP Basic with an empty password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from core import request_context
+from core.errors import AuthenticationRequired, InvalidApiKey
+from merchants.models import ApiKey, Merchant
+from merchants.services import api_key
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """``request.user`` becomes the merchant, ``request.auth`` the key. Nothing else says who is calling."""
+
+    def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
+        key = api_key.authenticate(_secret(request.META.get("HTTP_AUTHORIZATION", "")))
+        request_context.add(merchant=key.merchant.public_id, api_key=key.prefix)
+        return key.merchant, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="merchant API"'
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the schema names it."""
+
+    target_class = ApiKeyAuthentication
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "sk_test_… or sk_live_…"}
+
+
+def _secret(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    if not header:
+        raise AuthenticationRequired
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value.strip(), validate=True).decode("ascii").partition(":")
+        except (binascii.Error, ValueError):
+            raise InvalidApiKey from None
+        if not password:
+            return user
+        raise InvalidApiKey
+    raise AuthenticationRequired

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api import schema
+from core.api.pagination import page
+from core.errors import FieldError, InvalidRequest, NotFound
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey
+from merchants.resources.event import event as event_resource
+from merchants.services import event
+
+
+class EventsView(MerchantView):
+    """The feed, newest first; with ``after_sequence`` oldest first, to fetch what was missed."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
+
+    @extend_schema(
+        tags=["events"],
+        summary="List events",
+        parameters=[*schema.PAGE, OpenApiParameter("after_sequence", int)],
+        responses={200: schema.EventPage, **schema.problems(400, 401, 403, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        rows = event.feed(self.merchant, livemode=self.livemode)
+        after = request.query_params.get("after_sequence")
+        if after is None:
+            return Response(page(rows, request.query_params, render=event_resource, order="sequence"))
+        if not (after.isascii() and after.isdigit() and len(after) <= 18):
+            message = "after_sequence is the sequence of an event you have."
+            raise InvalidRequest(message, errors=[FieldError("after_sequence", "invalid", message)])
+        return Response(
+            page(
+                rows.filter(sequence__gt=int(after)),
+                request.query_params,
+                render=event_resource,
+                order="sequence",
+                oldest_first=True,
+            )
+        )
+
+
+class EventView(MerchantView):
+    """One event."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
+
+    @extend_schema(
+        tags=["events"],
+        summary="Read an event",
+        responses={200: schema.EventObject, **schema.problems(401, 403, 404, 503)},
+    )
+    def get(self, request: Request, event_id: str) -> Response:
+        found: Any = event.feed(self.merchant, livemode=self.livemode).filter(public_id=event_id).first()
+        if found is None:
+            raise NotFound
+        return Response(event_resource(found))

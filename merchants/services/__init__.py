@@ -1,0 +1,1 @@
+"""What can be done with merchants, their keys and their feed."""

@@ -1,0 +1,43 @@
+"""The feed of events addressed to a merchant: written with the change, read in an order that never looks back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import RawSQL
+
+from core.db import transaction_required
+from merchants.models import Event, Merchant
+
+_HORIZON = "(SELECT last_value + (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 16) FROM merchants_event_base)"
+"""Every event below it belongs to a transaction that has ended; no smaller sequence can appear any more."""
+
+
+@transaction_required
+def record(
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    type: str,
+    obj: dict[str, Any],
+    previous: dict[str, Any] | None = None,
+) -> Event:
+    """Append an event about ``obj`` (its JSON form, with ``id``).
+
+    The caller holds the lock on the object's row: that is what keeps ``object_sequence`` without gaps.
+    """
+    last = Event.objects.filter(object_id=obj["id"]).aggregate(last=models.Max("object_sequence"))["last"]
+    return Event.objects.create(
+        merchant=merchant,
+        livemode=livemode,
+        type=type,
+        object_id=obj["id"],
+        object_sequence=(last or 0) + 1,
+        data={"object": obj, "previous": previous or {}},
+    )
+
+
+def feed(merchant: Merchant, *, livemode: bool) -> models.QuerySet[Event]:
+    """The merchant's events that can be shown: none while an earlier one may still appear."""
+    return Event.objects.filter(merchant=merchant, livemode=livemode, sequence__lt=RawSQL(_HORIZON, []))

@@ -1,0 +1,1 @@
+"""Payments as merchants' programs see them."""

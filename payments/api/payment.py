@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.api import schema
+from core.api.pagination import page
+from core.api.serializers import (
+    AmountField,
+    CurrencyField,
+    MetadataField,
+    MomentField,
+    StrictSerializer,
+    TextField,
+)
+from core.errors import FieldError, InvalidRequest, NotFound
+from merchants.api.idempotency import run_once
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey
+from payments.models import Payment
+from payments.resources.payment import payment as payment_resource
+from payments.services import payment as payment_service
+
+
+class CustomerRequest(StrictSerializer):
+    """Who is going to pay."""
+
+    name = TextField(max_length=100, required=False, allow_blank=True)
+    email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
+    phone = TextField(max_length=20, required=False, allow_blank=True)
+
+
+class PaymentRequest(StrictSerializer):
+    """What a merchant sends to create a payment."""
+
+    method = serializers.ChoiceField(choices=Payment.Method.choices, help_text=_("spei or oxxo"))
+    amount = AmountField(help_text=_("Centavos: 125050 is $1,250.50."))
+    currency = CurrencyField()
+    description = TextField(max_length=250, required=False, allow_blank=True)
+    external_id = TextField(max_length=100, required=False, allow_null=True)
+    customer = CustomerRequest(required=False, allow_null=True)
+    expires_at = MomentField(required=False, allow_null=True)
+    metadata = MetadataField(required=False)
+
+    def validate_expires_at(self, moment: datetime | None) -> datetime | None:
+        now = clock.now()
+        if moment is not None and moment <= now:
+            raise serializers.ValidationError(_("The expiry must be in the future."), code="invalid")
+        if moment is not None and moment > now + payment_service.MAX_LIFETIME:
+            raise serializers.ValidationError(_("A payment lives at most 30 days."), code="invalid")
+        return moment
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        low, high = settings.OXXO_AMOUNTS
+        if attrs["method"] == Payment.Method.OXXO and not low <= attrs["amount"] <= high:
+            message = _("OXXO takes from $10.00 to $10,000.00 per payment.")
+            raise serializers.ValidationError({"amount": [serializers.ErrorDetail(message, code="invalid_amount")]})
+        return attrs
+
+    def wanted(self) -> payment_service.NewPayment:
+        """The validated request as the service takes it."""
+        fields = self.validated_data
+        customer = fields.get("customer") or {}
+        return payment_service.NewPayment(
+            method=Payment.Method(fields["method"]),
+            amount=fields["amount"],
+            expires_at=fields.get("expires_at") or clock.now() + payment_service.DEFAULT_LIFETIME,
+            description=fields.get("description", ""),
+            external_id=fields.get("external_id") or None,
+            customer_name=customer.get("name", ""),
+            customer_email=customer.get("email", ""),
+            customer_phone=customer.get("phone", ""),
+            metadata=fields.get("metadata", {}),
+        )
+
+
+class PaymentsView(MerchantView):
+    """``POST`` creates a payment, ``GET`` lists them, newest first."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ, "POST": ApiKey.Scope.PAYMENTS_WRITE}
+
+    @extend_schema(
+        tags=["payments"],
+        summary="Create a payment",
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=PaymentRequest,
+        responses={201: schema.PaymentObject, **schema.problems(400, 401, 403, 409, 422, 503)},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        wanted = PaymentRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        new = wanted.wanted()
+        return run_once(
+            self,
+            request,
+            create=lambda: payment_service.create(
+                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin
+            ),
+            find=self._find,
+            public_id=lambda payment: payment.public_id,
+            render=payment_resource,
+            finish=self._with_voucher if new.method == Payment.Method.OXXO else None,
+        )
+
+    @extend_schema(
+        tags=["payments"],
+        summary="List payments",
+        parameters=[
+            *schema.PAGE,
+            OpenApiParameter("status", enum=Payment.Status.values),
+            OpenApiParameter("method", enum=Payment.Method.values),
+        ],
+        responses={200: schema.PaymentPage, **schema.problems(400, 401, 403, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        rows = _payments(self)
+        for name, choices in (("status", Payment.Status.values), ("method", Payment.Method.values)):
+            value = request.query_params.get(name)
+            if value is None:
+                continue
+            if value not in choices:
+                message = f"Choose one of: {', '.join(choices)}."
+                raise InvalidRequest(message, errors=[FieldError(name, "invalid_choice", message)])
+            rows = rows.filter(**{name: value})
+        return Response(page(rows, request.query_params, render=payment_resource))
+
+    def _find(self, public_id: str) -> Payment:
+        return _payments(self).get(public_id=public_id)
+
+    def _with_voucher(self, payment: Payment, begun_before: bool) -> Payment:
+        payment_service.request_voucher(payment.pk, attempt=1 if begun_before else 0)
+        return self._find(payment.public_id)
+
+
+class PaymentView(MerchantView):
+    """One payment."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
+
+    @extend_schema(
+        tags=["payments"],
+        summary="Read a payment",
+        responses={200: schema.PaymentObject, **schema.problems(401, 403, 404, 503)},
+    )
+    def get(self, request: Request, payment_id: str) -> Response:
+        payment = _payments(self).filter(public_id=payment_id).first()
+        if payment is None:
+            raise NotFound
+        return Response(payment_resource(payment))
+
+
+def _payments(view: MerchantView) -> Any:
+    return Payment.objects.filter(merchant=view.merchant, livemode=view.livemode).select_related("merchant")

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+if TYPE_CHECKING:
+    from payments.models.payment import Payment
+
+
+class Deposit(ProtectedRefreshMixin):
+    """Money that arrived, by a provider's word: booked in the transaction that records it.
+
+    A deposit is born decided: credited to a payment, or kept in suspense with a reason. ``deposit_key`` is the
+    provider's identity of the money (SPEI: operating date, issuing institution and tracking key; OXXO: charge id).
+    """
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", _("received")
+        """Only in memory, before the decision."""
+        CREDITED = "credited", _("credited")
+        """Booked to the merchant."""
+        SUSPENDED = "suspended", _("in suspense")
+        """Booked to suspense: somebody must decide whose it is."""
+
+    class SuspenseReason(models.TextChoices):
+        UNKNOWN_CLABE = "unknown_clabe", _("no payment has this CLABE")
+        UNKNOWN_ORDER = "unknown_order", _("no payment belongs to this order")
+        AMOUNT_DIFFERS = "amount_differs", _("another amount than the payment's")
+        CURRENCY_DIFFERS = "currency_differs", _("another currency than the payment's")
+        ALREADY_PAID = "already_paid", _("the payment is already paid")
+        NOT_PAYABLE = "not_payable", _("the payment's state takes no money")
+        RETURNED_TRANSFER = "returned_transfer", _("a transfer of ours that came back")
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "deposit")
+    )
+    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="deposits")
+    livemode = models.BooleanField(_("live"))
+    deposit_key = models.CharField(_("provider's key"), max_length=120)
+    status = StatusField(_("status"), choices=Status.choices, default=Status.RECEIVED)
+    suspense_reason = models.CharField(
+        _("why in suspense"), max_length=32, blank=True, choices=SuspenseReason.choices
+    )
+    payment = models.ForeignKey(
+        "payments.Payment", models.PROTECT, null=True, blank=True, related_name="deposits", verbose_name=_("payment")
+    )
+    amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
+    currency = models.CharField(_("currency"), max_length=3)
+    paid_at = models.DateTimeField(_("paid"), help_text=_("The provider's own payment time."))
+    operating_date = models.DateField(_("operating date"))
+    clabe = models.CharField(_("CLABE"), max_length=20, blank=True)
+    tracking_key = models.CharField(_("tracking key"), max_length=40, blank=True)
+    concept = models.CharField(_("concept"), max_length=120, blank=True)
+    payer_name = models.CharField(_("payer"), max_length=120, blank=True)
+    payer_account = models.CharField(_("payer's account"), max_length=20, blank=True)
+    payer_institution = models.CharField(max_length=5, blank=True)
+    provider_event = models.CharField(
+        _("provider event"), max_length=40, help_text=_("Public id of the notice that reported it first.")
+    )
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("deposit")
+        verbose_name_plural = _("deposits")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider_account", "deposit_key"], name="deposit_key_unique"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="deposit_amount_positive"),
+            models.CheckConstraint(
+                condition=~models.Q(status="credited") | models.Q(payment__isnull=False),
+                name="deposit_credited_has_payment",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="suspended") | ~models.Q(suspense_reason=""),
+                name="deposit_suspended_has_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="deposit_created")]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["credited", "suspended"]),
+            Frozen("public_id", "provider_account", "livemode", "deposit_key", "amount", "currency", "paid_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @transition(field=status, source=Status.RECEIVED, target=Status.CREDITED)
+    def credit(self, *, payment: Payment) -> None:
+        """It pays ``payment``. Ledger: cash or receivable -> merchant, fee, IVA."""
+        self.payment = payment
+
+    @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
+    def suspend(self, *, reason: str, payment: Payment | None) -> None:
+        """It cannot be credited as it is. Ledger: cash or receivable -> suspense."""
+        self.payment = payment
+        self.suspense_reason = reason
+
+
+class DepositTransition(TransitionRow):
+    """One change of a deposit's state."""
+
+    deposit = models.ForeignKey(Deposit, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("deposit transition")
+        verbose_name_plural = _("deposit transitions")
+        triggers = [AppendOnly()]

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+if TYPE_CHECKING:
+    from payments.models.deposit import Deposit
+
+
+class Payment(ProtectedRefreshMixin):
+    """A pay-in: a merchant asks a payer for an amount, by SPEI transfer or cash at OXXO. Money in centavos."""
+
+    class Method(models.TextChoices):
+        SPEI = "spei", "SPEI"
+        OXXO = "oxxo", "OXXO"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        """Waiting for the payer."""
+        PROCESSING = "processing", _("processing")
+        """The provider saw the payer's money and has not confirmed it."""
+        COMPLETED = "completed", _("completed")
+        """The money is booked to the merchant."""
+        FAILED = "failed", _("failed")
+        """The provider cannot take this payment."""
+        EXPIRED = "expired", _("expired")
+        """Nobody paid in time; late money is still accepted."""
+        CANCELLED = "cancelled", _("cancelled")
+        """The merchant withdrew it; late money is still accepted."""
+        REVERSED = "reversed", _("reversed")
+        """A credited transfer that had to go back."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "payment")
+    )
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.PROTECT, related_name="payments", verbose_name=_("merchant")
+    )
+    livemode = models.BooleanField(_("live"))
+    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="payments")
+    method = models.CharField(_("method"), max_length=8, choices=Method.choices)
+    status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
+    amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
+    currency = models.CharField(_("currency"), max_length=3)
+    amount_received = models.BigIntegerField(_("received"), default=0)
+    amount_refunded = models.BigIntegerField(_("refunded"), default=0)
+    fee_percent = models.DecimalField(max_digits=6, decimal_places=4, default=Decimal(0))
+    fee_fixed = models.BigIntegerField(default=0)
+    fee = models.BigIntegerField(_("fee"), default=0)
+    fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0)
+    description = models.CharField(_("description"), max_length=250, blank=True)
+    external_id = models.CharField(_("merchant's id"), max_length=100, null=True, blank=True)
+    customer_name = models.CharField(_("customer"), max_length=100, blank=True)
+    customer_email = models.EmailField(_("e-mail"), blank=True)
+    customer_phone = models.CharField(_("phone"), max_length=20, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failure_message = models.CharField(max_length=250, blank=True)
+
+    clabe = models.CharField(_("CLABE"), max_length=18, null=True, blank=True, unique=True)
+    reference_number = models.CharField(_("reference number"), max_length=7, blank=True)
+    tracking_key = models.CharField(_("tracking key"), max_length=40, blank=True)
+    payer_name = models.CharField(_("payer"), max_length=120, blank=True)
+    payer_account = models.CharField(_("payer's account"), max_length=20, blank=True)
+    payer_institution = models.CharField(max_length=5, blank=True)
+    operating_date = models.DateField(_("operating date"), null=True, blank=True)
+
+    order_id = models.CharField(_("Conekta order"), max_length=64, null=True, blank=True)
+    voucher_reference = models.CharField(_("OXXO reference"), max_length=32, blank=True)
+    voucher_barcode_url = models.URLField(max_length=500, blank=True)
+    voucher_store_name = models.CharField(max_length=100, blank=True)
+
+    expires_at = models.DateTimeField(_("expires"))
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(condition=models.Q(currency="MXN"), name="payment_currency_known"),
+            models.CheckConstraint(
+                condition=models.Q(fee__gte=0, fee_tax__gte=0, amount_received__gte=0)
+                & models.Q(amount_received__gte=models.F("fee") + models.F("fee_tax")),
+                name="payment_fee_within_received",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_refunded__gte=0, amount_refunded__lte=models.F("amount_received")),
+                name="payment_refunds_within_received",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(method="spei") | models.Q(clabe__isnull=False), name="payment_spei_has_clabe"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="completed") | models.Q(amount_received__gt=0, completed_at__isnull=False),
+                name="payment_completed_has_money",
+            ),
+            models.UniqueConstraint(fields=["merchant", "livemode", "external_id"], name="payment_external_id_unique"),
+            models.UniqueConstraint(fields=["provider_account", "order_id"], name="payment_order_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "livemode", "-id"], name="payment_list"),
+            models.Index(fields=["-created_at"], name="payment_created"),
+        ]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["pending"]),
+            Frozen("public_id", "merchant", "livemode", "provider_account", "method", "amount", "currency", "clabe"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @transition(
+        field=status,
+        source=[Status.PENDING, Status.PROCESSING, Status.EXPIRED, Status.CANCELLED],
+        target=Status.COMPLETED,
+    )
+    def complete(self, *, deposit: Deposit, fee: int, fee_tax: int, completed_at: datetime) -> None:
+        """The payer's money is here, on time or late. Ledger: cash or receivable -> merchant, fee, IVA."""
+        self.amount_received = deposit.amount
+        self.fee = fee
+        self.fee_tax = fee_tax
+        self.tracking_key = deposit.tracking_key
+        self.payer_name = deposit.payer_name
+        self.payer_account = deposit.payer_account
+        self.payer_institution = deposit.payer_institution
+        self.operating_date = deposit.operating_date
+        self.completed_at = completed_at
+
+    @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
+    def start_processing(self) -> None:
+        """The provider saw the payer's money and will confirm it. No money moves."""
+
+    @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.EXPIRED)
+    def expire(self) -> None:
+        """Nobody paid in time. No money moves."""
+
+    @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.CANCELLED)
+    def cancel(self) -> None:
+        """Withdrawn before anybody paid. No money moves."""
+
+    @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
+    def fail(self, *, code: str, message: str) -> None:
+        """The provider will never take this payment. No money moves."""
+        self.failure_code = code[:64]
+        self.failure_message = message[:250]
+
+    @transition(field=status, source=Status.COMPLETED, target=Status.REVERSED)
+    def reverse(self) -> None:
+        """A credited transfer goes back to its sender."""
+
+    @property
+    def net(self) -> int:
+        """What the merchant gets of the money received, in centavos."""
+        return self.amount_received - self.fee - self.fee_tax
+
+
+class PaymentTransition(TransitionRow):
+    """One change of a payment's state."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("payment transition")
+        verbose_name_plural = _("payment transitions")
+        triggers = [AppendOnly()]

@@ -1,0 +1,32 @@
+"""Pages that a payer sees."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from core.money import format_mxn
+from core.mx import clabe
+from payments.models import Payment
+
+
+@require_GET
+def payment_page(request: HttpRequest, payment_id: str) -> HttpResponse:
+    """Where and how much to pay; whoever holds the unguessable address may read it. Never who paid."""
+    payment = Payment.objects.select_related("merchant").filter(public_id=payment_id).first()
+    if payment is None:
+        raise Http404
+    response = render(
+        request,
+        "payments/payment_page.html",
+        {
+            "payment": payment,
+            "amount": format_mxn(payment.amount),
+            "bank_name": clabe.bank_name(payment.clabe or ""),
+            "waiting": payment.status in (Payment.Status.PENDING, Payment.Status.PROCESSING),
+        },
+    )
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,239 @@
+"""Conekta's API as four questions and two registrations, each with an outcome that can be trusted.
+
+Wire format: Conekta API 2.3.0 (version in the Accept header, bearer authentication, errors as
+``{"object": "error", "details": [{"code", "message", …}]}``). The API has no idempotency key: after ``OutcomeUnknown``
+from ``create_cash_order`` ask ``find_order`` before creating again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+from payments.providers.conekta.messages import CashOrder, order_request, parse_order, payment_id_of
+from payments.providers.conekta.signature import load_public_key
+from payments.providers.conekta.transport import deadline, shared_transport
+from payments.providers.errors import UnreadableNotice, read_object
+
+MAX_ANSWER_BYTES: Final = 256 * 1024
+CONNECT_SECONDS: Final = 2.0
+TOTAL_SECONDS: Final = 10.0
+MAX_MESSAGE_LENGTH: Final = 300
+
+_ACCEPT: Final = "application/vnd.conekta-v2.3.0+json"
+_API_KEY = re.compile(r"[!-~]{1,200}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOO_MANY_REQUESTS = 429
+_REQUEST_TIMEOUT = 408
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+    UnicodeError,  # a host name that cannot be looked up
+)
+
+
+class ConektaClient:
+    """One Conekta account. Cheap to make: connections are shared by all clients of the process.
+
+    Every method raises ``ProviderNotContacted`` (DNS, connection or TLS failed, or 429: nothing was done),
+    ``ProviderRefused`` (4xx that explains itself: final) or ``OutcomeUnknown`` (everything else). ``total_timeout``
+    bounds the whole exchange but for the name look-up. No message and no repr ever holds the key.
+    """
+
+    __slots__ = ("_api_key", "_base_url", "_connect_timeout", "_total_timeout")
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        *,
+        connect_timeout: float = CONNECT_SECONDS,
+        total_timeout: float = TOTAL_SECONDS,
+    ) -> None:
+        """Raises ``ValueError`` for a key or an address that no request could carry."""
+        if not _API_KEY.fullmatch(api_key):
+            raise ValueError("a Conekta key is 1 to 200 visible ASCII characters")
+        if not 0 < connect_timeout <= total_timeout <= TOTAL_SECONDS:
+            raise ValueError(f"timeouts: 0 < connect <= total <= {TOTAL_SECONDS:g} seconds")
+        address = urlsplit(base_url)
+        if address.scheme not in ("https", "http") or not address.hostname:
+            raise ValueError("Conekta's address begins with https:// or http:// and names a host")
+        if address.username is not None or address.query or address.fragment:
+            raise ValueError("Conekta's address has no user, query or fragment")
+        self._api_key = api_key
+        self._base_url = base_url.rstrip("/")
+        self._connect_timeout = connect_timeout
+        self._total_timeout = total_timeout
+
+    def __repr__(self) -> str:
+        return f"ConektaClient(api_key='***', base_url={self._base_url!r})"
+
+    def create_cash_order(
+        self,
+        *,
+        payment_id: str,
+        amount: int,
+        description: str,
+        customer_name: str,
+        customer_email: str,
+        customer_phone: str,
+        expires_at: datetime,
+    ) -> CashOrder:
+        """Create an order of ``amount`` centavos that can be paid in cash until ``expires_at`` (``POST /orders``).
+
+        An answer about another amount, currency or payment, or without a reference to pay with, is ``OutcomeUnknown``.
+        """
+        request = order_request(
+            payment_id=payment_id,
+            amount=amount,
+            description=description,
+            customer_name=customer_name,
+            customer_email=customer_email,
+            customer_phone=customer_phone,
+            expires_at=expires_at,
+        )
+        order = self._order(self._call("POST", "/orders", body=request))
+        expected = (amount, request["currency"], payment_id)
+        if (order.amount, order.currency, order.payment_id) != expected:
+            raise OutcomeUnknown("Conekta answered with an order of another amount, currency or payment.")
+        if not order.charge_id or not order.reference:
+            raise OutcomeUnknown("Conekta answered with an order that has no reference to pay with.")
+        return order
+
+    def find_order(self, payment_id: str) -> CashOrder | None:
+        """The order whose metadata holds exactly ``payment_id`` (``GET /orders?search=``); None if there is none.
+
+        Two such orders, or a result longer than one page without it, is ``OutcomeUnknown``: None would be a guess.
+        """
+        answer = self._call("GET", "/orders", params={"search": payment_id, "limit": "20"})
+        listed = answer.get("data")
+        if not isinstance(listed, list):
+            raise OutcomeUnknown("Conekta answered with something that is not a list of orders.")
+        found = [order for order in listed if isinstance(order, dict) and payment_id_of(order) == payment_id]
+        if len(found) > 1:
+            raise OutcomeUnknown("Conekta knows several orders for this payment.")
+        if not found and answer.get("has_more"):
+            raise OutcomeUnknown("Conekta found too many orders to tell.")
+        if not found:
+            return None
+        order = self._order(found[0])
+        return order if order.charge_id else self.get_order(order.order_id)
+
+    def get_order(self, order_id: str) -> CashOrder:
+        """The order as Conekta has it now (``GET /orders/{id}``). ``ValueError`` for what cannot be an id."""
+        if not _ID.fullmatch(order_id):
+            raise ValueError("an order's id is letters, digits, - and _")
+        order = self._order(self._call("GET", f"/orders/{order_id}"))
+        if order.order_id != order_id:
+            raise OutcomeUnknown("Conekta answered with another order.")
+        return order
+
+    def create_webhook_key(self) -> str:
+        """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""
+        pem = self._call("POST", "/webhook_keys", body={"active": True}).get("public_key")
+        try:
+            load_public_key(pem if isinstance(pem, str) else "")
+        except ValueError as error:
+            raise OutcomeUnknown(f"Conekta answered without a usable public key: {error}.") from error
+        return str(pem)
+
+    def register_webhook(self, url: str, events: Sequence[str]) -> str:
+        """Have Conekta send ``events`` to ``url`` (``POST /webhooks``); the webhook's id."""
+        webhook_id = self._call("POST", "/webhooks", body={"url": url, "subscribed_events": list(events)}).get("id")
+        if not isinstance(webhook_id, str) or not _ID.fullmatch(webhook_id):
+            raise OutcomeUnknown("Conekta answered without the webhook's id.")
+        return webhook_id
+
+    def _order(self, data: Mapping[str, Any]) -> CashOrder:
+        try:
+            return parse_order(data)
+        except UnreadableNotice as error:
+            raise OutcomeUnknown(f"Conekta answered with an order that cannot be read: {error.message}") from error
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        status, raw = self._exchange(method, path, params, body)
+        if status == _TOO_MANY_REQUESTS:
+            raise ProviderNotContacted("Conekta turned the request away: too many requests (HTTP 429).")
+        try:
+            answer = read_object(raw)
+        except UnreadableNotice:
+            raise OutcomeUnknown(f"Conekta answered HTTP {status} with a body that cannot be read.") from None
+        if 200 <= status < 300 and answer.get("object") != "error":
+            return answer
+        if 400 <= status < 500 and status != _REQUEST_TIMEOUT and answer.get("object") == "error":
+            raise self._refusal(status, answer)
+        raise OutcomeUnknown(f"Conekta answered HTTP {status}.")
+
+    def _exchange(
+        self, method: str, path: str, params: dict[str, str] | None, body: dict[str, Any] | None
+    ) -> tuple[int, bytes]:
+        """Status and body of one answer. No redirect is followed, no cookie kept, no compression understood."""
+        limits = httpx2.Timeout(self._total_timeout, connect=self._connect_timeout)
+        try:
+            request = httpx2.Request(
+                method,
+                self._base_url + path,
+                params=params,
+                headers=self._headers(),
+                content=None if body is None else json.dumps(body).encode(),
+                extensions={"timeout": limits.as_dict()},
+            )
+            with deadline(self._total_timeout):
+                response = shared_transport().handle_request(request)
+                try:
+                    return response.status_code, self._read(response)
+                finally:
+                    response.close()
+        except _NEVER_SENT as error:
+            raise ProviderNotContacted(f"Conekta could not be reached: {type(error).__name__}.") from error
+        except httpx2.HTTPError as error:
+            raise OutcomeUnknown(f"Conekta's answer was lost: {type(error).__name__}.") from error
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Accept": _ACCEPT,
+            "Accept-Encoding": "identity",
+            "Accept-Language": "es",
+            "Authorization": f"Bearer {self._api_key}",
+            "Content-Type": "application/json",
+            "User-Agent": "payments-back-office",
+        }
+
+    @staticmethod
+    def _read(response: httpx2.Response) -> bytes:
+        received = bytearray()
+        for chunk in response.iter_raw():
+            received += chunk
+            if len(received) > MAX_ANSWER_BYTES:
+                raise OutcomeUnknown(f"Conekta's answer is longer than {MAX_ANSWER_BYTES} bytes.")
+        return bytes(received)
+
+    def _refusal(self, status: int, answer: Mapping[str, Any]) -> ProviderRefused:
+        """What Conekta says about the first fault, without the key should it be quoted there."""
+        details = answer.get("details")
+        detail = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
+        code = self._printable(detail.get("code")) or self._printable(answer.get("type"))
+        message = self._printable(detail.get("message")) or self._printable(detail.get("debug_message"))
+        return ProviderRefused(message or f"Conekta refused the request (HTTP {status}).", provider_code=code)
+
+    def _printable(self, text: Any) -> str:
+        if not isinstance(text, str):
+            return ""
+        return "".join(c if c.isprintable() else " " for c in text.replace(self._api_key, "***"))[:MAX_MESSAGE_LENGTH]

@@ -1,0 +1,108 @@
+"""HTTP to Conekta that ends in time.
+
+httpx2 limits each read, not the whole exchange: a server that sends one byte a second is never late. Here every socket
+operation is given only what is left until the exchange's deadline. The connections are shared by the whole process.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore2
+import httpx2
+
+MAX_CONNECTIONS = 20
+KEEPALIVE_SECONDS = 5.0
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_transports: dict[int, DeadlineTransport] = {}
+_lock = threading.Lock()
+
+
+class DeadlineTransport(httpx2.HTTPTransport):
+    """httpx2's transport without proxies or environment, over sockets that know the deadline."""
+
+    def __init__(self) -> None:
+        context = httpx2.create_ssl_context(trust_env=False)
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=context,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=_DeadlineBackend(),
+        )
+
+
+def shared_transport() -> DeadlineTransport:
+    """The one pool of connections of this process; a forked child gets its own."""
+    with _lock:
+        pid = os.getpid()
+        if pid not in _transports:
+            _transports.clear()
+            _transports[pid] = DeadlineTransport()
+        return _transports[pid]
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Within it, this thread's socket operations time out ``seconds`` from now at the latest."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _left(timeout: float | None, late: type[Exception]) -> float | None:
+    """``timeout``, or what is left until the deadline if that is less; ``late`` is raised once nothing is."""
+    at = _deadline.get()
+    if at is None:
+        return timeout
+    left = at - time.monotonic()
+    if left <= 0:
+        raise late("the deadline has passed")
+    return left if timeout is None else min(timeout, left)
+
+
+class _DeadlineBackend(httpcore2.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        timeout = _left(timeout, httpcore2.ConnectTimeout)
+        return _DeadlineStream(super().connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+class _DeadlineStream(httpcore2.NetworkStream):
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        timeout = _left(timeout, httpcore2.ConnectTimeout)
+        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -1,0 +1,34 @@
+"""What providers send that cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core import strict_json
+from core.errors import NoticeRejected
+
+
+class UnreadableNotice(NoticeRejected):
+    """This notification is not readable."""
+
+    code = "invalid_notice"
+    http_status = 400
+
+    def __init__(self, message: str | None = None, *, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field and message else message)
+        self.field = field
+        """Path of the field at fault (``data.object.amount``); empty when the body as a whole is."""
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in ``raw``, as exact as ``core.strict_json`` reads it.
+
+    Raises ``UnreadableNotice`` for anything else. Text may still hold NUL: adapters refuse or drop it field by field.
+    """
+    try:
+        body = strict_json.loads(raw)
+    except ValueError as error:
+        raise UnreadableNotice(str(error)) from None
+    if not isinstance(body, dict):
+        raise UnreadableNotice("The body is not a JSON object.")
+    return body

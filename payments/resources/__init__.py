@@ -1,0 +1,1 @@
+"""JSON forms of payments: one source for API reads, events and webhooks."""

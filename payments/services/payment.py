@@ -1,0 +1,206 @@
+"""Creating payments: a CLABE of our own for SPEI at once, a voucher from Conekta for OXXO in a second step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import IntegrityError, connection, transaction
+
+from core import clock, jobs
+from core.db import transaction_forbidden, transaction_required
+from core.errors import (
+    DuplicateExternalId,
+    KycRequired,
+    OutcomeUnknown,
+    ProviderNotContacted,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from core.money import CURRENCY
+from core.state import Origin, TransitionRow
+from kyc.services import case as kyc_case
+from merchants.models import Merchant
+from payments.models import FeeRule, Payment, ProviderAccount
+from payments.providers.conekta.client import ConektaClient
+from payments.providers.conekta.messages import CashOrder
+from payments.providers.stp import clabes
+from payments.services.transition import record_payment
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LIFETIME = timedelta(days=3)
+MAX_LIFETIME = timedelta(days=30)
+_VOUCHER_RETRY = timedelta(seconds=15)
+_VOUCHER_RESCUE = timedelta(seconds=60)
+"""When the worker looks after a voucher whose request may have died with its process."""
+_VOUCHER_RETRY_MAX = timedelta(hours=1)
+
+_PROVIDERS = {
+    Payment.Method.SPEI: ProviderAccount.Provider.STP,
+    Payment.Method.OXXO: ProviderAccount.Provider.CONEKTA,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """A valid request for a payment. ``amount`` in centavos."""
+
+    method: Payment.Method
+    amount: int
+    expires_at: datetime
+    description: str = ""
+    external_id: str | None = None
+    customer_name: str = ""
+    customer_email: str = ""
+    customer_phone: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@transaction_required
+def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin) -> Payment:
+    """Record a pending payment. A SPEI payment is complete with its CLABE; an OXXO one still needs its voucher.
+
+    Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId``, and ``ProviderUnavailable``
+    if no account at the method's provider is active in this mode.
+    """
+    if livemode and not kyc_case.is_approved(merchant):
+        raise KycRequired
+    account = ProviderAccount.objects.filter(
+        provider=_PROVIDERS[wanted.method], livemode=livemode, is_active=True
+    ).first()
+    if account is None or (wanted.method == Payment.Method.OXXO and not account.credentials.get("api_key")):
+        raise ProviderUnavailable(f"{wanted.method.upper()} payments are not set up in this mode.")
+    rule = FeeRule.objects.filter(merchant=merchant, method=wanted.method).first()
+    payment = Payment(
+        merchant=merchant,
+        livemode=livemode,
+        provider_account=account,
+        method=wanted.method,
+        amount=wanted.amount,
+        currency=CURRENCY,
+        fee_percent=rule.percent if rule else Decimal(0),
+        fee_fixed=rule.fixed if rule else 0,
+        description=wanted.description,
+        external_id=wanted.external_id,
+        customer_name=wanted.customer_name,
+        customer_email=wanted.customer_email,
+        customer_phone=wanted.customer_phone,
+        metadata=dict(wanted.metadata),
+        expires_at=wanted.expires_at,
+    )
+    if wanted.method == Payment.Method.SPEI:
+        number = _next_clabe_number(account)
+        payment.clabe = clabes.build(account.clabe_prefix or "", number)
+        payment.reference_number = str(number)
+    try:
+        with transaction.atomic():
+            payment.save(force_insert=True)
+    except IntegrityError as error:
+        if "payment_external_id_unique" in str(error):
+            raise DuplicateExternalId from error
+        raise
+    record_payment(payment, from_status="", origin=origin, event_type="payment.created")
+    if wanted.method == Payment.Method.OXXO:
+        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1)
+    return payment
+
+
+@transaction_forbidden
+def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
+    """Get the voucher of a pending OXXO payment from Conekta and attach it.
+
+    ``attempt`` 0 is the first try ever, by the request that made the payment. Every other one searches Conekta for an
+    order of this payment before it creates one: an earlier try may have reached it, even if its process died. A payment that has its voucher, or is not pending any more, is left
+    as it is. If Conekta cannot be reached or its answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h;
+    if Conekta refuses, the payment fails.
+    """
+    payment = Payment.objects.select_related("provider_account").get(pk=payment_id)
+    if payment.status != Payment.Status.PENDING or payment.order_id:
+        return
+    account = payment.provider_account
+    client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)
+    try:
+        order = client.find_order(payment.public_id) if attempt else None
+        if order is not None and (order.amount != payment.amount or not order.reference):
+            raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+        if order is None:
+            order = client.create_cash_order(
+                payment_id=payment.public_id,
+                amount=payment.amount,
+                description=payment.description,
+                customer_name=payment.customer_name,
+                customer_email=payment.customer_email,
+                customer_phone=payment.customer_phone,
+                expires_at=payment.expires_at,
+            )
+    except (ProviderNotContacted, OutcomeUnknown) as error:
+        logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
+        _ask_again(payment, after=min(_VOUCHER_RETRY * 2 ** min(attempt, 10), _VOUCHER_RETRY_MAX), attempt=attempt + 1)
+    except ProviderRefused as error:
+        _fail(payment_id, error, actor=account.public_id)
+    else:
+        _attach_voucher(payment_id, order, actor=account.public_id)
+
+
+def _ask_again(payment: Payment, *, after: timedelta, attempt: int) -> None:
+    jobs.defer(
+        "payments.request_voucher",
+        queueing_lock=f"voucher:{payment.public_id}",
+        schedule_at=clock.now() + after,
+        payment_id=payment.pk,
+        attempt=attempt,
+    )
+
+
+@transaction.atomic
+def _attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
+    payment = lock(payment_id)
+    if payment.order_id:
+        return
+    payment.order_id = order.order_id
+    payment.voucher_reference = order.reference
+    payment.voucher_barcode_url = order.barcode_url
+    payment.voucher_store_name = order.store_name
+    payment.save(
+        update_fields=["order_id", "voucher_reference", "voucher_barcode_url", "voucher_store_name"],
+    )
+    record_payment(
+        payment,
+        from_status=payment.status,
+        origin=Origin(TransitionRow.Cause.WORKER, actor, order.order_id),
+        event_type="payment.updated",
+        previous={"oxxo": None},
+    )
+
+
+@transaction.atomic
+def _fail(payment_id: int, error: ProviderRefused, *, actor: str) -> None:
+    payment = lock(payment_id)
+    if payment.status != Payment.Status.PENDING:
+        return
+    before = payment.status
+    payment.fail(code=error.provider_code or "provider_refused", message=error.message)
+    payment.save(update_fields=["status", "failure_code", "failure_message"])
+    record_payment(
+        payment,
+        from_status=before,
+        origin=Origin(TransitionRow.Cause.WORKER, actor),
+        event_type="payment.failed",
+    )
+
+
+@transaction_required
+def lock(payment_id: int) -> Payment:
+    """The payment's row, locked until the transaction ends: the first thing every change of state does."""
+    return Payment.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=payment_id)
+
+
+def _next_clabe_number(account: ProviderAccount) -> int:
+    """Seven digits never given out before by this account; sequences do not roll back, so gaps are normal."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(%s::regclass)", [f"payments_clabe_{account.clabe_sequence}"])
+        return int(cursor.fetchone()[0])

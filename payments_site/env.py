@@ -1,0 +1,139 @@
+"""The only place that reads the environment: one frozen dataclass a concern, each error names its variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+Environ = Mapping[str, str]
+
+
+class EnvironmentVariableError(Exception):
+    """A variable of the environment is missing or wrong; the message names it and says what it should hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How the site is seen from outside."""
+
+    secret_key: str = field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    base_url: str
+    trusted_proxies: int
+    media_root: Path
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Site:
+        """Raises ``EnvironmentVariableError``."""
+        base_url = required(environ, "BASE_URL", "the address merchants and payers use, e.g. https://pay.example.mx")
+        if not base_url.startswith(("http://", "https://")):
+            raise EnvironmentVariableError("BASE_URL must begin with http:// or https://")
+        return cls(
+            secret_key=required(environ, "SECRET_KEY", "a random text of at least 50 characters"),
+            allowed_hosts=words(environ, "ALLOWED_HOSTS"),
+            base_url=base_url.rstrip("/"),
+            trusted_proxies=number(environ, "TRUSTED_PROXIES", 0),
+            media_root=Path(required(environ, "MEDIA_ROOT", "a private folder for KYC documents")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """PostgreSQL: as the application (``url``), and as the schema's owner where a release runs (``owner_url``)."""
+
+    url: str = field(repr=False)
+    owner_url: str | None = field(repr=False)
+    pool_size: int
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Database:
+        """Raises ``EnvironmentVariableError``."""
+        url = required(environ, "DATABASE_URL", "postgresql://payments_app:…@host:5432/payments")
+        owner_url = environ.get("RELEASE_DATABASE_URL") or None
+        for name, value in (("DATABASE_URL", url), ("RELEASE_DATABASE_URL", owner_url)):
+            if value is not None:
+                connection_parameters(name, value)
+        return cls(url, owner_url, number(environ, "DATABASE_POOL_SIZE", 8))
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Where sign-in and request limits are counted. Losing it never loses money."""
+
+    url: str = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Redis:
+        """Raises ``EnvironmentVariableError``."""
+        return cls(required(environ, "REDIS_URL", "redis://:password@host:6379/0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """Keys of encrypted columns: the first encrypts, all decrypt."""
+
+    keys: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Encryption:
+        """Raises ``EnvironmentVariableError``."""
+        required(environ, "FIELD_ENCRYPTION_KEYS", "one or more Fernet keys, separated by commas, the newest first")
+        return cls(words(environ, "FIELD_ENCRYPTION_KEYS"))
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The web server's size."""
+
+    bind: str
+    workers: int
+    threads: int
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Web:
+        """Raises ``EnvironmentVariableError``."""
+        return cls(
+            bind=environ.get("WEB_BIND", "").strip() or "127.0.0.1:8000",
+            workers=number(environ, "WEB_CONCURRENCY", 2),
+            threads=number(environ, "WEB_THREADS", 4),
+        )
+
+
+def required(environ: Environ, name: str, meaning: str) -> str:
+    """The variable's value; ``EnvironmentVariableError`` if it is missing or empty."""
+    value = environ.get(name, "").strip()
+    if not value:
+        raise EnvironmentVariableError(f"{name} is not set: it should hold {meaning}")
+    return value
+
+
+def number(environ: Environ, name: str, default: int) -> int:
+    """A whole number of zero or more."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise EnvironmentVariableError(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def words(environ: Environ, name: str) -> tuple[str, ...]:
+    """A comma-separated list."""
+    return tuple(word for part in environ.get(name, "").split(",") if (word := part.strip()))
+
+
+def connection_parameters(name: str, url: str) -> dict[str, Any]:
+    """host, port, user, password, dbname of a PostgreSQL URL given in variable ``name``."""
+    try:
+        parts = conninfo_to_dict(url)
+    except Exception as error:
+        raise EnvironmentVariableError(f"{name} is not a PostgreSQL address") from error
+    missing = [part for part in ("host", "user", "dbname") if not parts.get(part)]
+    if missing or not url.startswith(("postgresql://", "postgres://")):
+        raise EnvironmentVariableError(f"{name} must look like postgresql://user:password@host:port/database")
+    return parts

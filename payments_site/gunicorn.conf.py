@@ -1,0 +1,20 @@
+"""gunicorn: threads, because SPEI and OXXO wait for PostgreSQL, not for the processor.
+
+``WEB_CONCURRENCY`` and ``WEB_THREADS`` set the size; workers × threads needs no more connections than
+``DATABASE_POOL_SIZE`` allows per worker. Migrations never run here.
+"""
+
+from payments_site import env
+
+_size = env.Web.from_env()
+
+bind = _size.bind
+workers = _size.workers
+threads = _size.threads
+worker_class = "gthread"
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+max_requests = 0
+accesslog = None
+control_socket_disable = True

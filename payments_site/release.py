@@ -1,0 +1,179 @@
+"""Releasing: the only thing that changes the schema, run as a task of its own and never by a web process.
+
+It works as the schema's owner over a direct connection. A session advisory lock lets one release run at a time; a
+second one waits, finds nothing to do and ends well. Killed at any moment it leaves complete migrations or none: run it
+again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connections
+from django.db.backends.utils import CursorWrapper
+from psycopg import sql
+
+from core import clock
+from core.db import is_append_only, keeps_rows
+from payments_site import health
+from payments_site.env import connection_parameters
+from payments_site.models import Release
+
+LOCK_KEY = 4_737_002_023
+LOCK_WAIT = "10min"
+DDL_TRIES = 5
+
+Say = Callable[[str], Any]
+
+
+class ReleaseError(Exception):
+    """The release cannot be carried out; the message says why and what to do."""
+
+
+def release(version: str, *, say: Say) -> Release:
+    """Migrate, grant, verify, record. Raises ``ReleaseError``; nothing is half done."""
+    if settings.DATABASE.owner_url is None:
+        raise ReleaseError(
+            "RELEASE_DATABASE_URL is not set: it should name the schema's owner over a direct connection, "
+            "postgresql://payments_owner:…@host:5432/payments"
+        )
+    started_at = clock.now()
+    with exclusive(settings.DATABASE.owner_url, say):
+        return _release(version, started_at, say)
+
+
+@contextmanager
+def exclusive(owner_url: str, say: Say) -> Iterator[None]:
+    """Hold the release lock on a connection of its own; wait up to ten minutes for another release."""
+    try:
+        holder = psycopg.connect(owner_url, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        raise ReleaseError(f"The database cannot be reached as its owner: {str(error).strip()[:300]}") from error
+    with holder:
+        _refuse_pooler(holder)
+        if not _row(holder, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
+            say("Another release is running; waiting for it …")
+            holder.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(LOCK_WAIT)))
+            try:
+                holder.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            except psycopg.errors.LockNotAvailable as error:
+                raise ReleaseError(f"Another release has been running for more than {LOCK_WAIT}.") from error
+        yield
+
+
+def _refuse_pooler(holder: psycopg.Connection[Any]) -> None:
+    """Session locks mean nothing through a pooler in transaction mode: two sessions may share one backend."""
+    if holder.info.backend_pid != _row(holder, "SELECT pg_backend_pid()"):
+        raise ReleaseError("RELEASE_DATABASE_URL goes through a connection pooler; give the database's own address.")
+
+
+def _release(version: str, started_at: datetime, say: Say) -> Release:
+    before = len(health.unapplied_migrations("owner"))
+    if before:
+        say(f"Applying {before} migrations …")
+        _migrate(say)
+    else:
+        say("The schema is up to date.")
+    _grant(say)
+    _raise_event_base(say)
+    missing = health.unapplied_migrations("owner")
+    if missing:
+        raise ReleaseError(f"Migrations are still missing: {', '.join(missing)}")
+    _verify_guards()
+    return Release.objects.using("owner").create(version=version, migrations=before, started_at=started_at)
+
+
+def _migrate(say: Say) -> None:
+    for attempt in range(1, DDL_TRIES + 1):
+        try:
+            call_command("migrate", database="owner", interactive=False, verbosity=0)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or attempt == DDL_TRIES:
+                raise ReleaseError(f"A migration failed: {str(error).strip()[:300]}") from error
+            say(f"A table is busy; trying again ({attempt} of {DDL_TRIES}) …")
+            connections["owner"].close()
+            time.sleep(attempt)
+        else:
+            return
+
+
+def _grant(say: Say) -> None:
+    """What the application's role may do: read and insert everywhere, change and delete only where rows may."""
+    role = connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]
+    kept = {model._meta.db_table for model in apps.get_models() if keeps_rows(model)}
+    append_only = {model._meta.db_table for model in apps.get_models() if is_append_only(model)}
+    frozen_for_app = append_only | {"django_migrations", Release._meta.db_table}
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            rights = ["SELECT"]
+            if table not in ("django_migrations", Release._meta.db_table):
+                rights.append("INSERT")
+            if table not in frozen_for_app:
+                rights.append("UPDATE")
+                if table not in kept:
+                    rights.append("DELETE")
+            _grant_exactly(cursor, table, rights, role)
+        cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
+        for (view,) in cursor.fetchall():
+            _grant_exactly(cursor, view, ["SELECT"], role)
+        cursor.execute(_for_role("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", role))
+        cursor.execute(_for_role("REVOKE ALL ON SEQUENCE merchants_event_base FROM {role}", role))
+        cursor.execute(_for_role("GRANT SELECT ON SEQUENCE merchants_event_base TO {role}", role))
+    say(f"Rights of {role} are set.")
+
+
+def _grant_exactly(cursor: CursorWrapper, table: str, rights: list[str], role: str) -> None:
+    names = {"table": sql.Identifier("public", table), "role": sql.Identifier(role)}
+    listed = sql.SQL(", ").join(sql.SQL(right) for right in rights)
+    cursor.execute(sql.SQL("REVOKE ALL ON {table} FROM {role}").format(**names))
+    cursor.execute(sql.SQL("GRANT {rights} ON {table} TO {role}").format(rights=listed, **names))
+
+
+def _for_role(statement: str, role: str) -> sql.Composed:
+    return sql.SQL(statement).format(role=sql.Identifier(role))
+
+
+def _raise_event_base(say: Say) -> None:
+    """Keep the event feed's sequence rising in a database that was restored into a fresh cluster."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT setval('merchants_event_base', greatest(last.sequence - now.position, 0) + base.last_value) "
+            "FROM (SELECT coalesce(max(sequence), 0) AS sequence FROM merchants_event) last, "
+            "     merchants_event_base base, "
+            "     LATERAL (SELECT base.last_value + (pg_current_xact_id()::text::bigint << 16) AS position) now "
+            "WHERE last.sequence > now.position"
+        )
+        if cursor.fetchone():
+            say("The event feed's base was raised: this database was restored into a new cluster.")
+
+
+def _verify_guards() -> None:
+    """Every trigger that the models declare is there and always enabled."""
+    declared = {
+        (trigger.get_pgid(model), model._meta.db_table)
+        for model in apps.get_models()
+        for trigger in getattr(model._meta, "triggers", ())
+    }
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND tgenabled = 'A'"
+        )
+        present = set(cursor.fetchall())
+    missing = sorted(f"{name} on {table}" for name, table in declared - present)
+    if missing:
+        raise ReleaseError(f"Guards are missing or disabled: {', '.join(missing)}")
+
+
+def _row(connection: psycopg.Connection[Any], query: str, *params: Any) -> Any:
+    row = connection.execute(query, params).fetchone()
+    return row[0] if row else None

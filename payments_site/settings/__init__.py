@@ -1,0 +1,1 @@
+"""One module an environment; they differ in values only."""

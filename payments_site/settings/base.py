@@ -1,0 +1,188 @@
+"""What every environment shares. Nothing here reads the environment itself: ``payments_site.env`` does."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from payments_site import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+SITE = env.Site.from_env()
+DATABASE = env.Database.from_env()
+REDIS = env.Redis.from_env()
+ENCRYPTION = env.Encryption.from_env()
+
+SECRET_KEY = SITE.secret_key
+ALLOWED_HOSTS = list(SITE.allowed_hosts)
+DEBUG = False
+ROOT_URLCONF = "payments_site.urls"
+WSGI_APPLICATION = "payments_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "procrastinate.contrib.django",
+    "pgtrigger",
+    "staff",
+    "merchants",
+    "ledger",
+    "kyc",
+    "payments",
+    "webhooks",
+    "backoffice",
+    "payments_site",
+]
+
+MIDDLEWARE = [
+    "payments_site.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A Django database of a PostgreSQL URL given in variable ``name``."""
+    parts = env.connection_parameters(name, url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": parts["host"],
+        "PORT": parts.get("port", ""),
+        "USER": parts["user"],
+        "PASSWORD": parts.get("password", ""),
+        "NAME": parts["dbname"],
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"connect_timeout": 2, "server_side_binding": True, "prepare_threshold": 1, **options},
+    }
+
+
+# The pool waits 2 s and then fails: a full house answers 503 rather than hanging. Timeouts end what nobody waits for.
+DATABASES = {
+    "default": postgres(
+        "DATABASE_URL",
+        DATABASE.url,
+        {
+            "pool": {"min_size": 1, "max_size": DATABASE.pool_size, "timeout": 2, "max_idle": 300},
+            "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+        },
+    )
+}
+if DATABASE.owner_url is not None:
+    DATABASES["owner"] = postgres("RELEASE_DATABASE_URL", DATABASE.owner_url, {"options": "-c lock_timeout=5s"})
+
+# Redis answers within a quarter of a second or not at all; redis-py would otherwise retry for seconds.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS.url,
+        "OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0)},
+    }
+}
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # Django's own RedisCache increments atomically
+SIGN_IN_PER_ACCOUNT = 5
+SIGN_IN_PER_ADDRESS = 20
+
+FIELD_ENCRYPTION_KEYS = list(ENCRYPTION.keys)
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
+
+LANGUAGE_CODE = "es-mx"
+LANGUAGES = [("es-mx", _("Spanish (Mexico)")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "America/Mexico_City"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+MEDIA_ROOT = SITE.media_root
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 + 1
+
+LOGIN_URL = reverse_lazy("admin:login")
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+APPEND_SLASH = False
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
+}
+API_VERSION = "2026-11-23"
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Payments API",
+    "DESCRIPTION": "SPEI and OXXO payments. Money is integer centavos, moments are UTC.",
+    "VERSION": API_VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+OXXO_AMOUNTS = (1_000, 1_000_000)
+"""Least and most that one voucher takes, in centavos."""
+EXTRA_BANKING_HOLIDAYS: list[date] = []
+"""Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "payments_site.logging.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "httpx2": {"level": "WARNING"},
+        "procrastinate": {"level": "WARNING"},
+    },
+}

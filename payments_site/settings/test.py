@@ -1,0 +1,10 @@
+"""The tests: as production, but over plain HTTP and with passwords that hash quickly."""
+
+from payments_site.settings.base import *  # noqa: F403
+
+DEBUG = False
+STATIC_ROOT = None  # nothing is collected: files are served from where they are
+WHITENOISE_USE_FINDERS = True
+SESSION_COOKIE_SECURE = False
+CSRF_COOKIE_SECURE = False
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

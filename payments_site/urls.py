@@ -1,0 +1,58 @@
+"""Every address of the site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from core.api.errors import problem_response
+from core.errors import NotFound, PaymentsError
+from merchants.api.event import EventsView, EventView
+from payments.api.balance import BalanceView
+from payments.api.payment import PaymentsView, PaymentView
+from payments.pages import payment_page
+from payments_site import health
+from webhooks.inbound.api.views import ConektaView, StpDepositsView
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """The root leads staff to their desk."""
+    return HttpResponseRedirect("/admin/")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, as a problem for programs and as a page for people."""
+    if request.path.startswith(("/v1/", "/webhooks/")):
+        return problem_response(NotFound(), request)
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500 without any of our insides."""
+    if request.path.startswith(("/v1/", "/webhooks/")):
+        return problem_response(PaymentsError(), request)
+    return render(request, "500.html", status=500)
+
+
+handler404 = not_found
+handler500 = server_error
+
+urlpatterns = [
+    path("", home),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("admin/", admin.site.urls),
+    path("pay/<str:payment_id>", payment_page, name="payment_page"),
+    path("v1/payments", PaymentsView.as_view()),
+    path("v1/payments/<str:payment_id>", PaymentView.as_view()),
+    path("v1/balance", BalanceView.as_view()),
+    path("v1/events", EventsView.as_view()),
+    path("v1/events/<str:event_id>", EventView.as_view()),
+    path("v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("v1/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("webhooks/stp/deposits", StpDepositsView.as_view()),
+    path("webhooks/conekta", ConektaView.as_view()),
+]

@@ -1,0 +1,246 @@
+"""Routing, JSON and errors of the simulators: one WSGI application.
+
+Conekta's media type and error shape (mx-rails 2.1) under ``/conekta``; plain JSON under ``/_sim``, the control plane
+that stands in for what happens outside the wire (a bank customer, a till, what STP is told out of band). Conekta
+answers 200 to creations too: its official clients parse nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from . import barcode, page
+from .conekta import Account, Conekta, error_body
+from .errors import Refused, control_body
+from .stp import Stp
+
+MAX_BODY = 1024 * 1024
+DRAINED = 16 * MAX_BODY
+SHOWN = 25
+CONEKTA_HEADERS = (
+    ("Content-Type", "application/vnd.conekta-v2.3.0+json; charset=utf-8"),
+    ("Conekta-Media-Type", "conekta-v2.3.0; format=application/json"),
+)
+JSON_HEADERS = (("Content-Type", "application/json; charset=utf-8"),)
+HTML_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
+)
+REASONS = {
+    200: "OK",
+    202: "Accepted",
+    303: "See Other",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A status and either an object that becomes JSON or finished text with its headers."""
+
+    status: int
+    content: Any
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Call:
+    """One request: its environ, the groups of the matched path, and what is read from it on demand."""
+
+    environ: WSGIEnvironment
+    args: tuple[str, ...] = ()
+    query: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host as the caller wrote them: links must lead back by the way the caller came."""
+        host = self.environ.get("HTTP_HOST", "")
+        if not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", host):
+            host = f"{self.environ['SERVER_NAME']}:{self.environ['SERVER_PORT']}"
+        return f"http://{host}"
+
+    @property
+    def url(self) -> str:
+        """The address of this request without its query."""
+        return self.base_url + str(self.environ["PATH_INFO"])
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty body is an empty object."""
+        raw = read_body(self.environ)
+        try:
+            value = json.loads(raw) if raw.strip() else {}
+            # Refuses at the door what could neither be stored nor answered: NaN, infinities, lone surrogates.
+            json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            raise Refused(400, "invalid_json", "the body is not valid JSON") from None
+        if not isinstance(value, dict):
+            raise Refused(400, "invalid_json", "the body must be a JSON object")
+        return value
+
+    def form(self) -> dict[str, str]:
+        """The body as an HTML form; empty fields are left out."""
+        return dict(parse_qsl(read_body(self.environ).decode("utf-8", "replace"), max_num_fields=50))
+
+
+def read_body(environ: WSGIEnvironment) -> bytes:
+    """The raw body, at most 1 MiB."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        raise Refused(411, "length_required", "send the body with a Content-Length")
+    if not (length.isascii() and length.isdecimal()):
+        raise Refused(400, "invalid_length", "Content-Length is not a number")
+    size, stream = int(length), environ["wsgi.input"]
+    try:
+        if size > MAX_BODY:
+            # Swallow it, within reason: a client that is cut off while writing never gets to read the answer.
+            left = min(size, DRAINED)
+            while left > 0 and (chunk := stream.read(min(left, 65536))):
+                left -= len(chunk)
+            raise Refused(413, "body_too_large", f"a body has at most {MAX_BODY} bytes")
+        raw: bytes = stream.read(size)
+    except OSError:
+        raise Refused(408, "request_timeout", "the body did not arrive in time") from None
+    if len(raw) != size:
+        raise Refused(400, "incomplete_body", "the body is shorter than its Content-Length")
+    return raw
+
+
+class App:
+    """The WSGI callable."""
+
+    def __init__(self, stp: Stp, conekta: Conekta) -> None:
+        self.stp = stp
+        self.conekta = conekta
+        self._routes = [(method, re.compile(path), handler) for method, path, handler in self._table()]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; whatever goes wrong is JSON."""
+        in_conekta = str(environ["PATH_INFO"]).startswith("/conekta")
+        try:
+            reply = self._answer(environ)
+        except Refused as error:
+            reply = Reply(error.status, error_body(error) if in_conekta else control_body(error))
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            failure = Refused(500, "internal_error", "the simulator failed; its log says why")
+            reply = Reply(500, error_body(failure) if in_conekta else control_body(failure))
+        content = reply.content
+        body = content.encode() if isinstance(content, str) else json.dumps(content, ensure_ascii=False).encode()
+        headers = [*(reply.headers or (CONEKTA_HEADERS if in_conekta else JSON_HEADERS))]
+        headers += [("Content-Length", str(len(body))), ("X-Content-Type-Options", "nosniff")]
+        start_response(f"{reply.status} {REASONS[reply.status]}", headers)
+        return [body]
+
+    def _answer(self, environ: WSGIEnvironment) -> Reply:
+        method, path = str(environ["REQUEST_METHOD"]), str(environ["PATH_INFO"])
+        # A web page elsewhere must not be able to press our buttons through a visitor's browser.
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and urlsplit(origin).netloc != environ.get("HTTP_HOST"):
+            raise Refused(403, "foreign_origin", "requests from another site's pages are refused")
+        allowed = set()
+        for known_method, pattern, handler in self._routes:
+            if match := pattern.fullmatch(path):
+                if known_method == method:
+                    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), max_num_fields=50))
+                    return handler(Call(environ, match.groups(), query))
+                allowed.add(known_method)
+        if allowed:
+            raise Refused(405, "method_not_allowed", f"use {' or '.join(sorted(allowed))} here")
+        raise Refused(404, "not_found", "there is nothing at this path")
+
+    def _table(self) -> list[tuple[str, str, Callable[[Call], Reply]]]:
+        stp, conekta = self.stp, self.conekta
+
+        def owner(call: Call) -> Account:
+            return conekta.account(call.environ.get("HTTP_AUTHORIZATION", ""))
+
+        def listing(table: str) -> Callable[[Call], Reply]:
+            return lambda c: Reply(200, conekta.listing(table, owner(c), c.query, c.url))
+
+        return [
+            ("GET", "/", self._page),
+            ("POST", "/spei", self._spei),
+            ("POST", "/pagar", self._pagar),
+            ("GET", "/_sim/health", lambda c: Reply(200, {"status": "ok"})),
+            ("PUT", "/_sim/stp/config", lambda c: Reply(200, stp.configure(c.json()))),
+            ("POST", "/_sim/stp/deposits", lambda c: Reply(202, stp.send(c.json()))),
+            ("GET", "/_sim/stp/deposits/([^/]+)", lambda c: Reply(200, stp.show(c.args[0]))),
+            ("POST", "/_sim/stp/deposits/([^/]+)/resend", lambda c: Reply(200, stp.resend(c.args[0]))),
+            ("POST", "/_sim/conekta/pay", self._pay),
+            ("POST", "/_sim/conekta/expire", lambda c: Reply(202, conekta.expire(_reference(c.json())))),
+            ("GET", "/_sim/conekta/orders/([^/]+)", lambda c: Reply(200, conekta.show(c.args[0]))),
+            ("GET", r"/conekta/barcodes/([^/]+)\.svg", self._barcode),
+            ("POST", "/conekta/orders", lambda c: Reply(200, conekta.create_order(owner(c), c.json(), c.base_url))),
+            ("GET", "/conekta/orders", lambda c: Reply(200, conekta.orders(owner(c), c.query, c.url))),
+            ("GET", "/conekta/orders/([^/]+)", lambda c: Reply(200, conekta.order(owner(c), c.args[0]))),
+            ("POST", "/conekta/orders/([^/]+)/cancel", self._cancel),
+            ("POST", "/conekta/webhook_keys", lambda c: Reply(200, conekta.create_webhook_key(owner(c), c.json()))),
+            ("GET", "/conekta/webhook_keys", listing("conekta_webhook_key")),
+            ("POST", "/conekta/webhooks", lambda c: Reply(200, conekta.create_webhook(owner(c), c.json()))),
+            ("GET", "/conekta/webhooks", listing("conekta_webhook")),
+            ("GET", "/conekta/events", listing("conekta_event")),
+            ("GET", "/conekta/events/([^/]+)", lambda c: Reply(200, conekta.event(owner(c), c.args[0]))),
+            (
+                "POST",
+                "/conekta/events/([^/]+)/resend",
+                lambda c: Reply(200, conekta.resend(owner(c), c.args[0], c.json())),
+            ),
+        ]
+
+    def _pay(self, call: Call) -> Reply:
+        body = call.json()
+        return Reply(202, self.conekta.pay(_reference(body), late=body.get("late") is True))
+
+    def _cancel(self, call: Call) -> Reply:
+        account = self.conekta.account(call.environ.get("HTTP_AUTHORIZATION", ""))
+        read_body(call.environ)
+        return Reply(200, self.conekta.cancel_order(account, call.args[0]))
+
+    def _barcode(self, call: Call) -> Reply:
+        self.conekta.show(call.args[0])
+        return Reply(200, barcode.svg(call.args[0]), (("Content-Type", "image/svg+xml"),))
+
+    def _page(self, call: Call, error: Refused | None = None) -> Reply:
+        html = page.render(self.stp.recent(SHOWN), self.conekta.recent(SHOWN), error.message if error else "")
+        return Reply(error.status if error else 200, html, HTML_HEADERS)
+
+    def _spei(self, call: Call) -> Reply:
+        try:
+            form = call.form()
+            fields: dict[str, Any] = {k: form[k] for k in ("clabe", "payer_name", "concept") if k in form}
+            self.stp.send({**fields, "amount": page.centavos(form.get("amount", ""))})
+        except Refused as error:
+            return self._page(call, error)
+        return Reply(303, "", (("Location", "/"),))
+
+    def _pagar(self, call: Call) -> Reply:
+        try:
+            self.conekta.pay(call.form().get("reference", ""))
+        except Refused as error:
+            return self._page(call, error)
+        return Reply(303, "", (("Location", "/"),))
+
+
+def _reference(body: dict[str, Any]) -> str:
+    reference = body.get("reference")
+    if not isinstance(reference, str):
+        raise Refused(422, "invalid_field", "reference must be text", param="reference")
+    return reference

@@ -1,0 +1,337 @@
+"""Conekta, cash part: orders, webhook keys, webhooks, events (mx-rails 2.1 to 2.4), and the customer at the till.
+
+Unlike the real one, it lets a webhook URL be on localhost.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import conekta_order, signing
+from . import conekta_records as records
+from .conekta_order import charge_of, hex_id, short_id
+from .conekta_records import KIND
+from .delivery import Answer, Delivery, Request, check_url, enqueue, without_credentials
+from .errors import Refused
+from .storage import Storage
+
+# 18 tries, each gap 1.7 times the one before: from 15 s on that is 48 hours in all (mx-rails 2.4).
+FIRST_RETRY_DELAY, GROWTH = 15.0, 1.7
+MAX_WEBHOOKS = 10
+# charge.paid and order.paid leave up to a second apart, charge first (mx-rails 2.4).
+GAP = 0.25
+EVENT_TYPES = frozenset(
+    {
+        "webhook_ping",
+        "order.created",
+        "order.paid",
+        "order.expired",
+        "order.canceled",
+        "order.charged_back",
+        "order.fraudulent",
+        "order.under_fraud_review",
+        "order.partially_refunded",
+        "order.pending_payment",
+        "order.pre_authorized",
+        "order.refunded",
+        "order.updated",
+        "order.voided",
+        "order.declined",
+        "charge.created",
+        "charge.paid",
+        "charge.under_fraud_review",
+        "charge.fraudulent",
+        "charge.refunded",
+        "charge.preauthorized",
+        "charge.declined",
+        "charge.canceled",
+        "charge.reversed",
+        "charge.pending_confirmation",
+    }
+)
+ERROR_TYPES = {401: "authentication_error", 404: "resource_not_found_error", 500: "api_error"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """Everything one API key may see."""
+
+    id: int
+    livemode: bool
+
+
+def error_body(error: Refused) -> dict[str, Any]:
+    """A refusal in Conekta's shape (mx-rails 2.1)."""
+    detail = {"code": error.code, "message": error.message, "debug_message": error.message, "param": error.param}
+    kind = ERROR_TYPES.get(error.status, "parameter_validation_error")
+    return {"details": [detail], "log_id": hex_id(), "object": "error", "type": kind}
+
+
+class Conekta:
+    """The simulated provider and its channel to the subscribed webhooks."""
+
+    def __init__(self, storage: Storage, delivery: Delivery, *, retry_delay: float | None = None) -> None:
+        self._storage = storage
+        self._delivery = delivery
+        self._first_delay = FIRST_RETRY_DELAY if retry_delay is None else retry_delay
+        self.tries = 18
+        delivery.register(KIND, self)
+
+    # --- the API, as the integrator's key sees it ---
+
+    def account(self, authorization: str) -> Account:
+        """The account of ``Bearer key`` or ``Basic base64(key:)``; an unknown key opens its own, empty account."""
+        scheme, _, value = authorization.partition(" ")
+        key = value.strip() if scheme.lower() == "bearer" else ""
+        if scheme.lower() == "basic":
+            try:
+                key = base64.b64decode(value.strip(), validate=True).decode().partition(":")[0]
+            except (binascii.Error, UnicodeDecodeError):
+                key = ""
+        if not key:
+            raise Refused(401, "conekta.errors.authentication.missing_key", "an API key is required")
+        livemode = key.startswith("key_live")
+        # The simulator has no use for the key itself, so it does not keep it.
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        with self._storage.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO conekta_account (key_hash, livemode) VALUES (?, ?)", (digest, livemode))
+            row = db.execute("SELECT id FROM conekta_account WHERE key_hash = ?", (digest,)).fetchone()
+        return Account(int(row["id"]), livemode)
+
+    def create_order(self, account: Account, body: dict[str, Any], base_url: str) -> dict[str, Any]:
+        """``POST /orders``, cash only."""
+        while True:
+            order = conekta_order.build(body, livemode=account.livemode, base_url=base_url)
+            method = charge_of(order)["payment_method"]
+            row = (order["id"], account.id, method["reference"], method["expires_at"], json.dumps(order))
+            insert = "INSERT INTO conekta_order (id, account_id, reference, status, expires_at, doc)"
+            try:
+                with self._storage.transaction() as db:
+                    db.execute(insert + " VALUES (?, ?, ?, 'pending_payment', ?, ?)", row)
+            except sqlite3.IntegrityError:  # this reference exists already: draw another
+                continue
+            return order
+
+    def order(self, account: Account, order_id: str) -> dict[str, Any]:
+        """``GET /orders/{id}``."""
+        with self._storage.transaction() as db:
+            return records.document(records.owned(db, "conekta_order", account.id, order_id))
+
+    def orders(self, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:
+        """``GET /orders``: ``search`` is an order id, a reference or any metadata value, exactly."""
+        where, values = "", []
+        if term := query.get("search", ""):
+            where = (
+                " AND (id = ? OR reference = ? OR EXISTS "
+                "(SELECT 1 FROM json_each(doc, '$.metadata') WHERE CAST(value AS TEXT) = ?))"
+            )
+            values = [term, term, term]
+        with self._storage.transaction() as db:
+            rows, page = records.page(db, "conekta_order", account.id, query, url, where, values)
+        return {**page, "data": [records.document(row) for row in rows]}
+
+    def cancel_order(self, account: Account, order_id: str) -> dict[str, Any]:
+        """``POST /orders/{id}/cancel``: pending ones only; emits order.canceled."""
+        with self._storage.transaction() as db:
+            row = records.owned(db, "conekta_order", account.id, order_id)
+            if row["status"] != "pending_payment":
+                message = f"the order is {row['status']}, only a pending one can be canceled"
+                raise Refused(422, "conekta.errors.parameter_validation.order.not_pending", message, param="id")
+            order, _ = self._close(db, row, "canceled")
+        self._delivery.wake()
+        return order
+
+    def create_webhook_key(self, account: Account, body: dict[str, Any]) -> dict[str, Any]:
+        """``POST /webhook_keys``: a new RSA pair; the newest active one signs."""
+        active = body.get("active", True)
+        if not isinstance(active, bool):
+            code = "conekta.errors.parameter_validation.active.invalid"
+            raise Refused(422, code, "active must be true or false", param="active")
+        private, public = signing.new_key_pair()
+        key = {
+            "id": hex_id(),
+            "object": "webhook_key",
+            "active": active,
+            "livemode": account.livemode,
+            "public_key": public,
+            "created_at": int(time.time()),
+        }
+        insert = "INSERT INTO conekta_webhook_key (account_id, active, private_key, doc) VALUES (?, ?, ?, ?)"
+        with self._storage.transaction() as db:
+            db.execute(insert, (account.id, active, private, json.dumps(key)))
+        return key
+
+    def create_webhook(self, account: Account, body: dict[str, Any]) -> dict[str, Any]:
+        """``POST /webhooks``; the same URL again keeps its id and takes the new list of events."""
+        url = check_url(body.get("url"), "url")
+        events = body.get("subscribed_events", sorted(EVENT_TYPES))
+        if not isinstance(events, list) or not events or not all(e in EVENT_TYPES for e in map(str, events)):
+            code = "conekta.errors.parameter_validation.subscribed_events.invalid"
+            raise Refused(422, code, "subscribed_events must list known event types", param="subscribed_events")
+        with self._storage.transaction() as db:
+            known = "SELECT id FROM conekta_webhook WHERE account_id = ?"
+            same = db.execute(known + " AND url = ?", (account.id, url)).fetchone()
+            if same is None and len(db.execute(known, (account.id,)).fetchall()) >= MAX_WEBHOOKS:
+                code = "conekta.errors.parameter_validation.webhooks.too_many"
+                raise Refused(422, code, f"an account has at most {MAX_WEBHOOKS} webhooks", param="url")
+            webhook = {
+                "id": same["id"] if same else hex_id(),
+                "object": "webhook",
+                "url": url,
+                "status": "listening",
+                "subscribed_events": events,
+                "active": True,
+                "livemode": account.livemode,
+            }
+            upsert = "INSERT INTO conekta_webhook (id, account_id, url, doc) VALUES (?, ?, ?, ?)"
+            upsert += " ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
+            db.execute(upsert, (webhook["id"], account.id, url, json.dumps(webhook)))
+        return webhook
+
+    def listing(self, table: str, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:
+        """``GET /webhook_keys``, ``GET /webhooks``, ``GET /events``."""
+        with self._storage.transaction() as db:
+            rows, page = records.page(db, table, account.id, query, url)
+            data = [records.event_view(db, row) if table == "conekta_event" else records.document(row) for row in rows]
+        return {**page, "data": data}
+
+    def event(self, account: Account, event_id: str) -> dict[str, Any]:
+        """``GET /events/{id}``."""
+        with self._storage.transaction() as db:
+            return records.event_view(db, records.owned(db, "conekta_event", account.id, event_id))
+
+    def resend(self, account: Account, event_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        """``POST /events/{id}/resend``: the same bytes to the named webhooks, waiting for their answers."""
+        wanted = body.get("webhooks_ids")
+        with self._storage.transaction() as db:
+            records.owned(db, "conekta_event", account.id, event_id)
+            rows = db.execute("SELECT id, url FROM conekta_webhook WHERE account_id = ?", (account.id,)).fetchall()
+        urls = {str(row["id"]): without_credentials(row["url"])[0] for row in rows}
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(w, str) and w in urls for w in wanted):
+            code = "conekta.errors.parameter_validation.webhooks_ids.invalid"
+            raise Refused(422, code, "webhooks_ids must list webhooks of this account", param="webhooks_ids")
+        deliveries = []
+        for webhook_id in wanted:
+            attempt = self._delivery.send_now(KIND, event_id, webhook_id)
+            if attempt is not None:
+                deliveries.append({**attempt, "url": urls[webhook_id]})
+        return {"id": event_id, "object": "event_resend", "deliveries": deliveries}
+
+    # --- the world outside: the till, the clock ---
+
+    def pay(self, reference: str, *, late: bool = False) -> dict[str, Any]:
+        """A customer pays at the till. ``late`` lets an expired reference through, as stores sometimes do."""
+        with self._storage.transaction() as db:
+            row = records.by_reference(db, reference)
+            expired = row["status"] == "expired" or row["expires_at"] <= time.time()
+            if row["status"] not in ("pending_payment", "expired"):
+                raise Refused(409, "not_pending", f"the order is {row['status']}")
+            if expired and not late:
+                raise Refused(409, "expired", "the reference has expired")
+            order, charge = records.change(db, row, "paid")
+            was = {"status": row["status"], "paid_at": None}
+            events = [
+                self._emit(db, row, "charge.paid", charge, was),
+                self._emit(db, row, "order.paid", order, {"payment_status": row["status"]}, after=GAP),
+            ]
+        self._delivery.wake()
+        return {"order_id": row["id"], "events": events}
+
+    def expire(self, reference: str) -> dict[str, Any]:
+        """The reference expires now."""
+        with self._storage.transaction() as db:
+            row = records.by_reference(db, reference)
+            if row["status"] != "pending_payment":
+                raise Refused(409, "not_pending", f"the order is {row['status']}")
+            _, event_id = self._close(db, row, "expired")
+        self._delivery.wake()
+        return {"order_id": row["id"], "events": [event_id]}
+
+    def expire_due(self) -> None:
+        """Close every pending order whose time is over; called each second."""
+        query = "SELECT * FROM conekta_order WHERE status = 'pending_payment' AND expires_at <= ? LIMIT 500"
+        with self._storage.transaction() as db:
+            rows = db.execute(query, (time.time(),)).fetchall()
+            for row in rows:
+                self._close(db, row, "expired")
+        if rows:
+            self._delivery.wake()
+
+    def show(self, reference: str) -> dict[str, Any]:
+        """One order with its events and their deliveries."""
+        with self._storage.transaction() as db:
+            return records.history(db, records.by_reference(db, reference))
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Newest first, for the human page."""
+        with self._storage.transaction() as db:
+            rows = db.execute("SELECT * FROM conekta_order ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
+            return [records.history(db, row) for row in rows]
+
+    # --- channel of the background sender ---
+
+    def prepare(self, db: sqlite3.Connection, target: str, webhook: str) -> Request | None:
+        """The stored body, byte for byte, signed with the newest active key; without a key there is no DIGEST."""
+        query = "SELECT e.body, w.url, e.account_id FROM conekta_event e, conekta_webhook w WHERE e.id = ? AND w.id = ?"
+        row = db.execute(query, (target, webhook)).fetchone()
+        if row is None:
+            return None
+        query = "SELECT private_key FROM conekta_webhook_key WHERE account_id = ? AND active ORDER BY seq DESC"
+        key = db.execute(query, (row["account_id"],)).fetchone()
+        body = row["body"].encode()
+        return Request(row["url"], body, {"DIGEST": signing.digest(key["private_key"], body)} if key else {})
+
+    def settle(self, db: sqlite3.Connection, target: str, answer: Answer) -> bool:
+        """Any 2xx is a receipt."""
+        del db, target
+        return answer.status is not None and 200 <= answer.status < 300
+
+    def delay(self, tries_done: int) -> float:
+        """Exponential."""
+        return float(self._first_delay * GROWTH ** (tries_done - 1))
+
+    def give_up(self, db: sqlite3.Connection, target: str) -> None:
+        """The event stays readable in ``GET /events`` and can be sent again by hand."""
+
+    def _close(self, db: sqlite3.Connection, row: sqlite3.Row, status: str) -> tuple[dict[str, Any], str]:
+        order, _ = records.change(db, row, status)
+        return order, self._emit(db, row, f"order.{status}", order, {"payment_status": row["status"]})
+
+    @staticmethod
+    def _emit(
+        db: sqlite3.Connection,
+        row: sqlite3.Row,
+        kind: str,
+        content: dict[str, Any],
+        previous: dict[str, Any],
+        *,
+        after: float = 0.0,
+    ) -> str:
+        """File the event with its final bytes and queue it for each webhook subscribed at this moment."""
+        query = "SELECT id, url, doc FROM conekta_webhook WHERE account_id = ? ORDER BY seq"
+        hooks = db.execute(query, (row["account_id"],)).fetchall()
+        hooks = [hook for hook in hooks if kind in json.loads(hook["doc"])["subscribed_events"]]
+        log = {"failed_attempts": 0, "last_http_response_status": 0, "object": "webhook_log", "last_attempted_at": 0}
+        event = {
+            "data": {"object": content, "previous_attributes": previous},
+            "livemode": content["livemode"],
+            "webhook_status": "pending",
+            "webhook_logs": [{"id": short_id("webhl"), "url": without_credentials(h["url"])[0], **log} for h in hooks],
+            "id": hex_id(),
+            "object": "event",
+            "type": kind,
+            "created_at": int(time.time()),
+        }
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        insert = "INSERT INTO conekta_event (id, account_id, order_id, type, body) VALUES (?, ?, ?, ?, ?)"
+        db.execute(insert, (event["id"], row["account_id"], row["id"], kind, body))
+        for hook in hooks:
+            enqueue(db, KIND, str(event["id"]), hook["id"], after=after)
+        return str(event["id"])

@@ -1,0 +1,32 @@
+"""Refusals that the routing layer turns into JSON: one shape for the control plane, Conekta's own under /conekta."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Refused(Exception):
+    """A request is refused. ``code`` and ``param`` are machine readable, ``message`` is for a person."""
+
+    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+
+
+class ControlError(TypedDict):
+    """Inside of ``{"error": …}``."""
+
+    code: str
+    message: str
+    param: NotRequired[str]
+
+
+def control_body(error: Refused) -> dict[str, ControlError]:
+    """The JSON of a refusal outside /conekta."""
+    inner = ControlError(code=error.code, message=error.message)
+    if error.param:
+        inner["param"] = error.param
+    return {"error": inner}

@@ -1,0 +1,85 @@
+"""The simulators' own memory: one SQLite file, one connection, one lock.
+
+Every transaction is short and none is held while a webhook is sent, so a single lock is enough, and it makes "pay
+twice at the same instant" decidable. WAL keeps what was answered when the process is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS stp_config (
+    clabe_prefix TEXT PRIMARY KEY, empresa TEXT NOT NULL, deposits_url TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stp_deposit (
+    id INTEGER PRIMARY KEY, clabe_prefix TEXT NOT NULL, clabe TEXT NOT NULL, amount INTEGER NOT NULL,
+    tracking_key TEXT NOT NULL, notice TEXT NOT NULL, status TEXT NOT NULL, cause INTEGER, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS conekta_account (
+    id INTEGER PRIMARY KEY, key_hash TEXT NOT NULL UNIQUE, livemode INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS conekta_order (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account_id INTEGER NOT NULL,
+    reference TEXT NOT NULL UNIQUE, status TEXT NOT NULL, expires_at INTEGER NOT NULL, doc TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS conekta_order_due ON conekta_order (status, expires_at);
+CREATE TABLE IF NOT EXISTS conekta_webhook_key (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, account_id INTEGER NOT NULL, active INTEGER NOT NULL,
+    private_key TEXT NOT NULL, doc TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS conekta_webhook (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account_id INTEGER NOT NULL, url TEXT NOT NULL,
+    doc TEXT NOT NULL, UNIQUE (account_id, url));
+CREATE TABLE IF NOT EXISTS conekta_event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account_id INTEGER NOT NULL,
+    order_id TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS conekta_event_order ON conekta_event (order_id);
+CREATE TABLE IF NOT EXISTS job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, target TEXT NOT NULL, webhook TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, due_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS job_due ON job (due_at);
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, target TEXT NOT NULL, webhook TEXT NOT NULL,
+    at REAL NOT NULL, status INTEGER, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS delivery_target ON delivery (kind, target);
+"""
+
+
+class AlreadyOpen(Exception):
+    """Another simulator works on this folder: two senders would deliver everything twice."""
+
+
+class Storage:
+    """``DIR/sandbox.sqlite3``. Use ``with storage.transaction() as db`` for reads and writes alike."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._guard = (folder / "sandbox.lock").open("w")
+        try:
+            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyOpen(f"another simulator is running on {folder}") from None
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(folder / "sandbox.sqlite3", check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; never nest, never hold while waiting for the network."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file and keep the lock: daemon threads that still want to write wait until the process is gone."""
+        self._lock.acquire()
+        self._db.close()

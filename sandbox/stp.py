@@ -1,0 +1,281 @@
+"""STP, incoming side: a bank customer sends SPEI to a CLABE, STP notifies the account holder's participant.
+
+Source of the wire format: mx-rails 1.8 (2) for the abono notice and its answers, 1.11 for CLABEs, 1.12 for the
+operating day.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sqlite3
+import time
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .delivery import Answer, Attempt, Delivery, Request, attempts, check_url, enqueue
+from .errors import Refused
+from .storage import Storage
+
+KIND = "stp"
+STP_INSTITUTION = 90646
+MEXICO_CITY = ZoneInfo("America/Mexico_City")
+CUT_HOUR = 18
+MAX_AMOUNT = 10**14
+RETRY_DELAY = 30.0
+PAYER_BANKS = ("002", "012", "014", "021", "072", "638", "722")
+PAYER_NAMES = ("JUAN PEREZ LOPEZ", "MARIA GUADALUPE HERNANDEZ", "JOSE LUIS RAMIREZ CRUZ", "ANA SOFIA TORRES MEDINA")
+DEPOSIT_FIELDS = frozenset(
+    {
+        "clabe",
+        "amount",
+        "payer_name",
+        "payer_clabe",
+        "payer_institution",
+        "concept",
+        "reference_number",
+        "tracking_key",
+        "operating_date",
+        "times",
+    }
+)
+
+
+def check_digit(first_17: str) -> str:
+    """Weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (mx-rails 1.11)."""
+    total = sum(int(digit) * weight % 10 for digit, weight in zip(first_17, (3, 7, 1) * 6, strict=False))
+    return str(-total % 10)
+
+
+def is_clabe(text: str) -> bool:
+    """18 ASCII digits with a right check digit."""
+    return re.fullmatch(r"[0-9]{18}", text) is not None and check_digit(text[:17]) == text[17]
+
+
+def institution_of(clabe: str) -> int:
+    """SPEI code of the bank named by the first three digits: its class of participant, then these digits."""
+    bank = int(clabe[:3])
+    if bank == 1:
+        return 2001
+    if bank in (6, 9, 19, 135, 166, 168):
+        return 37000 + bank
+    return (90000 if bank >= 600 else 40000) + bank
+
+
+def operating_date(moment: datetime) -> date:
+    """Day the transfer counts for: from 18:00 Mexico City the next one; Saturday and Sunday count as Monday."""
+    local = moment.astimezone(MEXICO_CITY)
+    day = local.date() + timedelta(days=local.hour >= CUT_HOUR)
+    while day.weekday() >= 5:
+        day += timedelta(days=1)
+    return day
+
+
+def pesos(centavos: int) -> str:
+    """``125050`` -> ``1250.50``, without a float on the way."""
+    return f"{Decimal(centavos).scaleb(-2):.2f}"
+
+
+def encode(notice: dict[str, Any], amount: int) -> str:
+    """The notice as JSON text, ``monto`` being a JSON number with exactly two decimals (no float can promise that)."""
+    members = (f'"{key}":{pesos(amount) if key == "monto" else json.dumps(value)}' for key, value in notice.items())
+    return "{" + ",".join(members) + "}"
+
+
+class Stp:
+    """The simulated institution: configured participants, transfers, and the notices about them."""
+
+    def __init__(self, storage: Storage, delivery: Delivery, *, retry_delay: float | None = None) -> None:
+        self._storage = storage
+        self._delivery = delivery
+        self._retry_delay = RETRY_DELAY if retry_delay is None else retry_delay
+        self.tries = 3
+        delivery.register(KIND, self)
+
+    def configure(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Keep where the deposits of one CLABE prefix are notified. The answer never repeats the credentials."""
+        empresa = _text(body, "empresa", 1, 60)
+        prefix = _text(body, "clabe_prefix", 3, 17)
+        if re.fullmatch(r"[0-9]+", prefix) is None:
+            raise Refused(422, "invalid_field", "clabe_prefix must be digits", param="clabe_prefix")
+        url = check_url(body.get("deposits_url"), "deposits_url")
+        with self._storage.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO stp_config VALUES (?, ?, ?)", (prefix, empresa, url))
+        return {"empresa": empresa, "clabe_prefix": prefix}
+
+    def send(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A bank customer sends money. Stored at once, notified in the background ``times`` times in parallel."""
+        unknown = sorted(set(body) - DEPOSIT_FIELDS)
+        if unknown:
+            raise Refused(422, "unknown_field", f"unknown field {unknown[0]}", param=unknown[0])
+        clabe = _text(body, "clabe", 1, 40)
+        amount = _integer(body, "amount", 1, MAX_AMOUNT)
+        times = _integer(body, "times", 1, 20, default=1)
+        now = datetime.now(MEXICO_CITY)
+        with self._storage.transaction() as db:
+            config = self._participant(db, clabe)
+            notice = _notice(body, clabe, str(config["empresa"]), now)
+            deposit_id = int(notice["id"])
+            row = (deposit_id, config["clabe_prefix"], clabe, amount, notice["claveRastreo"], encode(notice, amount))
+            db.execute("INSERT INTO stp_deposit VALUES (?, ?, ?, ?, ?, ?, 'sent', NULL, ?)", (*row, time.time()))
+            for _ in range(times):
+                enqueue(db, KIND, str(deposit_id))
+        self._delivery.wake()
+        return {"id": deposit_id, "tracking_key": notice["claveRastreo"], "status": "sent", "deliveries": []}
+
+    def show(self, deposit_id: str) -> dict[str, Any]:
+        """One transfer with its notice (``body`` is the exact text sent) and what was answered."""
+        with self._storage.transaction() as db:
+            return self._view(db, self._row(db, deposit_id))
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Newest first, for the human page."""
+        with self._storage.transaction() as db:
+            rows = db.execute("SELECT * FROM stp_deposit ORDER BY created_at DESC LIMIT ?", (limit,)).fetchall()
+            return [self._view(db, row) for row in rows]
+
+    def resend(self, deposit_id: str) -> dict[str, Any]:
+        """Send the same notice once more and wait for the answer."""
+        with self._storage.transaction() as db:
+            target = str(self._row(db, deposit_id)["id"])
+        attempt: Attempt | None = self._delivery.send_now(KIND, target)
+        return {"delivery": attempt}
+
+    def prepare(self, db: sqlite3.Connection, target: str, webhook: str) -> Request | None:
+        """The notice, to the URL that is configured now: a restarted back office may have moved."""
+        del webhook
+        query = "SELECT notice, deposits_url FROM stp_deposit JOIN stp_config USING (clabe_prefix) WHERE id = ?"
+        row = db.execute(query, (target,)).fetchone()
+        return Request(row["deposits_url"], row["notice"].encode()) if row else None
+
+    def settle(self, db: sqlite3.Connection, target: str, answer: Answer) -> bool:
+        """``confirmar`` and ``devolver`` are answers (the first one counts); anything else is asked again."""
+        status, cause = _verdict(answer)
+        if status is None:
+            return False
+        change = "UPDATE stp_deposit SET status = ?, cause = ? WHERE id = ? AND status IN ('sent', 'unanswered')"
+        db.execute(change, (status, cause, target))
+        return True
+
+    def delay(self, tries_done: int) -> float:
+        """Constant (mx-rails 1.8: 3 tries, 30 s apart)."""
+        del tries_done
+        return self._retry_delay
+
+    def give_up(self, db: sqlite3.Connection, target: str) -> None:
+        """Nobody answered: the money is still at STP, only a resend can settle it."""
+        db.execute("UPDATE stp_deposit SET status = 'unanswered' WHERE id = ? AND status = 'sent'", (target,))
+
+    @staticmethod
+    def _participant(db: sqlite3.Connection, clabe: str) -> sqlite3.Row:
+        if not is_clabe(clabe):
+            raise Refused(422, "invalid_clabe", "a CLABE has 18 digits and a right check digit", param="clabe")
+        query = "SELECT * FROM stp_config WHERE substr(?, 1, length(clabe_prefix)) = clabe_prefix"
+        rows: list[sqlite3.Row] = db.execute(query + " ORDER BY length(clabe_prefix) DESC", (clabe,)).fetchall()
+        if not rows:
+            raise Refused(422, "unknown_account", "no participant keeps this account", param="clabe")
+        return rows[0]
+
+    @staticmethod
+    def _row(db: sqlite3.Connection, deposit_id: str) -> sqlite3.Row:
+        row: sqlite3.Row | None = None
+        if re.fullmatch(r"[0-9]{1,18}", deposit_id):
+            row = db.execute("SELECT * FROM stp_deposit WHERE id = ?", (int(deposit_id),)).fetchone()
+        if row is None:
+            raise Refused(404, "not_found", "no such transfer")
+        return row
+
+    @staticmethod
+    def _view(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+        names = ("id", "clabe", "amount", "tracking_key", "status", "cause")
+        return {
+            **{name: row[name] for name in names},
+            "notice": json.loads(row["notice"]),
+            "body": row["notice"],
+            "deliveries": attempts(db, KIND, str(row["id"])),
+        }
+
+
+def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> dict[str, Any]:
+    """Key set, order and JSON types of mx-rails 1.8 (2); what the caller leaves open is invented."""
+    payer = _text(body, "payer_clabe", 0, 20, default=_invented_clabe())
+    institution = institution_of(payer if is_clabe(payer) else secrets.choice(PAYER_BANKS))
+    day = operating_date(now).strftime("%Y%m%d")
+    chosen_day = _text(body, "operating_date", 8, 8, default=day)
+    try:
+        datetime.strptime(chosen_day, "%Y%m%d")
+    except ValueError:
+        raise Refused(422, "invalid_field", "operating_date must be YYYYMMDD", param="operating_date") from None
+    return {
+        # Drawn at random, so that a wiped data folder does not repeat numbers the back office has already seen.
+        "id": 10_000_000 + secrets.randbelow(2_000_000_000),
+        "fechaOperacion": int(chosen_day),
+        "institucionOrdenante": _integer(body, "payer_institution", 1, 99999, default=institution),
+        "institucionBeneficiaria": STP_INSTITUTION,
+        "claveRastreo": _text(body, "tracking_key", 1, 30, default=_invented_tracking_key(now)),
+        "monto": None,
+        "nombreOrdenante": _text(body, "payer_name", 0, 120, default=secrets.choice(PAYER_NAMES)),
+        # 40 CLABE, 3 debit card, 10 mobile phone; 0 is what the network shows for anything else.
+        "tipoCuentaOrdenante": {18: 40, 16: 3, 10: 10}.get(len(payer), 0),
+        "cuentaOrdenante": payer,
+        "rfcCurpOrdenante": "ND",
+        "nombreBeneficiario": empresa,
+        "tipoCuentaBeneficiario": 40,
+        "cuentaBeneficiario": clabe,
+        "nombreBeneficiario2": "",
+        "tipoCuentaBeneficiario2": 40,
+        "cuentaBeneficiario2": "",
+        "rfcCurpBeneficiario": "ND",
+        "conceptoPago": _text(body, "concept", 0, 120, default="PAGO"),
+        "referenciaNumerica": _integer(
+            body, "reference_number", 0, 9_999_999, default=1 + secrets.randbelow(9_999_999)
+        ),
+        "empresa": empresa,
+        "tipoPago": 1,
+        "tsLiquidacion": str(int(now.timestamp() * 1000)),
+        "folioCodi": "",
+    }
+
+
+def _verdict(answer: Answer) -> tuple[str | None, int | None]:
+    """(status, cause) if the answer is one of the two that STP understands."""
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return None, None
+    if not isinstance(content, dict):
+        return None, None
+    if answer.status == 200 and content.get("mensaje") == "confirmar":
+        return "confirmed", None
+    cause = content.get("id")
+    if answer.status == 400 and content.get("mensaje") == "devolver" and isinstance(cause, int):
+        return "returned", cause
+    return None, None
+
+
+def _invented_clabe() -> str:
+    first_17 = secrets.choice(PAYER_BANKS) + "180" + f"{secrets.randbelow(10**11):011d}"
+    return first_17 + check_digit(first_17)
+
+
+def _invented_tracking_key(now: datetime) -> str:
+    """Two shapes that banks really use; one of them has slashes and dashes."""
+    tail = secrets.token_hex(5).upper()
+    return secrets.choice((f"058-{now:%d/%m/%Y}/{now:%H}-{tail}", f"MBAN01{now:%Y%m%d%H%M}{tail}"))
+
+
+def _text(body: dict[str, Any], name: str, shortest: int, longest: int, *, default: str | None = None) -> str:
+    value = default if body.get(name) is None else body[name]
+    if not isinstance(value, str) or not shortest <= len(value) <= longest:
+        raise Refused(422, "invalid_field", f"{name} must be text of {shortest} to {longest} characters", param=name)
+    return value
+
+
+def _integer(body: dict[str, Any], name: str, least: int, most: int, *, default: int | None = None) -> int:
+    value = default if body.get(name) is None else body[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise Refused(422, "invalid_field", f"{name} must be an integer from {least} to {most}", param=name)
+    return value

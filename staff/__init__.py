@@ -1,0 +1,1 @@
+"""Who works here: how staff sign in, and what limits a guesser."""

@@ -1,0 +1,3 @@
+from staff.models.sign_in_counter import SignInCounter
+
+__all__ = ["SignInCounter"]

@@ -1,0 +1,1 @@
+"""What keeps the door of the back office."""

@@ -1,0 +1,95 @@
+"""Limits on signing in, per account name and per address, across all processes.
+
+django-ratelimit counts in Redis. It offers no decision for a Redis that is down or hung (it lets the error through), so
+the call is wrapped: the first error switches to a counter in PostgreSQL for a few seconds, the same limits apply, and
+the caller waits at most one Redis timeout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django_ratelimit.core import get_usage
+from redis.exceptions import RedisError
+
+from core import request_context
+from staff.models import SignInCounter
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 15 * 60
+"""Seconds over which tries are counted."""
+
+_REDIS_PAUSE = 5.0
+"""Seconds during which Redis is not asked again after it failed."""
+
+_redis_paused_until = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Too many tries; ``retry_after`` in seconds."""
+
+    retry_after: int
+
+
+def check(request: HttpRequest, username: str) -> Refused | None:
+    """Count one try to sign in as ``username`` and say whether it is one too many.
+
+    Counts whether or not the password will be right, and whether or not the account exists: the answer tells a
+    guesser nothing. Raises ``django.db.Error`` if neither Redis nor PostgreSQL can count.
+    """
+    limits = [
+        ("account", username.strip().casefold(), settings.SIGN_IN_PER_ACCOUNT),
+        ("address", request_context.client_address(request), settings.SIGN_IN_PER_ADDRESS),
+    ]
+    refusals = [
+        refused
+        for kind, value, limit in limits
+        if (refused := _count(request, kind, _key(kind, value), limit)) is not None
+    ]
+    return max(refusals, key=lambda refused: refused.retry_after) if refusals else None
+
+
+def _count(request: HttpRequest, kind: str, key: str, limit: int) -> Refused | None:
+    global _redis_paused_until
+    if time.monotonic() >= _redis_paused_until:
+        try:
+            usage = get_usage(
+                request, group=f"sign_in:{kind}", key=lambda *_: key, rate=f"{limit}/{WINDOW}s", increment=True
+            )
+        except (RedisError, OSError) as error:
+            _redis_paused_until = time.monotonic() + _REDIS_PAUSE
+            logger.warning("Redis cannot count sign-ins; PostgreSQL does", extra={"why": type(error).__name__})
+        else:
+            if usage is not None and usage["should_limit"]:
+                return Refused(max(int(usage["time_left"]), 1))
+            return None
+    return _count_in_postgres(key, limit)
+
+
+def _count_in_postgres(key: str, limit: int) -> Refused | None:
+    now = int(time.time())
+    window = now // WINDOW
+    table = connection.ops.quote_name(SignInCounter._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (key, window, count) VALUES (%s, %s, 1) "  # noqa: S608 - a table's own name
+            f"ON CONFLICT (key, window) DO UPDATE SET count = {table}.count + 1 RETURNING count",
+            [key, window],
+        )
+        count = int(cursor.fetchone()[0])
+    if count == 1:
+        SignInCounter.objects.filter(window__lt=window - 1).delete()
+    return Refused((window + 1) * WINDOW - now) if count > limit else None
+
+
+def _key(kind: str, value: str) -> str:
+    return hmac.new(settings.SECRET_KEY.encode(), f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()

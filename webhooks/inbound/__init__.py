@@ -1,0 +1,1 @@
+"""Providers call us: a notice is stored and applied in one transaction, and only then answered."""

@@ -1,0 +1,68 @@
+"""Who is calling: the provider account whose secret or key fits. It also fixes the notice's mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from core.api.parsers import read_body
+from core.errors import NoticeRejected
+from payments.models import ProviderAccount
+from payments.providers.conekta import signature
+from payments.providers.stp import credentials
+
+
+class StpSecret(BaseAuthentication):
+    """HTTP Basic, as in the URL that STP was given: STP signs nothing."""
+
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, bytes]:
+        given = credentials.parse_basic(request.META.get("HTTP_AUTHORIZATION", ""))
+        if given is None:
+            raise NoticeRejected("The credentials in the registered URL are missing.")
+        username, secret = given
+        account = ProviderAccount.objects.filter(
+            provider=ProviderAccount.Provider.STP, is_active=True, webhook_username=username
+        ).first()
+        # An unknown user name costs the same comparison as a wrong secret.
+        if not credentials.secret_matches(secret, account.webhook_secret_sha256 if account else "0" * 64) or not account:
+            raise NoticeRejected("The credentials in the registered URL are wrong.")
+        return account, read_body(request.META, request._request)
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Basic realm="provider webhooks"'
+
+
+class ConektaDigest(BaseAuthentication):
+    """Header DIGEST: RSA PKCS#1 v1.5 over SHA-256 of the raw body, by a key of one of our accounts."""
+
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, bytes]:
+        raw = read_body(request.META, request._request)
+        digest = request.META.get("HTTP_DIGEST", "")
+        accounts = ProviderAccount.objects.filter(provider=ProviderAccount.Provider.CONEKTA, is_active=True)
+        for account in accounts if digest else ():
+            keys = [signature.load_public_key(pem) for pem in account.webhook_public_keys]
+            if signature.is_authentic(raw, digest, keys):
+                return account, raw
+        raise NoticeRejected("The DIGEST header does not sign this body.")
+
+    def authenticate_header(self, request: Request) -> str:
+        return "DIGEST"
+
+
+class _StpSecretScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = StpSecret
+    name = "stpSecret"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "basic"}
+
+
+class _ConektaDigestScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = ConektaDigest
+    name = "conektaDigest"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "DIGEST"}

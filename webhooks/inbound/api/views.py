@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core import request_context
+from core.api import schema
+from webhooks.inbound.api.authentication import ConektaDigest, StpSecret
+from webhooks.inbound.services import inbox
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Providers get JSON whatever they say they accept."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        return parsers[0] if parsers else None
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class NoticeView(APIView):
+    """Takes one notice: authentic, stored and applied before it is answered."""
+
+    permission_classes = []
+    parser_classes = []
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = AlwaysJson
+
+    def post(self, request: Request) -> Response:
+        address = request_context.client_address(request)
+        answer = inbox.receive(request.user, request.auth, remote_address=address or None)  # type: ignore[arg-type]
+        return Response(answer.body, status=answer.status)
+
+
+class StpDepositsView(NoticeView):
+    """STP tells of an incoming SPEI transfer (abono)."""
+
+    authentication_classes: list[type[BaseAuthentication]] = [StpSecret]
+
+    @extend_schema(
+        tags=["provider webhooks"],
+        summary="STP: incoming SPEI transfer",
+        request=OpenApiTypes.OBJECT,
+        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(401, 503)},
+    )
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class ConektaView(NoticeView):
+    """Conekta tells of an event."""
+
+    authentication_classes: list[type[BaseAuthentication]] = [ConektaDigest]
+
+    @extend_schema(
+        tags=["provider webhooks"],
+        summary="Conekta: event",
+        request=OpenApiTypes.OBJECT,
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 401, 503)},
+    )
+    def post(self, request: Request) -> Response:
+        return super().post(request)

@@ -1,0 +1,1 @@
+"""Receiving a notice: store it, apply it, remember the answer — one transaction."""

@@ -1,0 +1,3 @@
+from webhooks.inbound.models import ProviderEvent
+
+__all__ = ["ProviderEvent"]
