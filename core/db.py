@@ -7,12 +7,12 @@ its schema, so that a temporary table cannot stand in for a real one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import pgtrigger
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from pgtrigger import compiler
 
 from core.state import legal_changes
@@ -132,12 +132,10 @@ class StateGuard(Guard):
     def __init__(self, *, initial: Sequence[str], field: str = "status") -> None:
         self.initial = [str(state) for state in initial]
         self.field = field
-        super().__init__(
-            name=f"{field}_guard", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update
-        )
+        super().__init__(name=f"{field}_guard", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
 
     def get_func(self, model: type[models.Model]) -> str:
-        column = model._meta.get_field(self.field).column
+        column = _column(model, self.field)
         table = model._meta.db_table
         initial = ", ".join(_literal(state) for state in self.initial)
         pairs = ", ".join(f"({_literal(a)}, {_literal(b)})" for a, b in legal_changes(model, self.field))
@@ -164,7 +162,7 @@ class Frozen(Guard):
         super().__init__(name="frozen", when=pgtrigger.Before, operation=pgtrigger.Update)
 
     def get_func(self, model: type[models.Model]) -> str:
-        columns = [model._meta.get_field(field).column for field in self.fields]
+        columns = [_column(model, field) for field in self.fields]
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
         return f"""
             IF ({new}) IS DISTINCT FROM ({old}) THEN
@@ -185,8 +183,24 @@ def keeps_rows(model: type[models.Model]) -> bool:
     return any(isinstance(trigger, AppendOnly | NoDelete) for trigger in _triggers(model))
 
 
+def missing_guards(models_: Iterable[type[models.Model]], *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """Every declared trigger that the database lacks or has not enabled always, as ``"<trigger> on <table>"``."""
+    declared = {(trigger.get_pgid(model), model._meta.db_table) for model in models_ for trigger in _triggers(model)}
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND tgenabled = 'A'"
+        )
+        present = set(cursor.fetchall())
+    return [f"{trigger} on {table}" for trigger, table in sorted(declared - present)]
+
+
 def _triggers(model: type[models.Model]) -> Sequence[Any]:
     return getattr(model._meta, "triggers", ())
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    return str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column)
 
 
 def _literal(text: str) -> str:

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
 
-class EncryptedJSONField(models.BinaryField):
+class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
     """A JSON value that the database sees only as ciphertext (Fernet: AES-128-CBC with HMAC-SHA-256).
 
     ``settings.FIELD_ENCRYPTION_KEYS`` holds the keys; the first encrypts, all decrypt, so that a key can be rotated.

@@ -104,6 +104,22 @@ class Web:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the caller of ``make demo`` wants: the web server's port (None: a free one), an end after the report."""
+
+    port: int | None
+    once: bool
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Demo:
+        """Raises ``EnvironmentVariableError``."""
+        port = number(environ, "PORT", 0)
+        if port > 65535:
+            raise EnvironmentVariableError("PORT must be a number from 1 to 65535")
+        return cls(port=port or None, once=environ.get("DEMO_ONCE", "") not in ("", "0"))
+
+
 def required(environ: Environ, name: str, meaning: str) -> str:
     """The variable's value; ``EnvironmentVariableError`` if it is missing or empty."""
     value = environ.get(name, "").strip()

@@ -22,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from core import clock
-from core.db import is_append_only, keeps_rows
+from core.db import is_append_only, keeps_rows, missing_guards
 from payments_site import health
 from payments_site.env import connection_parameters
 from payments_site.models import Release
@@ -158,18 +158,7 @@ def _raise_event_base(say: Say) -> None:
 
 def _verify_guards() -> None:
     """Every trigger that the models declare is there and always enabled."""
-    declared = {
-        (trigger.get_pgid(model), model._meta.db_table)
-        for model in apps.get_models()
-        for trigger in getattr(model._meta, "triggers", ())
-    }
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-            "WHERE NOT tgisinternal AND tgenabled = 'A'"
-        )
-        present = set(cursor.fetchall())
-    missing = sorted(f"{name} on {table}" for name, table in declared - present)
+    missing = missing_guards(apps.get_models(), using="owner")
     if missing:
         raise ReleaseError(f"Guards are missing or disabled: {', '.join(missing)}")
 

@@ -1,7 +1,7 @@
 """Routing, JSON and errors of the simulators: one WSGI application.
 
-Conekta's media type and error shape (mx-rails 2.1) under ``/conekta``; plain JSON under ``/_sim``, the control plane
-that stands in for what happens outside the wire (a bank customer, a till, what STP is told out of band). Conekta
+Conekta's media type and error shape (API 2.3.0) under ``/conekta``; plain JSON under ``/_sim``, the control plane that
+stands in for what happens outside the wire (a bank customer, a till, what STP is told out of band). Conekta
 answers 200 to creations too: its official clients parse nothing else.
 """
 
@@ -196,6 +196,11 @@ class App:
             ("GET", "/conekta/webhook_keys", listing("conekta_webhook_key")),
             ("POST", "/conekta/webhooks", lambda c: Reply(200, conekta.create_webhook(owner(c), c.json()))),
             ("GET", "/conekta/webhooks", listing("conekta_webhook")),
+            (
+                "PUT",
+                "/conekta/webhooks/([^/]+)",
+                lambda c: Reply(200, conekta.update_webhook(owner(c), c.args[0], c.json())),
+            ),
             ("GET", "/conekta/events", listing("conekta_event")),
             ("GET", "/conekta/events/([^/]+)", lambda c: Reply(200, conekta.event(owner(c), c.args[0]))),
             (

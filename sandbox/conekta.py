@@ -1,4 +1,4 @@
-"""Conekta, cash part: orders, webhook keys, webhooks, events (mx-rails 2.1 to 2.4), and the customer at the till.
+"""Conekta, cash part: orders, webhook keys, webhooks, events (Conekta API 2.3.0), and the customer at the till.
 
 Unlike the real one, it lets a webhook URL be on localhost.
 """
@@ -22,10 +22,10 @@ from .delivery import Answer, Delivery, Request, check_url, enqueue, without_cre
 from .errors import Refused
 from .storage import Storage
 
-# 18 tries, each gap 1.7 times the one before: from 15 s on that is 48 hours in all (mx-rails 2.4).
+# 18 tries, each gap 1.7 times the one before: from 15 s on that is 48 hours in all (Conekta API 2.3.0, webhooks).
 FIRST_RETRY_DELAY, GROWTH = 15.0, 1.7
 MAX_WEBHOOKS = 10
-# charge.paid and order.paid leave up to a second apart, charge first (mx-rails 2.4).
+# charge.paid and order.paid leave up to a second apart, charge first (Conekta API 2.3.0, webhooks).
 GAP = 0.25
 EVENT_TYPES = frozenset(
     {
@@ -68,7 +68,7 @@ class Account:
 
 
 def error_body(error: Refused) -> dict[str, Any]:
-    """A refusal in Conekta's shape (mx-rails 2.1)."""
+    """A refusal in Conekta's shape (Conekta API 2.3.0)."""
     detail = {"code": error.code, "message": error.message, "debug_message": error.message, "param": error.param}
     kind = ERROR_TYPES.get(error.status, "parameter_validation_error")
     return {"details": [detail], "log_id": hex_id(), "object": "error", "type": kind}
@@ -193,6 +193,16 @@ class Conekta:
             upsert = "INSERT INTO conekta_webhook (id, account_id, url, doc) VALUES (?, ?, ?, ?)"
             upsert += " ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
             db.execute(upsert, (webhook["id"], account.id, url, json.dumps(webhook)))
+        return webhook
+
+    def update_webhook(self, account: Account, webhook_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        """``PUT /webhooks/{id}``: the webhook listens at another URL from now on."""
+        url = check_url(body.get("url"), "url")
+        with self._storage.transaction() as db:
+            webhook = {**records.document(records.owned(db, "conekta_webhook", account.id, webhook_id)), "url": url}
+            db.execute(
+                "UPDATE conekta_webhook SET url = ?, doc = ? WHERE id = ?", (url, json.dumps(webhook), webhook_id)
+            )
         return webhook
 
     def listing(self, table: str, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Conekta's cash order: what a request must say and what the order looks like (mx-rails 2.2, fees 2.2, ids 2.1)."""
+"""Conekta's cash order: what a request must say and what the order looks like (Conekta API 2.3.0)."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import IO, Any, cast
 from wsgiref.headers import Headers
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
@@ -56,7 +56,7 @@ class Exchange(ServerHandler):
         """One line per request: no query, no headers, no body, so no secret."""
         if self.status is not None and self.environ is not None:
             path = str(self.environ["PATH_INFO"]).encode("unicode_escape").decode()
-            now = datetime.now().isoformat(timespec="milliseconds")
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
             print(now, self.environ["REQUEST_METHOD"], path, self.status.split(" ", 1)[0], file=sys.stderr, flush=True)
         # Not ServerHandler's, which writes a line of its own.
         super(ServerHandler, self).close()

@@ -1,4 +1,4 @@
-"""Conekta's webhook signature (mx-rails 2.4): header ``DIGEST`` = base64(RSA PKCS#1 v1.5, SHA-256, raw body bytes)."""
+"""Conekta's webhook signature: header ``DIGEST`` = base64 of RSA PKCS#1 v1.5, SHA-256, over the raw body."""
 
 from __future__ import annotations
 

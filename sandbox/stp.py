@@ -1,6 +1,6 @@
 """STP, incoming side: a bank customer sends SPEI to a CLABE, STP notifies the account holder's participant.
 
-Source of the wire format: mx-rails 1.8 (2) for the abono notice and its answers, 1.11 for CLABEs, 1.12 for the
+Source of the wire format: what integrators of STP publish: the abono notice (sendAbono) and its answers, CLABEs, the
 operating day.
 """
 
@@ -45,7 +45,7 @@ DEPOSIT_FIELDS = frozenset(
 
 
 def check_digit(first_17: str) -> str:
-    """Weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (mx-rails 1.11)."""
+    """Weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (CLABE standard)."""
     total = sum(int(digit) * weight % 10 for digit, weight in zip(first_17, (3, 7, 1) * 6, strict=False))
     return str(-total % 10)
 
@@ -161,7 +161,7 @@ class Stp:
         return True
 
     def delay(self, tries_done: int) -> float:
-        """Constant (mx-rails 1.8: 3 tries, 30 s apart)."""
+        """Constant (assumed: 3 tries, 30 s apart)."""
         del tries_done
         return self._retry_delay
 
@@ -200,13 +200,13 @@ class Stp:
 
 
 def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> dict[str, Any]:
-    """Key set, order and JSON types of mx-rails 1.8 (2); what the caller leaves open is invented."""
+    """Key set, order and JSON types of the abono notice; what the caller leaves open is invented."""
     payer = _text(body, "payer_clabe", 0, 20, default=_invented_clabe())
     institution = institution_of(payer if is_clabe(payer) else secrets.choice(PAYER_BANKS))
     day = operating_date(now).strftime("%Y%m%d")
     chosen_day = _text(body, "operating_date", 8, 8, default=day)
     try:
-        datetime.strptime(chosen_day, "%Y%m%d")
+        datetime.strptime(chosen_day, "%Y%m%d")  # noqa: DTZ007 - only its form is checked
     except ValueError:
         raise Refused(422, "invalid_field", "operating_date must be YYYYMMDD", param="operating_date") from None
     return {

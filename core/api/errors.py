@@ -100,7 +100,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
         case Http404() | exceptions.NotFound():
             return NotFound()
         case exceptions.Throttled():
-            return RateLimited(retry_after=int(error.wait or 60))
+            return RateLimited(retry_after=int(getattr(error, "wait", None) or 60))
         case OperationalError() | InterfaceError():
             return DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():

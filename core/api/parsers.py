@@ -28,7 +28,7 @@ class StrictJSONParser(BaseParser):
         return value
 
 
-def read_body(meta: Mapping[str, Any], stream: IO[bytes]) -> bytes:
+def read_body(meta: Mapping[str, Any], stream: Any) -> bytes:
     """The raw bytes; ``InvalidRequest`` for more than 64 KiB, decided before reading."""
     try:
         announced = int(meta.get("CONTENT_LENGTH") or 0)
@@ -36,7 +36,7 @@ def read_body(meta: Mapping[str, Any], stream: IO[bytes]) -> bytes:
         announced = 0
     if announced > MAX_BODY_BYTES:
         raise InvalidRequest("The body is larger than 64 KiB.")
-    return stream.read(MAX_BODY_BYTES)
+    return bytes(stream.read(MAX_BODY_BYTES))
 
 
 def read_json(raw: bytes) -> Any:

@@ -38,7 +38,7 @@ class Problem(serializers.Serializer[Any]):
     instance = serializers.CharField()
     code = serializers.CharField()
     request_id = serializers.CharField()
-    errors = Fault(many=True, required=False)
+    errors = Fault(many=True, required=False)  # type: ignore[assignment]
 
 
 class Payer(serializers.Serializer[Any]):
@@ -149,13 +149,13 @@ class EventObject(serializers.Serializer[Any]):
     type = serializers.CharField()
     sequence = serializers.IntegerField()
     object_sequence = serializers.IntegerField()
-    data = EventData()
+    data = EventData()  # type: ignore[assignment]
 
 
 class PaymentPage(serializers.Serializer[Any]):
     """One page of payments."""
 
-    data = PaymentObject(many=True)
+    data = PaymentObject(many=True)  # type: ignore[assignment]
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True)
 
@@ -163,7 +163,7 @@ class PaymentPage(serializers.Serializer[Any]):
 class EventPage(serializers.Serializer[Any]):
     """One page of events."""
 
-    data = EventObject(many=True)
+    data = EventObject(many=True)  # type: ignore[assignment]
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True)
 

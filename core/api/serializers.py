@@ -21,7 +21,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, dict):
             message = self.error_messages["unknown_field"]
             unknown = {
-                str(name)[:100]: [serializers.ErrorDetail(message, code="unknown_field")]
+                str(name)[:100]: [serializers.ErrorDetail(str(message), code="unknown_field")]
                 for name in data
                 if name not in self.fields
             }

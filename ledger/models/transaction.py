@@ -91,11 +91,12 @@ class Entry(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
                 func="""
+                    -- Foreign keys are checked at commit only: what an entry names must be there now.
                     IF EXISTS (
-                        SELECT 1 FROM added JOIN public.ledger_transaction t ON t.id = added.transaction_id
-                        WHERE t.xid <> pg_current_xact_id()::text::bigint
+                        SELECT 1 FROM added LEFT JOIN public.ledger_transaction t ON t.id = added.transaction_id
+                        WHERE t.xid IS DISTINCT FROM pg_current_xact_id()::text::bigint
                     ) THEN
-                        RAISE EXCEPTION 'ledger: an entry cannot join an earlier transaction'
+                        RAISE EXCEPTION 'ledger: an entry joins only a transaction that is being written'
                             USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
                     END IF;
                     IF EXISTS (
@@ -109,8 +110,8 @@ class Entry(models.Model):
                     IF EXISTS (
                         SELECT 1 FROM added
                         JOIN public.ledger_transaction t ON t.id = added.transaction_id
-                        JOIN public.ledger_account a ON a.id = added.account_id
-                        WHERE a.livemode <> t.livemode OR a.currency <> added.currency
+                        LEFT JOIN public.ledger_account a ON a.id = added.account_id
+                        WHERE a.livemode IS DISTINCT FROM t.livemode OR a.currency IS DISTINCT FROM added.currency
                     ) THEN
                         RAISE EXCEPTION 'ledger: an entry and its account differ in mode or currency'
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;

@@ -121,7 +121,11 @@ def _post(
     for _, amount in legs:
         if type(amount) is not int:
             raise TypeError(f"money is integer centavos, not {type(amount).__name__}")
-    if len(legs) < 2 or sum(amount for _, amount in legs) or any(not 0 < abs(leg) <= MAX_AMOUNT for _, leg in legs):
+    if (
+        len(legs) < 2
+        or sum(amount for _, amount in legs) != 0
+        or any(not 0 < abs(leg) <= MAX_AMOUNT for _, leg in legs)
+    ):
         raise InvariantBroken(f"{kind} {source}: legs must be two or more, none of them zero, and sum to zero")
     now = clock.now()
     accounts = open_accounts((name for name, _ in legs), livemode=livemode)

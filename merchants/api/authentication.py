@@ -28,7 +28,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         return 'Bearer realm="merchant API"'
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class ApiKeyScheme(OpenApiAuthenticationExtension):
     """How the schema names it."""
 
     target_class = ApiKeyAuthentication

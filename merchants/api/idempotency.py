@@ -94,9 +94,7 @@ def _claim(view: MerchantView, key: str, fingerprint: dict[str, str]) -> tuple[I
     fresh = IdempotencyKey(merchant=view.merchant, livemode=view.livemode, key=key, **fingerprint)
     try:
         IdempotencyKey.objects.bulk_create([fresh], ignore_conflicts=True)
-        record = IdempotencyKey.objects.select_for_update().get(
-            merchant=view.merchant, livemode=view.livemode, key=key
-        )
+        record = IdempotencyKey.objects.select_for_update().get(merchant=view.merchant, livemode=view.livemode, key=key)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise IdempotencyInProgress from error

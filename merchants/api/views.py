@@ -27,7 +27,7 @@ class MerchantView(APIView):
     @property
     def key(self) -> ApiKey:
         """The API key that was presented."""
-        return self.request.auth
+        return self.request.auth  # type: ignore[return-value]
 
     @property
     def merchant(self) -> Merchant:

@@ -42,13 +42,19 @@ class Event(models.Model):
                 name="assign_sequence",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                declare=[("previous", "text"), ("base", "bigint")],
+                declare=[("previous", "text"), ("first", "bigint")],
                 func="""
-                    SELECT last_value INTO base FROM public.merchants_event_base;
-                    NEW.sequence := base + (pg_current_xact_id()::text::bigint << 16);
+                    SELECT last_value + (pg_current_xact_id()::text::bigint << 16) INTO first
+                    FROM public.merchants_event_base;
+                    NEW.sequence := first;
                     previous := current_setting('payments.event_sequence', true);
-                    IF previous <> '' AND previous::bigint >= NEW.sequence THEN
+                    IF previous <> '' AND previous::bigint >= first THEN
                         NEW.sequence := previous::bigint + 1;
+                    END IF;
+                    -- Beyond lie the numbers of the next transaction.
+                    IF NEW.sequence - first > 65535 THEN
+                        RAISE EXCEPTION 'merchants_event: a transaction holds at most 65536 events'
+                            USING ERRCODE = 'program_limit_exceeded', TABLE = TG_TABLE_NAME;
                     END IF;
                     PERFORM set_config('payments.event_sequence', NEW.sequence::text, true);
                     RETURN NEW;

@@ -63,7 +63,9 @@ class PaymentRequest(StrictSerializer):
         low, high = settings.OXXO_AMOUNTS
         if attrs["method"] == Payment.Method.OXXO and not low <= attrs["amount"] <= high:
             message = _("OXXO takes from $10.00 to $10,000.00 per payment.")
-            raise serializers.ValidationError({"amount": [serializers.ErrorDetail(message, code="invalid_amount")]})
+            raise serializers.ValidationError(
+                {"amount": [serializers.ErrorDetail(str(message), code="invalid_amount")]}
+            )
         return attrs
 
     def wanted(self) -> payment_service.NewPayment:

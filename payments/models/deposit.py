@@ -46,9 +46,7 @@ class Deposit(ProtectedRefreshMixin):
     livemode = models.BooleanField(_("live"))
     deposit_key = models.CharField(_("provider's key"), max_length=120)
     status = StatusField(_("status"), choices=Status.choices, default=Status.RECEIVED)
-    suspense_reason = models.CharField(
-        _("why in suspense"), max_length=32, blank=True, choices=SuspenseReason.choices
-    )
+    suspense_reason = models.CharField(_("why in suspense"), max_length=32, blank=True, choices=SuspenseReason.choices)
     payment = models.ForeignKey(
         "payments.Payment", models.PROTECT, null=True, blank=True, related_name="deposits", verbose_name=_("payment")
     )

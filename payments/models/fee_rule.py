@@ -19,9 +19,7 @@ class FeeRule(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(50)],
         help_text=_("2.9 is 2.9 % of the amount."),
     )
-    fixed = models.BigIntegerField(
-        _("fixed"), validators=[MinValueValidator(0)], help_text=_("Centavos, before IVA.")
-    )
+    fixed = models.BigIntegerField(_("fixed"), validators=[MinValueValidator(0)], help_text=_("Centavos, before IVA."))
 
     class Meta:
         verbose_name = _("fee")

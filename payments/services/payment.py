@@ -114,9 +114,9 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     """Get the voucher of a pending OXXO payment from Conekta and attach it.
 
     ``attempt`` 0 is the first try ever, by the request that made the payment. Every other one searches Conekta for an
-    order of this payment before it creates one: an earlier try may have reached it, even if its process died. A payment that has its voucher, or is not pending any more, is left
-    as it is. If Conekta cannot be reached or its answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h;
-    if Conekta refuses, the payment fails.
+    order of this payment before it creates one: an earlier try may have reached it, even if its process died. A
+    payment that has its voucher, or is not pending any more, is left as it is. If Conekta cannot be reached or its
+    answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
     payment = Payment.objects.select_related("provider_account").get(pk=payment_id)
     if payment.status != Payment.Status.PENDING or payment.order_id:

@@ -58,7 +58,9 @@ class ProviderEvent(ProtectedRefreshMixin):
             models.UniqueConstraint(fields=["account", "event_id"], name="provider_event_unique"),
         ]
         indexes = [
-            models.Index(fields=["id"], condition=models.Q(status__in=["received", "retry"]), name="provider_event_open"),
+            models.Index(
+                fields=["id"], condition=models.Q(status__in=["received", "retry"]), name="provider_event_open"
+            ),
             models.Index(fields=["object_id"], name="provider_event_object"),
         ]
         triggers = [

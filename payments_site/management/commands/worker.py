@@ -15,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("--concurrency", type=int, default=4, help="Jobs at once (default 4).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker_app = app.with_connector(app.connector.get_worker_connector())
+        worker_app = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
         self.stdout.write("worker: ready")
         self.stdout.flush()
         with worker_app.open():

@@ -27,7 +27,10 @@ class StpSecret(BaseAuthentication):
             provider=ProviderAccount.Provider.STP, is_active=True, webhook_username=username
         ).first()
         # An unknown user name costs the same comparison as a wrong secret.
-        if not credentials.secret_matches(secret, account.webhook_secret_sha256 if account else "0" * 64) or not account:
+        if (
+            not credentials.secret_matches(secret, account.webhook_secret_sha256 if account else "0" * 64)
+            or not account
+        ):
             raise NoticeRejected("The credentials in the registered URL are wrong.")
         return account, read_body(request.META, request._request)
 
@@ -52,7 +55,7 @@ class ConektaDigest(BaseAuthentication):
         return "DIGEST"
 
 
-class _StpSecretScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _StpSecretScheme(OpenApiAuthenticationExtension):
     target_class = StpSecret
     name = "stpSecret"
 
@@ -60,7 +63,7 @@ class _StpSecretScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
         return {"type": "http", "scheme": "basic"}
 
 
-class _ConektaDigestScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _ConektaDigestScheme(OpenApiAuthenticationExtension):
     target_class = ConektaDigest
     name = "conektaDigest"
 

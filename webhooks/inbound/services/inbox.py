@@ -178,9 +178,7 @@ def _keep_for_retry(
 @transaction.atomic
 def _fail(event_pk: int, error: Exception) -> None:
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
-    logger.error(
-        "a provider's notice could not be applied", exc_info=error, extra={"provider_event": event.public_id}
-    )
+    logger.error("a provider's notice could not be applied", exc_info=error, extra={"provider_event": event.public_id})
     if not event.is_settled:
         event.fail(error=type(error).__name__)
         event.save(update_fields=["status", "attempts", "last_error"])

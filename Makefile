@@ -1,0 +1,50 @@
+# Needs git, make and Python 3.11 or newer; everything else is installed into .venv and var.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip install --disable-pip-version-check --no-input
+WORKERS ?= auto
+# mypy's Django plugin imports the settings; nothing connects to these.
+CHECK_ENV := SECRET_KEY=check BASE_URL=http://localhost MEDIA_ROOT=/nonexistent DATABASE_URL=postgresql://u@localhost/d \
+	REDIS_URL=redis://localhost FIELD_ENCRYPTION_KEYS=check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format clean
+
+help:  ## List these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/' | expand -t 12
+
+demo: .venv/.runtime  ## Start everything, do the main job, serve until Ctrl-C (DEMO_ONCE=1, PORT=)
+	@exec $(PY) -m payments_site.demo
+
+test: .venv/.development  ## Run every test on a PostgreSQL and a Redis of their own
+	@exec $(PY) -m pytest -n $(WORKERS) -q $(ARGS)
+
+check: .venv/.development  ## Lint, format, types, import contracts, migrations
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format --check -q .
+	$(CHECK_ENV) $(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@exec $(PY) -m pytest -q -n0 tests/architecture tests/migrations/test_migration_files.py
+
+lint: .venv/.development  ## Lint only
+	$(BIN)/ruff check .
+
+format: .venv/.development  ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+clean:  ## Stop what runs here and remove its data
+	@if [ -x $(PY) ]; then $(PY) -m payments_site.demo clean; fi
+	@rm -rf var
+
+.venv/.runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing requirements.txt into .venv (the first time takes about half a minute) …"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/.development: requirements.txt requirements-dev.txt .venv/.runtime
+	@echo "Installing requirements-dev.txt into .venv …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,287 @@
+"""What staff's screens share: read-only bases, columns for money and states, a page that asks before it acts.
+
+Nothing here changes an object. What may be changed is changed by services, from an ``action_page``: a GET shows the
+page, only a POST with its CSRF token acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.utils import display_for_label
+
+from core import clock, ids
+from core.errors import RequestRefused
+from core.money import format_mxn
+from core.mx import clabe
+from core.state import Origin, TransitionRow
+
+Column = Callable[[Any], Any]
+
+EMPTY = "-"
+
+_PAGES = {
+    "payment": "payments_payment",
+    "deposit": "payments_deposit",
+    "provider_account": "payments_provideraccount",
+    "provider_event": "webhooks_providerevent",
+    "transaction": "ledger_transaction",
+    "merchant": "merchants_merchant",
+    "api_key": "merchants_apikey",
+    "kyc_case": "kyc_case",
+    "document": "kyc_document",
+}
+"""Kind of public id -> the admin's name of its page."""
+
+_CAUSES = {
+    TransitionRow.Cause.API: gettext_lazy("API"),
+    TransitionRow.Cause.NOTICE: gettext_lazy("provider notice"),
+    TransitionRow.Cause.STAFF: gettext_lazy("staff"),
+    TransitionRow.Cause.WORKER: gettext_lazy("worker"),
+}
+
+
+class KeepingAdmin(ModelAdmin):
+    """Objects that are never deleted. Pages are found by database id or public id."""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    list_fullwidth = True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        if ids.is_id(object_id):
+            return self.get_queryset(request).filter(public_id=object_id).first()
+        return super().get_object(request, object_id, from_field)
+
+
+class ReadOnlyAdmin(KeepingAdmin):
+    """Objects that no form changes: pages only show."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return flatten_fieldsets(self.get_fieldsets(request, obj)) if self.fieldsets else ()
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows that belong to an object, only to be read."""
+
+    extra = 0
+    can_delete = False
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields or ()
+
+
+def transition_fields(statuses: Any, colours: Mapping[str, str]) -> list[Any]:
+    """The columns of an inline of ``TransitionRow``: what changed, why, and by whom."""
+    return [
+        moment("created_at", gettext_lazy("when"), seconds=True),
+        badge("from_status", colours, gettext_lazy("from"), statuses),
+        badge("to_status", colours, gettext_lazy("to"), statuses),
+        column("cause", gettext_lazy("cause"), lambda row: _CAUSES.get(row.cause, row.cause)),
+        column("actor", gettext_lazy("by"), lambda row: object_link(row.actor)),
+        column("reference", gettext_lazy("reference"), lambda row: object_link(row.reference)),
+        column("reason", gettext_lazy("reason"), lambda row: row.reason or EMPTY),
+    ]
+
+
+class DayRangeFilter(RangeDateFilter):
+    """From one day to another, both included, by the calendar of Mexico City."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = (self._day(end) for end in ("from", "to"))
+        if first is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": clock.local_day_bounds(first)[0]})
+        if last is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": clock.local_day_bounds(last)[1]})
+        return queryset
+
+    def _day(self, end: str) -> date | None:
+        try:
+            day = forms.DateField().to_python(self.used_parameters.get(f"{self.parameter_name}_{end}"))
+        except forms.ValidationError:
+            return None
+        return day if day is not None and 1900 <= day.year <= 9000 else None
+
+
+def column(name: str, title: Any, show: Column, *, order: str | None = None) -> Column:
+    """A column or read-only field that shows ``show(object)`` under ``title``."""
+
+    def shown(obj: Any) -> Any:
+        return show(obj)
+
+    shown.__name__ = name
+    shown.short_description = title  # type: ignore[attr-defined]
+    if order is not None:
+        shown.admin_order_field = order  # type: ignore[attr-defined]
+    return shown
+
+
+def money(name: str, title: Any) -> Column:
+    """Centavos as pesos."""
+
+    def show(obj: Any) -> str:
+        amount = getattr(obj, name)
+        return EMPTY if amount is None else format_html('<span class="whitespace-nowrap">{}</span>', format_mxn(amount))
+
+    return column(name, title, show, order=name)
+
+
+def moment(name: str, title: Any, *, seconds: bool = False) -> Column:
+    """A moment on the clock of Mexico City, short enough for a list."""
+    return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=name)
+
+
+def masked(name: str, title: Any) -> Column:
+    """An account number of which only the ends are shown."""
+    return column(name, title, lambda obj: clabe.mask(getattr(obj, name) or "") or EMPTY)
+
+
+def badge(name: str, colours: Mapping[str, str], title: Any, choices: Any = None) -> Column:
+    """A state as a coloured label. ``choices`` where the field itself has none."""
+
+    def show(obj: Any) -> str:
+        value = getattr(obj, name)
+        if not value:
+            return EMPTY
+        text = dict(choices.choices).get(value, value) if choices else getattr(obj, f"get_{name}_display")()
+        return label(text, colours.get(value, ""))
+
+    return column(name, title, show, order=None if choices else name)
+
+
+def mode(title: Any = gettext_lazy("mode")) -> Column:
+    """Live or test, by the object's ``livemode``."""
+
+    def show(obj: Any) -> str:
+        return label(_("live"), "info") if obj.livemode else label(_("test"), "warning")
+
+    return column("livemode", title, show, order="livemode")
+
+
+def label(text: Any, colour: str = "") -> str:
+    """A small coloured label: success, info, warning, danger, or plain."""
+    return display_for_label((colour, text), EMPTY, {colour: colour} if colour else {"": "default"})
+
+
+def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
+    """``23/11/2026 13:04`` in Mexico City."""
+    if value is None:
+        return EMPTY
+    return formats.date_format(timezone.localtime(value, clock.MEXICO_CITY), "d/m/Y H:i:s" if seconds else "d/m/Y H:i")
+
+
+def object_url(public_id: str) -> str | None:
+    """The admin's page of the object with this public id, or None if it is no such id."""
+    for kind, page in _PAGES.items():
+        if ids.is_id(public_id, kind):
+            return reverse(f"admin:{page}_change", args=[public_id])
+    return None
+
+
+def object_link(public_id: str, text: Any = None) -> str:
+    """A link to an object's page by its public id; any other text stays text."""
+    url = object_url(public_id)
+    if url is None:
+        return public_id or EMPTY
+    return format_html('<a href="{}" class="text-link whitespace-nowrap">{}</a>', url, text or public_id)
+
+
+def staff_origin(request: HttpRequest) -> Origin:
+    """This request of a staff user as the cause of a change."""
+    return Origin(TransitionRow.Cause.STAFF, request.user.get_username()[:100], getattr(request, "request_id", ""))
+
+
+def found_object(admin: KeepingAdmin, request: HttpRequest, object_id: str) -> Any:
+    """The object of an action's address. ``Http404`` if there is none, ``PermissionDenied`` if it may not be seen."""
+    obj = admin.get_object(request, unquote(object_id))
+    if obj is None:
+        raise Http404
+    if not admin.has_view_permission(request, obj):
+        raise PermissionDenied
+    return obj
+
+
+def action_page(
+    admin: KeepingAdmin,
+    request: HttpRequest,
+    obj: Any,
+    *,
+    title: Any,
+    run: Callable[[dict[str, Any]], HttpResponse | None],
+    form_class: type[forms.Form] = forms.Form,
+    text: Any = "",
+    danger: bool = False,
+) -> HttpResponse:
+    """Ask before acting on ``obj``. A valid POST calls ``run`` with the form's data and returns to the object.
+
+    What a service refuses (``RequestRefused``) is said on the form. ``run`` may answer with a page of its own.
+    """
+    form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class()
+    back = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.public_id])
+    if request.method == "POST" and form.is_valid():
+        try:
+            answer = run(form.cleaned_data)
+        except RequestRefused as refused:
+            _show_refusal(form, refused)
+        else:
+            admin.log_change(request, obj, str(title))
+            if answer is not None:
+                return answer
+            messages.success(request, _("Done: %(action)s.") % {"action": title})
+            return HttpResponseRedirect(back)
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": title,
+        "opts": obj._meta,
+        "original": obj,
+        "form": form,
+        "text": text,
+        "danger": danger,
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/action_page.html", context)
+
+
+def _show_refusal(form: forms.Form, refused: RequestRefused) -> None:
+    errors = [error for error in getattr(refused, "errors", ()) if error.field in form.fields]
+    for error in errors:
+        form.add_error(error.field, _(error.message))
+    if not errors:
+        form.add_error(None, _(refused.message))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from core.admin import KeepingAdmin, ReadOnlyInline, action_page, badge, column, found_object, mode, moment, object_link
+from merchants.admin.api_key import scopes, state
+from merchants.models import ApiKey, Merchant
+from merchants.services import api_key
+
+STATUS_COLOURS = {Merchant.Status.ACTIVE: "success", Merchant.Status.SUSPENDED: "danger"}
+
+
+class KeyForm(forms.Form):
+    """What a new key is called."""
+
+    name = forms.CharField(
+        label=_("name"),
+        max_length=100,
+        required=False,
+        help_text=_("Where this key is used."),
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+
+class ApiKeyInline(ReadOnlyInline):
+    model = ApiKey
+    fields = [
+        column("key", _("key begins with"), lambda key: object_link(key.public_id, str(key))),
+        mode(),
+        state,
+        "name",
+        scopes,
+        moment("last_used_at", _("last used")),
+    ]
+
+
+@admin.register(Merchant)
+class MerchantAdmin(KeepingAdmin):
+    list_display = [
+        "name",
+        "legal_name",
+        badge("status", STATUS_COLOURS, _("status")),
+        "public_id",
+        moment("created_at", _("created")),
+    ]
+    list_filter = ["status"]
+    search_fields = ["public_id", "name", "legal_name"]
+    readonly_fields = ["public_id", moment("created_at", _("created"))]
+    fieldsets = [
+        (None, {"fields": [("name", "legal_name"), "status", tuple(readonly_fields)]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["name", "legal_name"]})]
+    inlines = [ApiKeyInline]
+    actions_detail = ["create_test_key", "create_live_key"]
+
+    def get_inlines(self, request: HttpRequest, obj: Merchant | None) -> Any:
+        return super().get_inlines(request, obj) if obj is not None else []
+
+    @action(description=_("New test key"), permissions=["merchants.add_apikey"], url_path="new-test-key", icon="key")
+    def create_test_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._create_key(request, object_id, livemode=False, title=_("New test key"))
+
+    @action(description=_("New live key"), permissions=["merchants.add_apikey"], url_path="new-live-key", icon="key")
+    def create_live_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._create_key(request, object_id, livemode=True, title=_("New live key"))
+
+    def _create_key(self, request: HttpRequest, object_id: str, *, livemode: bool, title: Any) -> HttpResponse:
+        merchant = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> HttpResponse:
+            key, secret = api_key.create(merchant, livemode=livemode, name=data["name"])
+            context = {
+                **self.admin_site.each_context(request),
+                "title": title,
+                "opts": Merchant._meta,
+                "original": merchant,
+                "key": key,
+                "secret": secret,
+            }
+            response = TemplateResponse(request, "admin/api_key_created.html", context)
+            response["Cache-Control"] = "no-store"
+            return response
+
+        return action_page(
+            self,
+            request,
+            merchant,
+            title=title,
+            text=_("Live keys move real money; test keys never do.")
+            + " "
+            + _("The key is shown once, on the next page."),
+            form_class=KeyForm,
+            run=run,
+        )

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.paginator import InfinitePaginator
+
+from core.admin import (
+    EMPTY,
+    DayRangeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    badge,
+    column,
+    masked,
+    mode,
+    moment,
+    money,
+    object_link,
+    transition_fields,
+)
+from core.mx import clabe
+from payments.models import Deposit, DepositTransition
+
+STATUS_COLOURS = {Deposit.Status.CREDITED: "success", Deposit.Status.SUSPENDED: "danger"}
+
+_payer_account = masked("payer_account", _("payer's account"))
+_payer_bank = column(
+    "payer_institution", _("payer's bank"), lambda d: clabe.institution_name(d.payer_institution) or EMPTY
+)
+
+
+class DepositTransitionInline(ReadOnlyInline):
+    model = DepositTransition
+    fields = transition_fields(Deposit.Status, STATUS_COLOURS)
+    verbose_name_plural = _("history")
+
+
+@admin.register(Deposit)
+class DepositAdmin(ReadOnlyAdmin):
+    paginator = InfinitePaginator
+    list_display = [
+        "public_id",
+        moment("created_at", _("created")),
+        money("amount", _("amount")),
+        badge("status", STATUS_COLOURS, _("status")),
+        "suspense_reason",
+        masked("clabe", _("CLABE")),
+        "tracking_key",
+        "payer_name",
+        mode(),
+    ]
+    list_filter = [
+        ("created_at", DayRangeFilter),
+        ("status", ChoicesDropdownFilter),
+        ("suspense_reason", ChoicesDropdownFilter),
+        "livemode",
+    ]
+    search_fields = ["public_id__exact", "clabe__exact", "tracking_key", "payer_name", "concept"]
+    list_select_related = ["provider_account"]
+    ordering = ["-created_at"]
+    inlines = [DepositTransitionInline]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("public_id", mode()),
+                    (money("amount", _("amount")), badge("status", STATUS_COLOURS, _("status"))),
+                    ("suspense_reason", "payment"),
+                    (moment("paid_at", _("paid"), seconds=True), "operating_date"),
+                ]
+            },
+        ),
+        (
+            _("Transfer"),
+            {
+                "fields": [
+                    ("clabe", "tracking_key"),
+                    ("concept", "payer_name"),
+                    (_payer_account, _payer_bank),
+                ]
+            },
+        ),
+        (
+            _("Origin"),
+            {
+                "fields": [
+                    ("provider_account", column("event", _("event"), lambda d: object_link(d.provider_event))),
+                    ("deposit_key", moment("created_at", _("created"), seconds=True)),
+                ]
+            },
+        ),
+    ]

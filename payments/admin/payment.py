@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.paginator import InfinitePaginator
+
+from core.admin import (
+    EMPTY,
+    DayRangeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    badge,
+    column,
+    masked,
+    mode,
+    moment,
+    money,
+    object_link,
+    transition_fields,
+)
+from core.money import format_mxn
+from core.mx import clabe
+from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
+from payments.models import Deposit, Payment, PaymentTransition
+from payments.resources.payment import payment_page_url
+
+STATUS_COLOURS = {
+    Payment.Status.PENDING: "warning",
+    Payment.Status.PROCESSING: "info",
+    Payment.Status.COMPLETED: "success",
+    Payment.Status.FAILED: "danger",
+    Payment.Status.REVERSED: "danger",
+}
+
+_created = moment("created_at", _("created"), seconds=True)
+_fee_rule = column(
+    "fee_rule", _("agreed fee"), lambda p: f"{p.fee_percent.normalize():f} % + {format_mxn(p.fee_fixed)}"
+)
+_failure = column("failure", _("failure"), lambda p: f"{p.failure_code} {p.failure_message}".strip() or EMPTY)
+_payer_bank = column(
+    "payer_institution", _("payer's bank"), lambda p: clabe.institution_name(p.payer_institution) or EMPTY
+)
+_page = column(
+    "page",
+    _("payer's page"),
+    lambda p: format_html(
+        '<a href="{}" class="text-link" target="_blank" rel="noopener">{}</a>', payment_page_url(p), _("open")
+    ),
+)
+
+
+def _where_to_pay(payment: Payment) -> str:
+    return clabe.mask(payment.clabe or "") if payment.method == Payment.Method.SPEI else payment.voucher_reference
+
+
+class PaymentTransitionInline(ReadOnlyInline):
+    model = PaymentTransition
+    fields = transition_fields(Payment.Status, STATUS_COLOURS)
+    verbose_name_plural = _("history")
+
+
+class DepositInline(ReadOnlyInline):
+    model = Deposit
+    fields = [
+        column("deposit", _("deposit"), lambda d: object_link(d.public_id)),
+        money("amount", _("amount")),
+        badge("status", DEPOSIT_COLOURS, _("status")),
+        column("reason", _("why in suspense"), lambda d: d.get_suspense_reason_display() or EMPTY),
+        moment("paid_at", _("paid"), seconds=True),
+        "tracking_key",
+        "payer_name",
+    ]
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    paginator = InfinitePaginator
+    list_display = [
+        "public_id",
+        moment("created_at", _("created")),
+        "merchant",
+        "method",
+        money("amount", _("amount")),
+        badge("status", STATUS_COLOURS, _("status")),
+        column("where_to_pay", _("CLABE or reference"), lambda p: _where_to_pay(p) or EMPTY),
+        "customer_name",
+        mode(),
+    ]
+    list_filter = [
+        ("created_at", DayRangeFilter),
+        ("status", ChoicesDropdownFilter),
+        ("method", ChoicesDropdownFilter),
+        ("merchant", RelatedDropdownFilter),
+        "livemode",
+    ]
+    search_fields = [
+        "public_id__exact",
+        "clabe__exact",
+        "external_id",
+        "tracking_key",
+        "voucher_reference",
+        "order_id",
+        "customer_name",
+        "payer_name",
+    ]
+    list_select_related = ["merchant", "provider_account"]
+    ordering = ["-created_at"]
+    inlines = [DepositInline, PaymentTransitionInline]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("public_id", "merchant"),
+                    (badge("status", STATUS_COLOURS, _("status")), mode()),
+                    (money("amount", _("amount")), "method"),
+                    ("description", "external_id"),
+                    (_created, moment("expires_at", _("expires"))),
+                    (_page, _failure),
+                ]
+            },
+        ),
+        (
+            _("Money received"),
+            {
+                "fields": [
+                    (money("amount_received", _("received")), money("net", _("net for the merchant"))),
+                    (money("fee", _("fee")), money("fee_tax", _("IVA on the fee"))),
+                    (money("amount_refunded", _("refunded")), _fee_rule),
+                    (moment("completed_at", _("completed at"), seconds=True), "operating_date"),
+                ]
+            },
+        ),
+        (
+            _("Where to pay"),
+            {
+                "fields": [
+                    ("clabe", "reference_number"),
+                    ("voucher_reference", "order_id"),
+                    ("provider_account", "tracking_key"),
+                ]
+            },
+        ),
+        (
+            _("Customer and payer"),
+            {
+                "fields": [
+                    ("customer_name", "customer_email", "customer_phone"),
+                    ("payer_name", masked("payer_account", _("payer's account")), _payer_bank),
+                    "metadata",
+                ]
+            },
+        ),
+    ]

@@ -1,0 +1,129 @@
+"""The main job, done as its users do it: a merchant's program over the API, payers at their bank and at the till.
+
+Nothing here touches the database or a service; every step goes over HTTP and fails loudly if its promise does not hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+
+Step = Callable[[str, Callable[[], Any]], Any]
+
+PAID_WITHIN = 20.0
+"""Seconds after which a payment that is not completed has failed the demo."""
+
+
+class StepFailed(Exception):
+    """A step of the demo did not hold; the message says what was seen."""
+
+
+class Story:
+    """One merchant, one payer, two payments."""
+
+    def __init__(self, *, base_url: str, sandbox_url: str, api_key: str, conekta_api_key: str) -> None:
+        self.api = _client(base_url, {"Authorization": f"Bearer {api_key}"})
+        self.payer = _client(sandbox_url, {})
+        self.conekta = _client(f"{sandbox_url}/conekta", {"Authorization": f"Bearer {conekta_api_key}"})
+        self.before: dict[str, Any] = {}
+        self.after: dict[str, Any] = {}
+        self.spei: dict[str, Any] = {}
+        self.oxxo: dict[str, Any] = {}
+
+    def tell(self, step: Step) -> None:
+        """Run every step; the first that does not hold raises ``StepFailed``."""
+        self.before = step("balance before", self._balance)
+        self.spei = step("POST /v1/payments  SPEI $1,000.00", lambda: self._create("spei", 100_000))
+        step("the payer sends the SPEI transfer; STP calls us", self._pay_spei)
+        self.spei = step("the SPEI payment is completed", lambda: self._completed(self.spei))
+        self.oxxo = step("POST /v1/payments  OXXO $500.00", lambda: self._create("oxxo", 50_000))
+        step("the payer pays at OXXO; Conekta calls us", self._pay_oxxo)
+        self.oxxo = step("the OXXO payment is completed", lambda: self._completed(self.oxxo))
+        self.after = step("balance after: it rose by what the payments say", self._balance_rose)
+        step("Conekta sends its notice again: nothing changes", self._notify_again)
+
+    def _balance(self) -> dict[str, Any]:
+        return _json(self.api.get("/v1/balance"))
+
+    def _create(self, method: str, amount: int) -> dict[str, Any]:
+        payment = _json(
+            self.api.post(
+                "/v1/payments",
+                json={
+                    "method": method,
+                    "amount": amount,
+                    "currency": "MXN",
+                    "description": "Café de altura, 2 kg",
+                    "customer": {"name": "Luisa Ortega", "email": "luisa@example.mx", "phone": "5555555555"},
+                    "metadata": {"order": "demo"},
+                },
+                headers={"Idempotency-Key": str(uuid4())},
+            ),
+            201,
+        )
+        if payment["status"] != "pending" or not payment[method]:
+            raise StepFailed(f"The new payment is {payment['status']}, its {method} part {payment[method]}")
+        return payment
+
+    def _pay_spei(self) -> None:
+        transfer = {"clabe": self.spei["spei"]["clabe"], "amount": self.spei["amount"], "payer_name": "LUISA ORTEGA"}
+        _json(self.payer.post("/_sim/stp/deposits", json=transfer), 202)
+
+    def _pay_oxxo(self) -> None:
+        _json(self.payer.post("/_sim/conekta/pay", json={"reference": self.oxxo["oxxo"]["reference"]}), 202)
+
+    def _completed(self, payment: dict[str, Any]) -> dict[str, Any]:
+        until = time.monotonic() + PAID_WITHIN
+        while True:
+            found = _json(self.api.get(f"/v1/payments/{payment['id']}"))
+            if found["status"] == "completed":
+                return found
+            if found["status"] != "pending" or time.monotonic() > until:
+                raise StepFailed(f"Payment {payment['id']} is {found['status']} after {PAID_WITHIN:.0f} s")
+            time.sleep(0.05)
+
+    def _balance_rose(self) -> dict[str, Any]:
+        found = self._balance()
+        rose = {name: found[name] - self.before[name] for name in ("available", "pending")}
+        wanted = {"available": self.spei["net"], "pending": self.oxxo["net"]}
+        if rose != wanted:
+            raise StepFailed(f"The balance rose by {rose} instead of {wanted}")
+        return found
+
+    def _notify_again(self) -> str:
+        state = self._state()
+        order = _json(self.payer.get(f"/_sim/conekta/orders/{self.oxxo['oxxo']['reference']}"))
+        paid = next(event for event in order["events"] if event["type"] == "order.paid")
+        webhooks = [webhook["id"] for webhook in _json(self.conekta.get("/webhooks"))["data"]]
+        sent = _json(self.conekta.post(f"/events/{paid['id']}/resend", json={"webhooks_ids": webhooks}))
+        statuses = [delivery["status"] for delivery in sent["deliveries"]]
+        if statuses != [200] * len(webhooks):
+            raise StepFailed(f"The repeated notice was answered {statuses}")
+        if self._state() != state:
+            raise StepFailed("The repeated notice changed something")
+        return f"answered {statuses[0]} again"
+
+    def _state(self) -> dict[str, Any]:
+        """What a merchant can see: if a repetition changed anything, it shows here."""
+        balance = self._balance()
+        balance.pop("as_of")
+        return {
+            "balance": balance,
+            "payment": _json(self.api.get(f"/v1/payments/{self.oxxo['id']}")),
+            "events": _json(self.api.get("/v1/events?limit=100"))["data"],
+        }
+
+
+def _client(base_url: str, headers: dict[str, str]) -> httpx2.Client:
+    return httpx2.Client(base_url=base_url, headers=headers, timeout=15, trust_env=False)
+
+
+def _json(response: httpx2.Response, status: int = 200) -> Any:
+    if response.status_code != status:
+        request = response.request
+        raise StepFailed(f"{request.method} {request.url.path} answered {response.status_code}: {response.text[:500]}")
+    return response.json()
