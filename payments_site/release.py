@@ -17,7 +17,7 @@ import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
@@ -59,6 +59,7 @@ def exclusive(owner_url: str, say: Say) -> Iterator[None]:
         raise ReleaseError(f"The database cannot be reached as its owner: {str(error).strip()[:300]}") from error
     with holder:
         _refuse_pooler(holder)
+        _refuse_wrong_role(holder)
         if not _row(holder, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
             say("Another release is running; waiting for it …")
             holder.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(LOCK_WAIT)))
@@ -73,6 +74,15 @@ def _refuse_pooler(holder: psycopg.Connection[Any]) -> None:
     """Session locks mean nothing through a pooler in transaction mode: two sessions may share one backend."""
     if holder.info.backend_pid != _row(holder, "SELECT pg_backend_pid()"):
         raise ReleaseError("RELEASE_DATABASE_URL goes through a connection pooler; give the database's own address.")
+
+
+def _refuse_wrong_role(holder: psycopg.Connection[Any]) -> None:
+    """The schema's owner and the application are two roles, or the database would refuse the application nothing."""
+    role = holder.info.user
+    if role == connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]:
+        raise ReleaseError(f"RELEASE_DATABASE_URL names the application's own role, {role}: it needs the schema's owner.")
+    if not _row(holder, "SELECT has_schema_privilege('public', 'CREATE')"):
+        raise ReleaseError(f"RELEASE_DATABASE_URL names {role}, which may not change the schema: it needs its owner.")
 
 
 def _release(version: str, started_at: datetime, say: Say) -> Release:
@@ -111,7 +121,8 @@ def _grant(say: Say) -> None:
     kept = {model._meta.db_table for model in apps.get_models() if keeps_rows(model)}
     append_only = {model._meta.db_table for model in apps.get_models() if is_append_only(model)}
     frozen_for_app = append_only | {"django_migrations", Release._meta.db_table}
-    with connections["owner"].cursor() as cursor:
+    # One transaction: the application that is running meanwhile never sees a right taken away and not yet given again.
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for (table,) in cursor.fetchall():
             rights = ["SELECT"]

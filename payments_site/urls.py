@@ -24,10 +24,13 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404, as a problem for programs and as a page for people."""
-    if request.path.startswith(("/v1/", "/webhooks/")):
-        return problem_response(NotFound(), request)
+    """404 as a page for people; programs get theirs from ``unknown``."""
     return render(request, "404.html", status=404)
+
+
+def unknown(request: HttpRequest, rest: str) -> HttpResponse:
+    """An address under the API that does not exist: a problem, whatever DEBUG would rather show."""
+    return problem_response(NotFound(), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -55,4 +58,6 @@ urlpatterns = [
     path("v1/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("webhooks/stp/deposits", StpDepositsView.as_view()),
     path("webhooks/conekta", ConektaView.as_view()),
+    path("v1/<path:rest>", unknown),
+    path("webhooks/<path:rest>", unknown),
 ]

@@ -119,7 +119,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
 def invalid_fields(errors: list[FieldError]) -> InvalidRequest:
     """One 400 for all faulty fields, its code as specific as the contract allows."""
     code = next((e.code for e in errors if e.code in _SPECIFIC_CODES), None)
-    detail = "; ".join(f"{e.field}: {_(e.message)}" if e.field else _(e.message) for e in errors[:3])
+    detail = " ".join(f"{e.field}: {_(e.message)}" if e.field else _(e.message) for e in errors[:3])
     return InvalidRequest(detail or None, code=code, errors=errors)
 
 

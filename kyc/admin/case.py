@@ -129,9 +129,7 @@ class CaseAdmin(ReadOnlyAdmin):
             if case is not None and _ACTION_STATES[step.method.original_function_name] == case.status
         ]
 
-    @action(
-        description=_("Upload document"), permissions=["kyc.add_document"], url_path="upload", icon="upload_file"
-    )
+    @action(description=_("Upload document"), permissions=["kyc.add_document"], url_path="upload", icon="upload_file")
     def upload(self, request: HttpRequest, object_id: str) -> HttpResponse:
         case = found_object(self, request, object_id)
 
@@ -202,6 +200,4 @@ class CaseAdmin(ReadOnlyAdmin):
         def run(data: dict[str, Any]) -> None:
             service(case.pk, origin=staff_origin(request), **data)
 
-        return action_page(
-            self, request, case, title=title, form_class=form, run=run, text=text, danger=danger
-        )
+        return action_page(self, request, case, title=title, form_class=form, run=run, text=text, danger=danger)

@@ -83,8 +83,13 @@ def with_totals(transactions: QuerySet[Transaction]) -> QuerySet[Transaction]:
 
 
 def rows_about(sources: Sequence[str]) -> list[list[Any]]:
-    """The transactions that these objects caused, oldest first: id, kind, amount, operating date, recorded."""
+    """The transactions that these objects caused, oldest first: id, when recorded, kind, amount."""
     return [
-        [object_link(t.public_id), _KINDS.get(t.kind, t.kind), format_mxn(t.total), t.operating_date, t.recorded_at]
+        [
+            object_link(t.public_id),
+            format_moment(t.recorded_at, seconds=True),
+            _KINDS.get(t.kind, t.kind),
+            format_mxn(t.total),
+        ]
         for t in with_totals(Transaction.objects.filter(source__in=sources)).order_by("id")
     ]

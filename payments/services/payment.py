@@ -95,7 +95,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
     if wanted.method == Payment.Method.SPEI:
         number = _next_clabe_number(account)
         payment.clabe = clabes.build(account.clabe_prefix or "", number)
-        payment.reference_number = str(number)
+        payment.reference_number = f"{number:07d}"
     try:
         with transaction.atomic():
             payment.save(force_insert=True)

@@ -18,7 +18,7 @@ import httpx2
 
 from core.money import format_mxn
 from payments_site import env
-from payments_site.demo.house import ROOT, House
+from payments_site.demo.house import ROOT, House, wait_until_unused
 from payments_site.demo.story import StepFailed, Story
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.process import EmbeddedError, die_with_parent, stop_recorded
@@ -114,11 +114,14 @@ def serve(house: House) -> int:
 
 
 def clean(var: Path) -> int:
-    """Stop what a demo or a test run of this clone left running, and remove the data."""
+    """Stop what a demo or a test run of this clone left running, and remove the servers' data."""
     for run_dir in (var / "run", *var.glob("test/*/run")):
         for name in stop_recorded(run_dir):
             print(f"stopped {name}")
         EmbeddedPostgres(run_dir.parent / "postgres", run_dir=run_dir).remove()
+    if not wait_until_unused(var, seconds=15):
+        print("demo: a demo of this clone does not end; its data stays", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -9,6 +9,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -214,6 +215,21 @@ class House:
             known[name] = free_port()
             ports.write_text(json.dumps(known))
         return known[name]
+
+
+def wait_until_unused(var: Path, *, seconds: float) -> bool:
+    """Wait for a demo of this clone to end, which it does when its processes are stopped; False if it does not."""
+    until = time.monotonic() + seconds
+    while (var / "demo.lock").exists():
+        try:
+            os.close(_lock(var / "demo.lock"))
+        except EmbeddedError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        else:
+            break
+    return True
 
 
 def _lock(path: Path) -> int:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.paginator import InfinitePaginator
+from unfold.views import ChangeList
+
+from backoffice.models import Transfer
+from core import ids
+from core.admin import EMPTY, DayRangeFilter, ReadOnlyAdmin, badge, column, label, mode, moment, money, object_url
+from core.mx import clabe
+from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
+from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
+from payments.models import Payment
+
+COLUMNS = {
+    "id": "id",
+    "created_at": moment("created_at", _("created")),
+    "kind": column("kind", _("kind"), lambda t: label(t.get_kind_display())),
+    "merchant": "merchant",
+    "method": "method",
+    "amount": money("amount", _("amount")),
+    "status": badge("status", {**PAYMENT_COLOURS, **DEPOSIT_COLOURS}, _("status")),
+    "reference": column("reference", _("CLABE or reference"), lambda t: shown_reference(t) or EMPTY),
+    "name": column("name", _("customer or payer"), lambda t: t.name or EMPTY),
+    "livemode": mode(),
+}
+"""What a line of the history shows, here and on the home page."""
+
+
+def shown_reference(transfer: Transfer) -> str:
+    """The CLABE, masked, or the voucher's reference."""
+    is_spei = transfer.method == Payment.Method.SPEI
+    return clabe.mask(transfer.reference or "") if is_spei else transfer.reference
+
+
+class TransferChangeList(ChangeList):
+    """Each line leads to its payment or deposit."""
+
+    def url_for_result(self, result: Transfer) -> str:
+        return object_url(result.id) or ""
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    paginator = InfinitePaginator
+    list_display = list(COLUMNS.values())
+    list_filter = [
+        ("created_at", DayRangeFilter),
+        ("status", ChoicesDropdownFilter),
+        ("method", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("merchant", RelatedDropdownFilter),
+        "livemode",
+    ]
+    search_fields = ["id", "reference", "tracking_key", "external_id", "name", "payer_name"]
+    search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer or payer")
+    list_select_related = ["merchant"]
+    ordering = ["-created_at"]
+    sortable_by = ["created_at"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        return TransferChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
+    ) -> tuple[QuerySet[Transfer], bool]:
+        """A whole id or CLABE is looked up by its index; anything else is searched for in every text."""
+        term = search_term.strip()
+        if ids.is_id(term):
+            return queryset.filter(id=term), False
+        if clabe.is_valid(term):
+            return queryset.filter(Q(reference=term)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        url = object_url(object_id)
+        if url is None:
+            raise Http404
+        return HttpResponseRedirect(url)

@@ -1,0 +1,119 @@
+"""The home page: what came in today, what waits, what needs somebody. Live and test mode never mix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from backoffice.admin.transfer import COLUMNS
+from backoffice.models import Transfer
+from core import clock
+from core.admin import object_link
+from core.money import format_mxn
+from payments.models import Deposit, Payment, ProviderAccount
+from webhooks.models import ProviderEvent
+
+LAST_TRANSFERS = 10
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Unfold's hook: add what the template shows. Each figure only for staff who may view what it counts."""
+    livemode = _livemode(request)
+    return {
+        **context,
+        "title": _("Home"),
+        "livemode": livemode,
+        "modes": [(_("Live mode"), "live", livemode), (_("Test mode"), "test", not livemode)],
+        "cards": _cards(request, livemode),
+        "transfers": _last_transfers(livemode) if request.user.has_perm("backoffice.view_transfer") else None,
+    }
+
+
+def _livemode(request: HttpRequest) -> bool:
+    """As asked by ``?mode=``; without it, live as soon as there is a live account at a provider."""
+    asked = request.GET.get("mode")
+    if asked in ("live", "test"):
+        return asked == "live"
+    return ProviderAccount.objects.filter(livemode=True, is_active=True).exists()
+
+
+def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:
+    may = request.user.has_perm
+    cards = []
+    if may("payments.view_deposit"):
+        cards += [_received_today(method, livemode) for method in Payment.Method]
+        suspended = Deposit.objects.filter(status=Deposit.Status.SUSPENDED, livemode=livemode)
+        cards.append(_card(_("In suspense"), suspended, "payments_deposit", "status__exact=suspended", livemode, True))
+    if may("payments.view_payment"):
+        waiting = Payment.objects.filter(status__in=[Payment.Status.PENDING, Payment.Status.PROCESSING])
+        pending = waiting.filter(livemode=livemode)
+        cards.append(_card(_("Pending payments"), pending, "payments_payment", "status__exact=pending", livemode))
+    if may("webhooks.view_providerevent"):
+        count = ProviderEvent.objects.filter(status=ProviderEvent.Status.RETRY, livemode=livemode).count()
+        cards.append(
+            {
+                "title": _("Events that need attention"),
+                "figure": str(count),
+                "note": _("could not be applied; retried every minute") if count else _("all applied"),
+                "url": _list_url("webhooks_providerevent", "status__exact=retry", livemode),
+                "alarm": count > 0,
+            }
+        )
+    return cards
+
+
+def _received_today(method: Payment.Method, livemode: bool) -> dict[str, Any]:
+    start, end = clock.local_day_bounds(clock.mexico_city_date(clock.now()))
+    credited = Deposit.objects.filter(
+        created_at__gte=start,
+        created_at__lt=end,
+        status=Deposit.Status.CREDITED,
+        livemode=livemode,
+        payment__method=method,
+    )
+    title = _("Received today by %(method)s") % {"method": method.label}
+    return _card(title, credited, "payments_deposit", "status__exact=credited", livemode)
+
+
+def _card(
+    title: str, rows: QuerySet[Any], page: str, query: str, livemode: bool, alarm: bool = False
+) -> dict[str, Any]:
+    found = rows.aggregate(count=Count("pk"), total=Sum("amount"))
+    return {
+        "title": title,
+        "figure": format_mxn(int(found["total"] or 0)),
+        "note": _("%(count)s in total") % {"count": found["count"]} if found["count"] else _("none"),
+        "url": _list_url(page, query, livemode),
+        "alarm": alarm and found["count"] > 0,
+    }
+
+
+def _list_url(page: str, query: str, livemode: bool) -> str:
+    return f"{reverse(f'admin:{page}_changelist')}?{query}&livemode__exact={int(livemode)}"
+
+
+def _last_transfers(livemode: bool) -> dict[str, Any]:
+    rows = Transfer.objects.filter(livemode=livemode).select_related("merchant").order_by("-created_at")
+    shown = [name for name in COLUMNS if name not in ("kind", "livemode")]
+    titles = [_title(COLUMNS[name]) for name in shown]
+    return {
+        "headers": titles,
+        "rows": [[_cell(name, transfer) for name in shown] for transfer in rows[:LAST_TRANSFERS]],
+    }
+
+
+def _title(column: Any) -> Any:
+    return Transfer._meta.get_field(column).verbose_name if isinstance(column, str) else column.short_description
+
+
+def _cell(name: str, transfer: Transfer) -> Any:
+    if name == "id":
+        return object_link(transfer.id)
+    column = COLUMNS[name]
+    if callable(column):
+        return column(transfer)
+    return transfer.get_method_display() if name == "method" else getattr(transfer, name) or "-"

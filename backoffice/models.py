@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from payments.models import Deposit, Payment
+
+
+class Transfer(models.Model):
+    """One line of the transfer history: a payment, or a deposit that no payment accounts for.
+
+    A PostgreSQL view. Newest first, it reads no more rows of either table than it shows.
+    """
+
+    class Kind(models.TextChoices):
+        PAYMENT = "payment", _("payment")
+        DEPOSIT = "deposit", _("deposit")
+
+    id = models.CharField(_("id"), max_length=40, primary_key=True)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.DO_NOTHING, null=True, related_name="+", verbose_name=_("merchant")
+    )
+    livemode = models.BooleanField(_("live"))
+    method = models.CharField(_("method"), max_length=8, choices=Payment.Method.choices)
+    status = models.CharField(
+        _("status"),
+        max_length=32,
+        choices=[*Payment.Status.choices, (Deposit.Status.SUSPENDED.value, Deposit.Status.SUSPENDED.label)],
+    )
+    amount = models.BigIntegerField(_("amount"))
+    currency = models.CharField(_("currency"), max_length=3)
+    reference = models.CharField(_("CLABE or reference"), max_length=32)
+    tracking_key = models.CharField(_("tracking key"), max_length=40)
+    name = models.CharField(_("customer or payer"), max_length=120)
+    payer_name = models.CharField(_("payer"), max_length=120)
+    external_id = models.CharField(_("merchant's id"), max_length=100, null=True)
+    created_at = models.DateTimeField(_("created"))
+    completed_at = models.DateTimeField(_("received"), null=True)
+
+    class Meta:
+        managed = False
+        db_table = "backoffice_transfer"
+        default_permissions = ("view",)
+        verbose_name = _("transfer")
+        verbose_name_plural = _("transfer history")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.id

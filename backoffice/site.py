@@ -1,0 +1,52 @@
+"""The back office's site: unfold's, with a door that counts."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from unfold.sites import UnfoldAdminSite
+
+from staff.services import sign_in_limit
+
+logger = logging.getLogger(__name__)
+
+
+class BackofficeSite(UnfoldAdminSite):
+    """Every try to sign in is counted before the password is looked at; what cannot be counted is refused."""
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        try:
+            refused = sign_in_limit.check(request, request.POST.get("username", ""))
+        except DatabaseError:
+            logger.exception("sign-ins cannot be counted: nobody gets in")
+            text = _("Signing in is not possible right now. Try again in a moment.")
+            return self._closed(request, HTTPStatus.SERVICE_UNAVAILABLE, 5, text)
+        if refused is not None:
+            text = _("Too many tries to sign in. Wait a few minutes and try again.")
+            return self._closed(request, HTTPStatus.TOO_MANY_REQUESTS, refused.retry_after, text)
+        return super().login(request, extra_context)
+
+    def _closed(self, request: HttpRequest, status: int, retry_after: int, text: str) -> HttpResponse:
+        """The login page with nothing but ``text``: the same for every account, existing or not."""
+        context = {
+            **self.each_context(request),
+            "title": _("Log in"),
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "form": self.login_form(request),
+            "closed": text,
+        }
+        return TemplateResponse(
+            request, "admin/login.html", context, status=status, headers={"Retry-After": str(retry_after)}
+        )

@@ -1,0 +1,88 @@
+"""The back office's looks and its menu."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """A menu entry for the list of ``model`` ("app_name"), shown to whoever may view it."""
+    app, name = model.split("_")
+
+    def may_view(request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist"), "permission": may_view}
+
+
+UNFOLD = {
+    "SITE_TITLE": "Pagos MX",
+    "SITE_HEADER": "Pagos MX",
+    "SITE_SUBHEADER": _("Payments back office"),
+    "SITE_SYMBOL": "account_balance",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "backoffice.home.dashboard",
+    "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.9% .021 166.113)",
+            "100": "oklch(95% .052 163.051)",
+            "200": "oklch(90.5% .093 164.15)",
+            "300": "oklch(84.5% .143 164.978)",
+            "400": "oklch(76.5% .177 163.223)",
+            "500": "oklch(60.6% .145 162.48)",
+            "600": "oklch(50.8% .118 165.612)",
+            "700": "oklch(43.2% .095 166.913)",
+            "800": "oklch(37.8% .077 168.94)",
+            "900": "oklch(33% .065 170)",
+            "950": "oklch(26.2% .051 172.552)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": _("Operations"),
+                "items": [
+                    {"title": _("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
+                    _item(_("Transfer history"), "swap_horiz", "backoffice_transfer"),
+                    _item(_("Payments"), "payments", "payments_payment"),
+                    _item(_("Deposits"), "savings", "payments_deposit"),
+                    _item(_("Provider events"), "move_to_inbox", "webhooks_providerevent"),
+                ],
+            },
+            {
+                "title": _("Merchants"),
+                "separator": True,
+                "items": [
+                    _item(_("Merchants"), "storefront", "merchants_merchant"),
+                    _item(_("API keys"), "key", "merchants_apikey"),
+                    _item(_("Fees"), "percent", "payments_feerule"),
+                    _item(_("KYC cases"), "verified_user", "kyc_case"),
+                ],
+            },
+            {
+                "title": _("Accounting"),
+                "separator": True,
+                "items": [
+                    _item(_("Transactions"), "receipt_long", "ledger_transaction"),
+                    _item(_("Accounts"), "account_balance_wallet", "ledger_account"),
+                ],
+            },
+            {
+                "title": _("System"),
+                "separator": True,
+                "items": [
+                    _item(_("Users"), "group", "auth_user"),
+                    _item(_("Groups"), "groups", "auth_group"),
+                    _item(_("Provider accounts"), "hub", "payments_provideraccount"),
+                ],
+            },
+        ],
+    },
+}
