@@ -186,13 +186,13 @@ def badge(name: str, colours: Mapping[str, str], title: Any, choices: Any = None
     return column(name, title, show, order=None if choices else name)
 
 
-def mode(title: Any = gettext_lazy("mode")) -> Column:
+def mode() -> Column:
     """Live or test, by the object's ``livemode``."""
 
     def show(obj: Any) -> str:
         return label(_("live"), "info") if obj.livemode else label(_("test"), "warning")
 
-    return column("livemode", title, show, order="livemode")
+    return column("livemode", gettext_lazy("mode"), show, order="livemode")
 
 
 def label(text: Any, colour: str = "") -> str:

@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from core import ids
 from core.money import format_mxn
 from core.mx import clabe
 from payments.models import Payment
@@ -14,7 +15,8 @@ from payments.models import Payment
 @require_GET
 def payment_page(request: HttpRequest, payment_id: str) -> HttpResponse:
     """Where and how much to pay; whoever holds the unguessable address may read it. Never who paid."""
-    payment = Payment.objects.select_related("merchant").filter(public_id=payment_id).first()
+    payments = Payment.objects.select_related("merchant")
+    payment = payments.filter(public_id=payment_id).first() if ids.is_id(payment_id) else None
     if payment is None:
         raise Http404
     response = render(

@@ -106,8 +106,9 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the caller of ``make demo`` wants: the web server's port (None: a free one), an end after the report."""
+    """What the caller of ``make demo`` wants: where its data is, the web server's port (None: a free one), an end."""
 
+    home: Path
     port: int | None
     once: bool
 
@@ -117,7 +118,8 @@ class Demo:
         port = number(environ, "PORT", 0)
         if port > 65535:
             raise EnvironmentVariableError("PORT must be a number from 1 to 65535")
-        return cls(port=port or None, once=environ.get("DEMO_ONCE", "") not in ("", "0"))
+        home = environ.get("DEMO_HOME", "").strip() or Path(__file__).resolve().parent.parent / "var"
+        return cls(home=Path(home), port=port or None, once=environ.get("DEMO_ONCE", "") not in ("", "0"))
 
 
 def required(environ: Environ, name: str, meaning: str) -> str:

@@ -80,7 +80,9 @@ def _refuse_wrong_role(holder: psycopg.Connection[Any]) -> None:
     """The schema's owner and the application are two roles, or the database would refuse the application nothing."""
     role = holder.info.user
     if role == connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]:
-        raise ReleaseError(f"RELEASE_DATABASE_URL names the application's own role, {role}: it needs the schema's owner.")
+        raise ReleaseError(
+            f"RELEASE_DATABASE_URL names the application's own role, {role}: it needs the schema's owner."
+        )
     if not _row(holder, "SELECT has_schema_privilege('public', 'CREATE')"):
         raise ReleaseError(f"RELEASE_DATABASE_URL names {role}, which may not change the schema: it needs its owner.")
 

@@ -41,12 +41,13 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if problem_error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log = logger.warning if isinstance(problem_error, DatabaseUnavailable) else logger.error
         log("request failed", exc_info=error, extra={"code": problem_error.code})
-    request = context.get("request")
+    request, view = context.get("request"), context.get("view")
     path = request.path if request is not None else ""
+    challenge = view.get_authenticate_header(request) if request is not None and view is not None else None
     return Response(
         problem(problem_error, instance=path),
         status=problem_error.http_status,
-        headers=headers(problem_error),
+        headers=headers(problem_error, challenge=challenge),
         content_type=CONTENT_TYPE,
     )
 
@@ -78,13 +79,16 @@ def problem(error: PaymentsError, *, instance: str) -> dict[str, Any]:
     return body
 
 
-def headers(error: PaymentsError) -> dict[str, str]:
-    """Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong."""
+def headers(error: PaymentsError, *, challenge: str | None = None) -> dict[str, str]:
+    """Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong.
+
+    ``challenge`` is what the view wants to see; the merchant API's key unless given.
+    """
     found = {}
     if error.retry_after is not None:
         found["Retry-After"] = str(error.retry_after)
     if error.http_status == HTTPStatus.UNAUTHORIZED:
-        found["WWW-Authenticate"] = 'Bearer realm="merchant API"'
+        found["WWW-Authenticate"] = challenge or 'Bearer realm="merchant API"'
     return found
 
 

@@ -25,17 +25,20 @@ def page(
     render: Callable[[M], dict[str, Any]],
     order: str = "pk",
     oldest_first: bool = False,
+    within: QuerySet[M] | None = None,
 ) -> dict[str, Any]:
     """One page of ``rows`` by ``limit`` and ``cursor`` of the query string, ordered by the unique field ``order``.
 
-    A cursor names the last row of the page before by its public id; one that is not among ``rows`` raises
-    ``InvalidRequest`` with code ``invalid_cursor``.
+    A cursor names the last row of the page before by its public id; one that is not ``within`` the whole list (``rows``
+    unless given) raises ``InvalidRequest`` with code ``invalid_cursor``. Give ``within`` if ``rows`` are filtered by
+    what may change: a row that has left the filter meanwhile still says where the next page begins.
     """
     limit = _limit(query.get("limit"))
     cursor = query.get("cursor")
     remaining = rows
     if cursor is not None:
-        after = rows.filter(public_id=_decode(cursor)).values_list(order, flat=True).first()
+        whole = rows if within is None else within
+        after = whole.filter(public_id=_decode(cursor)).values_list(order, flat=True).first()
         if after is None:
             raise _invalid_cursor()
         remaining = rows.filter(**{f"{order}__{'gt' if oldest_first else 'lt'}": after})

@@ -10,7 +10,17 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.paginator import InfinitePaginator
 
-from core.admin import DayRangeFilter, ReadOnlyAdmin, ReadOnlyInline, column, mode, moment, money, object_link
+from core.admin import (
+    DayRangeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    column,
+    format_moment,
+    mode,
+    moment,
+    money,
+    object_link,
+)
 from core.money import format_mxn
 from ledger.models import Entry, Transaction
 

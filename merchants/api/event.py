@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core import ids
 from core.api import schema
 from core.api.pagination import page
 from core.errors import FieldError, InvalidRequest, NotFound
@@ -56,7 +57,8 @@ class EventView(MerchantView):
         responses={200: schema.EventObject, **schema.problems(401, 403, 404, 503)},
     )
     def get(self, request: Request, event_id: str) -> Response:
-        found: Any = event.feed(self.merchant, livemode=self.livemode).filter(public_id=event_id).first()
+        feed: Any = event.feed(self.merchant, livemode=self.livemode)
+        found = feed.filter(public_id=event_id).first() if ids.is_id(event_id) else None
         if found is None:
             raise NotFound
         return Response(event_resource(found))

@@ -54,11 +54,7 @@ def run_once(
     method, path or body, ``IdempotencyInProgress`` while the first request runs.
     """
     key = _key(request)
-    fingerprint = {
-        "method": request.method or "",
-        "path": request.path,
-        "body_sha256": hashlib.sha256(_canonical(request.data)).hexdigest(),
-    }
+    fingerprint = _fingerprint(request)
     with transaction.atomic():
         record, created = _claim(view, key, fingerprint)
         if not created:
@@ -90,6 +86,24 @@ def run_once(
     return _answer(record)
 
 
+def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
+    """The answer of exactly this request if it was carried out before, else None.
+
+    For a request that is not valid any more: what was in the future when it came may have passed.
+    """
+    key = _given(request)
+    if not _SHAPE.match(key):
+        return None
+    record = IdempotencyKey.objects.filter(
+        merchant=view.merchant,
+        livemode=view.livemode,
+        key=key,
+        state=IdempotencyKey.State.COMPLETED,
+        **_fingerprint(request),
+    ).first()
+    return None if record is None else _answer(record, replayed=True)
+
+
 def _claim(view: MerchantView, key: str, fingerprint: dict[str, str]) -> tuple[IdempotencyKey, bool]:
     fresh = IdempotencyKey(merchant=view.merchant, livemode=view.livemode, key=key, **fingerprint)
     try:
@@ -119,9 +133,13 @@ def _answer(record: IdempotencyKey, *, replayed: bool = False) -> HttpResponse:
     )
 
 
+def _given(request: Request) -> str:
+    given: str = request.headers.get("Idempotency-Key", "").strip()
+    return given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+
+
 def _key(request: Request) -> str:
-    given = request.headers.get("Idempotency-Key", "").strip()
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    key = _given(request)
     if not key:
         raise InvalidRequest(
             "Send an Idempotency-Key: one fresh value for each thing you want done, the same one when you retry it.",
@@ -132,6 +150,14 @@ def _key(request: Request) -> str:
             "An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .", code="invalid_request"
         )
     return key
+
+
+def _fingerprint(request: Request) -> dict[str, str]:
+    return {
+        "method": request.method or "",
+        "path": request.path,
+        "body_sha256": hashlib.sha256(_canonical(request.data)).hexdigest(),
+    }
 
 
 def _canonical(body: Any) -> bytes:

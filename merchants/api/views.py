@@ -20,7 +20,7 @@ class MerchantView(APIView):
     scopes: ClassVar[dict[str, str]] = {}
 
     def check_permissions(self, request: Request) -> None:
-        needed = self.scopes.get(request.method or "")
+        needed = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
         if needed is not None and needed not in self.key.scopes:
             raise KeyScopeInsufficient
 

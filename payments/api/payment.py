@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import clock
+from core import clock, ids
 from core.api import schema
 from core.api.pagination import page
 from core.api.serializers import (
@@ -23,7 +23,7 @@ from core.api.serializers import (
     TextField,
 )
 from core.errors import FieldError, InvalidRequest, NotFound
-from merchants.api.idempotency import run_once
+from merchants.api.idempotency import run_once, stored_answer
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.models import Payment
@@ -99,7 +99,12 @@ class PaymentsView(MerchantView):
     )
     def post(self, request: Request) -> HttpResponse:
         wanted = PaymentRequest(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        try:
+            wanted.is_valid(raise_exception=True)
+        except serializers.ValidationError:
+            if (answer := stored_answer(self, request)) is not None:
+                return answer
+            raise
         new = wanted.wanted()
         return run_once(
             self,
@@ -133,7 +138,7 @@ class PaymentsView(MerchantView):
                 message = f"Choose one of: {', '.join(choices)}."
                 raise InvalidRequest(message, errors=[FieldError(name, "invalid_choice", message)])
             rows = rows.filter(**{name: value})
-        return Response(page(rows, request.query_params, render=payment_resource))
+        return Response(page(rows, request.query_params, render=payment_resource, within=_payments(self)))
 
     def _find(self, public_id: str) -> Payment:
         return _payments(self).get(public_id=public_id)
@@ -154,7 +159,7 @@ class PaymentView(MerchantView):
         responses={200: schema.PaymentObject, **schema.problems(401, 403, 404, 503)},
     )
     def get(self, request: Request, payment_id: str) -> Response:
-        payment = _payments(self).filter(public_id=payment_id).first()
+        payment = _payments(self).filter(public_id=payment_id).first() if ids.is_id(payment_id) else None
         if payment is None:
             raise NotFound
         return Response(payment_resource(payment))

@@ -1,6 +1,7 @@
 """``python -m payments_site.demo``: start everything, do the main job over HTTP, report, serve until Ctrl-C.
 
-Environment: ``PORT`` for the web server (else a free one), ``DEMO_ONCE=1`` to stop after the report.
+Environment: ``PORT`` for the web server (else a free one), ``DEMO_ONCE=1`` to stop after the report, ``DEMO_HOME`` for
+the data (else ``var/``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import httpx2
 
 from core.money import format_mxn
 from payments_site import env
-from payments_site.demo.house import ROOT, House, wait_until_unused
+from payments_site.demo.house import House, wait_until_unused
 from payments_site.demo.story import StepFailed, Story
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.process import EmbeddedError, die_with_parent, stop_recorded
@@ -30,20 +31,24 @@ class Stopped(BaseException):
 
 def main(argv: list[str]) -> int:
     """Exit code: 0 if every step held, 1 with the reason if one did not, 2 for a wrong call."""
-    if argv == ["clean"]:
-        return clean(ROOT / "var")
-    if argv:
+    if argv not in ([], ["clean"]):
         print("usage: python -m payments_site.demo [clean]", file=sys.stderr)
         return 2
+    try:
+        wish = env.Demo.from_env()
+    except env.EnvironmentVariableError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+    if argv:
+        return clean(wish.home)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     signal.signal(signal.SIGALRM, _tick)
     if "MAKELEVEL" in os.environ:
         die_with_parent()
     try:
-        wish = env.Demo.from_env()
-        house = House(ROOT / "var")
-    except (env.EnvironmentVariableError, EmbeddedError) as error:
+        house = House(wish.home)
+    except EmbeddedError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     try:
@@ -61,7 +66,7 @@ def run(house: House, wish: env.Demo) -> int:
     """Start, tell the story, report, serve."""
     started = time.monotonic()
     try:
-        print("Starting (data in var/, logs in var/log/)")
+        print(f"Starting (data in {_short(house.var)}/, logs in {_short(house.logs)}/)")
         house.start(_step, port=wish.port)
         story = Story(
             base_url=house.base_url,
@@ -100,7 +105,7 @@ def report(house: House, story: Story, audit: str, seconds: float) -> None:
         f"  Payer's page {story.oxxo['payment_page_url']}\n"
         f"  Simulators   {house.sandbox_url}/\n"
         f"  API key      {house.api_key}\n"
-        f"  All of it    var/demo.json; for manage.py: . var/demo.env"
+        f"  All of it    {_short(house.var)}/demo.json; for manage.py: . {_short(house.var)}/demo.env"
     )
 
 
@@ -123,6 +128,10 @@ def clean(var: Path) -> int:
         print("demo: a demo of this clone does not end; its data stays", file=sys.stderr)
         return 1
     return 0
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _step(name: str, action: Callable[[], Any]) -> Any:

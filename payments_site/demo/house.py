@@ -172,7 +172,7 @@ class House:
             raise EmbeddedError(f"Port {port} is taken; choose another one: make demo PORT=…")
         web = self._child("web", ["-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi"])
         self.processes.append(web)
-        self.processes.append(self._child("worker", ["manage.py", "worker"]))
+        self.processes.append(self._child("worker", ["manage.py", "worker", "--grace", "3"]))
         web.wait_ready(lambda: _answers(f"{self.base_url}/readyz"), STARTS_WITHIN)
         worker_log = self.logs / "worker.log"
         self.processes[-1].wait_ready(lambda: b"worker: ready" in worker_log.read_bytes(), STARTS_WITHIN)

@@ -137,6 +137,7 @@ MEDIA_ROOT = SITE.media_root
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 + 1
 
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")  # unfold's login form carries no "next"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"

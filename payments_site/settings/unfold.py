@@ -19,11 +19,23 @@ def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist"), "permission": may_view}
 
 
+_FAVICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Crect width='16' height='16' rx='4' fill='%230b7a55'/%3E"
+    "%3Cpath d='M4 6h8m-3-3 3 3-3 3M12 11H4' stroke='white' stroke-width='1.5' fill='none'/%3E%3C/svg%3E"
+)
+
+
+def _favicon(request: HttpRequest) -> str:
+    return _FAVICON
+
+
 UNFOLD = {
     "SITE_TITLE": "Pagos MX",
     "SITE_HEADER": "Pagos MX",
     "SITE_SUBHEADER": _("Payments back office"),
     "SITE_SYMBOL": "account_balance",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "backoffice.home.dashboard",

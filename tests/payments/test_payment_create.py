@@ -102,7 +102,7 @@ def test_a_spei_payment_answers_every_field_of_the_contract_and_nothing_else(api
     assert timedelta(days=3) - timedelta(seconds=1) < expires - created < timedelta(days=3, seconds=1)
     assert clabe.is_valid(payment.clabe)
     assert payment.clabe.startswith("6461801570")
-    assert re.fullmatch(r"[1-9][0-9]{0,6}", payment.reference_number)
+    assert re.fullmatch(r"[0-9]{7}", payment.reference_number)
 
 
 def test_what_the_merchant_sends_comes_back_as_sent(api, stp):
@@ -204,7 +204,7 @@ def test_the_language_never_changes_a_code_nor_breaks_an_answer(api, stp, langua
     refused = api.post("/v1/payments", {**SPEI, "amount": 0, "x": 1}, **{"Accept-Language": language})
     made = api.post("/v1/payments", SPEI, **{"Accept-Language": language})
 
-    body = assert_problem(refused, 400, "unknown_field", "amount", "x")
+    body = assert_problem(refused, 400, "invalid_amount", "amount", "x")
     assert {error["code"] for error in body["errors"]} == {"unknown_field", "invalid_amount"}
     assert made.status_code == 201
     assert made.json()["status"] == "pending"

@@ -1,0 +1,167 @@
+"""``make demo`` does the main job over HTTP, says so truthfully, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from payments_site.embedded.postgres import EmbeddedPostgres
+from payments_site.embedded.process import process_started, stop_recorded
+from tests.cluster import ROOT
+
+pytestmark = pytest.mark.timeout(180)
+
+CHILDREN = ["postgres", "redis", "sandbox", "web", "worker"]
+
+
+class Demo:
+    """One ``python -m payments_site.demo`` with a home of its own."""
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        self.home = home
+        self.log = home.with_suffix(".log")
+        given = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "payments_site.demo"],
+                cwd=ROOT,
+                env=given | {"DEMO_HOME": str(home)} | environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, found: Callable[[], Any], seconds: float = 90) -> None:
+        until = time.monotonic() + seconds
+        while not found():
+            assert time.monotonic() < until, self.output()
+            time.sleep(0.05)
+
+    def serving(self) -> None:
+        self.wait_for(lambda: "Serving." in self.output() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output()
+
+    def children(self) -> dict[str, tuple[int, str]]:
+        recorded = {}
+        for file in (self.home / "run").glob("*.pid"):
+            content = json.loads(file.read_text())
+            recorded[content["name"]] = (content["pid"], content["started"])
+        return recorded
+
+
+def alive(children: dict[str, tuple[int, str]]) -> list[str]:
+    return [name for name, (pid, started) in children.items() if process_started(pid) == started]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+    demos: list[Demo] = []
+
+    def run(name: str = "home", **environ: str) -> Demo:
+        demos.append(Demo(tmp_path / name, **environ))
+        return demos[-1]
+
+    yield run
+    for demo in demos:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+        stop_recorded(demo.home / "run")
+        EmbeddedPostgres(demo.home / "postgres", run_dir=demo.home / "run").remove()
+
+
+def test_the_demo_serves_what_it_reports_until_it_is_interrupted(start):
+    demo = start()
+    demo.serving()
+
+    facts = json.loads((demo.home / "demo.json").read_text())
+    balance = httpx2.get(
+        f"{facts['base_url']}/v1/balance", headers={"Authorization": f"Bearer {facts['api_key']}"}, trust_env=False
+    ).json()
+    second = Demo(demo.home)
+    children = demo.children()
+
+    assert stat.S_IMODE((demo.home / "demo.json").stat().st_mode) == 0o600
+    assert set(facts) == {
+        "base_url",
+        "sandbox_url",
+        "api_key",
+        "admin_url",
+        "admin_user",
+        "admin_password",
+        "database_url",
+        "owner_database_url",
+    }
+    assert (balance["available"], balance["pending"]) == (98_840, 48_144)
+    assert demo.output().count("✓") == 16
+    assert "2 transactions, 8 entries" in demo.output()
+    assert httpx2.get(facts["admin_url"], trust_env=False, follow_redirects=True).status_code == 200
+    assert httpx2.get(f"{facts['base_url']}/v1/docs", trust_env=False).status_code == 200
+    assert (second.process.wait(30), "already running" in demo.output()) == (1, True)
+    assert sorted(children) == CHILDREN
+    assert sorted(alive(children)) == CHILDREN
+
+    os.killpg(demo.process.pid, signal.SIGINT)
+
+    assert demo.process.wait(30) == 0
+    assert alive(children) == []
+    assert demo.children() == {}
+
+
+def test_two_demos_run_at_once_and_a_step_that_fails_fails_the_demo(start):
+    sound = start("sound", DEMO_ONCE="1")
+    broken = start("broken", DEMO_ONCE="1")
+    broken.wait_for(lambda: "web" in broken.children())
+
+    os.kill(broken.children()["sandbox"][0], signal.SIGKILL)
+
+    assert broken.process.wait(60) == 1, broken.output()
+    assert "FAILED: " in broken.output()
+    assert "Every step held" not in broken.output()
+    assert sound.process.wait(90) == 0, sound.output()
+    assert "Every step held" in sound.output()
+    assert alive(sound.children() | broken.children()) == []
+
+
+def test_killing_the_demo_takes_all_its_processes_along(start):
+    demo = start()
+    demo.serving()
+    children = demo.children()
+
+    demo.process.kill()
+
+    demo.wait_for(lambda: alive(children) == [], seconds=15)
+    assert sorted(children) == CHILDREN
+
+
+def test_clean_stops_a_running_demo(start):
+    demo = start()
+    demo.serving()
+    children = demo.children()
+
+    cleaned = subprocess.run(
+        [sys.executable, "-m", "payments_site.demo", "clean"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DEMO_HOME": str(demo.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (cleaned.returncode, sorted(cleaned.stdout.split())) == (0, sorted(["stopped"] * 5 + CHILDREN))
+    assert alive(children) == []
+    assert demo.process.poll() is not None

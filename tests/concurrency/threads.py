@@ -1,0 +1,27 @@
+"""Real threads for tests of concurrency: all start at the same moment, each with a database connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import connections
+
+T = TypeVar("T")
+
+
+def at_once(work: Sequence[Callable[[], T]]) -> list[T]:
+    """Results of all of ``work`` in its order, each called in a thread; the first error is raised when all ended."""
+    start = threading.Barrier(len(work))
+
+    def run(call: Callable[[], T]) -> T:
+        start.wait(timeout=30)
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [future.result() for future in [pool.submit(run, call) for call in work]]

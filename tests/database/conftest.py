@@ -1,0 +1,156 @@
+"""A database with a little of everything in it, and raw connections of the two roles to attack it with."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import connections, transaction
+from psycopg import sql
+
+from core import clock
+from core.state import Origin, TransitionRow
+from kyc.services import case as kyc_case
+from kyc.services import document
+from merchants.models import Merchant
+from merchants.services import api_key
+from payments.models import FeeRule, Payment, ProviderAccount
+from payments.services import payment as payment_service
+from tests import cluster
+from tests.provider_messages import StpSender
+from webhooks.inbound.services import inbox
+
+APP, OWNER, SUPERUSER = "payments_app", "payments_owner", "postgres"
+ORIGIN = Origin(TransitionRow.Cause.STAFF, "user:ana")
+OUR_APPS = {"staff", "merchants", "ledger", "kyc", "payments", "webhooks", "reconciliation", "backoffice", "payments_site"}
+PDF = b"%PDF-1.4\n%%EOF\n"
+
+
+def our_models() -> list[Any]:
+    """Every model of ours that has a table, in the order of their tables' names."""
+    ours = [m for m in apps.get_models() if m._meta.app_label in OUR_APPS and m._meta.managed]
+    return sorted(ours, key=lambda model: model._meta.db_table)
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Committed rows in every guarded table. At the end nothing may have changed: no attack has left a trace."""
+    with django_db_blocker.unblock():
+        try:
+            _populate()
+            connections.close_all()
+            before = fingerprint()
+            yield
+            assert fingerprint() == before
+        finally:
+            for connection in connections.all(initialized_only=True):
+                connection.close()
+                connection.close_pool()
+            cluster.copy_template()
+
+
+def _populate() -> None:
+    merchant = Merchant.objects.create(name="Café Luna", legal_name="Café Luna SA de CV")
+    api_key.create(merchant, livemode=False)
+    FeeRule.objects.create(merchant=merchant, method="spei", percent="1", fixed=0)
+    case = kyc_case.open_case(merchant, origin=ORIGIN)
+    document.add(case.pk, document_type="official_id", name="ine.pdf", content=io.BytesIO(PDF), uploaded_by="ana")
+    account = ProviderAccount.objects.create(
+        provider="stp", livemode=False, name="EMPRESA_DEMO", clabe_prefix="6461801570", clabe_sequence=1
+    )
+    stp = StpSender(None, account, "", "")  # type: ignore[arg-type]
+    paid, _ = (_spei_payment(merchant) for _ in range(2))
+    for clabe, tracking_key in ((paid.clabe, "CREDITED"), ("646180157099999990", "SUSPENDED")):
+        inbox.receive(account, stp.deposit(clabe or "", 100_000, claveRastreo=tracking_key), remote_address=None)
+
+
+def _spei_payment(merchant: Merchant) -> Payment:
+    wanted = payment_service.NewPayment(
+        Payment.Method.SPEI, 100_000, clock.now() + payment_service.DEFAULT_LIFETIME, description="Café"
+    )
+    with transaction.atomic():
+        return payment_service.create(merchant, livemode=False, wanted=wanted, origin=ORIGIN)
+
+
+def fingerprint() -> dict[str, str]:
+    """Table -> hash of all its rows, read as the superuser."""
+    with psycopg.connect(cluster.url(SUPERUSER)) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        query = "SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {} t"
+        return {
+            table: connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchone()[0]  # type: ignore[index]
+            for (table,) in tables
+        }
+
+
+@dataclass
+class Attacker:
+    """One role's raw connection; whatever it did in a test is rolled back afterwards."""
+
+    role: str
+    connection: psycopg.Connection[Any]
+
+    def run(self, statement: str, *params: Any) -> Any:
+        """The first column of the first row, if there is one."""
+        cursor = self.connection.execute(statement, params or None)
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+    def refused(self, statement: str, *params: Any, by: type[psycopg.Error], saying: str = "") -> None:
+        """The statement raises exactly ``by``, with ``saying`` in its message."""
+        with pytest.raises(by) as refusal, self.connection.transaction():
+            self.run(statement, *params)
+        assert type(refusal.value) is by
+        assert saying in str(refusal.value)
+
+    def clone(self, table: str, **changes: Any) -> int:
+        """Insert a copy of the table's first row under a new id, with ``changes``; return the id."""
+        fresh = self.run(f"SELECT max(id) + 1000 FROM {table}")
+        self.run(
+            f"INSERT INTO {table} SELECT (jsonb_populate_record(t, %s)).* FROM {table} t "
+            f"WHERE id = (SELECT min(id) FROM {table})",
+            json.dumps({"id": fresh} | changes),
+        )
+        return int(fresh)
+
+
+@pytest.fixture(scope="module")
+def _attackers(world: None) -> Iterator[dict[str, Attacker]]:
+    attackers = {role: Attacker(role, psycopg.connect(cluster.url(role))) for role in (APP, OWNER, SUPERUSER)}
+    yield attackers
+    for attacker in attackers.values():
+        attacker.connection.close()
+
+
+def _rolled_back(attacker: Attacker) -> Iterator[Attacker]:
+    yield attacker
+    attacker.connection.rollback()
+    attacker.run("RESET ALL")
+    attacker.connection.rollback()
+
+
+@pytest.fixture(params=[APP, OWNER])
+def attacker(request: pytest.FixtureRequest, _attackers: dict[str, Attacker]) -> Iterator[Attacker]:
+    """The application's role, then the schema's owner."""
+    yield from _rolled_back(_attackers[request.param])
+
+
+@pytest.fixture
+def app(_attackers: dict[str, Attacker]) -> Iterator[Attacker]:
+    yield from _rolled_back(_attackers[APP])
+
+
+@pytest.fixture
+def schema_owner(_attackers: dict[str, Attacker]) -> Iterator[Attacker]:
+    yield from _rolled_back(_attackers[OWNER])
+
+
+@pytest.fixture
+def superuser(_attackers: dict[str, Attacker]) -> Iterator[Attacker]:
+    yield from _rolled_back(_attackers[SUPERUSER])

@@ -1,0 +1,202 @@
+"""What was written stays: rows that are append-only or must not vanish, attacked with raw SQL by app and owner."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.db import models
+from psycopg import errors
+
+from core.db import is_append_only, keeps_rows
+from tests.database.conftest import APP, Attacker, our_models
+
+APPEND_ONLY = [model._meta.db_table for model in our_models() if is_append_only(model)]
+KEPT = [model._meta.db_table for model in our_models() if keeps_rows(model) and not is_append_only(model)]
+
+
+def parents_of(table: str) -> set[str]:
+    """Every table whose TRUNCATE … CASCADE reaches ``table``: what its foreign keys point to, and so on upwards."""
+    by_table = {model._meta.db_table: model for model in our_models()}
+    found: set[str] = set()
+    waiting = [table]
+    while waiting:
+        for field in by_table[waiting.pop()]._meta.concrete_fields:
+            if isinstance(field, models.ForeignKey):
+                parent = field.related_model._meta.db_table
+                if parent in by_table and parent not in found | {table}:
+                    found.add(parent)
+                    waiting.append(parent)
+    return found
+
+
+def refusal(attacker: Attacker, table: str, statement: str) -> type[psycopg.Error]:
+    """The application has no right to try; the owner has, and meets the guard."""
+    if attacker.role == APP:
+        return errors.InsufficientPrivilege
+    if statement == "TRUNCATE {table}" and any(table in parents_of(other) for other in APPEND_ONLY + KEPT):
+        return errors.FeatureNotSupported  # other tables point to it: PostgreSQL itself refuses, before any trigger
+    return errors.RestrictViolation
+
+
+def test_the_tables_of_money_and_evidence_are_append_only():
+    assert {
+        "ledger_entry",
+        "ledger_transaction",
+        "payments_paymenttransition",
+        "payments_deposittransition",
+        "kyc_casetransition",
+        "kyc_document",
+        "merchants_event",
+    } <= set(APPEND_ONLY)
+    assert {
+        "ledger_account",
+        "payments_payment",
+        "payments_deposit",
+        "payments_provideraccount",
+        "kyc_case",
+        "webhooks_providerevent",
+        "merchants_merchant",
+        "merchants_apikey",
+    } <= set(KEPT)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE {table} SET id = id",
+        "UPDATE ONLY public.{table} SET id = id WHERE false",
+        "DELETE FROM {table}",
+        "WITH gone AS (DELETE FROM {table} RETURNING *) SELECT count(*) FROM gone",
+        "TRUNCATE {table}",
+        "TRUNCATE {table} CASCADE",
+        "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id",
+        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET id = s.id",
+        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_rows_that_were_written_never_change_or_vanish(attacker, table, statement):
+    attacker.refused(statement.format(table=table), by=refusal(attacker, table, statement), saying=table)
+
+
+@pytest.mark.parametrize("table", KEPT)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM {table}",
+        "TRUNCATE {table}",
+        "TRUNCATE {table} CASCADE",
+        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_rows_that_may_change_never_vanish(attacker, table, statement):
+    attacker.refused(statement.format(table=table), by=refusal(attacker, table, statement), saying=table)
+
+
+@pytest.mark.parametrize(("table", "parent"), [(t, p) for t in APPEND_ONLY + KEPT for p in sorted(parents_of(t))])
+def test_truncating_a_parent_does_not_reach_them(attacker, table, parent):
+    statement = f"TRUNCATE {parent} CASCADE"
+
+    attacker.refused(statement, by=refusal(attacker, parent, statement))
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_not_even_a_superuser_in_replica_mode_changes_them_by_accident(superuser, table):
+    superuser.run("SET session_replication_role = replica")
+
+    for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        superuser.refused(statement, by=errors.RestrictViolation)
+
+
+def test_replica_mode_is_for_superusers_only(attacker):
+    attacker.refused("SET session_replication_role = replica", by=errors.InsufficientPrivilege)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY + KEPT)
+def test_the_application_cannot_take_a_guard_away(app, table):
+    guard = app.run("SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal", table)
+    assert guard is not None
+
+    for statement in (
+        f"ALTER TABLE {table} DISABLE TRIGGER ALL",
+        f"ALTER TABLE {table} DISABLE TRIGGER {guard}",
+        f"ALTER TABLE {table} ENABLE REPLICA TRIGGER {guard}",
+        f"DROP TRIGGER {guard} ON {table}",
+        f"ALTER TRIGGER {guard} ON {table} RENAME TO gone",
+        f"DROP FUNCTION {guard}() CASCADE",
+        f"CREATE OR REPLACE FUNCTION {guard}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        f"CREATE RULE quiet AS ON UPDATE TO {table} DO INSTEAD NOTHING",
+    ):
+        app.refused(statement, by=errors.InsufficientPrivilege)
+
+
+def test_every_guard_is_always_enabled(schema_owner):
+    declared = sum(len(getattr(model._meta, "triggers", ())) for model in our_models())
+
+    modes = schema_owner.run(
+        "SELECT array_agg(tgenabled) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid "
+        "WHERE NOT tgisinternal AND tgname LIKE 'pgtrigger_%'"
+    )
+
+    assert modes == ["A"] * declared
+
+
+IGNORE_ALL = (
+    "SELECT set_config('pgtrigger.ignore', array_agg(tgname)::text, false) FROM pg_trigger WHERE NOT tgisinternal"
+)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_setting_by_which_pgtrigger_ignores_its_triggers_ignores_none_of_ours(schema_owner, table):
+    schema_owner.run(IGNORE_ALL)
+
+    for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        schema_owner.refused(statement, by=errors.RestrictViolation)
+
+
+def test_the_setting_opens_no_illegal_state_and_no_earlier_transaction(attacker):
+    attacker.run(IGNORE_ALL)
+
+    attacker.refused(
+        "UPDATE payments_payment SET status = 'failed' WHERE status = 'completed'",
+        by=errors.CheckViolation,
+        saying="completed cannot become failed",
+    )
+    attacker.refused(
+        "INSERT INTO ledger_entry (transaction_id, account_id, amount, currency) "
+        "SELECT transaction_id, account_id, 100, currency FROM ledger_entry LIMIT 1",
+        by=errors.RestrictViolation,
+    )
+
+
+def test_the_application_makes_no_temporary_tables(app):
+    app.refused("CREATE TEMPORARY TABLE ledger_transaction (id bigint)", by=errors.InsufficientPrivilege)
+
+
+def test_temporary_tables_of_the_same_names_deceive_no_guard(schema_owner):
+    for table in ("ledger_transaction", "ledger_account", "ledger_entry", "merchants_event_base", "payments_payment"):
+        schema_owner.run(f"CREATE TEMPORARY TABLE {table} AS TABLE public.{table}")
+    schema_owner.run("UPDATE pg_temp.ledger_transaction SET xid = pg_current_xact_id()::text::bigint")
+    schema_owner.run("UPDATE pg_temp.merchants_event_base SET last_value = 1000000")
+    schema_owner.run("SET search_path = pg_temp, public")
+
+    schema_owner.refused(
+        "INSERT INTO public.ledger_entry (transaction_id, account_id, amount, currency) "
+        "SELECT transaction_id, account_id, sign * amount, currency "
+        "FROM public.ledger_entry, (VALUES (1), (-1)) v(sign) WHERE id = (SELECT min(id) FROM public.ledger_entry)",
+        by=errors.RestrictViolation,
+        saying="an entry joins only a transaction that is being written",
+    )
+    schema_owner.refused("UPDATE public.ledger_entry SET amount = amount", by=errors.RestrictViolation)
+    schema_owner.run(
+        "INSERT INTO public.merchants_event (public_id, merchant_id, livemode, type, object_id, object_sequence, data, "
+        "created_at, sequence) SELECT 'evt_x', merchant_id, livemode, type, 'pay_x', 1, data, now(), 0 "
+        "FROM public.merchants_event LIMIT 1"
+    )
+    assert (
+        schema_owner.run(
+            "SELECT sequence - (pg_current_xact_id()::text::bigint << 16) FROM public.merchants_event "
+            "WHERE public_id = 'evt_x'"
+        )
+        == 0
+    )

@@ -1,0 +1,163 @@
+"""No illegal state, whoever writes it: every pair of states of every guarded model, tried with raw SQL by app and owner.
+
+What is legal is written down here once more, independently of the code: a change of the machine is a change of this
+table.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from psycopg import errors
+
+from core.db import StateGuard
+from tests.database.conftest import our_models
+
+INITIAL = {
+    "payments_payment": {"pending"},
+    "payments_deposit": {"credited", "suspended"},
+    "kyc_case": {"draft"},
+    "webhooks_providerevent": {"received"},
+}
+LEGAL = {
+    "payments_payment": {
+        "pending": {"processing", "completed", "failed", "expired", "cancelled"},
+        "processing": {"completed", "failed", "expired", "cancelled"},
+        "expired": {"completed"},
+        "cancelled": {"completed"},
+        "completed": {"reversed"},
+        "failed": set(),
+        "reversed": set(),
+    },
+    "payments_deposit": {"credited": set(), "suspended": set()},
+    "kyc_case": {
+        "draft": {"submitted"},
+        "submitted": {"approved", "rejected"},
+        "rejected": {"draft"},
+        "approved": set(),
+    },
+    "webhooks_providerevent": {
+        "received": {"processed", "ignored", "retry"},
+        "retry": {"processed", "ignored", "retry"},
+        "processed": set(),
+        "ignored": set(),
+    },
+}
+"""Table -> reachable state -> the states it may become. Staying as it is, is always legal."""
+
+GUARDED = {
+    model._meta.db_table: model
+    for model in our_models()
+    if any(isinstance(trigger, StateGuard) for trigger in getattr(model._meta, "triggers", ()))
+}
+EVERY = {table: [*model.Status.values, "invented", ""] for table, model in GUARDED.items()}
+PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.product(states, EVERY[table])]
+
+WITH = {
+    "payments_payment": ", amount_received = amount, completed_at = now()",
+    "payments_deposit": ", suspense_reason = 'unknown_clabe'",
+}
+"""What CHECK constraints want of a row in some state, so that only the guard can be what refuses."""
+
+CLONED = {
+    "payments_payment": {"public_id": "pay_new", "clabe": "646180157000000990", "amount_received": 0, "fee": 0}
+    | {"fee_tax": 0, "external_id": None},
+    "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"},
+    "kyc_case": {"public_id": "kyc_new"},
+    "webhooks_providerevent": {"public_id": "pev_new", "event_id": "new"},
+}
+
+
+def path_to(table: str, state: str) -> list[str]:
+    """The shortest way from an initial state to ``state``, both included."""
+    paths = [[first] for first in sorted(INITIAL[table])]
+    for path in paths:
+        if path[-1] == state:
+            return path
+        paths += [[*path, after] for after in sorted(LEGAL[table][path[-1]]) if after not in path]
+    raise AssertionError(f"{table} cannot become {state}")
+
+
+def clone(attacker, table: str, status: str) -> int:
+    changes = dict(CLONED[table])
+    if table == "kyc_case":  # one case a merchant
+        changes["merchant_id"] = attacker.clone("merchants_merchant", public_id="mer_new")
+    if table == "payments_payment":
+        changes["completed_at"] = None
+    return attacker.clone(table, status=status, **changes)
+
+
+def row_in(attacker, table: str, state: str) -> int:
+    """A row that has come to ``state`` by legal steps."""
+    first, *steps = path_to(table, state)
+    row = clone(attacker, table, first)
+    for step in steps:
+        attacker.run(f"UPDATE {table} SET status = %s {WITH.get(table, '')} WHERE id = %s", step, row)
+    return row
+
+
+def test_every_guarded_model_is_in_this_table():
+    assert set(GUARDED) == set(LEGAL) == set(INITIAL)
+    unreachable = {table: {*GUARDED[table].Status.values} - LEGAL[table].keys() for table in LEGAL}
+    assert unreachable == {table: {"received"} if table == "payments_deposit" else set() for table in LEGAL}
+
+
+@pytest.mark.parametrize(("table", "before", "after"), PAIRS)
+def test_only_declared_changes_of_state_are_accepted(attacker, table, before, after):
+    row = row_in(attacker, table, before)
+    change = f"UPDATE {table} SET status = '{after}' {WITH.get(table, '')} WHERE id = {row}"
+
+    if after == before or after in LEGAL[table][before]:
+        attacker.run(change)
+    else:
+        attacker.refused(change, by=errors.CheckViolation, saying=f"{table}: {before} cannot become {after}")
+
+    expected = after if after in LEGAL[table][before] else before
+    assert attacker.run(f"SELECT status FROM {table} WHERE id = %s", row) == expected
+
+
+@pytest.mark.parametrize(("table", "state"), [(table, state) for table, states in EVERY.items() for state in states])
+def test_a_row_begins_only_in_an_initial_state(attacker, table, state):
+    rows = attacker.run(f"SELECT count(*) FROM {table}")
+
+    if state in INITIAL[table]:
+        row = clone(attacker, table, state)
+        assert attacker.run(f"SELECT status FROM {table} WHERE id = %s", row) == state
+    else:
+        with pytest.raises(errors.CheckViolation, match="a row cannot begin as"), attacker.connection.transaction():
+            clone(attacker, table, state)
+        assert attacker.run(f"SELECT count(*) FROM {table}") == rows
+
+
+@pytest.mark.parametrize("table", GUARDED)
+def test_a_state_is_never_null(attacker, table):
+    attacker.refused(f"UPDATE {table} SET status = NULL", by=errors.CheckViolation)
+
+
+def test_a_merge_an_upsert_and_a_copy_meet_the_same_guard(attacker):
+    attacker.refused(
+        "MERGE INTO payments_payment p USING (SELECT 1) s ON p.status = 'completed' "
+        "WHEN MATCHED THEN UPDATE SET status = 'failed'",
+        by=errors.CheckViolation,
+        saying="completed cannot become failed",
+    )
+    attacker.refused(
+        "INSERT INTO payments_payment SELECT * FROM payments_payment WHERE status = 'pending' "
+        "ON CONFLICT (id) DO UPDATE SET status = 'reversed'",
+        by=errors.CheckViolation,
+        saying="pending cannot become reversed",
+    )
+    columns = "public_id, merchant_id, status, decision_reason, decided_by, created_at"
+    with pytest.raises(errors.CheckViolation, match="a row cannot begin as approved"), attacker.connection.transaction():
+        with attacker.connection.cursor().copy(f"COPY kyc_case ({columns}) FROM STDIN") as copy:
+            copy.write_row(["kyc_copied", 1, "approved", "", "", "2026-11-23T00:00:00Z"])
+
+
+def test_one_statement_that_changes_many_rows_is_refused_for_its_one_illegal_row(attacker):
+    before = attacker.run("SELECT array_agg(status ORDER BY id) FROM payments_payment")
+    assert sorted(before) == ["completed", "pending"]
+
+    attacker.refused("UPDATE payments_payment SET status = 'cancelled'", by=errors.CheckViolation)
+
+    assert attacker.run("SELECT array_agg(status ORDER BY id) FROM payments_payment") == before

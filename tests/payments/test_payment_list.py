@@ -1,0 +1,159 @@
+"""``GET /v1/payments``: pages by keyset, newest first, of one merchant in one mode."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from merchants.models import Event
+from payments.models import Payment
+from tests.problems import assert_problem, rows
+
+pytestmark = pytest.mark.django_db
+
+SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
+
+
+def create(api, count):
+    """Ids of new payments, oldest first."""
+    start = Payment.objects.count()
+    return [api.post("/v1/payments", SPEI, key=f"list-{start + i}").json()["id"] for i in range(count)]
+
+
+def ids(answer):
+    assert answer.status_code == 200, answer.content
+    return [payment["id"] for payment in answer.json()["data"]]
+
+
+def cursor_of(public_id):
+    return base64.urlsafe_b64encode(public_id.encode()).decode().rstrip("=")
+
+
+def test_an_empty_list_is_an_empty_page(api):
+    assert api.get("/v1/payments").json() == {"data": [], "has_more": False, "next_cursor": None}
+
+
+def test_the_newest_twenty_come_first_with_a_cursor_to_the_rest(api, stp):
+    made = create(api, 23)[::-1]
+
+    first = api.get("/v1/payments")
+    second = api.get(f"/v1/payments?cursor={first.json()['next_cursor']}")
+
+    assert ids(first) == made[:20]
+    assert first.json()["has_more"] is True
+    assert ids(second) == made[20:]
+    assert (second.json()["has_more"], second.json()["next_cursor"]) == (False, None)
+
+
+def test_a_listed_payment_is_the_payment_as_it_is_read(api, stp):
+    (only,) = create(api, 1)
+
+    assert api.get("/v1/payments").json()["data"] == [api.get(f"/v1/payments/{only}").json()]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 7, 100])
+def test_pages_of_any_size_show_everything_once(api, stp, limit):
+    made, seen, cursor = create(api, 7)[::-1], [], ""
+
+    while True:
+        answer = api.get(f"/v1/payments?limit={limit}{cursor}")
+        assert len(ids(answer)) <= limit
+        seen += ids(answer)
+        if not answer.json()["has_more"]:
+            break
+        cursor = f"&cursor={answer.json()['next_cursor']}"
+
+    assert seen == made
+
+
+def test_payments_that_arrive_while_somebody_turns_pages_shift_nothing(api, stp):
+    made = create(api, 4)[::-1]
+    first = api.get("/v1/payments?limit=2")
+    create(api, 3)
+
+    second = api.get(f"/v1/payments?limit=2&cursor={first.json()['next_cursor']}")
+
+    assert ids(first) + ids(second) == made
+
+
+def test_a_page_by_status_goes_on_although_its_last_payment_left_the_filter(api, stp):
+    made = create(api, 4)[::-1]
+    first = api.get("/v1/payments?limit=2&status=pending")
+    last = Payment.objects.get(public_id=made[1])
+    assert stp.post(stp.deposit(last.clabe, last.amount)).status_code == 200
+
+    second = api.get(f"/v1/payments?limit=2&status=pending&cursor={first.json()['next_cursor']}")
+
+    assert ids(second) == made[2:]
+
+
+def test_every_page_costs_the_same(api, stp, django_assert_max_num_queries):
+    create(api, 30)
+    cursor = ""
+
+    for _ in range(3):
+        with django_assert_max_num_queries(4):  # the key, its last use, the cursor's row, the page
+            answer = api.get(f"/v1/payments?limit=10{cursor}")
+        cursor = f"&cursor={answer.json()['next_cursor']}"
+
+
+def test_filters_by_status_and_method(api, stp):
+    pending, paid = create(api, 2)
+    payment = Payment.objects.get(public_id=paid)
+    stp.post(stp.deposit(payment.clabe, payment.amount))
+
+    assert ids(api.get("/v1/payments?status=completed")) == [paid]
+    assert ids(api.get("/v1/payments?status=pending")) == [pending]
+    assert ids(api.get("/v1/payments?status=expired")) == []
+    assert ids(api.get("/v1/payments?method=spei")) == [paid, pending]
+    assert ids(api.get("/v1/payments?method=oxxo")) == []
+    assert ids(api.get("/v1/payments?method=spei&status=completed")) == [paid]
+
+
+@pytest.mark.parametrize(("name", "value"), [("status", "paid"), ("status", ""), ("method", "card"), ("method", "SPEI")])
+def test_an_unknown_filter_value_is_refused(api, name, value):
+    assert_problem(api.get(f"/v1/payments?{name}={value}"), 400, "invalid_request", name)
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "abc", "", "1.0", "1e1", "99999999999999999999", "%D9%A3", "%00", " 5"])
+def test_a_limit_outside_1_to_100_is_refused(api, limit):
+    assert_problem(api.get(f"/v1/payments?limit={limit}"), 400, "invalid_request", "limit")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "%00", "AA", "====", "8", "MQ", "%C3%A9", "%F0%9F%8C%AE", "cGF5Xw", "a" * 5000, cursor_of("1' OR 1=1--")]
+)
+def test_a_cursor_that_we_did_not_give_is_refused(api, stp, cursor):
+    create(api, 2)
+
+    assert_problem(api.get(f"/v1/payments?cursor={cursor}"), 400, "invalid_cursor", "cursor")
+
+
+def test_a_cursor_of_another_list_merchant_or_mode_is_refused(api, stp, merchant, other_merchant, make_api):
+    (mine,) = create(api, 1)
+    others, live = make_api(other_merchant), make_api(merchant, livemode=True)
+    theirs = others.post("/v1/payments", SPEI).json()["id"]
+    event = Event.objects.get(object_id=mine).public_id
+
+    for caller, named in ((api, theirs), (others, mine), (live, mine), (api, event)):
+        assert_problem(caller.get(f"/v1/payments?cursor={cursor_of(named)}"), 400, "invalid_cursor", "cursor")
+
+
+def test_lists_hold_only_what_is_ones_own_in_this_mode(api, stp, merchant, other_merchant, make_api):
+    (mine,) = create(api, 1)
+    others = make_api(other_merchant)
+    theirs = others.post("/v1/payments", SPEI).json()["id"]
+
+    assert ids(api.get("/v1/payments")) == [mine]
+    assert ids(others.get("/v1/payments")) == [theirs]
+    assert ids(make_api(merchant, livemode=True).get("/v1/payments")) == []
+
+
+def test_reading_writes_nothing(api, stp):
+    create(api, 2)
+    before = rows()
+
+    api.get("/v1/payments?limit=1")
+
+    assert rows() == before
