@@ -68,7 +68,7 @@ class ProtectedRefreshMixin(models.Model):
 class TransitionRow(models.Model):
     """One change of state, written in the transaction that made it and never changed afterwards.
 
-    Subclasses add a foreign key named after their object and ``core.db.append_only()`` triggers.
+    Subclasses add a foreign key named after their object and the trigger ``core.db.AppendOnly``.
     """
 
     class Cause(models.TextChoices):

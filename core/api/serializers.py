@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.money import CURRENCY, MAX_AMOUNT
@@ -51,6 +52,7 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_AMOUNT})
 class AmountField(serializers.Field[int, Any, int, Any]):
     """Money: a JSON integer of centavos, greater than zero. Strings, floats and booleans are refused."""
 
@@ -103,6 +105,9 @@ class MomentField(serializers.DateTimeField):
         return super().to_internal_value(value.upper())
 
 
+@extend_schema_field(
+    {"type": "object", "maxProperties": 50, "additionalProperties": {"type": "string", "maxLength": 500}}
+)
 class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
     """Up to 50 keys of up to 40 characters with text values of up to 500: the caller's own notes."""
 

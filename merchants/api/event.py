@@ -23,6 +23,7 @@ class EventsView(MerchantView):
 
     @extend_schema(
         tags=["events"],
+        operation_id="list_events",
         summary="List events",
         parameters=[*schema.PAGE, OpenApiParameter("after_sequence", int)],
         responses={200: schema.EventPage, **schema.problems(400, 401, 403, 503)},
@@ -53,6 +54,7 @@ class EventView(MerchantView):
 
     @extend_schema(
         tags=["events"],
+        operation_id="read_event",
         summary="Read an event",
         responses={200: schema.EventObject, **schema.problems(401, 403, 404, 503)},
     )

@@ -18,6 +18,7 @@ class BalanceView(MerchantView):
 
     @extend_schema(
         tags=["balance"],
+        operation_id="read_balance",
         summary="Read the balance",
         responses={200: schema.BalanceObject, **schema.problems(400, 401, 403, 503)},
     )

@@ -92,6 +92,7 @@ class PaymentsView(MerchantView):
 
     @extend_schema(
         tags=["payments"],
+        operation_id="create_payment",
         summary="Create a payment",
         parameters=[schema.IDEMPOTENCY_KEY],
         request=PaymentRequest,
@@ -120,6 +121,7 @@ class PaymentsView(MerchantView):
 
     @extend_schema(
         tags=["payments"],
+        operation_id="list_payments",
         summary="List payments",
         parameters=[
             *schema.PAGE,
@@ -155,6 +157,7 @@ class PaymentView(MerchantView):
 
     @extend_schema(
         tags=["payments"],
+        operation_id="read_payment",
         summary="Read a payment",
         responses={200: schema.PaymentObject, **schema.problems(401, 403, 404, 503)},
     )

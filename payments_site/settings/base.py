@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
     "pgtrigger",
+    "django_ratelimit",
     "staff",
     "merchants",
     "ledger",
@@ -84,6 +85,7 @@ TEMPLATES: list[dict[str, Any]] = [
 def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
     """A Django database of a PostgreSQL URL given in variable ``name``."""
     parts = env.connection_parameters(name, url)
+    further = {key: parts[key] for key in parts.keys() - {"host", "port", "user", "password", "dbname"}}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": parts["host"],
@@ -92,7 +94,7 @@ def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
         "PASSWORD": parts.get("password", ""),
         "NAME": parts["dbname"],
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"connect_timeout": 2, "server_side_binding": True, "prepare_threshold": 1, **options},
+        "OPTIONS": {"connect_timeout": 2, "server_side_binding": True, "prepare_threshold": 1, **options, **further},
     }
 
 

@@ -15,6 +15,25 @@ from payments.providers.conekta import signature
 from payments.providers.stp import credentials
 
 
+class NoticeWithoutBody(NoticeRejected):
+    """The body is missing: send it with its Content-Length."""
+
+    code = "invalid_notice"
+    http_status = 411
+
+
+def raw_body(request: Request) -> bytes:
+    """The bytes as they came, at most 64 KiB.
+
+    A body sent in chunks arrives as an empty one. It is refused before the inbox: taken for an unreadable notice it
+    would be answered with ``devolver``, and a payer's money would go back.
+    """
+    raw = read_body(request.META, request._request)
+    if not raw:
+        raise NoticeWithoutBody
+    return raw
+
+
 class StpSecret(BaseAuthentication):
     """HTTP Basic, as in the URL that STP was given: STP signs nothing."""
 
@@ -32,7 +51,7 @@ class StpSecret(BaseAuthentication):
             or not account
         ):
             raise NoticeRejected("The credentials in the registered URL are wrong.")
-        return account, read_body(request.META, request._request)
+        return account, raw_body(request)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Basic realm="provider webhooks"'
@@ -42,7 +61,7 @@ class ConektaDigest(BaseAuthentication):
     """Header DIGEST: RSA PKCS#1 v1.5 over SHA-256 of the raw body, by a key of one of our accounts."""
 
     def authenticate(self, request: Request) -> tuple[ProviderAccount, bytes]:
-        raw = read_body(request.META, request._request)
+        raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
         accounts = ProviderAccount.objects.filter(provider=ProviderAccount.Provider.CONEKTA, is_active=True)
         for account in accounts if digest else ():

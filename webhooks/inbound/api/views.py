@@ -50,6 +50,7 @@ class StpDepositsView(NoticeView):
 
     @extend_schema(
         tags=["provider webhooks"],
+        operation_id="stp_deposit",
         summary="STP: incoming SPEI transfer",
         request=OpenApiTypes.OBJECT,
         responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(401, 503)},
@@ -65,6 +66,7 @@ class ConektaView(NoticeView):
 
     @extend_schema(
         tags=["provider webhooks"],
+        operation_id="conekta_event",
         summary="Conekta: event",
         request=OpenApiTypes.OBJECT,
         responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 401, 503)},

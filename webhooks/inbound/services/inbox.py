@@ -74,10 +74,14 @@ def receive(account: ProviderAccount, raw: bytes, *, remote_address: str | None)
 
 
 def retry_open(*, limit: int = 500) -> int:
-    """Apply stored notices that are still open, oldest first; return how many were settled. One fault stops none."""
+    """Apply stored notices that are still open, the least tried first; return how many were settled.
+
+    One that fails again stops none of the others.
+    """
     settled = 0
     still_open = [ProviderEvent.Status.RECEIVED, ProviderEvent.Status.RETRY]
-    for pk in ProviderEvent.objects.filter(status__in=still_open).order_by("pk").values_list("pk", flat=True)[:limit]:
+    rows = ProviderEvent.objects.filter(status__in=still_open).order_by("attempts", "pk")
+    for pk in rows.values_list("pk", flat=True)[:limit]:
         try:
             settled += retry(pk)
         except OperationalError:

@@ -1,0 +1,286 @@
+"""Whose, how much, in which mode: columns that keep their value, and values that no row may have."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import errors
+
+from core.db import Frozen
+from tests.database.conftest import our_models
+
+FROZEN = {
+    "payments_payment": {
+        "public_id",
+        "merchant_id",
+        "livemode",
+        "provider_account_id",
+        "method",
+        "amount",
+        "currency",
+        "clabe",
+    },
+    "payments_deposit": {
+        "public_id",
+        "provider_account_id",
+        "livemode",
+        "deposit_key",
+        "amount",
+        "currency",
+        "paid_at",
+    },
+    "payments_provideraccount": {"provider", "livemode", "clabe_prefix", "clabe_sequence"},
+    "kyc_case": {"public_id", "merchant_id"},
+    "webhooks_providerevent": {"account_id", "livemode", "event_id", "body", "body_sha256", "received_at"},
+    "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side"},
+    "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256"},
+}
+"""The least that must be frozen; what models freeze beyond it is tried as well."""
+
+OTHER_VALUE = {
+    "boolean": "NOT {column}",
+    "bigint": "coalesce({column}, 0) + 1",
+    "integer": "coalesce({column}, 0) + 1",
+    "smallint": "coalesce({column}, 0) + 1",
+    "character varying": "CASE WHEN {column} LIKE 'z%' THEN 'y' ELSE 'z' END || substr(coalesce({column}, ''), 2)",
+    "text": "coalesce({column}, '') || 'z'",
+    "timestamp with time zone": "{column} + interval '1 second'",
+    "date": "{column} + 1",
+    "bytea": "{column} || '\\x00'",
+    "jsonb": "jsonb_build_array({column})",
+}
+"""Type of a column -> an expression for another value of it."""
+
+
+def declared_frozen() -> list[tuple[str, str]]:
+    found = []
+    for model in our_models():
+        for trigger in getattr(model._meta, "triggers", ()):
+            if isinstance(trigger, Frozen):
+                columns = [model._meta.get_field(field).column for field in trigger.fields]
+                found += [(model._meta.db_table, column) for column in columns]
+    return found
+
+
+def test_what_must_never_change_is_declared_frozen():
+    assert {(table, column) for table, columns in FROZEN.items() for column in columns} <= set(declared_frozen())
+
+
+@pytest.mark.parametrize(("table", "column"), declared_frozen())
+def test_a_frozen_column_keeps_its_value(attacker, table, column):
+    kind = attacker.run(
+        "SELECT data_type FROM information_schema.columns WHERE table_name = %s AND column_name = %s", table, column
+    )
+    if attacker.run(f"SELECT count(*) FROM {table}") == 0:
+        pytest.fail(f"{table} is empty: give it a row in tests/database/conftest.py")
+
+    attacker.refused(
+        f"UPDATE {table} SET {column} = {OTHER_VALUE[kind].format(column=column)}",
+        by=errors.RestrictViolation,
+        saying=f"{table}: ",
+    )
+
+
+@pytest.mark.parametrize("table", FROZEN)
+def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, table):
+    columns = ", ".join(f"{column} = {column}" for column in sorted(FROZEN[table]))
+
+    assert attacker.connection.execute(f"UPDATE {table} SET {columns}").rowcount > 0
+
+
+NEW_PAYMENT = {
+    "public_id": "pay_new",
+    "status": "pending",
+    "clabe": "646180157000000990",
+    "amount_received": 0,
+    "amount_refunded": 0,
+    "fee": 0,
+    "fee_tax": 0,
+    "completed_at": None,
+    "external_id": None,
+}
+NEW_DEPOSIT = {
+    "public_id": "dep_new",
+    "deposit_key": "new",
+    "status": "suspended",
+    "suspense_reason": "unknown_clabe",
+    "payment_id": None,
+}
+NEW_EVENT = {"public_id": "pev_new", "event_id": "new", "status": "received"}
+
+
+def test_the_rows_that_the_following_tests_spoil_are_accepted_unspoilt(attacker):
+    attacker.clone("payments_payment", **NEW_PAYMENT)
+    attacker.clone("payments_deposit", **NEW_DEPOSIT)
+    attacker.clone("webhooks_providerevent", **NEW_EVENT)
+
+    attacker.run("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "constraint"),
+    [
+        ({"amount": 0}, "payment_amount_positive"),
+        ({"amount": -1}, "payment_amount_positive"),
+        ({"amount_received": -1}, "payment_fee_within_received"),
+        ({"fee": -1}, "payment_fee_within_received"),
+        ({"fee_tax": -1}, "payment_fee_within_received"),
+        ({"amount_received": 100, "fee": 90, "fee_tax": 11}, "payment_fee_within_received"),
+        ({"amount_refunded": -1}, "payment_refunds_within_received"),
+        ({"amount_refunded": 1}, "payment_refunds_within_received"),
+        ({"amount_received": 100, "amount_refunded": 101}, "payment_refunds_within_received"),
+        ({"currency": "USD"}, "payment_currency_known"),
+        ({"currency": ""}, "payment_currency_known"),
+        ({"clabe": None}, "payment_spei_has_clabe"),
+    ],
+)
+def test_a_payment_that_makes_no_sense_is_refused(attacker, spoilt, constraint):
+    with pytest.raises(errors.CheckViolation, match=constraint), attacker.connection.transaction():
+        attacker.clone("payments_payment", **NEW_PAYMENT | spoilt)
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ("status = 'completed', completed_at = now()", "payment_completed_has_money"),
+        ("status = 'completed', amount_received = amount", "payment_completed_has_money"),
+        ("amount_refunded = amount_received + 1", "payment_refunds_within_received"),
+        ("fee = amount_received + 1", "payment_fee_within_received"),
+    ],
+)
+def test_a_payment_never_comes_to_make_no_sense(attacker, change, constraint):
+    attacker.refused(
+        f"UPDATE payments_payment SET {change} WHERE status = 'pending'", by=errors.CheckViolation, saying=constraint
+    )
+
+
+def test_refunds_up_to_what_was_received_are_possible_and_one_centavo_more_is_not(attacker):
+    paid = "WHERE status = 'completed'"
+
+    attacker.run(f"UPDATE payments_payment SET amount_refunded = amount_received {paid}")
+    attacker.refused(
+        f"UPDATE payments_payment SET amount_refunded = amount_refunded + 1 {paid}",
+        by=errors.CheckViolation,
+        saying="payment_refunds_within_received",
+    )
+
+    assert attacker.run(f"SELECT amount_refunded FROM payments_payment {paid}") == 100_000
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "constraint"),
+    [
+        ({"amount": 0}, "deposit_amount_positive"),
+        ({"amount": -5}, "deposit_amount_positive"),
+        ({"status": "credited"}, "deposit_credited_has_payment"),
+        ({"suspense_reason": ""}, "deposit_suspended_has_reason"),
+    ],
+)
+def test_a_deposit_that_makes_no_sense_is_refused(attacker, spoilt, constraint):
+    with pytest.raises(errors.CheckViolation, match=constraint), attacker.connection.transaction():
+        attacker.clone("payments_deposit", **NEW_DEPOSIT | spoilt)
+
+
+def duplicates() -> list[tuple]:
+    return [
+        ("payments_payment", NEW_PAYMENT, ["clabe"], "clabe"),
+        ("payments_payment", NEW_PAYMENT, ["public_id"], "public_id"),
+        ("payments_deposit", NEW_DEPOSIT, ["deposit_key"], "deposit_key_unique"),
+        ("webhooks_providerevent", NEW_EVENT, ["event_id"], "provider_event_unique"),
+        ("kyc_case", {"public_id": "kyc_new", "status": "draft"}, [], "merchant_id"),
+        ("merchants_apikey", {"public_id": "key_new"}, [], "secret_sha256"),
+        ("payments_provideraccount", {"public_id": "pac_new", "is_active": False}, [], "clabe_prefix"),
+        (
+            "payments_provideraccount",
+            {"public_id": "pac_new", "clabe_prefix": "6461801571", "clabe_sequence": 2},
+            [],
+            "provider_account_active_one",
+        ),
+        ("payments_feerule", {}, [], "fee_rule_unique"),
+    ]
+
+
+@pytest.mark.parametrize(("table", "fresh", "same", "constraint"), duplicates())
+def test_what_is_one_of_a_kind_exists_once(attacker, table, fresh, same, constraint):
+    changes = {name: value for name, value in fresh.items() if name not in same}
+
+    with pytest.raises(errors.UniqueViolation, match=constraint), attacker.connection.transaction():
+        attacker.clone(table, **changes)
+
+
+def test_an_external_id_is_unique_for_one_merchant_and_mode_only(attacker):
+    attacker.clone("payments_payment", **NEW_PAYMENT | {"external_id": "order-1"})
+    again = NEW_PAYMENT | {"public_id": "pay_2", "clabe": "646180157000000080", "external_id": "order-1"}
+
+    with pytest.raises(errors.UniqueViolation, match="payment_external_id_unique"), attacker.connection.transaction():
+        attacker.clone("payments_payment", **again)
+
+    attacker.clone("payments_payment", **again | {"livemode": True})
+
+
+@pytest.mark.parametrize(
+    ("table", "spoilt", "constraint"),
+    [
+        ("payments_feerule", {"method": "oxxo", "percent": -1}, "fee_rule_sensible"),
+        ("payments_feerule", {"method": "oxxo", "percent": 50.01}, "fee_rule_sensible"),
+        ("payments_feerule", {"method": "oxxo", "fixed": -1}, "fee_rule_sensible"),
+        ("kyc_document", {"public_id": "doc_new", "content_type": "text/html"}, "document_content_allowed"),
+        (
+            "payments_provideraccount",
+            {"public_id": "pac_new", "livemode": True, "clabe_prefix": "0021801570", "clabe_sequence": 2},
+            "provider_account_stp_clabes",
+        ),
+        (
+            "payments_provideraccount",
+            {"public_id": "pac_new", "livemode": True, "clabe_prefix": "6461801571", "clabe_sequence": 17},
+            "provider_account_stp_clabes",
+        ),
+        (
+            "payments_provideraccount",
+            {"public_id": "pac_new", "livemode": True, "clabe_prefix": None, "clabe_sequence": 2},
+            "provider_account_stp_clabes",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(attacker, table, spoilt, constraint):
+    with pytest.raises(errors.CheckViolation, match=constraint), attacker.connection.transaction():
+        attacker.clone(table, **spoilt)
+
+
+def test_an_event_keeps_no_sequence_that_its_writer_chose(attacker):
+    for chosen, object_sequence in ((2**62, 101), (-1, 102), (0, 103)):
+        attacker.clone(
+            "merchants_event", public_id=f"evt_{chosen}", sequence=chosen, object_sequence=object_sequence
+        )
+
+    cursor = attacker.connection.execute(
+        "SELECT sequence - (pg_current_xact_id()::text::bigint << 16) FROM merchants_event "
+        "WHERE object_sequence > 100 ORDER BY object_sequence"
+    )
+    assert cursor.fetchall() == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize("setting", [str(2**62), str(2**63 - 1), "9" * 30, "not a number"])
+def test_the_setting_that_counts_a_transactions_events_cannot_push_one_out_of_it(attacker, setting):
+    attacker.run("SELECT set_config('payments.event_sequence', %s, false)", setting)
+
+    with pytest.raises(errors.Error), attacker.connection.transaction():
+        attacker.clone("merchants_event", public_id="evt_far", object_sequence=101)
+
+
+def test_a_setting_left_over_from_an_earlier_transaction_does_not_hold_a_sequence_back(attacker):
+    attacker.run("SELECT set_config('payments.event_sequence', '5', false)")
+
+    attacker.clone("merchants_event", public_id="evt_new", object_sequence=101)
+
+    assert (
+        attacker.run(
+            "SELECT sequence - (pg_current_xact_id()::text::bigint << 16) FROM merchants_event "
+            "WHERE public_id = 'evt_new'"
+        )
+        == 0
+    )
+
+
+def test_an_objects_events_are_numbered_once(attacker):
+    with pytest.raises(errors.UniqueViolation, match="event_object_sequence"), attacker.connection.transaction():
+        attacker.clone("merchants_event", public_id="evt_new")
