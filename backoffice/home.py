@@ -98,10 +98,9 @@ def _list_url(page: str, query: str, livemode: bool) -> str:
 
 def _last_transfers(livemode: bool) -> dict[str, Any]:
     rows = Transfer.objects.filter(livemode=livemode).select_related("merchant").order_by("-created_at")
-    shown = [name for name in COLUMNS if name not in ("kind", "livemode")]
-    titles = [_title(COLUMNS[name]) for name in shown]
+    shown = [name for name in COLUMNS if name != "livemode"]
     return {
-        "headers": titles,
+        "headers": [_title(COLUMNS[name]) for name in shown],
         "rows": [[_cell(name, transfer) for name in shown] for transfer in rows[:LAST_TRANSFERS]],
     }
 
@@ -112,7 +111,7 @@ def _title(column: Any) -> Any:
 
 def _cell(name: str, transfer: Transfer) -> Any:
     if name == "id":
-        return object_link(transfer.id)
+        return object_link(transfer.id, f"{transfer.id[:4]}…{transfer.id[-8:]}")
     column = COLUMNS[name]
     if callable(column):
         return column(transfer)

@@ -30,11 +30,12 @@ class Transfer(models.Model):
     )
     amount = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
+    clabe = models.CharField(_("CLABE"), max_length=20, null=True)  # noqa: DJ001 - as in Payment
     reference = models.CharField(_("CLABE or reference"), max_length=32)
     tracking_key = models.CharField(_("tracking key"), max_length=40)
     name = models.CharField(_("customer or payer"), max_length=120)
     payer_name = models.CharField(_("payer"), max_length=120)
-    external_id = models.CharField(_("merchant's id"), max_length=100, null=True)
+    external_id = models.CharField(_("merchant's id"), max_length=100, null=True)  # noqa: DJ001 - as in Payment
     created_at = models.DateTimeField(_("created"))
     completed_at = models.DateTimeField(_("received"), null=True)
 

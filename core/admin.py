@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
@@ -146,7 +147,7 @@ def column(name: str, title: Any, show: Column, *, order: str | None = None) -> 
     def shown(obj: Any) -> Any:
         return show(obj)
 
-    shown.__name__ = name
+    shown.__name__ = f"{name}_shown"  # not the field's own name: its help text is about forms
     shown.short_description = title  # type: ignore[attr-defined]
     if order is not None:
         shown.admin_order_field = order  # type: ignore[attr-defined]
@@ -158,14 +159,34 @@ def money(name: str, title: Any) -> Column:
 
     def show(obj: Any) -> str:
         amount = getattr(obj, name)
-        return EMPTY if amount is None else format_html('<span class="whitespace-nowrap">{}</span>', format_mxn(amount))
+        return EMPTY if amount is None else in_one_line(format_mxn(amount))
 
     return column(name, title, show, order=name)
 
 
 def moment(name: str, title: Any, *, seconds: bool = False) -> Column:
     """A moment on the clock of Mexico City, short enough for a list."""
-    return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=name)
+    return column(name, title, lambda obj: in_one_line(format_moment(getattr(obj, name), seconds=seconds)), order=name)
+
+
+def day(name: str, title: Any) -> Column:
+    """A date, short enough for a list."""
+
+    def show(obj: Any) -> str:
+        value = getattr(obj, name)
+        return in_one_line(formats.date_format(value, "d/m/Y")) if value else EMPTY
+
+    return column(name, title, show, order=name)
+
+
+def related(name: str, title: Any, text: Column = str) -> Column:
+    """A link to the object behind a foreign key."""
+
+    def show(obj: Any) -> str:
+        target = getattr(obj, name)
+        return EMPTY if target is None else object_link(target.public_id, text(target))
+
+    return column(name, title, show)
 
 
 def masked(name: str, title: Any) -> Column:
@@ -198,6 +219,11 @@ def mode() -> Column:
 def label(text: Any, colour: str = "") -> str:
     """A small coloured label: success, info, warning, danger, or plain."""
     return display_for_label((colour, text), EMPTY, {colour: colour} if colour else {"": "default"})
+
+
+def in_one_line(text: str) -> str:
+    """Text that a narrow column does not break."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
@@ -254,6 +280,8 @@ def action_page(
     What a service refuses (``RequestRefused``) is said on the form. ``run`` may answer with a page of its own.
     """
     form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class()
+    for field in form.fields.values():
+        field.label = capfirst(field.label)
     back = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.public_id])
     if request.method == "POST" and form.is_valid():
         try:
@@ -272,6 +300,7 @@ def action_page(
         "opts": obj._meta,
         "original": obj,
         "form": form,
+        "question": title,
         "text": text,
         "danger": danger,
         "back": back,

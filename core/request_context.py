@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from contextvars import ContextVar
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -35,13 +36,16 @@ def current() -> dict[str, str]:
 
 
 def client_address(request: HttpRequest | Any) -> str:
-    """The caller's address: the one our outermost trusted proxy saw.
+    """The caller's address: the one our outermost trusted proxy saw; "" if none is known.
 
     ``settings.SITE.trusted_proxies`` says how many proxies of ours append to X-Forwarded-For; entries further left are
     whatever the caller wrote, and are never believed.
     """
     hops = settings.SITE.trusted_proxies
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    if hops and len(forwarded) >= hops:
-        return str(forwarded[-hops])
-    return str(request.META.get("REMOTE_ADDR", ""))
+    for address in (forwarded[-hops] if hops and len(forwarded) >= hops else "", request.META.get("REMOTE_ADDR", "")):
+        try:
+            return str(ip_address(address))
+        except ValueError:
+            continue
+    return ""

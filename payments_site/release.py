@@ -158,12 +158,12 @@ def _for_role(statement: str, role: str) -> sql.Composed:
 def _raise_event_base(say: Say) -> None:
     """Keep the event feed's sequence rising in a database that was restored into a fresh cluster."""
     with connections["owner"].cursor() as cursor:
+        # An event's number may be that of the transaction after the next one; what is beyond was never given here.
         cursor.execute(
-            "SELECT setval('merchants_event_base', greatest(last.sequence - now.position, 0) + base.last_value) "
+            "SELECT setval('merchants_event_base', last.sequence - (now.xid << 16)) "
             "FROM (SELECT coalesce(max(sequence), 0) AS sequence FROM merchants_event) last, "
-            "     merchants_event_base base, "
-            "     LATERAL (SELECT base.last_value + (pg_current_xact_id()::text::bigint << 16) AS position) now "
-            "WHERE last.sequence > now.position"
+            "     (SELECT pg_current_xact_id()::text::bigint AS xid) now, merchants_event_base base "
+            "WHERE last.sequence >= base.last_value + ((now.xid + 2) << 16)"
         )
         if cursor.fetchone():
             say("The event feed's base was raised: this database was restored into a new cluster.")

@@ -20,6 +20,7 @@ from core.admin import (
     mode,
     moment,
     object_link,
+    related,
 )
 from core.mx import clabe
 from webhooks.inbound.models import ProviderEvent
@@ -33,7 +34,11 @@ STATUS_COLOURS = {
 _ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)')
 _ACCOUNT_NUMBER = re.compile(r"(?<!\d)(?:\d{18}|\d{16})(?!\d)")
 
+_AS_WRITTEN = "\ue000"
+"""Marks a decimal while it passes through ``json``, which would turn it into a float."""
+
 _object = column("object", _("object"), lambda event: object_link(event.object_id))
+_account = related("account", _("provider"), lambda account: account.get_provider_display())
 _received = moment("received_at", _("received"), seconds=True)
 _status = badge("status", STATUS_COLOURS, _("status"))
 
@@ -42,9 +47,10 @@ def readable_body(event: ProviderEvent) -> str:
     """The notice as people read it: JSON indented, every account number masked."""
     text = bytes(event.body).decode("utf-8", "replace")
     try:
-        text = json.dumps(json.loads(text, parse_float=str), indent=2, ensure_ascii=False)
+        text = json.dumps(json.loads(text, parse_float=_AS_WRITTEN.__add__), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         pass  # what is no JSON is shown as it came
+    text = re.sub(f'"{_AS_WRITTEN}([^"]*)"', r"\1", text)
     text = _ACCOUNT_FIELD.sub(lambda found: found[1] + clabe.mask(found[2]), text)
     return _ACCOUNT_NUMBER.sub(lambda found: clabe.mask(found[0]), text)
 
@@ -67,12 +73,12 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     list_display = [
         "public_id",
         _received,
-        "account",
+        _account,
+        mode(),
         "event_type",
         _status,
         "reason",
         _object,
-        "attempts",
     ]
     list_filter = [
         ("received_at", DayRangeFilter),
@@ -87,11 +93,13 @@ class ProviderEventAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": [
-                    ("public_id", "account", mode()),
-                    ("event_type", "event_id"),
-                    (_status, "reason", _object),
+                    ("public_id", _status),
+                    (_account, mode()),
+                    ("event_type", "reason"),
+                    ("event_id", _object),
+                    (_received, moment("processed_at", _("processed"), seconds=True)),
                     ("attempts", "last_error"),
-                    (_received, moment("processed_at", _("processed"), seconds=True), "remote_address"),
+                    "remote_address",
                 ]
             },
         ),

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -14,7 +14,7 @@ from unfold.views import ChangeList
 
 from backoffice.models import Transfer
 from core import ids
-from core.admin import EMPTY, DayRangeFilter, ReadOnlyAdmin, badge, column, label, mode, moment, money, object_url
+from core.admin import EMPTY, DayRangeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_url
 from core.mx import clabe
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
@@ -23,14 +23,13 @@ from payments.models import Payment
 COLUMNS = {
     "id": "id",
     "created_at": moment("created_at", _("created")),
-    "kind": column("kind", _("kind"), lambda t: label(t.get_kind_display())),
     "merchant": "merchant",
     "method": "method",
     "amount": money("amount", _("amount")),
     "status": badge("status", {**PAYMENT_COLOURS, **DEPOSIT_COLOURS}, _("status")),
+    "livemode": mode(),
     "reference": column("reference", _("CLABE or reference"), lambda t: shown_reference(t) or EMPTY),
     "name": column("name", _("customer or payer"), lambda t: t.name or EMPTY),
-    "livemode": mode(),
 }
 """What a line of the history shows, here and on the home page."""
 
@@ -77,7 +76,7 @@ class TransferAdmin(ReadOnlyAdmin):
         if ids.is_id(term):
             return queryset.filter(id=term), False
         if clabe.is_valid(term):
-            return queryset.filter(Q(reference=term)), False
+            return queryset.filter(clabe=term), False
         return super().get_search_results(request, queryset, search_term)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -29,14 +29,17 @@ class StrictJSONParser(BaseParser):
 
 
 def read_body(meta: Mapping[str, Any], stream: Any) -> bytes:
-    """The raw bytes; ``InvalidRequest`` for more than 64 KiB, decided before reading."""
+    """The raw bytes; ``InvalidRequest`` for more than 64 KiB, decided before reading, or less than was announced."""
     try:
         announced = int(meta.get("CONTENT_LENGTH") or 0)
     except ValueError:
         announced = 0
     if announced > MAX_BODY_BYTES:
         raise InvalidRequest("The body is larger than 64 KiB.")
-    return bytes(stream.read(MAX_BODY_BYTES))
+    raw = bytes(stream.read(MAX_BODY_BYTES))
+    if len(raw) < announced:
+        raise InvalidRequest("The body is shorter than its Content-Length.")
+    return raw
 
 
 def read_json(raw: bytes) -> Any:

@@ -25,6 +25,12 @@ _transactions = column(
 )
 
 
+def account_link(account: Account) -> str:
+    """A link to the account by its code."""
+    url = reverse("admin:ledger_account_change", args=[account.pk])
+    return format_html('<a class="text-link" href="{}">{}</a>', url, account.code)
+
+
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
     list_display = ["code", "purpose", "merchant", mode(), "normal_side", _balance, _transactions]

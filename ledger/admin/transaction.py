@@ -15,13 +15,17 @@ from core.admin import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     column,
+    day,
     format_moment,
+    in_one_line,
     mode,
     moment,
     money,
     object_link,
+    related,
 )
 from core.money import format_mxn
+from ledger.admin.account import account_link
 from ledger.models import Entry, Transaction
 
 _KINDS = {
@@ -30,7 +34,7 @@ _KINDS = {
     "deposit_suspended": _("Deposit kept in suspense"),
 }
 
-_kind = column("kind", _("kind"), lambda t: _KINDS.get(t.kind, t.kind), order="kind")
+_kind = column("kind", _("kind"), lambda t: in_one_line(_KINDS.get(t.kind, t.kind)), order="kind")
 _source = column("source", _("source"), lambda t: object_link(t.source))
 _total = money("total", _("amount"))
 _total.admin_order_field = None  # type: ignore[attr-defined]
@@ -39,7 +43,7 @@ _total.admin_order_field = None  # type: ignore[attr-defined]
 class EntryInline(ReadOnlyInline):
     model = Entry
     fields = [
-        "account",
+        column("account", _("account"), lambda entry: account_link(entry.account)),
         column("debit", _("debit"), lambda entry: format_mxn(entry.amount) if entry.amount > 0 else ""),
         column("credit", _("credit"), lambda entry: format_mxn(-entry.amount) if entry.amount < 0 else ""),
     ]
@@ -57,7 +61,7 @@ class TransactionAdmin(ReadOnlyAdmin):
         _kind,
         _total,
         _source,
-        "operating_date",
+        day("operating_date", _("operating date")),
         mode(),
     ]
     list_filter = [("recorded_at", DayRangeFilter), "livemode"]
@@ -72,8 +76,8 @@ class TransactionAdmin(ReadOnlyAdmin):
                     ("public_id", mode()),
                     (_kind, _source),
                     (_total, "description"),
-                    (moment("effective_at", _("effective"), seconds=True), "operating_date"),
-                    (moment("recorded_at", _("recorded"), seconds=True), "reverses"),
+                    (moment("effective_at", _("effective"), seconds=True), day("operating_date", _("operating date"))),
+                    (moment("recorded_at", _("recorded"), seconds=True), related("reverses", _("reverses"))),
                 ]
             },
         )

@@ -8,12 +8,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
-from core.admin import ReadOnlyAdmin, action_page, column, found_object, label, mode, moment
+from core.admin import ReadOnlyAdmin, action_page, column, found_object, label, mode, moment, related
 from merchants.models import ApiKey
 from merchants.services import api_key
 
 state = column(
-    "state", _("status"), lambda key: label(_("revoked"), "danger") if key.revoked_at else label(_("active"), "success")
+    "state", _("status"), lambda key: label(_("revoked"), "danger") if key.revoked_at else label(_("valid"), "success")
 )
 scopes = column("scopes", _("scopes"), lambda key: ", ".join(key.scopes))
 
@@ -22,7 +22,7 @@ scopes = column("scopes", _("scopes"), lambda key: ", ".join(key.scopes))
 class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = [
         "prefix",
-        "merchant",
+        related("merchant", _("merchant")),
         mode(),
         state,
         "name",
@@ -39,7 +39,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": [
-                    ("public_id", "merchant"),
+                    ("public_id", related("merchant", _("merchant"))),
                     ("prefix", "name"),
                     (mode(), state),
                     (scopes, moment("last_used_at", _("last used"))),

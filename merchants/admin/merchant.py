@@ -85,9 +85,7 @@ class MerchantAdmin(KeepingAdmin):
                 "key": key,
                 "secret": secret,
             }
-            response = TemplateResponse(request, "admin/api_key_created.html", context)
-            response["Cache-Control"] = "no-store"
-            return response
+            return TemplateResponse(request, "admin/api_key_created.html", context)
 
         return action_page(
             self,

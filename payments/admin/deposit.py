@@ -12,11 +12,13 @@ from core.admin import (
     ReadOnlyInline,
     badge,
     column,
+    day,
     masked,
     mode,
     moment,
     money,
     object_link,
+    related,
     transition_fields,
 )
 from core.mx import clabe
@@ -24,6 +26,7 @@ from payments.models import Deposit, DepositTransition
 
 STATUS_COLOURS = {Deposit.Status.CREDITED: "success", Deposit.Status.SUSPENDED: "danger"}
 
+provider_account = related("provider_account", _("provider account"), lambda a: a.get_provider_display())
 _payer_account = masked("payer_account", _("payer's account"))
 _payer_bank = column(
     "payer_institution", _("payer's bank"), lambda d: clabe.institution_name(d.payer_institution) or EMPTY
@@ -67,8 +70,8 @@ class DepositAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("public_id", mode()),
                     (money("amount", _("amount")), badge("status", STATUS_COLOURS, _("status"))),
-                    ("suspense_reason", "payment"),
-                    (moment("paid_at", _("paid"), seconds=True), "operating_date"),
+                    ("suspense_reason", related("payment", _("payment"))),
+                    (moment("paid_at", _("paid"), seconds=True), day("operating_date", _("operating date"))),
                 ]
             },
         ),
@@ -86,7 +89,7 @@ class DepositAdmin(ReadOnlyAdmin):
             _("Origin"),
             {
                 "fields": [
-                    ("provider_account", column("event", _("event"), lambda d: object_link(d.provider_event))),
+                    (provider_account, column("event", _("event"), lambda d: object_link(d.provider_event))),
                     ("deposit_key", moment("created_at", _("created"), seconds=True)),
                 ]
             },

@@ -13,16 +13,19 @@ from core.admin import (
     ReadOnlyInline,
     badge,
     column,
+    day,
     masked,
     mode,
     moment,
     money,
     object_link,
+    related,
     transition_fields,
 )
 from core.money import format_mxn
 from core.mx import clabe
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
+from payments.admin.deposit import provider_account
 from payments.models import Deposit, Payment, PaymentTransition
 from payments.resources.payment import payment_page_url
 
@@ -42,6 +45,7 @@ _failure = column("failure", _("failure"), lambda p: f"{p.failure_code} {p.failu
 _payer_bank = column(
     "payer_institution", _("payer's bank"), lambda p: clabe.institution_name(p.payer_institution) or EMPTY
 )
+_metadata = column("metadata", _("metadata"), lambda p: ", ".join(f"{k}: {v}" for k, v in p.metadata.items()) or EMPTY)
 _page = column(
     "page",
     _("payer's page"),
@@ -80,7 +84,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_display = [
         "public_id",
         moment("created_at", _("created")),
-        "merchant",
+        related("merchant", _("merchant")),
         "method",
         money("amount", _("amount")),
         badge("status", STATUS_COLOURS, _("status")),
@@ -113,7 +117,7 @@ class PaymentAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": [
-                    ("public_id", "merchant"),
+                    ("public_id", related("merchant", _("merchant"))),
                     (badge("status", STATUS_COLOURS, _("status")), mode()),
                     (money("amount", _("amount")), "method"),
                     ("description", "external_id"),
@@ -129,7 +133,10 @@ class PaymentAdmin(ReadOnlyAdmin):
                     (money("amount_received", _("received")), money("net", _("net for the merchant"))),
                     (money("fee", _("fee")), money("fee_tax", _("IVA on the fee"))),
                     (money("amount_refunded", _("refunded")), _fee_rule),
-                    (moment("completed_at", _("completed at"), seconds=True), "operating_date"),
+                    (
+                        moment("completed_at", _("completed at"), seconds=True),
+                        day("operating_date", _("operating date")),
+                    ),
                 ]
             },
         ),
@@ -139,7 +146,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("clabe", "reference_number"),
                     ("voucher_reference", "order_id"),
-                    ("provider_account", "tracking_key"),
+                    (provider_account, "tracking_key"),
                 ]
             },
         ),
@@ -147,9 +154,10 @@ class PaymentAdmin(ReadOnlyAdmin):
             _("Customer and payer"),
             {
                 "fields": [
-                    ("customer_name", "customer_email", "customer_phone"),
-                    ("payer_name", masked("payer_account", _("payer's account")), _payer_bank),
-                    "metadata",
+                    ("customer_name", "payer_name"),
+                    ("customer_email", masked("payer_account", _("payer's account"))),
+                    ("customer_phone", _payer_bank),
+                    _metadata,
                 ]
             },
         ),

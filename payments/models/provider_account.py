@@ -61,7 +61,12 @@ class ProviderAccount(models.Model):
             ),
             models.CheckConstraint(
                 condition=~models.Q(provider="stp")
-                | models.Q(clabe_prefix__regex=r"^646180[0-9]{4}$", clabe_sequence__range=(1, CLABE_SEQUENCES)),
+                | models.Q(
+                    clabe_prefix__isnull=False,  # said, because a CHECK that comes to NULL is passed
+                    clabe_prefix__regex=r"^646180[0-9]{4}$",
+                    clabe_sequence__isnull=False,
+                    clabe_sequence__range=(1, CLABE_SEQUENCES),
+                ),
                 name="provider_account_stp_clabes",
             ),
         ]

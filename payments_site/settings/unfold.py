@@ -6,7 +6,11 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.functional import lazy
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+
+_capfirst = lazy(capfirst, str)
 
 
 def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
@@ -16,7 +20,12 @@ def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
     def may_view(request: HttpRequest) -> bool:
         return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
 
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist"), "permission": may_view}
+    return {
+        "title": _capfirst(title),
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": may_view,
+    }
 
 
 _FAVICON = (

@@ -27,7 +27,7 @@ SPOKEN = ["core/api", "core/mx", "core/errors.py", "core/strict_json.py", "merch
 SPOKEN += ["payments/services", "kyc/services"]
 """Where a plain sentence may become the text of an error: it is translated when the error is answered."""
 
-_TAG = re.compile(r"{%\s*trans(?:late)?\s+(\"[^\"]*\"|'[^']*')")
+_TAG = re.compile(r"(?:{%\s*trans(?:late)?\s+|\b_\()(\"[^\"]*\"|'[^']*')")
 _BLOCK = re.compile(r"{%\s*blocktrans(?:late)?\b[^%]*%}(.*?){%\s*endblocktrans(?:late)?\s*%}", re.DOTALL)
 _SENTENCE = re.compile(r"[A-Z][^\n]* [^\n]*[.…]\Z")
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\{\w*\}")
@@ -76,6 +76,7 @@ def wanted() -> set[str]:
     texts |= {text for name in SPOKEN for path in sources(ROOT / name) for text in sentences(path)}
     texts |= {(error.__doc__ or "").strip().split("\n")[0] for error in error_classes(errors.PaymentsError)}
     texts |= {f"The limit is a number from 1 to {MAX_LIMIT}.", "after_sequence is the sequence of an event you have."}
+    texts |= {"Unprocessable Entity", "Unprocessable Content"}  # 422 to Python 3.12, and from 3.13 on
     return texts | {HTTPStatus(error.http_status).phrase for error in error_classes(errors.PaymentsError)}
 
 

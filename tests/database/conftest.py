@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,9 +103,13 @@ class Attacker:
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
+    def attempt(self) -> AbstractContextManager[Any]:
+        """A savepoint to which everything inside is rolled back, also if it was accepted."""
+        return self.connection.transaction(force_rollback=True)
+
     def refused(self, statement: str, *params: Any, by: type[psycopg.Error], saying: str = "") -> None:
         """The statement raises exactly ``by``, with ``saying`` in its message."""
-        with pytest.raises(by) as refusal, self.connection.transaction():
+        with pytest.raises(by) as refusal, self.attempt():
             self.run(statement, *params)
         assert type(refusal.value) is by
         assert saying in str(refusal.value)

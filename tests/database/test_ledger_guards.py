@@ -112,7 +112,7 @@ def test_a_copy_meets_the_same_guards(attacker, cash, suspense):
     }
 
     for saying, rows in attempts.items():
-        with pytest.raises(psycopg.Error, match=saying), attacker.connection.transaction():
+        with pytest.raises(psycopg.Error, match=saying), attacker.attempt():
             copying = "COPY ledger_entry (transaction_id, account_id, amount, currency) FROM STDIN"
             with attacker.connection.cursor().copy(copying) as copy:
                 for row in rows:
@@ -150,7 +150,7 @@ def test_a_forged_transaction_number_opens_nothing(attacker, cash, suspense, for
         "SELECT xid = pg_current_xact_id()::text::bigint FROM ledger_transaction WHERE id = %s", posted
     )
     if forged == "id":
-        with pytest.raises(errors.UniqueViolation), attacker.connection.transaction():
+        with pytest.raises(errors.UniqueViolation), attacker.attempt():
             new_transaction(attacker, "another", id=old)
     attacker.refused(entries((old, cash, 700), (old, suspense, -700)), by=errors.RestrictViolation)
 

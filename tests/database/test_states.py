@@ -125,7 +125,7 @@ def test_a_row_begins_only_in_an_initial_state(attacker, table, state):
         row = clone(attacker, table, state)
         assert attacker.run(f"SELECT status FROM {table} WHERE id = %s", row) == state
     else:
-        with pytest.raises(errors.CheckViolation, match="a row cannot begin as"), attacker.connection.transaction():
+        with pytest.raises(errors.CheckViolation, match="a row cannot begin as"), attacker.attempt():
             clone(attacker, table, state)
         assert attacker.run(f"SELECT count(*) FROM {table}") == rows
 
@@ -134,7 +134,7 @@ def test_a_row_begins_only_in_an_initial_state(attacker, table, state):
 def test_a_state_is_never_null(attacker, table):
     refusals = (errors.CheckViolation, errors.NotNullViolation)  # the guard's, or the column's after it
 
-    with pytest.raises(refusals), attacker.connection.transaction():
+    with pytest.raises(refusals), attacker.attempt():
         attacker.run(f"UPDATE {table} SET status = NULL")
 
 
@@ -152,7 +152,7 @@ def test_a_merge_an_upsert_and_a_copy_meet_the_same_guard(attacker):
         saying="pending cannot become reversed",
     )
     columns = "public_id, merchant_id, status, decision_reason, decided_by, created_at"
-    with pytest.raises(errors.CheckViolation, match="a row cannot begin as approved"), attacker.connection.transaction():
+    with pytest.raises(errors.CheckViolation, match="a row cannot begin as approved"), attacker.attempt():
         with attacker.connection.cursor().copy(f"COPY kyc_case ({columns}) FROM STDIN") as copy:
             copy.write_row(["kyc_copied", 1, "approved", "", "", "2026-11-23T00:00:00Z"])
 

@@ -22,7 +22,7 @@ from tests.problems import assert_problem, rows
 pytest_plugins = ["tests.sandbox_process"]
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
-OXXO = {**SPEI, "method": "oxxo"}
+OXXO = {**SPEI, "method": "oxxo", "customer": {"name": "Ana", "email": "ana@example.mx", "phone": "5555555555"}}
 
 
 def raw_post(api, raw, key="k-1"):

@@ -64,7 +64,9 @@ def receive(account: ProviderAccount, raw: bytes, *, remote_address: str | None)
             if event.body_sha256 != digest:
                 logger.warning("a known notice came with another body", extra={"provider_event": event.public_id})
             if event.is_settled:
-                return Answer(event.response_status or 200, event.response_body, repeated=True)
+                return _answer(event, repeated=True)
+            if event.body_sha256 != digest:  # what is applied is what is stored
+                notice, unreadable = _parse(dialect, bytes(event.body), event.received_at, event.body_sha256)
             return _apply(event, account, notice, dialect, unreadable)
     except OperationalError:
         raise
@@ -161,7 +163,12 @@ def _apply(
             "response_body",
         ]
     )
-    return Answer(event.response_status, event.response_body)
+    return _answer(event)
+
+
+def _answer(event: ProviderEvent, *, repeated: bool = False) -> Answer:
+    """The stored answer, the same bytes each time: the database keeps no order of keys."""
+    return Answer(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
 
 
 def _keep_for_retry(

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from merchants.models import ApiKey, Merchant
+from merchants.services import api_key
+
+
+def new_key_url(merchant: Merchant, mode: str) -> str:
+    return f"/admin/merchants/merchant/{merchant.public_id}/new-{mode}-key/"
+
+
+@pytest.mark.parametrize(("mode", "livemode"), [("test", False), ("live", True)])
+def test_a_new_key_is_shown_once_and_kept_nowhere(
+    mode: str, livemode: bool, merchant: Merchant, admin_client: Client
+) -> None:
+    asked = admin_client.get(new_key_url(merchant, mode))
+    assert asked.status_code == 200
+    assert ApiKey.objects.count() == 0
+
+    made = admin_client.post(new_key_url(merchant, mode), {"name": "Tienda"})
+
+    secret = re.search(rf"sk_{mode}_[A-Za-z0-9_-]{{43}}", made.content.decode())
+    assert secret is not None
+    assert api_key.authenticate(secret[0]).livemode is livemode
+    assert "no-store" in made.headers["Cache-Control"]
+    assert secret[0] not in str(made.cookies)
+    assert secret[0] not in str(dict(admin_client.session))
+    assert secret[0] not in str(list(LogEntry.objects.values()))
+    pages = [
+        reverse("admin:merchants_merchant_change", args=[merchant.public_id]),
+        reverse("admin:merchants_apikey_change", args=[ApiKey.objects.get().public_id]),
+        new_key_url(merchant, mode),
+        "/admin/",
+    ]
+    assert not [page for page in pages if secret[0] in admin_client.get(page).content.decode()]
+
+
+def test_revoking_asks_first_and_cannot_be_undone(merchant: Merchant, admin_client: Client) -> None:
+    key, _ = api_key.create(merchant, livemode=False)
+    url = f"/admin/merchants/apikey/{key.public_id}/revoke/"
+
+    assert admin_client.get(url).status_code == 200
+    key.refresh_from_db()
+    assert key.revoked_at is None
+
+    assert admin_client.post(url).status_code == 302
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    page = admin_client.get(reverse("admin:merchants_apikey_change", args=[key.public_id]))
+    assert "/revoke/" not in page.content.decode()
+
+
+def test_whoever_may_only_look_makes_and_revokes_no_key(merchant: Merchant, viewer: Client) -> None:
+    key, _ = api_key.create(merchant, livemode=False)
+
+    assert viewer.post(new_key_url(merchant, "live")).status_code == 403
+    assert viewer.post(f"/admin/merchants/apikey/{key.public_id}/revoke/").status_code == 403
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
+    page = viewer.get(reverse("admin:merchants_merchant_change", args=[merchant.public_id])).content.decode()
+    assert "new-live-key" not in page
+
+
+def test_acting_needs_a_csrf_token(merchant: Merchant, admin_user: object) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)  # type: ignore[arg-type]
+
+    assert client.post(new_key_url(merchant, "live"), {"name": ""}).status_code == 403
+    assert ApiKey.objects.count() == 0
+
+
+def test_a_merchant_is_added_and_suspended_but_never_deleted(db: None, admin_client: Client) -> None:
+    added = admin_client.post("/admin/merchants/merchant/add/", {"name": "Café Luna", "legal_name": "Café Luna SA"})
+    assert added.status_code == 302
+    merchant = Merchant.objects.get()
+    assert merchant.status == "active"
+
+    url = reverse("admin:merchants_merchant_change", args=[merchant.public_id])
+    fields = {"name": "Café Luna", "legal_name": "Café Luna SA", "status": "suspended"}
+    forms = {"api_keys-TOTAL_FORMS": "0", "api_keys-INITIAL_FORMS": "0"}
+    assert admin_client.post(url, fields | forms).status_code == 302
+    merchant.refresh_from_db()
+    assert merchant.status == "suspended"
+
+    assert admin_client.post(url.replace("change", "delete"), {"post": "yes"}).status_code == 403

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from tests.backoffice.conftest import Desk
+
+
+def figures(page: Any) -> dict[str, tuple[str, str]]:
+    return {card["title"]: (card["figure"], card["note"]) for card in page.context["cards"]}
+
+
+def test_shows_what_came_in_what_waits_and_what_needs_somebody(desk: Desk, admin_client: Client) -> None:
+    page = admin_client.get("/admin/")
+
+    assert figures(page) == {
+        "Recibido hoy por SPEI": ("$1,250.50", "1 en total"),
+        "Recibido hoy por OXXO": ("$0.00", "ninguno"),
+        "Por identificar": ("$99.00", "1 en total"),
+        "Pagos pendientes": ("$1,250.50", "1 en total"),
+        "Eventos por atender": ("0", "todos aplicados"),
+    }
+    assert len(page.context["transfers"]["rows"]) == 3
+
+
+def test_live_and_test_never_mix(desk: Desk, admin_client: Client) -> None:
+    page = admin_client.get("/admin/", {"mode": "live"})
+
+    assert {figure for figure, _ in figures(page).values()} == {"$0.00", "0"}
+    assert "Aún no hay nada en este modo." in page.content.decode()
+
+
+def test_an_empty_house_opens_its_door(admin_client: Client) -> None:
+    assert admin_client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("card", [0, 1, 2, 3, 4])
+def test_every_card_leads_to_a_list(card: int, desk: Desk, admin_client: Client) -> None:
+    page = admin_client.get("/admin/")
+
+    assert admin_client.get(page.context["cards"][card]["url"]).status_code == 200
+
+
+def test_staff_sees_only_the_figures_it_may_see(desk: Desk, client: Client, django_user_model: Any) -> None:
+    user = django_user_model.objects.create_user("caja", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_providerevent"))
+    client.force_login(user)
+
+    page = client.get("/admin/")
+
+    assert list(figures(page)) == ["Eventos por atender"]
+    assert page.context["transfers"] is None
+
+
+def test_the_menu_shows_what_the_user_may_open(desk: Desk, client: Client, django_user_model: Any) -> None:
+    client.force_login(django_user_model.objects.create_user("nadie", password="x", is_staff=True))
+
+    page = client.get("/admin/").content.decode()
+
+    assert "/admin/payments/payment/" not in page
+    assert "/admin/ledger/account/" not in page

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from backoffice.models import Transfer
+from tests.backoffice.conftest import Desk
+
+HISTORY = "/admin/backoffice/transfer/"
+
+
+def found(client: Client, **query: str) -> list[str]:
+    page = client.get(HISTORY, query)
+    assert page.status_code == 200
+    return [transfer.id for transfer in page.context["cl"].result_list]
+
+
+def test_lists_every_payment_and_every_stray_deposit_once_newest_first(desk: Desk, admin_client: Client) -> None:
+    assert found(admin_client) == [desk.suspended.public_id, desk.waiting.public_id, desk.paid.public_id]
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("{paid.public_id}", ["paid"]),
+        ("{suspended.public_id}", ["suspended"]),
+        ("{paid.clabe}", ["paid"]),
+        ("646180157099999994", ["suspended"]),
+        ("MBAN01002611200012345678", ["paid"]),
+        ("ajeno1", ["suspended"]),
+        ("pedido-1", ["paid"]),
+        ("maría", ["paid"]),
+        ("JUAN PEREZ", ["paid"]),
+        ("empresa ajena", ["suspended"]),
+        ("%", ["waiting"]),
+        ("0%_o", ["waiting"]),
+        ("_off", ["waiting"]),
+        ("'; DROP TABLE payments_payment; --", []),
+    ],
+)
+def test_search_finds_ids_accounts_references_and_people(
+    term: str, expected: list[str], desk: Desk, admin_client: Client
+) -> None:
+    term = term.format(paid=desk.paid, suspended=desk.suspended)
+
+    assert found(admin_client, q=term) == [getattr(desk, name).public_id for name in expected]
+
+
+def test_filters_by_method_status_mode_and_merchant(desk: Desk, admin_client: Client) -> None:
+    assert found(admin_client, status__exact="completed") == [desk.paid.public_id]
+    assert found(admin_client, status__exact="suspended") == [desk.suspended.public_id]
+    assert len(found(admin_client, method__exact="spei")) == 3
+    assert found(admin_client, method__exact="oxxo") == []
+    assert found(admin_client, livemode__exact="1") == []
+    assert len(found(admin_client, merchant__id__exact=str(desk.merchant.pk))) == 2
+    assert found(admin_client, kind__exact="deposit") == [desk.suspended.public_id]
+
+
+def test_a_day_is_a_day_in_mexico_city(desk: Desk, admin_client: Client, owner: psycopg.Connection[Any]) -> None:
+    # 23:59:59.999999 of 9 March and 00:00 of 10 March in Mexico City, which is UTC-6.
+    for payment, moment in (
+        (desk.paid, datetime(2026, 3, 10, 5, 59, 59, 999999, UTC)),
+        (desk.waiting, datetime(2026, 3, 10, 6, 0, 0, 0, UTC)),
+    ):
+        type(payment).objects.filter(pk=payment.pk).update(created_at=moment)
+
+    assert found(admin_client, created_at_from="09/03/2026", created_at_to="09/03/2026") == [desk.paid.public_id]
+    assert found(admin_client, created_at_from="2026-03-10", created_at_to="2026-03-10") == [desk.waiting.public_id]
+    both = found(admin_client, created_at_from="09/03/2026", created_at_to="10/03/2026")
+    assert both == [desk.waiting.public_id, desk.paid.public_id]
+
+
+@pytest.mark.parametrize("text", ["mañana", "31/02/2026", "01/01/0001", "31/12/9999", "' OR 1=1", "\0"])
+def test_a_day_that_is_none_is_ignored(text: str, desk: Desk, admin_client: Client) -> None:
+    assert len(found(admin_client, created_at_from=text)) == 3
+
+
+def test_each_line_leads_to_its_payment_or_deposit(desk: Desk, admin_client: Client) -> None:
+    page = admin_client.get(HISTORY).content.decode()
+
+    assert reverse("admin:payments_payment_change", args=[desk.paid.public_id]) in page
+    assert reverse("admin:payments_deposit_change", args=[desk.suspended.public_id]) in page
+    detour = admin_client.get(f"{HISTORY}{desk.paid.public_id}/change/")
+    assert detour.headers["Location"] == reverse("admin:payments_payment_change", args=[desk.paid.public_id])
+    assert desk.paid.clabe not in page
+
+
+def test_a_viewer_sees_the_history(desk: Desk, viewer: Client) -> None:
+    assert len(found(viewer)) == 3
+
+
+def test_the_newest_lines_come_from_both_indexes(desk: Desk) -> None:
+    newest = Transfer.objects.order_by("-created_at", "-id")[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+    plan = newest.explain()
+
+    assert "payment_created" in plan
+    assert "deposit_created" in plan
+    assert "Merge Append" in plan
+
+
+def test_the_application_may_only_read_the_view(owner: psycopg.Connection[Any]) -> None:
+    rights = [
+        right
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+        if owner.execute("SELECT has_table_privilege('payments_app', 'backoffice_transfer', %s)", [right]).fetchone()
+        == (True,)
+    ]
+
+    assert rights == ["SELECT"]

@@ -1,0 +1,254 @@
+"""The same money is booked once, whatever is delivered how often, in whatever order, at the same moment.
+
+Sixteen threads deliver notices of the same payment at once, one payment after the other, over the real webhook views
+and committing transactions. Without the lock on the payment's row these tests fail.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import pytest
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.test import Client
+
+from core import clock
+from core.state import Origin, TransitionRow
+from ledger.models import Entry, Transaction
+from ledger.services import balance
+from merchants.models import Event
+from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
+from payments.services import payment as payment_service
+from tests.concurrency.threads import at_once
+from webhooks.models import ProviderEvent
+
+THREADS = 16
+AMOUNT = 100_000
+ROUNDS = 200 if os.environ.get("FULL") else 30
+"""Payments in each test."""
+
+NET = {"spei": 98_840, "oxxo": 96_636}
+"""What 1,000 pesos leave to the merchant of the fixtures: 1 %, or 2.6 % and 3 pesos, and IVA on it."""
+
+Send = Callable[[Client], object]
+
+
+def make_payments(merchant, method: str, count: int) -> list[Payment]:
+    wanted = payment_service.NewPayment(
+        method=Payment.Method(method), amount=AMOUNT, expires_at=clock.now() + payment_service.DEFAULT_LIFETIME
+    )
+    origin = Origin(TransitionRow.Cause.API, "key_test")
+    with transaction.atomic():
+        return [payment_service.create(merchant, livemode=False, wanted=wanted, origin=origin) for _ in range(count)]
+
+
+def deliver(rounds: Sequence[Sequence[Send]]) -> list[list[tuple[int, bytes]]]:
+    """(status, body) of every answer: in each round, every thread sends its message at the same moment."""
+    together = threading.Barrier(THREADS)
+
+    def one_thread(number: int) -> list[tuple[int, bytes]]:
+        client, answers = Client(raise_request_exception=False), []
+        for messages in rounds:
+            together.wait(timeout=60)
+            answer = messages[number](client)
+            answers.append((answer.status_code, answer.content))  # type: ignore[attr-defined]
+        return answers
+
+    by_thread = at_once([lambda number=number: one_thread(number) for number in range(THREADS)])
+    return [list(answers) for answers in zip(*by_thread, strict=True)]
+
+
+def stp_message(stp, raw: bytes) -> Send:
+    return lambda client: stp.post(raw, client=client)
+
+
+def conekta_message(conekta, raw: bytes) -> Send:
+    digest = base64.b64encode(conekta.sign(raw)).decode()
+    return lambda client: conekta.post(raw, client=client, digest=digest)
+
+
+def shuffled(*messages: tuple[Send, int], seed: int) -> list[Send]:
+    """Every message as often as its number says, in a random order of threads."""
+    sent = [message for message, times in messages for _ in range(times)]
+    assert len(sent) == THREADS
+    random.Random(seed).shuffle(sent)
+    return sent
+
+
+def journeys() -> dict[int, list[str]]:
+    """Payment -> the states it came to, in order."""
+    found: dict[int, list[str]] = {}
+    for payment, state in PaymentTransition.objects.order_by("id").values_list("payment_id", "to_status"):
+        found.setdefault(payment, []).append(state)
+    return found
+
+
+def assert_each_completed_once(merchant, method: str, payments: list[Payment]) -> None:
+    count, kind = len(payments), {"spei": "spei_deposit", "oxxo": "oxxo_paid"}[method]
+    assert Counter(Payment.objects.values_list("status", flat=True)) == {"completed": count}
+    assert Counter(Transaction.objects.filter(kind=kind).values_list("source", flat=True)) == Counter(
+        Deposit.objects.filter(status="credited").values_list("public_id", flat=True)
+    )
+    assert Transaction.objects.filter(kind=kind).count() == count
+    completed = Event.objects.filter(type="payment.completed").values_list("object_id").annotate(n=Count("id"))
+    assert dict(completed) == {payment.public_id: 1 for payment in payments}
+    figures = balance.of_merchant(merchant, livemode=False)
+    assert figures.available + figures.pending == count * NET[method]
+    assert_books_are_sound()
+
+
+def assert_books_are_sound() -> None:
+    assert Entry.objects.aggregate(total=Sum("amount"))["total"] == 0
+    assert Transaction.objects.count() == Deposit.objects.count() == DepositTransition.objects.count()
+    for payment in Payment.objects.all():
+        numbers = Event.objects.filter(object_id=payment.public_id).order_by("sequence")
+        assert list(numbers.values_list("object_sequence", flat=True)) == list(range(1, numbers.count() + 1))
+
+
+def test_one_spei_deposit_delivered_by_sixteen_threads_is_credited_once(committed_db, merchant, stp):
+    payments = make_payments(merchant, "spei", ROUNDS)
+    rounds = [
+        [stp_message(stp, stp.deposit(p.clabe, AMOUNT, claveRastreo=f"T{p.pk}"))] * THREADS for p in payments
+    ]
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"mensaje":"confirmar"}')] * THREADS] * len(payments)
+    assert_each_completed_once(merchant, "spei", payments)
+    assert journeys() == {payment.pk: ["pending", "completed"] for payment in payments}
+    assert Counter(ProviderEvent.objects.values_list("status", "reason", "attempts")) == {
+        ("processed", "credited", 1): len(payments)
+    }
+
+
+def test_order_paid_and_charge_paid_of_one_charge_are_one_deposit(committed_db, merchant, conekta):
+    payments = make_payments(merchant, "oxxo", ROUNDS)
+    rounds = []
+    for p in payments:
+        order = conekta.event(p, "order.paid", event_id=f"order{p.pk}", charge_id=f"charge{p.pk}")
+        charge = conekta.event(p, "charge.paid", event_id=f"charge{p.pk}", charge_id=f"charge{p.pk}")
+        both = [(conekta_message(conekta, raw), THREADS // 2) for raw in (order, charge)]
+        rounds.append(shuffled(*both, seed=p.pk))
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"received":true}')] * THREADS] * len(payments)
+    assert_each_completed_once(merchant, "oxxo", payments)
+    assert journeys() == {payment.pk: ["pending", "completed"] for payment in payments}
+    assert Counter(ProviderEvent.objects.values_list("status", "reason", "attempts")) == {
+        ("processed", "credited", 1): len(payments),
+        ("ignored", "duplicate", 1): len(payments),
+    }
+
+
+def test_paid_and_expired_in_any_order_end_as_paid(committed_db, merchant, conekta):
+    payments = make_payments(merchant, "oxxo", ROUNDS)
+    rounds = []
+    for p in payments:
+        paid = conekta.event(p, "order.paid", event_id=f"paid{p.pk}", charge_id=f"charge{p.pk}")
+        expired = conekta.event(p, "order.expired", event_id=f"expired{p.pk}")
+        rounds.append(shuffled((conekta_message(conekta, paid), 8), (conekta_message(conekta, expired), 8), seed=p.pk))
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"received":true}')] * THREADS] * len(payments)
+    assert_each_completed_once(merchant, "oxxo", payments)
+    ways = Counter(tuple(way) for way in journeys().values())
+    on_time, late = ways["pending", "completed"], ways["pending", "expired", "completed"]
+    assert on_time + late == len(payments)
+    assert Counter(ProviderEvent.objects.values_list("event_type", "reason")) == {
+        key: n
+        for key, n in {
+            ("order.paid", "credited"): len(payments),
+            ("order.expired", "stale"): on_time,
+            ("order.expired", "expired"): late,
+        }.items()
+        if n
+    }
+
+
+@pytest.mark.parametrize("first", ["order.paid", "order.expired"])
+def test_what_comes_second_cannot_undo_what_came_first(committed_db, merchant, conekta, first):
+    (payment,) = make_payments(merchant, "oxxo", 1)
+    both = ["order.paid", "order.expired"] if first == "order.paid" else ["order.expired", "order.paid"]
+    rounds = [
+        [conekta_message(conekta, conekta.event(payment, kind, event_id=kind.replace(".", "")))] * THREADS
+        for kind in both
+    ]
+
+    deliver(rounds)
+
+    assert_each_completed_once(merchant, "oxxo", [payment])
+    way = ["pending", "completed"] if first == "order.paid" else ["pending", "expired", "completed"]
+    assert journeys() == {payment.pk: way}
+
+
+def test_money_for_an_unknown_clabe_is_in_suspense_once(committed_db, merchant, stp):
+    clabes = [f"64618015709999{n:04d}" for n in range(5)]
+    rounds = [
+        [stp_message(stp, stp.deposit(clabe, AMOUNT, claveRastreo=f"U{clabe}"))] * THREADS for clabe in clabes
+    ]
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"mensaje":"confirmar"}')] * THREADS] * len(clabes)
+    assert Counter(Deposit.objects.values_list("status", "suspense_reason", "payment")) == {
+        ("suspended", "unknown_clabe", None): len(clabes)
+    }
+    assert balance.of_platform(livemode=False) == {
+        "stp_cash": len(clabes) * AMOUNT,
+        "suspense": len(clabes) * AMOUNT,
+    }
+    assert Event.objects.count() == 0
+    assert_books_are_sound()
+
+
+def test_two_events_of_one_unknown_charge_are_in_suspense_once(committed_db, merchant, conekta):
+    payments = [Payment(public_id=f"unknown{n}", amount=AMOUNT) for n in range(5)]
+    rounds = []
+    for p in payments:
+        raws = [
+            conekta.event(p, kind, event_id=f"{kind[:5]}{p.public_id}", charge_id=f"charge{p.public_id}")
+            for kind in ("order.paid", "charge.paid")
+        ]
+        rounds.append(shuffled(*[(conekta_message(conekta, raw), 8) for raw in raws], seed=p.amount))
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"received":true}')] * THREADS] * len(payments)
+    assert Counter(Deposit.objects.values_list("status", "suspense_reason")) == {
+        ("suspended", "unknown_order"): len(payments)
+    }
+    assert balance.of_platform(livemode=False) == {
+        "conekta_receivable": len(payments) * AMOUNT,
+        "suspense": len(payments) * AMOUNT,
+    }
+    assert_books_are_sound()
+
+
+def test_of_two_deposits_for_one_payment_one_is_credited_and_the_other_kept(committed_db, merchant, stp):
+    payments = make_payments(merchant, "spei", ROUNDS)
+    rounds = []
+    for p in payments:
+        raws = [stp.deposit(p.clabe, AMOUNT, claveRastreo=f"{letter}{p.pk}") for letter in "AB"]
+        rounds.append(shuffled(*[(stp_message(stp, raw), 8) for raw in raws], seed=p.pk))
+
+    answers = deliver(rounds)
+
+    assert answers == [[(200, b'{"mensaje":"confirmar"}')] * THREADS] * len(payments)
+    assert_each_completed_once(merchant, "spei", payments)
+    assert journeys() == {payment.pk: ["pending", "completed"] for payment in payments}
+    kept = Deposit.objects.filter(status="suspended").values_list("payment_id", "suspense_reason")
+    assert sorted(kept) == sorted((payment.pk, "already_paid") for payment in payments)
+    assert balance.of_platform(livemode=False) == {
+        "stp_cash": 2 * len(payments) * AMOUNT,
+        "suspense": len(payments) * AMOUNT,
+        "fee_revenue": len(payments) * 1_000,
+        "iva_payable": len(payments) * 160,
+    }

@@ -1,0 +1,260 @@
+"""OXXO payments and their voucher: had at once, or later without ever making a second order."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from core import clock
+from merchants.models import Event
+from payments.jobs import request_voucher as voucher_task
+from payments.models import Payment
+from payments.services import payment as payment_service
+from tests.problems import rows
+
+pytest_plugins = ["tests.sandbox_process"]
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+CUSTOMER = {"name": "Ana Núñez", "email": "ana@example.mx", "phone": "5555555555"}
+OXXO = {"method": "oxxo", "amount": 25_000, "currency": "MXN", "customer": CUSTOMER}
+CLOSED = "http://127.0.0.1:9/conekta"
+
+
+def jobs():
+    """Jobs that wait, as (task, arguments, seconds from now)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT task_name, args, scheduled_at FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
+        return [(name, json.loads(args), (at - clock.now()).total_seconds()) for name, args, at in cursor.fetchall()]
+
+
+def event_types():
+    return list(Event.objects.order_by("sequence").values_list("type", flat=True))
+
+
+def test_an_oxxo_payment_is_answered_with_its_voucher(api, at_conekta):
+    answer = api.post("/v1/payments", {**OXXO, "description": "Mensualidad"})
+
+    assert answer.status_code == 201, answer.content
+    body = answer.json()
+    (order,) = at_conekta.orders(body["id"])
+    method = order["charges"]["data"][0]["payment_method"]
+    assert body["status"] == "pending"
+    assert body["provider"] == "conekta"
+    assert body["provider_reference"] == order["id"]
+    assert body["oxxo"] == {
+        "reference": method["reference"],
+        "barcode_url": method["barcode_url"],
+        "voucher_url": body["payment_page_url"],
+        "store_name": "OXXO",
+    }
+    assert "spei" not in body
+    assert (order["amount"], order["metadata"]) == (25_000, {"payment_id": body["id"]})
+    assert order["customer_info"]["email"] == "ana@example.mx"
+    assert method["expires_at"] == int(Payment.objects.get().expires_at.timestamp())
+    assert api.get(f"/v1/payments/{body['id']}").json() == body
+
+
+def test_the_feed_tells_of_the_payment_and_then_of_its_voucher(api, at_conekta):
+    body = api.post("/v1/payments", OXXO).json()
+
+    created, updated = Event.objects.order_by("sequence")
+
+    assert (created.type, created.data["object"]["oxxo"]) == ("payment.created", None)
+    assert (updated.type, updated.object_sequence) == ("payment.updated", 2)
+    assert updated.data == {"object": body, "previous": {"oxxo": None}}
+
+
+def test_a_rescue_is_planned_before_conekta_is_asked_and_finds_nothing_to_do(api, at_conekta):
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    ((task, arguments, wait),) = jobs()
+    before = rows()
+
+    voucher_task(**arguments)
+
+    assert (task, arguments) == ("payments.request_voucher", {"payment_id": payment.pk, "attempt": 1})
+    assert 50 < wait <= 60
+    assert rows() == before
+    assert len(at_conekta.orders()) == 1
+
+
+def assert_job_brings_the_voucher(api, at_conekta, answer):
+    """The worker's job, run as it waits, attaches exactly one order's voucher."""
+    payment = Payment.objects.get()
+    ((task, arguments, _),) = jobs()
+    assert (task, arguments["payment_id"]) == ("payments.request_voucher", payment.pk)
+    assert arguments["attempt"] >= 1
+    at_conekta.move_back()
+
+    voucher_task(**arguments)
+    voucher_task(**arguments)
+
+    (order,) = at_conekta.orders()
+    read = api.get(f"/v1/payments/{payment.public_id}").json()
+    assert (read["provider_reference"], read["status"]) == (order["id"], "pending")
+    assert read["oxxo"]["reference"] == order["charges"]["data"][0]["payment_method"]["reference"]
+    assert event_types() == ["payment.created", "payment.updated"]
+    replay = api.post("/v1/payments", OXXO)
+    assert (replay.content, replay["Idempotent-Replayed"]) == (answer.content, "true")
+
+
+def test_conekta_down_is_201_without_voucher_and_the_worker_brings_it(api, at_conekta):
+    at_conekta.move(CLOSED)
+    started = time.monotonic()
+
+    answer = api.post("/v1/payments", OXXO)
+
+    assert time.monotonic() - started < 3
+    assert answer.status_code == 201
+    assert (answer.json()["status"], answer.json()["oxxo"], answer.json()["provider_reference"]) == (
+        "pending",
+        None,
+        None,
+    )
+    assert event_types() == ["payment.created"]
+    assert_job_brings_the_voucher(api, at_conekta, answer)
+
+
+def test_conekta_silent_is_201_within_ten_and_a_half_seconds(api, at_conekta, black_hole):
+    at_conekta.move(black_hole)
+    started = time.monotonic()
+
+    answer = api.post("/v1/payments", OXXO)
+
+    assert 9 < time.monotonic() - started < 10.5
+    assert answer.status_code == 201
+    assert (answer.json()["status"], answer.json()["oxxo"]) == ("pending", None)
+    assert_job_brings_the_voucher(api, at_conekta, answer)
+
+
+def test_an_order_whose_answer_was_lost_is_found_not_made_again(api, at_conekta, monkeypatch):
+    create = payment_service.ConektaClient.create_cash_order
+
+    def lose_the_answer(self, **options):
+        create(self, **options)
+        raise payment_service.OutcomeUnknown("read timeout")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(payment_service.ConektaClient, "create_cash_order", lose_the_answer)
+        answer = api.post("/v1/payments", OXXO)
+
+    assert (answer.status_code, answer.json()["oxxo"]) == (201, None)
+    assert len(at_conekta.orders()) == 1
+    assert_job_brings_the_voucher(api, at_conekta, answer)
+
+
+def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, monkeypatch):
+    def die(*args, **kwargs):
+        raise SystemError("the process is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(payment_service, "_attach_voucher", die)
+        assert api.post("/v1/payments", OXXO).status_code == 500
+    payment = Payment.objects.get()
+    ((_, arguments, wait),) = jobs()
+
+    voucher_task(**arguments)
+    payment_service.request_voucher(payment.pk, attempt=1)
+
+    assert wait <= 60
+    (order,) = at_conekta.orders()
+    payment.refresh_from_db()
+    assert payment.order_id == order["id"]
+    assert event_types() == ["payment.created", "payment.updated"]
+
+
+def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta):
+    answer = api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})  # Conekta wants e-mail and phone
+
+    body = answer.json()
+    assert answer.status_code == 201
+    assert body["status"] == "failed"
+    assert body["oxxo"] is None
+    assert body["failure"]["code"]
+    assert "customer_info.email" in body["failure"]["message"]
+    assert event_types() == ["payment.created", "payment.failed"]
+    failed = Event.objects.order_by("sequence").last()
+    assert failed.data == {"object": body, "previous": {"status": "pending"}}
+    payment = Payment.objects.get()
+    assert [t.to_status for t in payment.transitions.all()] == ["pending", "failed"]
+    assert at_conekta.orders() == []
+
+
+def test_a_payment_that_is_not_pending_any_more_gets_no_order(api, at_conekta):
+    api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})
+    payment = Payment.objects.get()
+    before = rows()
+
+    payment_service.request_voucher(payment.pk, attempt=3)
+
+    assert rows() == before
+    assert at_conekta.orders() == []
+
+
+def test_the_worker_waits_longer_each_time_and_asks_once_at_a_time(api, at_conekta):
+    at_conekta.move(CLOSED)
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    waits = []
+
+    for attempt in range(1, 13):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE status = 'todo'")
+        payment_service.request_voucher(payment.pk, attempt=attempt)
+        ((_, arguments, wait),) = jobs()
+        assert arguments == {"payment_id": payment.pk, "attempt": attempt + 1}
+        waits.append(round(wait / 15))
+
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 240, 240, 240, 240, 240]
+
+
+def test_an_order_of_another_amount_is_never_attached(api, at_conekta):
+    at_conekta.move(CLOSED)
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    at_conekta.move_back()
+    payment_service.ConektaClient(at_conekta.api_key, at_conekta.account.base_url).create_cash_order(
+        payment_id=payment.public_id,
+        amount=25_001,
+        description="",
+        customer_name="Ana",
+        customer_email="ana@example.mx",
+        customer_phone="5555555555",
+        expires_at=payment.expires_at,
+    )
+
+    payment_service.request_voucher(payment.pk, attempt=1)
+
+    payment.refresh_from_db()
+    assert payment.order_id is None
+    assert len(at_conekta.orders()) == 1
+    assert event_types() == ["payment.created"]
+    assert len(jobs()) == 1
+
+
+def test_equal_requests_at_once_make_one_payment_and_one_order(api, at_conekta):
+    barrier = threading.Barrier(8)
+
+    def post(_):
+        client = Client(raise_request_exception=False)
+        headers = {"Authorization": f"Bearer {api.secret}", "Idempotency-Key": "one"}
+        barrier.wait()
+        try:
+            return client.post("/v1/payments", OXXO, content_type="application/json", headers=headers)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, range(8)))
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sum(answer.status_code == 201 and "Idempotent-Replayed" not in answer for answer in answers) == 1
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert Payment.objects.count() == 1
+    assert len(at_conekta.orders()) == 1

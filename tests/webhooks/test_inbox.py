@@ -1,0 +1,381 @@
+"""The inbox: what is authentic is stored and applied once, whatever happens; the rest leaves no trace."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import OperationalError, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core import clock
+from core.state import Origin, TransitionRow
+from ledger.services import balance
+from payments.models import Deposit, Payment
+from payments.services import payment as payment_service
+from tests import cluster
+from tests.problems import assert_problem, rows
+from webhooks.inbound.services import inbox
+from webhooks.jobs import retry_provider_events
+from webhooks.models import ProviderEvent
+
+DEVOLVER = (400, {"mensaje": "devolver", "id": 14})
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def make_payment(merchant, method="spei") -> Payment:
+    wanted = payment_service.NewPayment(
+        method=Payment.Method(method), amount=100_000, expires_at=clock.now() + timedelta(days=1)
+    )
+    with transaction.atomic():
+        return payment_service.create(
+            merchant, livemode=False, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
+        )
+
+
+@pytest.fixture
+def payment(merchant, stp) -> Payment:
+    return make_payment(merchant)
+
+
+def told(answer):
+    return answer.status_code, answer.json()
+
+
+def explode_after_applying(monkeypatch, error):
+    """From now on a notice is applied completely and then something unforeseen happens."""
+    apply = inbox.notice_service.apply
+
+    def exploding(*args, **kwargs):
+        apply(*args, **kwargs)
+        raise error
+
+    monkeypatch.setattr(inbox.notice_service, "apply", exploding)
+
+
+def assert_credited_once(payment, merchant):
+    payment.refresh_from_db()
+    assert payment.status == "completed"
+    assert Deposit.objects.count() == 1
+    assert balance.of_merchant(merchant, livemode=False).available == 98_840
+    assert payment.transitions.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"not json",
+        b"[]",
+        b"{}",
+        b"null",
+        b"\xff\xfe",
+        b"\0",
+        b'{"monto": 1, "monto": 2}',
+        b'{"monto": NaN}',
+        b'{"claveRastreo": "\\ud800"}',
+        b"[" * 60_000,
+    ],
+)
+def test_an_authentic_notice_that_cannot_be_read_is_stored_and_answered(payment, stp, conekta, raw):
+    before = rows()
+
+    from_stp, from_conekta = stp.post(raw), conekta.post(raw)
+    again = stp.post(raw)
+
+    assert told(from_stp) == DEVOLVER
+    assert told(from_conekta) == (200, {"received": True})
+    assert (again.status_code, again.content) == (from_stp.status_code, from_stp.content)
+    assert rows() == {**before, "webhooks_providerevent": 2}
+    assert {(e.status, e.event_type, bytes(e.body)) for e in ProviderEvent.objects.all()} == {
+        ("ignored", "unreadable", raw)
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"monto": None},
+        {"monto": 0},
+        {"monto": -1},
+        {"monto": 0.001},
+        {"monto": "1,000.00"},
+        {"monto": True},
+        {"monto": [1]},
+        {"claveRastreo": None},
+        {"claveRastreo": "x" * 41},
+        {"claveRastreo": "a\0b"},
+        {"fechaOperacion": 20261399},
+        {"fechaOperacion": None},
+        {"institucionOrdenante": "x"},
+        {"institucionOrdenante": -5},
+        {"cuentaBeneficiario": None},
+        {"cuentaBeneficiario": {"a": 1}},
+        {"tipoPago": "x"},
+    ],
+)
+def test_a_deposit_without_what_books_it_is_sent_back(payment, stp, changes):
+    before = rows()
+
+    assert told(stp.post(stp.deposit(payment.clabe, 100_000, **changes))) == DEVOLVER
+
+    assert rows() == {**before, "webhooks_providerevent": 1}
+
+
+@pytest.mark.django_db
+def test_a_body_over_64_kib_is_refused_and_not_stored(payment, stp, conekta):
+    raw = stp.deposit(payment.clabe, 100_000).ljust(64 * 1024 + 1)
+    before = rows()
+
+    for answer in (stp.post(raw), conekta.post(raw)):
+        assert_problem(answer, 400, "invalid_request")
+    assert rows() == before
+
+    assert told(stp.post(raw[: 64 * 1024])) == (200, {"mensaje": "confirmar"})
+
+
+@pytest.mark.django_db
+def test_a_notice_without_a_body_is_neither_stored_nor_sent_back(payment, stp, conekta):
+    before = rows()
+
+    for answer in (stp.post(b""), conekta.post(b"")):
+        assert_problem(answer, 411, "invalid_notice")
+
+    assert rows() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head"])
+@pytest.mark.parametrize("path", ["/webhooks/stp/deposits", "/webhooks/conekta"])
+def test_a_webhook_is_posted_to_and_nothing_else(client, method, path):
+    before = rows()
+
+    answer = getattr(client, method)(path)
+
+    assert answer.status_code in (401, 405, 411)
+    assert rows() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "application/x-www-form-urlencoded"])
+def test_a_notice_is_read_whatever_its_content_type_says(payment, stp, content_type):
+    authorization = "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
+
+    answer = stp.client.generic(
+        "POST",
+        "/webhooks/stp/deposits",
+        stp.deposit(payment.clabe, 100_000),
+        content_type=content_type,
+        headers={"Authorization": authorization, "Accept": "text/html"},
+    )
+
+    assert told(answer) == (200, {"mensaje": "confirmar"})
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_a_fault_while_applying_is_5xx_leaves_no_effect_and_keeps_the_notice(
+    committed_db, payment, stp, merchant, monkeypatch
+):
+    raw, before = stp.deposit(payment.clabe, 100_000), rows()
+
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, ZeroDivisionError("012180015025335996"))
+        failed = stp.post(raw)
+
+    assert_problem(failed, 500, "internal_error")
+    assert rows() == {**before, "webhooks_providerevent": 1}
+    event = ProviderEvent.objects.get()
+    assert (event.status, event.attempts, event.last_error) == ("retry", 1, "ZeroDivisionError")
+    assert bytes(event.body) == raw
+    assert event.response_status is None
+
+    again, once_more = stp.post(raw), stp.post(raw)
+
+    assert told(again) == told(once_more) == (200, {"mensaje": "confirmar"})
+    assert_credited_once(payment, merchant)
+    event.refresh_from_db()
+    assert (event.status, event.attempts) == ("processed", 2)
+
+
+def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment, stp, merchant, monkeypatch):
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, RuntimeError("a bug"))
+        assert stp.post(stp.deposit(payment.clabe, 100_000)).status_code == 500
+        assert inbox.retry_open() == 0
+        assert ProviderEvent.objects.get().attempts == 2
+
+    assert inbox.retry_open() == 1
+    assert inbox.retry_open() == 0
+    retry_provider_events(0)
+
+    assert_credited_once(payment, merchant)
+    event = ProviderEvent.objects.get()
+    assert (event.status, event.attempts, event.response_status) == ("processed", 3, 200)
+    assert event.response_body == {"mensaje": "confirmar"}
+    repeated = stp.post(bytes(event.body))
+    assert told(repeated) == (200, {"mensaje": "confirmar"})
+
+
+def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment, stp, merchant, monkeypatch):
+    apply = inbox.notice_service.apply
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, RuntimeError("a bug"))
+        stp.post(stp.deposit("646180157099999997", 1, claveRastreo="POISON"))
+        stp.post(stp.deposit(payment.clabe, 100_000))
+
+    def fail_on_poison(account, notice, *, event_id):
+        if notice.tracking_key == "POISON":
+            raise RuntimeError("still a bug")
+        return apply(account, notice, event_id=event_id)
+
+    monkeypatch.setattr(inbox.notice_service, "apply", fail_on_poison)
+
+    assert inbox.retry_open() == 1
+    assert_credited_once(payment, merchant)
+    assert list(ProviderEvent.objects.order_by("pk").values_list("status", "attempts")) == [
+        ("retry", 2),
+        ("processed", 2),
+    ]
+
+
+def test_a_notice_that_somebody_else_is_applying_is_left_to_him(committed_db, payment, stp, monkeypatch):
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, RuntimeError("a bug"))
+        stp.post(stp.deposit(payment.clabe, 100_000))
+    event = ProviderEvent.objects.get()
+
+    with psycopg.connect(cluster.url("payments_owner")) as holder:
+        holder.execute("SELECT 1 FROM webhooks_providerevent FOR UPDATE")
+        assert inbox.retry(event.pk) is False
+        assert inbox.retry_open() == 0
+        holder.rollback()
+
+    assert inbox.retry(event.pk) is True
+    assert inbox.retry(event.pk) is False
+
+
+def test_what_is_applied_is_the_body_that_is_stored(committed_db, payment, stp, merchant, monkeypatch):
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, RuntimeError("a bug"))
+        stp.post(stp.deposit(payment.clabe, 100_000))
+
+    answer = stp.post(stp.deposit(payment.clabe, 999_999_999))  # the same transfer, told with another amount
+
+    assert told(answer) == (200, {"mensaje": "confirmar"})
+    assert_credited_once(payment, merchant)
+    assert Deposit.objects.get().amount == 100_000
+
+
+def test_a_database_that_fails_while_applying_is_503_and_nothing_is_kept(committed_db, payment, stp, monkeypatch):
+    before = rows()
+
+    with monkeypatch.context() as patched:
+        explode_after_applying(patched, OperationalError("server closed the connection unexpectedly"))
+        answer = stp.post(stp.deposit(payment.clabe, 100_000))
+
+    assert_problem(answer, 503, "database_unavailable")
+    assert int(answer["Retry-After"]) > 0
+    assert b"server closed" not in answer.content
+    assert rows() == before
+
+
+def test_a_payment_that_is_locked_for_long_is_503_and_the_notice_comes_again(committed_db, payment, stp, merchant):
+    raw, before = stp.deposit(payment.clabe, 100_000), rows()
+
+    with psycopg.connect(cluster.url("payments_owner")) as holder:
+        holder.execute("SELECT 1 FROM payments_payment FOR UPDATE")
+        answer = stp.post(raw)
+        holder.rollback()
+
+    assert_problem(answer, 503, "database_unavailable")
+    assert rows() == before
+    assert told(stp.post(raw)) == (200, {"mensaje": "confirmar"})
+    assert_credited_once(payment, merchant)
+
+
+def mutated(raw: bytes, position: int, kind: str, byte: int) -> bytes:
+    """``raw`` with one byte flipped, dropped, doubled or put in, or cut there."""
+    at = position % len(raw)
+    changed = {
+        "flip": raw[:at] + bytes([raw[at] ^ (byte or 1)]) + raw[at + 1 :],
+        "drop": raw[:at] + raw[at + 1 :],
+        "double": raw[:at] + raw[at : at + 1] + raw[at:],
+        "insert": raw[:at] + bytes([byte]) + raw[at:],
+        "cut": raw[: at or 1],
+    }
+    return changed[kind]
+
+
+mutations = st.tuples(
+    st.integers(0, 5_000), st.sampled_from(["flip", "drop", "double", "insert", "cut"]), st.integers(1, 255)
+)
+
+
+@pytest.mark.django_db
+@QUICK
+@given(of_header=st.booleans(), mutation=mutations)
+def test_no_mutation_of_a_signed_event_is_believed_or_breaks_us(merchant, conekta, of_header, mutation):
+    raw = conekta.event(Payment(public_id="pay_00000000000000000000000000", amount=100_000))
+    digest = base64.b64encode(conekta.sign(raw))
+    sent = (raw, mutated(digest, *mutation)) if of_header else (mutated(raw, *mutation), digest)
+    before = rows()
+
+    answer = conekta.post(sent[0], digest=sent[1].decode("latin-1"))
+
+    unchanged = sent == (raw, digest)
+    assert answer.status_code == (200 if unchanged else 401), answer.content
+    assert unchanged or rows() == before
+
+
+@pytest.mark.django_db
+@QUICK
+@given(mutation=mutations)
+def test_no_mutation_of_stps_secret_is_believed_or_breaks_us(stp, mutation):
+    header = b"Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode())
+    sent = mutated(header, *mutation).decode("latin-1")
+    before = rows()
+
+    answer = stp.post(stp.deposit("646180157099999997", 100), authorization=sent)
+
+    # The scheme's name is not part of the secret: RFC 9110 lets it be written in any case.
+    accepted = sent == header.decode() or sent.lower()[:6] == "basic " and sent[6:] == header.decode()[6:]
+    assert answer.status_code == (200 if accepted else 401)
+    assert accepted or rows() == before
+
+
+@pytest.mark.django_db
+@QUICK
+@given(mutation=mutations, signed=st.booleans())
+def test_no_authentic_notice_breaks_us_whatever_it_says(merchant, stp, conekta, mutation, signed):
+    ghost = Payment(public_id="pay_00000000000000000000000000", amount=100_000)
+
+    if signed:
+        answer = conekta.post(mutated(conekta.event(ghost), *mutation))
+    else:
+        answer = stp.post(mutated(stp.deposit("646180157099999997", 100_000), *mutation))
+
+    assert answer.status_code in ((200,) if signed else (200, 400)), answer.content
+    assert ProviderEvent.objects.filter(status__in=["received", "retry"]).count() == 0
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=45),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.mark.django_db
+@QUICK
+@given(index=st.integers(0, 19), value=json_values)
+def test_no_value_in_a_deposit_breaks_us(stp, index, value):
+    names = sorted(json.loads(stp.deposit("646180157099999997", 100_000)))
+
+    answer = stp.post(stp.deposit("646180157099999997", 100_000, **{names[index % len(names)]: value}))
+
+    assert answer.status_code in (200, 400), answer.content
+    assert ProviderEvent.objects.filter(status__in=["received", "retry"]).count() == 0
