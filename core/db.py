@@ -64,13 +64,28 @@ class GuardSql(compiler.UpsertTriggerSql):
         """
 
 
+class IndexGuardSql(GuardSql):
+    """A guard whose look-ups always go by index.
+
+    PL/pgSQL keeps its plans: one made while a table was empty would go on scanning it whole as it grows.
+    """
+
+    def get_template(self) -> str:
+        always = "LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;"
+        return super().get_template().replace("LANGUAGE plpgsql;", always)
+
+
 class Guard(pgtrigger.Trigger):
-    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql``."""
+    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql`` or, if ``by_index``, ``IndexGuardSql``."""
+
+    def __init__(self, *, by_index: bool = False, **options: Any) -> None:
+        self.sql_class = IndexGuardSql if by_index else GuardSql
+        super().__init__(**options)
 
     def compile(self, model: type[models.Model]) -> compiler.Trigger:
         return compiler.Trigger(
             name=self.name,
-            sql=GuardSql(
+            sql=self.sql_class(
                 pgid=self.get_pgid(model),
                 declare=self.render_declare(model),
                 func=self.render_func(model),

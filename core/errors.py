@@ -7,7 +7,7 @@ PaymentsError
 │   ├── KeyScopeInsufficient, MerchantSuspended, KycRequired     403
 │   ├── NotFound              404
 │   ├── IdempotencyInProgress, IllegalTransition                 409
-│   ├── IdempotencyKeyReused, DuplicateExternalId                422
+│   ├── IdempotencyKeyReused, DuplicateExternalId, InsufficientFunds   422
 │   └── RateLimited           429
 ├── ServiceUnavailable        503; try again later
 │   └── DatabaseUnavailable, ProviderUnavailable
@@ -135,6 +135,13 @@ class DuplicateExternalId(RequestRefused):
     """You already have an object with this external_id."""
 
     code = "duplicate_external_id"
+    http_status = 422
+
+
+class InsufficientFunds(RequestRefused):
+    """The available balance does not cover this."""
+
+    code = "insufficient_funds"
     http_status = 422
 
 

@@ -20,6 +20,9 @@ PREFIXES = {
     "provider_account": "pac",
     "provider_event": "pev",
     "transaction": "txn",
+    "hold": "hld",
+    "adjustment": "adj",
+    "approval": "apr",
     "kyc_case": "kyc",
     "document": "doc",
 }

@@ -31,6 +31,12 @@ LOCK_KEY = 4_737_002_023
 LOCK_WAIT = "10min"
 DDL_TRIES = 5
 
+BASES = {
+    "merchants_event_base": ("merchants_event", "sequence", 16),
+    "ledger_position_base": ("ledger_transaction", "position", 0),
+}
+"""Sequence that holds a base -> the table and column counted from it, and by how many bits they are shifted."""
+
 Say = Callable[[str], Any]
 
 
@@ -95,7 +101,7 @@ def _release(version: str, started_at: datetime, say: Say) -> Release:
     else:
         say("The schema is up to date.")
     _grant(say)
-    _raise_event_base(say)
+    _raise_bases(say)
     missing = health.unapplied_migrations("owner")
     if missing:
         raise ReleaseError(f"Migrations are still missing: {', '.join(missing)}")
@@ -139,8 +145,9 @@ def _grant(say: Say) -> None:
         for (view,) in cursor.fetchall():
             _grant_exactly(cursor, view, ["SELECT"], role)
         cursor.execute(_for_role("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", role))
-        cursor.execute(_for_role("REVOKE ALL ON SEQUENCE merchants_event_base FROM {role}", role))
-        cursor.execute(_for_role("GRANT SELECT ON SEQUENCE merchants_event_base TO {role}", role))
+        for base in BASES:
+            cursor.execute(_for_role(f"REVOKE ALL ON SEQUENCE {base} FROM {{role}}", role))
+            cursor.execute(_for_role(f"GRANT SELECT ON SEQUENCE {base} TO {{role}}", role))
     say(f"Rights of {role} are set.")
 
 
@@ -155,18 +162,19 @@ def _for_role(statement: str, role: str) -> sql.Composed:
     return sql.SQL(statement).format(role=sql.Identifier(role))
 
 
-def _raise_event_base(say: Say) -> None:
-    """Keep the event feed's sequence rising in a database that was restored into a fresh cluster."""
+def _raise_bases(say: Say) -> None:
+    """Keep what is counted in transaction numbers rising in a database that was restored into a fresh cluster."""
     with connections["owner"].cursor() as cursor:
-        # An event's number may be that of the transaction after the next one; what is beyond was never given here.
-        cursor.execute(
-            "SELECT setval('merchants_event_base', last.sequence - (now.xid << 16)) "
-            "FROM (SELECT coalesce(max(sequence), 0) AS sequence FROM merchants_event) last, "
-            "     (SELECT pg_current_xact_id()::text::bigint AS xid) now, merchants_event_base base "
-            "WHERE last.sequence >= base.last_value + ((now.xid + 2) << 16)"
-        )
-        if cursor.fetchone():
-            say("The event feed's base was raised: this database was restored into a new cluster.")
+        for base, (table, column, bits) in BASES.items():
+            cursor.execute(
+                f"SELECT setval('{base}', last.value - (now.xid << {bits})) "  # noqa: S608 - constants
+                f"FROM (SELECT max({column}) AS value FROM {table}) last, "
+                f"     (SELECT pg_current_xact_id()::text::bigint AS xid) now, {base} base "
+                # An event's number may be that of the transaction after the next one; beyond it none was given here.
+                f"WHERE last.value >= base.last_value + ((now.xid + 2) << {bits})"
+            )
+            if cursor.fetchone():
+                say(f"{base} was raised: this database was restored into a new cluster.")
 
 
 def _verify_guards() -> None:

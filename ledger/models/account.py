@@ -31,6 +31,12 @@ class Account(models.Model):
     livemode = models.BooleanField(_("live"))
     currency = models.CharField(_("currency"), max_length=3)
     normal_side = models.CharField(_("normal side"), max_length=8, choices=Side.choices)
+    floor = models.BigIntegerField(
+        _("floor"),
+        null=True,
+        blank=True,
+        help_text=_("Least balance on its normal side, in centavos; no money may be taken below it. Empty: no floor."),
+    )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
     class Meta:
@@ -43,7 +49,7 @@ class Account(models.Model):
         ]
         triggers = [
             NoDelete(),
-            Frozen("code", "purpose", "merchant", "livemode", "currency", "normal_side"),
+            Frozen("code", "purpose", "merchant", "livemode", "currency", "normal_side", "floor"),
         ]
 
     def __str__(self) -> str:

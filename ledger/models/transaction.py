@@ -14,7 +14,8 @@ class Transaction(models.Model):
     """A balanced movement of money: why (``kind``), on account of what (``source``), and when.
 
     ``effective_at`` is the moment the money moved by the provider's word, ``recorded_at`` the moment it was booked.
-    ``xid`` is the database transaction that wrote the row: entries can join only in that one.
+    ``position`` is the database transaction that wrote the row, counted from ``ledger_position_base``: entries can join
+    only in that one, and everything below the oldest running transaction's position is complete.
     """
 
     public_id = models.CharField(_("id"), max_length=40, unique=True, default=partial(ids.new_id, "transaction"))
@@ -26,7 +27,7 @@ class Transaction(models.Model):
     operating_date = models.DateField(_("operating date"))
     recorded_at = models.DateTimeField(_("recorded"), default=clock.now)
     reverses = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="reversals")
-    xid = models.BigIntegerField(editable=False, default=0)
+    position = models.BigIntegerField(editable=False, default=0)
 
     class Meta:
         verbose_name = _("transaction")
@@ -37,6 +38,7 @@ class Transaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["source"], name="transaction_source"),
+            models.Index(fields=["position", "id"], name="transaction_position"),
             models.Index(fields=["-recorded_at"], name="transaction_recorded"),
         ]
         triggers = [
@@ -45,18 +47,42 @@ class Transaction(models.Model):
                 name="stamp",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                func="NEW.xid := pg_current_xact_id()::text::bigint; RETURN NEW;",
+                func="""
+                    SELECT last_value + pg_current_xact_id()::text::bigint INTO NEW.position
+                        FROM public.ledger_position_base;
+                    RETURN NEW;
+                """,
             ),
             Guard(
-                name="has_entries",
+                name="complete",
+                by_index=True,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 timing=pgtrigger.Deferred,
+                declare=[("account", "record"), ("found", "bigint")],
                 func="""
-                    IF (SELECT count(*) FROM public.ledger_entry WHERE transaction_id = NEW.id) < 2 THEN
-                        RAISE EXCEPTION 'ledger: transaction % has fewer than two entries', NEW.public_id
+                    IF NOT EXISTS (SELECT 1 FROM public.ledger_entry WHERE transaction_id = NEW.id) THEN
+                        RAISE EXCEPTION 'ledger: transaction % has no entries', NEW.public_id
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
+                    FOR account IN
+                        SELECT a.id, a.code, a.floor, a.normal_side
+                        FROM public.ledger_entry e JOIN public.ledger_account a ON a.id = e.account_id
+                        WHERE e.transaction_id = NEW.id AND a.floor IS NOT NULL
+                            AND (e.amount > 0) = (a.normal_side = 'credit')
+                        ORDER BY a.id
+                    LOOP
+                        PERFORM 1 FROM public.ledger_account WHERE id = account.id FOR NO KEY UPDATE;
+                        found := public.ledger_total(account.id);
+                        IF account.normal_side = 'credit' THEN
+                            found := -found;
+                        END IF;
+                        IF found < account.floor THEN
+                            RAISE EXCEPTION 'ledger: % would fall to %, below its floor', account.code, found
+                                USING ERRCODE = 'check_violation', TABLE = 'ledger_account',
+                                    CONSTRAINT = 'account_floor';
+                        END IF;
+                    END LOOP;
                     RETURN NULL;
                 """,
             ),
@@ -67,12 +93,17 @@ class Transaction(models.Model):
 
 
 class Entry(models.Model):
-    """One leg of a transaction: ``amount`` centavos, debits positive, credits negative."""
+    """One leg of a transaction: ``amount`` centavos, debits positive, credits negative.
+
+    ``position`` and ``effective_at`` repeat the transaction's, so that one index answers what an account held when.
+    """
 
     transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="entries")
-    account = models.ForeignKey("ledger.Account", models.PROTECT, related_name="entries")
+    account = models.ForeignKey("ledger.Account", models.PROTECT, related_name="entries", db_index=False)
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos; debits are positive, credits negative."))
     currency = models.CharField(_("currency"), max_length=3)
+    position = models.BigIntegerField(editable=False)
+    effective_at = models.DateTimeField(_("effective"))
 
     class Meta:
         verbose_name = _("entry")
@@ -81,40 +112,47 @@ class Entry(models.Model):
         constraints = [
             models.CheckConstraint(condition=~models.Q(amount=0), name="entry_amount_not_zero"),
         ]
-        indexes = [models.Index(fields=["account", "id"], include=["amount"], name="entry_account")]
+        indexes = [
+            models.Index(fields=["account", "position"], include=["amount"], name="entry_account_position"),
+            models.Index(fields=["account", "effective_at"], include=["amount"], name="entry_account_effective"),
+        ]
         triggers = [
             AppendOnly(),
             Guard(
                 name="balanced",
+                by_index=True,
                 level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
+                declare=[("fault", "text")],
+                # Only the statement's own rows are read: whoever adds legs adds a balanced set of them at once.
                 func="""
-                    -- Foreign keys are checked at commit only: what an entry names must be there now.
-                    IF EXISTS (
-                        SELECT 1 FROM added LEFT JOIN public.ledger_transaction t ON t.id = added.transaction_id
-                        WHERE t.xid IS DISTINCT FROM pg_current_xact_id()::text::bigint
-                    ) THEN
-                        RAISE EXCEPTION 'ledger: an entry joins only a transaction that is being written'
-                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
-                    END IF;
-                    IF EXISTS (
-                        SELECT 1 FROM public.ledger_entry e
-                        WHERE e.transaction_id IN (SELECT transaction_id FROM added)
-                        GROUP BY e.transaction_id, e.currency HAVING sum(e.amount) <> 0
-                    ) THEN
-                        RAISE EXCEPTION 'ledger: entries do not sum to zero'
-                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
-                    END IF;
-                    IF EXISTS (
-                        SELECT 1 FROM added
-                        JOIN public.ledger_transaction t ON t.id = added.transaction_id
-                        LEFT JOIN public.ledger_account a ON a.id = added.account_id
-                        WHERE a.livemode IS DISTINCT FROM t.livemode OR a.currency IS DISTINCT FROM added.currency
-                    ) THEN
-                        RAISE EXCEPTION 'ledger: an entry and its account differ in mode or currency'
-                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    SELECT CASE
+                        WHEN bool_or(t.position IS DISTINCT FROM now.position) THEN
+                            'an entry cannot join an earlier transaction'
+                        WHEN bool_or(e.position <> t.position OR e.effective_at <> t.effective_at) THEN
+                            'an entry and its transaction differ in position or moment'
+                        WHEN bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency) THEN
+                            'an entry and its account differ in mode or currency'
+                        WHEN count(*) < 2 THEN 'entries come two or more at once'
+                        WHEN sum(e.amount) <> 0 THEN 'entries do not sum to zero' END
+                    INTO fault
+                    FROM added e
+                    CROSS JOIN (
+                        SELECT last_value + pg_current_xact_id()::text::bigint AS position
+                        FROM public.ledger_position_base
+                    ) now
+                    LEFT JOIN public.ledger_transaction t ON t.id = e.transaction_id
+                    LEFT JOIN public.ledger_account a ON a.id = e.account_id
+                    GROUP BY e.transaction_id, e.currency
+                    HAVING bool_or(t.position IS DISTINCT FROM now.position)
+                        OR bool_or(e.position <> t.position OR e.effective_at <> t.effective_at)
+                        OR bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency)
+                        OR count(*) < 2 OR sum(e.amount) <> 0
+                    LIMIT 1;
+                    IF fault IS NOT NULL THEN
+                        RAISE EXCEPTION 'ledger: %', fault USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
                     RETURN NULL;
                 """,

@@ -1,4 +1,4 @@
-"""Chart of accounts: every purpose, its normal side, and how an account of it is opened."""
+"""Chart of accounts: every purpose, its normal side and floor, and how an account of it is opened."""
 
 from __future__ import annotations
 
@@ -7,35 +7,48 @@ from dataclasses import dataclass
 
 from core.money import CURRENCY
 from ledger.models import Account
+from ledger.services.errors import UnknownAccount
 from merchants.models import Merchant
 
 _DEBIT, _CREDIT = Account.Side.DEBIT, Account.Side.CREDIT
 
 MERCHANT_PURPOSES = {
-    "available": _CREDIT,
-    "pending": _CREDIT,
-    "reserved": _CREDIT,
-    "blocked": _CREDIT,
-    "debt": _DEBIT,
+    "available": _CREDIT,  # may be spent
+    "pending": _CREDIT,  # paid by the payer, not yet received by us
+    "reserved": _CREDIT,  # held for payouts and refunds
+    "blocked": _CREDIT,  # frozen by compliance
+    "debt": _DEBIT,  # the merchant owes us
 }
-"""May be spent · paid by the payer, not yet received by us · held · frozen by compliance · owed to us."""
-
 PLATFORM_PURPOSES = {
-    "stp_cash": _DEBIT,
-    "conekta_receivable": _DEBIT,
-    "fee_revenue": _CREDIT,
-    "iva_payable": _CREDIT,
-    "suspense": _CREDIT,
+    "stp_cash": _DEBIT,  # our money at STP
+    "bank_cash": _DEBIT,  # our money at the bank
+    "cash_in_transit": _DEBIT,  # between bank and STP
+    "conekta_receivable": _DEBIT,  # Conekta owes us what payers paid at OXXO
+    "provider_payable": _CREDIT,  # invoices of providers that we have not paid
+    "provider_fees": _DEBIT,  # what providers cost us
+    "iva_creditable": _DEBIT,  # IVA on what providers cost us
+    "fee_revenue": _CREDIT,  # our fees
+    "iva_payable": _CREDIT,  # IVA that we owe on our fees
+    "suspense": _CREDIT,  # money whose owner is not known yet
+    "suspense_reserved": _CREDIT,  # … that is on its way back to its sender
+    "owner_funds": _CREDIT,  # prefunded by the owner
+    "losses": _DEBIT,  # written off
+    "rounding": _DEBIT,  # centavos by which an invoice's total differs from the sum of its lines
 }
-"""Money at STP · owed to us by Conekta · our fees · IVA we owe on them · money whose owner is not known yet."""
+FLOORED = {"available", "pending", "reserved", "blocked", "suspense"}
+"""Never below zero, on any owner's side."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountName:
-    """Which account: ``merchant`` is None for the platform's."""
+    """Which account: ``merchant`` is None for the platform's. ``UnknownAccount`` for a purpose not in the chart."""
 
     purpose: str
     merchant: Merchant | None = None
+
+    def __post_init__(self) -> None:
+        if self.purpose not in (MERCHANT_PURPOSES if self.merchant else PLATFORM_PURPOSES):
+            raise UnknownAccount(f"{'A merchant' if self.merchant else 'The platform'} has no account {self.purpose!r}")
 
     @property
     def code(self) -> str:
@@ -43,8 +56,12 @@ class AccountName:
 
     @property
     def normal_side(self) -> Account.Side:
-        """Raises ``KeyError`` for a purpose that the chart does not know."""
         return (MERCHANT_PURPOSES if self.merchant else PLATFORM_PURPOSES)[self.purpose]
+
+    @property
+    def floor(self) -> int | None:
+        """Least balance on the normal side, in centavos."""
+        return 0 if self.purpose in FLOORED else None
 
 
 def open_accounts(names: Iterable[AccountName], *, livemode: bool) -> dict[str, Account]:
@@ -62,8 +79,9 @@ def open_accounts(names: Iterable[AccountName], *, livemode: bool) -> dict[str, 
                     livemode=livemode,
                     currency=CURRENCY,
                     normal_side=name.normal_side,
+                    floor=name.floor,
                 )
-                for name in missing
+                for name in sorted(missing, key=lambda name: name.code)
             ],
             ignore_conflicts=True,
         )

@@ -19,7 +19,8 @@ from core.db import transaction_required
 from core.money import fee_with_iva
 from core.mx.banking_days import banking_holidays
 from core.state import Origin, TransitionRow
-from ledger.services import posting
+from ledger.services.door import OLDEST_EFFECTIVE, When
+from ledger.services.postings import pay_in
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, Notice, OrderClosed, Uninteresting
 from payments.services.payment import lock
@@ -96,7 +97,7 @@ def _credit(deposit: Deposit, payment: Payment, origin: Origin) -> Outcome:
     before = payment.status
     payment.complete(deposit=deposit, fee=fee, fee_tax=fee_tax, completed_at=clock.now())
     payment.save()
-    post = posting.spei_deposit if payment.method == Payment.Method.SPEI else posting.oxxo_paid
+    post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
     post(
         payment.merchant,
         livemode=deposit.livemode,
@@ -104,8 +105,7 @@ def _credit(deposit: Deposit, payment: Payment, origin: Origin) -> Outcome:
         amount=deposit.amount,
         fee=fee,
         fee_tax=fee_tax,
-        effective_at=deposit.paid_at,
-        operating_date=deposit.operating_date,
+        when=_when(deposit),
     )
     record_payment(payment, from_status=before, origin=origin, event_type="payment.completed")
     return Outcome(True, "credited", payment.public_id)
@@ -116,14 +116,13 @@ def _suspend(deposit: Deposit, payment: Payment | None, reason: Deposit.Suspense
     deposit.save(force_insert=True)
     record_deposit(deposit, origin=origin)
     is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
-    posting.deposit_suspended(
+    pay_in.deposit_suspended(
         livemode=deposit.livemode,
         source=deposit.public_id,
         cash="stp_cash" if is_stp else "conekta_receivable",
         amount=deposit.amount,
-        effective_at=deposit.paid_at,
-        operating_date=deposit.operating_date,
         reason=reason,
+        when=_when(deposit),
     )
     if payment is not None:
         record_payment(
@@ -184,6 +183,11 @@ def _serialise(account: ProviderAccount, deposit_key: str) -> None:
     """Let two notices of one deposit pass one after the other although no payment's row is there to lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, account.pk])
+
+
+def _when(deposit: Deposit) -> When:
+    """The provider's own moment. News that comes later than the ledger takes counts from the oldest moment it takes."""
+    return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE), deposit.operating_date)
 
 
 def _operating_date(notice: MoneyReceived) -> date:

@@ -1,0 +1,22 @@
+"""Tasks that the worker runs for the ledger."""
+
+from core import jobs
+from ledger.services import chain, invariant, snapshot
+
+
+@jobs.periodic("* * * * *", "ledger.take_snapshots")
+def take_snapshots(timestamp: int) -> None:
+    """Keep balances cheap."""
+    snapshot.take()
+
+
+@jobs.periodic("* * * * *", "ledger.seal_transactions")
+def seal_transactions(timestamp: int) -> None:
+    """Link what was posted into the chain."""
+    chain.seal()
+
+
+@jobs.periodic("* * * * *", "ledger.check_invariants")
+def check_invariants(timestamp: int) -> None:
+    """Find out whether what must hold, holds; close the gate if not."""
+    invariant.check()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import Frozen, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField
+
+
+class Hold(ProtectedRefreshMixin):
+    """Money of a merchant set aside for one purpose: posted from ``available`` to ``reserved``.
+
+    The ledger holds the money, this row only its life cycle. A hold never expires: only an outcome resolves it, once.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        """The money is reserved."""
+        CAPTURED = "captured", _("captured")
+        """All or part of it was spent; the rest went back to available."""
+        RELEASED = "released", _("released")
+        """All of it went back to available."""
+
+    class Purpose(models.TextChoices):
+        PAYOUT = "payout", _("payout")
+        REFUND = "refund", _("refund")
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "hold")
+    )
+    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"))
+    livemode = models.BooleanField(_("live"))
+    purpose = models.CharField(_("purpose"), max_length=8, choices=Purpose.choices)
+    source = models.CharField(_("source"), max_length=40, unique=True, help_text=_("Public id of what it is held for."))
+    amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
+    captured = models.BigIntegerField(_("captured"), default=0)
+    status = StatusField(_("status"), choices=Status.choices, default=Status.OPEN)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+    resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="hold_amount_positive"),
+            models.CheckConstraint(
+                condition=models.Q(status="captured", captured__gt=0, captured__lte=models.F("amount"))
+                | (~models.Q(status="captured") & models.Q(captured=0)),
+                name="hold_captured_within_amount",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="open", resolved_at__isnull=True)
+                | (~models.Q(status="open") & models.Q(resolved_at__isnull=False)),
+                name="hold_resolved_has_moment",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["merchant", "livemode"], include=["amount"], condition=models.Q(status="open"), name="hold_open"
+            ),
+        ]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["open"]),
+            Frozen("public_id", "merchant", "livemode", "purpose", "source", "amount"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @transition(field=status, source=Status.OPEN, target=Status.CAPTURED)
+    def capture(self, amount: int) -> None:
+        """Spend ``amount`` centavos, up to all of it. Ledger: reserved -> where it goes, the rest -> available."""
+        self.captured = amount
+        self.resolved_at = clock.now()
+
+    @transition(field=status, source=Status.OPEN, target=Status.RELEASED)
+    def release(self) -> None:
+        """Give all of it back. Ledger: reserved -> available."""
+        self.resolved_at = clock.now()

@@ -1,0 +1,172 @@
+"""The one door to the books. Named postings (``ledger.services.postings``) assemble legs; nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import IntegrityError, connection
+
+from core import clock, ids
+from core.db import transaction_required
+from core.errors import InsufficientFunds
+from core.money import CURRENCY, MAX_AMOUNT, format_mxn
+from ledger.models import Account, Transaction
+from ledger.services import balance
+from ledger.services.chart import AccountName, open_accounts
+from ledger.services.errors import (
+    AlreadyPosted,
+    EffectiveTooOld,
+    InvalidAmount,
+    InvalidDescription,
+    SameAccountTwice,
+    Unbalanced,
+    UnsupportedCurrency,
+)
+
+OLDEST_EFFECTIVE = timedelta(days=7)
+ADJUSTMENT = "adjustment"
+"""The one kind that may take effect long ago."""
+
+Leg = tuple[AccountName, int]
+"""An account and what it gets, in centavos: debits positive, credits negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When money moved: the provider's own moment, and the banking day it counts for."""
+
+    effective_at: datetime
+    operating_date: date
+
+
+@transaction_required
+def post(
+    kind: str,
+    source: str,
+    legs: Sequence[Leg],
+    *,
+    livemode: bool,
+    when: When,
+    description: str,
+    reverses: Transaction | None = None,
+    currency: str = CURRENCY,
+) -> Transaction:
+    """Write one balanced transaction, or nothing.
+
+    ``source`` is the public id of the object that caused it: a second posting for the same ``(kind, source)`` raises
+    ``AlreadyPosted``. A moment in the future counts as now. Whatever takes money from an account with a floor locks it
+    and raises ``InsufficientFunds`` if the balance does not cover it. Else one of ``ledger.services.errors``, by name.
+    """
+    now = clock.now()
+    _refuse_bad_input(kind, legs, when, description, currency, now)
+    accounts = open_accounts((name for name, _ in legs), livemode=livemode)
+    _require_funds(legs, livemode)
+    posted = Transaction(
+        public_id=ids.new_id("transaction"),
+        kind=kind,
+        source=source,
+        livemode=livemode,
+        description=description,
+        effective_at=min(when.effective_at, now),
+        operating_date=when.operating_date,
+        recorded_at=now,
+        reverses=reverses,
+    )
+    try:
+        _write(posted, [(accounts[name.code], amount) for name, amount in legs], currency)
+    except IntegrityError as error:
+        if "transaction_kind_source_unique" in str(error):
+            raise AlreadyPosted(f"{kind} {source} is posted already.") from error
+        raise
+    return posted
+
+
+@transaction_required
+def lock(names: Sequence[AccountName], *, livemode: bool) -> dict[str, Account]:
+    """The accounts by code, locked in the order of their ids until the transaction ends: debits pass one by one.
+
+    Credits need no lock: they can only raise what a debit found.
+    """
+    pks = [account.pk for account in open_accounts(names, livemode=livemode).values()]
+    locked = Account.objects.filter(pk__in=pks).select_for_update(no_key=True).order_by("pk")
+    return {account.code: account for account in locked}
+
+
+def valid_amount(amount: int) -> int:
+    """``amount`` if it is money that can be moved: centavos, an ``int`` from 1 to 2^53 - 1; else ``InvalidAmount``."""
+    if type(amount) is not int or not 0 < amount <= MAX_AMOUNT:
+        raise InvalidAmount(f"{amount!r} is not an amount: a whole number of centavos from 1 to 2^53 - 1.")
+    return amount
+
+
+def _require_funds(legs: Sequence[Leg], livemode: bool) -> None:
+    taken = {name: abs(amount) for name, amount in legs if name.floor is not None and _takes(name, amount)}
+    if not taken:
+        return
+    locked = lock(list(taken), livemode=livemode)
+    for name, amount in taken.items():
+        held = balance.of_account(locked[name.code])
+        if held - amount < (name.floor or 0):
+            raise InsufficientFunds(
+                f"{name.purpose.capitalize()} holds {format_mxn(held)}; {format_mxn(amount)} are needed."
+            )
+
+
+def _takes(name: AccountName, amount: int) -> bool:
+    return (amount > 0) == (name.normal_side == Account.Side.CREDIT)
+
+
+def _refuse_bad_input(
+    kind: str, legs: Sequence[Leg], when: When, description: str, currency: str, now: datetime
+) -> None:
+    if currency != CURRENCY:
+        raise UnsupportedCurrency(f"{currency} is not supported; the only currency is {CURRENCY}.")
+    for _, amount in legs:
+        valid_amount(abs(amount) if type(amount) is int else amount)
+    if len({name.code for name, _ in legs}) < len(legs):
+        raise SameAccountTwice
+    if len(legs) < 2 or sum(amount for _, amount in legs) != 0:
+        raise Unbalanced
+    if not 1 <= len(description) <= 200:
+        raise InvalidDescription
+    if kind != ADJUSTMENT and when.effective_at < now - OLDEST_EFFECTIVE:
+        raise EffectiveTooOld(f"{when.effective_at:%Y-%m-%d} is more than seven days ago.")
+
+
+def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: str) -> None:
+    """One statement for the transaction and its legs: one round trip, and the guard sees a complete set."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH posted AS (
+                INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
+                    operating_date, recorded_at, reverses_id, position)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0)
+                RETURNING id, position, effective_at
+            ), legs AS (
+                INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
+                SELECT posted.id, leg.account, leg.amount, %s, posted.position, posted.effective_at
+                FROM posted, unnest(%s::bigint[], %s::bigint[]) AS leg(account, amount)
+            )
+            SELECT id, position FROM posted
+            """,
+            [
+                posted.public_id,
+                posted.kind,
+                posted.source,
+                posted.livemode,
+                posted.description,
+                posted.effective_at,
+                posted.operating_date,
+                posted.recorded_at,
+                posted.reverses_id,
+                currency,
+                [account.pk for account, _ in legs],
+                [amount for _, amount in legs],
+            ],
+        )
+        posted.pk, posted.position = cursor.fetchone()
+    posted._state.adding = False
+    posted._state.db = connection.alias

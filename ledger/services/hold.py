@@ -1,0 +1,79 @@
+"""Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing."""
+
+from __future__ import annotations
+
+from django_fsm import TransitionNotAllowed
+
+from core.db import transaction_required
+from ledger.models import Hold
+from ledger.services import gate
+from ledger.services.door import When, valid_amount
+from ledger.services.errors import HoldResolved, InvalidAmount
+from ledger.services.postings import payout
+from merchants.models import Merchant
+
+
+@transaction_required
+def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpose: Hold.Purpose, when: When) -> Hold:
+    """Hold ``amount`` centavos for the payout or refund ``source`` (its public id). Ledger: available -> reserved.
+
+    Raises ``InsufficientFunds`` if available does not cover it (what other holds took counts), ``AlreadyPosted`` for a
+    second hold of one source, ``GateClosed`` while a broken invariant stops outgoing money.
+    """
+    gate.require_open(merchant)
+    create = payout.refund_created if purpose == Hold.Purpose.REFUND else payout.payout_created
+    create(merchant, livemode=livemode, source=source, amount=amount, when=when)
+    return Hold.objects.create(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+
+
+@transaction_required
+def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: When) -> Hold:
+    """Spend a hold: ``amount`` left us, ``fee`` and ``fee_tax`` are ours; what is left goes back to available.
+
+    Raises ``HoldResolved`` if it was captured or released before, ``InvalidAmount`` for more than it holds.
+    """
+    hold = lock(hold_id)
+    spent = valid_amount(amount) + fee + fee_tax
+    if spent > hold.amount:
+        raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
+    _resolve(hold, spent)
+    rest = hold.amount - spent
+    common = {"livemode": hold.livemode, "source": hold.source, "when": when}
+    if hold.purpose == Hold.Purpose.REFUND:
+        payout.refund_settled(hold.merchant, amount=amount, **common)
+    else:
+        payout.payout_settled(hold.merchant, amount=amount, fee=fee, fee_tax=fee_tax, **common)
+    if rest:
+        _give_back(hold, rest, when)
+    return hold
+
+
+@transaction_required
+def release(hold_id: int, *, when: When) -> Hold:
+    """Give a hold back to available. Raises ``HoldResolved`` if it was captured or released before."""
+    hold = lock(hold_id)
+    _resolve(hold, 0)
+    _give_back(hold, hold.amount, when)
+    return hold
+
+
+@transaction_required
+def lock(hold_id: int) -> Hold:
+    """The hold's row, locked until the transaction ends."""
+    return Hold.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=hold_id)
+
+
+def _give_back(hold: Hold, amount: int, when: When) -> None:
+    back = payout.refund_failed if hold.purpose == Hold.Purpose.REFUND else payout.payout_failed
+    back(hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, when=when)
+
+
+def _resolve(hold: Hold, spent: int) -> None:
+    try:
+        if spent:
+            hold.capture(spent)
+        else:
+            hold.release()
+    except TransitionNotAllowed as error:
+        raise HoldResolved(f"{hold.public_id} is {hold.status} already.") from error
+    hold.save(update_fields=["status", "captured", "resolved_at"])

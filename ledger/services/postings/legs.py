@@ -1,0 +1,44 @@
+"""Words for legs: what a posting takes from and gives to."""
+
+from __future__ import annotations
+
+from ledger.services.chart import AccountName
+from ledger.services.door import Leg, valid_amount
+from ledger.services.errors import InvalidAmount
+from merchants.models import Merchant
+
+
+def debit(purpose: str, amount: int, merchant: Merchant | None = None) -> Leg:
+    """Debit ``amount`` (greater than zero) to an account."""
+    return AccountName(purpose, merchant), valid_amount(amount)
+
+
+def credit(purpose: str, amount: int, merchant: Merchant | None = None) -> Leg:
+    """Credit ``amount`` (greater than zero) to an account."""
+    return AccountName(purpose, merchant), -valid_amount(amount)
+
+
+def fee_credits(fee: int, fee_tax: int) -> list[Leg]:
+    """Our fee and the IVA on it; either may be zero and then has no leg."""
+    parts = [("fee_revenue", part_or_zero(fee)), ("iva_payable", part_or_zero(fee_tax))]
+    return [credit(purpose, amount) for purpose, amount in parts if amount]
+
+
+def fee_debits(fee: int, fee_tax: int) -> list[Leg]:
+    """Our fee and the IVA on it given back."""
+    return [(name, -amount) for name, amount in fee_credits(fee, fee_tax)]
+
+
+def merchant_share(purpose: str, merchant: Merchant, amount: int, fee: int, fee_tax: int) -> list[Leg]:
+    """What is left for the merchant of ``amount``, and our part of it. The rest may be zero, never negative."""
+    net = part_or_zero(valid_amount(amount) - part_or_zero(fee) - part_or_zero(fee_tax))
+    return [*([credit(purpose, net, merchant)] if net else []), *fee_credits(fee, fee_tax)]
+
+
+def part_or_zero(amount: int) -> int:
+    """A part of an amount: zero or a valid amount; else ``InvalidAmount``."""
+    if type(amount) is int and amount == 0:
+        return 0
+    if type(amount) is int and amount < 0:
+        raise InvalidAmount("Fee and IVA are more than the amount, or negative.")
+    return valid_amount(amount)

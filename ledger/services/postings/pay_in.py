@@ -1,0 +1,79 @@
+"""Money from payers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ledger.models import Transaction
+from ledger.services.door import When, post
+from ledger.services.postings.legs import credit, debit, merchant_share
+from merchants.models import Merchant
+
+Cash = Literal["stp_cash", "conekta_receivable"]
+
+
+def spei_deposit(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+) -> Transaction:
+    """SPEI deposit credited: stp_cash / available, fee_revenue, iva_payable."""
+    legs = [debit("stp_cash", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
+    return post("spei_deposit", source, legs, livemode=livemode, when=when, description="SPEI deposit credited")
+
+
+def oxxo_paid(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+) -> Transaction:
+    """OXXO paid: conekta_receivable / pending, fee_revenue, iva_payable."""
+    legs = [debit("conekta_receivable", amount), *merchant_share("pending", merchant, amount, fee, fee_tax)]
+    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description="OXXO payment at Conekta")
+
+
+def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: When) -> Transaction:
+    """Conekta's own fee: provider_fees, iva_creditable / conekta_receivable."""
+    legs = [debit("provider_fees", fee), debit("iva_creditable", fee_tax), credit("conekta_receivable", fee + fee_tax)]
+    return post("conekta_fee", source, legs, livemode=livemode, when=when, description="Conekta's fee and its IVA")
+
+
+def oxxo_received(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """OXXO received at the bank (matched transfer): bank_cash / conekta_receivable."""
+    legs = [debit("bank_cash", amount), credit("conekta_receivable", amount)]
+    return post("oxxo_received", source, legs, livemode=livemode, when=when, description="Transfer from Conekta")
+
+
+def oxxo_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """… and released to the merchant: pending / available."""
+    legs = [debit("pending", amount, merchant), credit("available", amount, merchant)]
+    return post("oxxo_released", source, legs, livemode=livemode, when=when, description="OXXO money released")
+
+
+def merchant_top_up(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Merchant top-up by its funding CLABE (no fee): stp_cash / available."""
+    legs = [debit("stp_cash", amount), credit("available", amount, merchant)]
+    return post("merchant_top_up", source, legs, livemode=livemode, when=when, description="Top-up by the merchant")
+
+
+def deposit_suspended(*, livemode: bool, source: str, cash: Cash, amount: int, reason: str, when: When) -> Transaction:
+    """Deposit not creditable (unknown CLABE, policy, late): stp_cash or conekta_receivable / suspense."""
+    legs = [debit(cash, amount), credit("suspense", amount)]
+    description = f"Deposit kept in suspense: {reason}"
+    return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description)
+
+
+def suspense_assigned(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+) -> Transaction:
+    """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable."""
+    legs = [debit("suspense", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
+    return post("suspense_assigned", source, legs, livemode=livemode, when=when, description="Deposit assigned")
+
+
+def suspense_return_created(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Suspense sent back, created: suspense / suspense_reserved."""
+    legs = [debit("suspense", amount), credit("suspense_reserved", amount)]
+    return post("suspense_return_created", source, legs, livemode=livemode, when=when, description="Deposit goes back")
+
+
+def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Suspense sent back, settled: suspense_reserved / stp_cash."""
+    legs = [debit("suspense_reserved", amount), credit("stp_cash", amount)]
+    return post("suspense_return_settled", source, legs, livemode=livemode, when=when, description="Deposit sent back")

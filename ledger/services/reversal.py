@@ -1,0 +1,66 @@
+"""Corrections: a new transaction that names what it reverses, whole or in part, never more than there was."""
+
+from __future__ import annotations
+
+from django.db import connection, models
+from django.db.models import Sum
+
+from core.db import transaction_required
+from ledger.models import Entry, Transaction
+from ledger.services.chart import AccountName
+from ledger.services.door import Leg, When, post, valid_amount
+from ledger.services.errors import NothingLeftToReverse
+
+KIND = "reversal"
+
+
+@transaction_required
+def reverse(
+    original: Transaction, *, source: str, when: When, description: str, amount: int | None = None
+) -> Transaction:
+    """Post the opposite of what is left of ``original``, or of ``amount`` centavos of its debits.
+
+    ``source`` is the cause's public id: one cause reverses once (``AlreadyPosted``). A part is taken from every leg in
+    proportion, whole centavos, the last part of all what is left. Raises ``NothingLeftToReverse`` for more than the
+    rest, and for a transaction that is itself a reversal.
+    """
+    _take_turns(original)
+    if original.reverses_id is not None:
+        raise NothingLeftToReverse("A reversal is not reversed; post what is right instead.")
+    whole = _by_account(Entry.objects.filter(transaction=original))
+    done = _by_account(Entry.objects.filter(transaction__reverses=original))
+    rest = {pk: total + done.get(pk, 0) for pk, total in whole.items()}
+    left = sum(total for total in rest.values() if total > 0)
+    wanted = left if amount is None else valid_amount(amount)
+    if not left or wanted > left:
+        raise NothingLeftToReverse(f"{left} centavos are left of {original.public_id}.")
+    parts = rest if wanted == left else _share(rest, wanted, left)
+    names = {
+        entry.account_id: AccountName(entry.account.purpose, entry.account.merchant)
+        for entry in original.entries.select_related("account__merchant")
+    }
+    legs: list[Leg] = [(names[pk], -part) for pk, part in parts.items() if part]
+    return post(KIND, source, legs, livemode=original.livemode, when=when, description=description, reverses=original)
+
+
+def _share(rest: dict[int, int], wanted: int, left: int) -> dict[int, int]:
+    """``wanted`` of ``left`` from each side, in proportion; centavos lost by rounding go to the largest legs."""
+    shares = {pk: (abs(total) * wanted // left) * (1 if total > 0 else -1) for pk, total in rest.items()}
+    for sign in (1, -1):
+        side = sorted((pk for pk, total in rest.items() if total * sign > 0), key=lambda pk: -abs(rest[pk]))
+        missing = wanted - sum(abs(shares[pk]) for pk in side)
+        for pk in side:
+            more = min(missing, abs(rest[pk]) - abs(shares[pk]))
+            shares[pk] += sign * more
+            missing -= more
+    return shares
+
+
+def _by_account(entries: models.QuerySet[Entry]) -> dict[int, int]:
+    return {row["account_id"]: int(row["total"]) for row in entries.values("account_id").annotate(total=Sum("amount"))}
+
+
+def _take_turns(original: Transaction) -> None:
+    """Reversals of one transaction pass one by one; its row is append-only and cannot be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [original.public_id])
