@@ -31,7 +31,7 @@ def of_merchant(merchant: Merchant, *, livemode: bool, as_of: datetime | None = 
     accounts = Account.objects.filter(merchant=merchant, livemode=livemode, currency=CURRENCY)
     totals = dict.fromkeys(MERCHANT_PURPOSES, 0)
     if as_of is None:
-        rows = accounts.annotate(total=Total(F("pk"))).values_list("purpose", "normal_side", "total")
+        rows = list(accounts.annotate(total=Total(F("pk"))).values_list("purpose", "normal_side", "total"))
     else:
         rows = [(account.purpose, account.normal_side, _total_at(account, as_of)) for account in accounts]
     for purpose, side, total in rows:

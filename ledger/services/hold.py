@@ -38,11 +38,18 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
         raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
     _resolve(hold, spent)
     rest = hold.amount - spent
-    common = {"livemode": hold.livemode, "source": hold.source, "when": when}
     if hold.purpose == Hold.Purpose.REFUND:
-        payout.refund_settled(hold.merchant, amount=amount, **common)
+        payout.refund_settled(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
     else:
-        payout.payout_settled(hold.merchant, amount=amount, fee=fee, fee_tax=fee_tax, **common)
+        payout.payout_settled(
+            hold.merchant,
+            livemode=hold.livemode,
+            source=hold.source,
+            amount=amount,
+            fee=fee,
+            fee_tax=fee_tax,
+            when=when,
+        )
     if rest:
         _give_back(hold, rest, when)
     return hold
