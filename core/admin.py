@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -20,12 +21,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.contrib.filters.admin import RadioFilter, RangeDateFilter
+from unfold.contrib.filters.forms import RangeDateForm
 from unfold.utils import display_for_label
+from unfold.widgets import INPUT_CLASSES
 
 from core import clock, ids
 from core.errors import RequestRefused
@@ -64,6 +68,7 @@ class KeepingAdmin(ModelAdmin):
     actions = None
     list_per_page = 50
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # each would count the whole table
     list_filter_submit = True
     list_fullwidth = True
 
@@ -109,7 +114,7 @@ class ReadOnlyInline(TabularInline):
         return self.fields or ()
 
 
-def transition_fields(statuses: Any, colours: Mapping[str, str]) -> list[Any]:
+def transition_fields(statuses: Any, colours: Mapping[Any, str]) -> list[Any]:
     """The columns of an inline of ``TransitionRow``: what changed, why, and by whom."""
     return [
         moment("created_at", gettext_lazy("when"), seconds=True),
@@ -122,8 +127,33 @@ def transition_fields(statuses: Any, colours: Mapping[str, str]) -> list[Any]:
     ]
 
 
+class DayInput(forms.DateInput):
+    """The browser's own date field, under its label."""
+
+    def __init__(self, label: Any) -> None:
+        super().__init__(format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)})
+        self.label = label
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        return format_html('<label class="w-full">{} {}</label>', self.label, super().render(*args, **kwargs))
+
+
+class DayRangeForm(RangeDateForm):
+    """Unfold's form without its calendar, which covers a field when the browser's clock is not Mexico City's."""
+
+    class Media:
+        extend = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field, label in zip(self.fields.values(), (_("From"), _("To")), strict=True):
+            field.widget = DayInput(label)
+
+
 class DayRangeFilter(RangeDateFilter):
     """From one day to another, both included, by the calendar of Mexico City."""
+
+    form_class = DayRangeForm
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = (self._day(end) for end in ("from", "to"))
@@ -139,6 +169,19 @@ class DayRangeFilter(RangeDateFilter):
         except forms.ValidationError:
             return None
         return day if day is not None and 1900 <= day.year <= 9000 else None
+
+
+class ModeFilter(RadioFilter):
+    """Live or test."""
+
+    title = gettext_lazy("mode")
+    parameter_name = "livemode__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("1", gettext_lazy("live")), ("0", gettext_lazy("test"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(livemode=self.value() == "1") if self.value() in ("0", "1") else queryset
 
 
 def column(name: str, title: Any, show: Column, *, order: str | None = None) -> Column:
@@ -194,7 +237,7 @@ def masked(name: str, title: Any) -> Column:
     return column(name, title, lambda obj: clabe.mask(getattr(obj, name) or "") or EMPTY)
 
 
-def badge(name: str, colours: Mapping[str, str], title: Any, choices: Any = None) -> Column:
+def badge(name: str, colours: Mapping[Any, str], title: Any, choices: Any = None) -> Column:
     """A state as a coloured label. ``choices`` where the field itself has none."""
 
     def show(obj: Any) -> str:

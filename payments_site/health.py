@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from django.apps import apps
 from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
+
+from core.db import missing_guards
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -17,16 +20,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if the database answers and every migration this code knows is applied; Redis away is only ``degraded``.
+    """200 if the database answers, has every migration this code knows, and every guard is enabled.
+
+    Redis away is only ``degraded``.
 
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
     try:
         missing = unapplied_migrations()
+        guards = [] if missing else missing_guards(apps.get_models())
     except Error:
         return _not_ready({"database": "unavailable"})
     if missing:
         return _not_ready({"database": "ok", "migrations": f"{len(missing)} not applied: run manage.py release"})
+    if guards:
+        return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(guards)}"})
     answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok"}
     try:
         cache.get("readyz")

@@ -36,7 +36,7 @@ class Web:
         self._environ |= environ | {"WEB_BIND": f"127.0.0.1:{self.port}"}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 20.0) -> None:
+    def start(self, seconds: float = 40.0) -> None:
         """Return once it answers."""
         command = [sys.executable, "-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi"]
         with self.log.open("ab") as log:

@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 from core.admin import (
     EMPTY,
     DayRangeFilter,
+    ModeFilter,
     ReadOnlyAdmin,
     badge,
     column,
@@ -84,7 +85,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         ("received_at", DayRangeFilter),
         ("status", ChoicesDropdownFilter),
         "account",
-        "livemode",
+        ModeFilter,
     ]
     search_fields = ["public_id__exact", "object_id__exact", "event_id", "event_type"]
     list_select_related = ["account"]

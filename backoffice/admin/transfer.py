@@ -14,7 +14,7 @@ from unfold.views import ChangeList
 
 from backoffice.models import Transfer
 from core import ids
-from core.admin import EMPTY, DayRangeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_url
+from core.admin import EMPTY, DayRangeFilter, ModeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_url
 from core.mx import clabe
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
@@ -57,7 +57,7 @@ class TransferAdmin(ReadOnlyAdmin):
         ("method", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("merchant", RelatedDropdownFilter),
-        "livemode",
+        ModeFilter,
     ]
     search_fields = ["id", "reference", "tracking_key", "external_id", "name", "payer_name"]
     search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer or payer")

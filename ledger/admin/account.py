@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin, column, mode, moment, money
+from core.admin import ModeFilter, ReadOnlyAdmin, column, mode, moment, money
 from ledger.models import Account, Entry
 
 _balance = money("balance", _("balance"))
@@ -34,7 +34,7 @@ def account_link(account: Account) -> str:
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
     list_display = ["code", "purpose", "merchant", mode(), "normal_side", _balance, _transactions]
-    list_filter = ["livemode", "purpose"]
+    list_filter = [ModeFilter, "purpose"]
     search_fields = ["code", "merchant__name"]
     list_select_related = ["merchant"]
     fieldsets = [

@@ -12,6 +12,7 @@ from unfold.paginator import InfinitePaginator
 
 from core.admin import (
     DayRangeFilter,
+    ModeFilter,
     ReadOnlyAdmin,
     ReadOnlyInline,
     column,
@@ -64,7 +65,7 @@ class TransactionAdmin(ReadOnlyAdmin):
         day("operating_date", _("operating date")),
         mode(),
     ]
-    list_filter = [("recorded_at", DayRangeFilter), "livemode"]
+    list_filter = [("recorded_at", DayRangeFilter), ModeFilter]
     search_fields = ["public_id__exact", "source__exact", "kind"]
     ordering = ["-recorded_at"]
     inlines = [EntryInline]
@@ -103,7 +104,7 @@ def rows_about(sources: Sequence[str]) -> list[list[Any]]:
             object_link(t.public_id),
             format_moment(t.recorded_at, seconds=True),
             _KINDS.get(t.kind, t.kind),
-            format_mxn(t.total),
+            format_mxn(t.total),  # type: ignore[attr-defined]  # with_totals adds it
         ]
         for t in with_totals(Transaction.objects.filter(source__in=sources)).order_by("id")
     ]

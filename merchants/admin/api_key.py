@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
-from core.admin import ReadOnlyAdmin, action_page, column, found_object, label, mode, moment, related
+from core.admin import ModeFilter, ReadOnlyAdmin, action_page, column, found_object, label, mode, moment, related
 from merchants.models import ApiKey
 from merchants.services import api_key
 
@@ -30,7 +30,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         moment("last_used_at", _("last used")),
         moment("created_at", _("created")),
     ]
-    list_filter = ["livemode", ("revoked_at", admin.EmptyFieldListFilter)]
+    list_filter = [ModeFilter, ("revoked_at", admin.EmptyFieldListFilter)]
     search_fields = ["public_id__exact", "prefix", "name", "merchant__name"]
     list_select_related = ["merchant"]
     actions_detail = ["revoke"]

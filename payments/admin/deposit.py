@@ -8,6 +8,7 @@ from unfold.paginator import InfinitePaginator
 from core.admin import (
     EMPTY,
     DayRangeFilter,
+    ModeFilter,
     ReadOnlyAdmin,
     ReadOnlyInline,
     badge,
@@ -57,7 +58,7 @@ class DepositAdmin(ReadOnlyAdmin):
         ("created_at", DayRangeFilter),
         ("status", ChoicesDropdownFilter),
         ("suspense_reason", ChoicesDropdownFilter),
-        "livemode",
+        ModeFilter,
     ]
     search_fields = ["public_id__exact", "clabe__exact", "tracking_key", "payer_name", "concept"]
     list_select_related = ["provider_account"]

@@ -9,6 +9,7 @@ from unfold.paginator import InfinitePaginator
 from core.admin import (
     EMPTY,
     DayRangeFilter,
+    ModeFilter,
     ReadOnlyAdmin,
     ReadOnlyInline,
     badge,
@@ -97,7 +98,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         ("status", ChoicesDropdownFilter),
         ("method", ChoicesDropdownFilter),
         ("merchant", RelatedDropdownFilter),
-        "livemode",
+        ModeFilter,
     ]
     search_fields = [
         "public_id__exact",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin, column, mode, moment
+from core.admin import ModeFilter, ReadOnlyAdmin, column, mode, moment
 from payments.models import ProviderAccount
 
 _has_credentials = column("has_credentials", _("our credentials are set"), lambda a: bool(a.credentials))
@@ -28,7 +28,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         _has_credentials,
         _has_webhook,
     ]
-    list_filter = ["provider", "livemode", "is_active"]
+    list_filter = ["provider", ModeFilter, "is_active"]
     search_fields = ["public_id__exact", "name"]
     fieldsets = [
         (

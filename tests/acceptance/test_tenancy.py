@@ -94,10 +94,14 @@ def test_nobody_elses_object_can_be_reached_in_any_way(victim, merchant, other_m
             if verb_tried == verb:
                 assert answer.status_code == 404, path
                 assert answer.json()["code"] == "not_found"
-                unknown = call(verb, path.format(payment_id=ids.new_id("payment"), event_id=ids.new_id("event")), intruder.secret)
+                unknown = call(
+                    verb, path.format(payment_id=ids.new_id("payment"), event_id=ids.new_id("event")), intruder.secret
+                )
                 assert set(unknown.json()) == set(answer.json())
                 assert unknown.json()["detail"] == answer.json()["detail"]
-            assert answer.status_code in (200, 404, 405) if verb_tried == "options" else answer.status_code in (404, 405)
+            assert (
+                answer.status_code in (200, 404, 405) if verb_tried == "options" else answer.status_code in (404, 405)
+            )
             body = answer.content.replace(answer.wsgi_request.path.encode(), b"")
             assert not any(secret in body for secret in secrets), (verb_tried, path)
 

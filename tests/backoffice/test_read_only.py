@@ -138,7 +138,7 @@ def test_deleting_is_not_offered_for_anything_but_fees() -> None:
         if options.has_delete_permission(_superuser_request())
     ]
 
-    assert [label for label in deletable if not label.startswith("procrastinate")] == ["payments.feerule"]
+    assert deletable == ["payments.feerule"]
 
 
 def _superuser_request() -> Any:

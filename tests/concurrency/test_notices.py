@@ -1,7 +1,7 @@
 """The same money is booked once, whatever is delivered how often, in whatever order, at the same moment.
 
 Sixteen threads deliver notices of the same payment at once, one payment after the other, over the real webhook views
-and committing transactions. Without the lock on the payment's row these tests fail.
+and committing transactions. Without the lock on the payment's row, two deposits credit one payment twice.
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ def assert_books_are_sound() -> None:
 
 def test_one_spei_deposit_delivered_by_sixteen_threads_is_credited_once(committed_db, merchant, stp):
     payments = make_payments(merchant, "spei", ROUNDS)
-    rounds = [
-        [stp_message(stp, stp.deposit(p.clabe, AMOUNT, claveRastreo=f"T{p.pk}"))] * THREADS for p in payments
-    ]
+    rounds = [[stp_message(stp, stp.deposit(p.clabe, AMOUNT, claveRastreo=f"T{p.pk}"))] * THREADS for p in payments]
 
     answers = deliver(rounds)
 
@@ -191,9 +189,7 @@ def test_what_comes_second_cannot_undo_what_came_first(committed_db, merchant, c
 
 def test_money_for_an_unknown_clabe_is_in_suspense_once(committed_db, merchant, stp):
     clabes = [f"64618015709999{n:04d}" for n in range(5)]
-    rounds = [
-        [stp_message(stp, stp.deposit(clabe, AMOUNT, claveRastreo=f"U{clabe}"))] * THREADS for clabe in clabes
-    ]
+    rounds = [[stp_message(stp, stp.deposit(clabe, AMOUNT, claveRastreo=f"U{clabe}"))] * THREADS for clabe in clabes]
 
     answers = deliver(rounds)
 

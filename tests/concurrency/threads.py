@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -25,3 +26,11 @@ def at_once(work: Sequence[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(work)) as pool:
         return [future.result() for future in [pool.submit(run, call) for call in work]]
+
+
+def soon(condition: Callable[[], bool], *, seconds: float = 10) -> bool:
+    """True as soon as ``condition`` holds, False if it does not within ``seconds``."""
+    until = time.monotonic() + seconds
+    while not (held := condition()) and time.monotonic() < until:
+        time.sleep(0.01)
+    return held

@@ -57,7 +57,9 @@ def test_every_way_of_writing_encrypts(account, write):
 
     assert ProviderAccount.objects.get(is_active=True).credentials == secret
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM payments_provideraccount WHERE position('secret' in credentials::text) > 0")
+        cursor.execute(
+            "SELECT count(*) FROM payments_provideraccount WHERE position('secret' in credentials::text) > 0"
+        )
         assert cursor.fetchone() == (0,)
 
 

@@ -29,7 +29,17 @@ from webhooks.inbound.services import inbox
 
 APP, OWNER, SUPERUSER = "payments_app", "payments_owner", "postgres"
 ORIGIN = Origin(TransitionRow.Cause.STAFF, "user:ana")
-OUR_APPS = {"staff", "merchants", "ledger", "kyc", "payments", "webhooks", "reconciliation", "backoffice", "payments_site"}
+OUR_APPS = {
+    "staff",
+    "merchants",
+    "ledger",
+    "kyc",
+    "payments",
+    "webhooks",
+    "reconciliation",
+    "backoffice",
+    "payments_site",
+}
 PDF = b"%PDF-1.4\n%%EOF\n"
 
 

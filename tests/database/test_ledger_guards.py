@@ -34,9 +34,9 @@ def new_transaction(attacker: Attacker, source: str = "dep_new", *, xid: int = 0
     names = "".join(f", {name}" for name in given)
     values = "".join(f", {value}" for value in given.values())
     return attacker.run(
-        f"INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, operating_date, "
-        f"recorded_at, xid{names}) VALUES (%s, 'test', %s, false, '', now(), '2026-11-23', now(), {xid}{values}) "
-        f"RETURNING id",
+        f"INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, "
+        f"operating_date, recorded_at, xid{names}) VALUES "
+        f"(%s, 'test', %s, false, '', now(), '2026-11-23', now(), {xid}{values}) RETURNING id",
         f"txn_{source}",
         source,
     )
@@ -111,12 +111,15 @@ def test_a_copy_meets_the_same_guards(attacker, cash, suspense):
         "entries do not sum to zero": [(posted, cash, 700, "MXN")],
     }
 
+    def copy(rows: list[tuple]) -> None:
+        copying = "COPY ledger_entry (transaction_id, account_id, amount, currency) FROM STDIN"
+        with attacker.attempt(), attacker.connection.cursor().copy(copying) as stream:
+            for row in rows:
+                stream.write_row(row)
+
     for saying, rows in attempts.items():
-        with pytest.raises(psycopg.Error, match=saying), attacker.attempt():
-            copying = "COPY ledger_entry (transaction_id, account_id, amount, currency) FROM STDIN"
-            with attacker.connection.cursor().copy(copying) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        with pytest.raises(psycopg.Error, match=saying):
+            copy(rows)
 
 
 def test_a_merge_that_inserts_meets_the_same_guards(attacker, cash):
@@ -146,9 +149,7 @@ def test_a_forged_transaction_number_opens_nothing(attacker, cash, suspense, for
 
     posted = new_transaction(attacker, xid=number)
 
-    assert attacker.run(
-        "SELECT xid = pg_current_xact_id()::text::bigint FROM ledger_transaction WHERE id = %s", posted
-    )
+    assert attacker.run("SELECT xid = pg_current_xact_id()::text::bigint FROM ledger_transaction WHERE id = %s", posted)
     if forged == "id":
         with pytest.raises(errors.UniqueViolation), attacker.attempt():
             new_transaction(attacker, "another", id=old)
@@ -225,9 +226,7 @@ def test_one_source_is_posted_once_for_one_kind(attacker):
 def test_amounts_beyond_64_bits_are_refused_not_wrapped(attacker, cash, suspense):
     posted = new_transaction(attacker)
 
-    attacker.refused(
-        entries((posted, cash, 2**63), (posted, suspense, -(2**63))), by=errors.NumericValueOutOfRange
-    )
+    attacker.refused(entries((posted, cash, 2**63), (posted, suspense, -(2**63))), by=errors.NumericValueOutOfRange)
     attacker.refused(
         entries((posted, cash, 2**63 - 1), (posted, suspense, 2**63 - 1), (posted, suspense, -2)),
         by=errors.CheckViolation,

@@ -137,7 +137,7 @@ def test_the_application_owns_nothing_and_is_a_member_of_nothing(app):
         "CREATE INDEX evil ON payments_payment (amount)",
         "CREATE POLICY evil ON payments_payment",
         "CREATE RULE evil AS ON INSERT TO ledger_entry DO INSTEAD NOTHING",
-        "CREATE TRIGGER evil BEFORE INSERT ON ledger_entry FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE TRIGGER evil BEFORE INSERT ON ledger_entry EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "CREATE EVENT TRIGGER evil ON ddl_command_start EXECUTE FUNCTION evil()",
         "CREATE PUBLICATION evil FOR ALL TABLES",
         "ALTER TABLE payments_payment ADD COLUMN evil int",
@@ -179,7 +179,7 @@ def test_the_application_owns_nothing_and_is_a_member_of_nothing(app):
         "INSERT INTO django_migrations (app, name, applied) VALUES ('payments', 'x', now())",
         "DELETE FROM django_migrations",
         "UPDATE payments_site_release SET version = 'x'",
-        "INSERT INTO payments_site_release (version, migrations, started_at, finished_at) VALUES ('x', 0, now(), now())",
+        "INSERT INTO payments_site_release (version) VALUES ('x')",
     ],
 )
 def test_the_application_changes_neither_schema_nor_rights(app, statement):

@@ -78,7 +78,9 @@ def test_every_foreign_key_keeps_what_it_points_to():
         f"{model._meta.label}.{field.name}"
         for model in our_models()
         for field in model._meta.concrete_fields
-        if field.remote_field and field.related_model in our_models() and field.remote_field.on_delete.__name__ != "PROTECT"
+        if field.remote_field
+        and field.related_model in our_models()
+        and field.remote_field.on_delete.__name__ != "PROTECT"
     ]
 
     assert deleting == []

@@ -1,4 +1,4 @@
-"""No illegal state, whoever writes it: every pair of states of every guarded model, tried with raw SQL by app and owner.
+"""No illegal state, whoever writes it: every pair of states of every guarded model, in raw SQL by app and owner.
 
 What is legal is written down here once more, independently of the code: a change of the machine is a change of this
 table.

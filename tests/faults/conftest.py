@@ -44,8 +44,10 @@ _, secret = api_key.create(merchant, livemode=False)
 made = []
 with transaction.atomic():
     for _ in range(given["payments"]):
-        wanted = payment.NewPayment(method=Payment.Method.SPEI, amount=10_000, expires_at=clock.now() + timedelta(days=1))
-        made.append(payment.create(merchant, livemode=False, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key")))
+        expires_at = clock.now() + timedelta(days=1)
+        wanted = payment.NewPayment(method=Payment.Method.SPEI, amount=10_000, expires_at=expires_at)
+        origin = Origin(TransitionRow.Cause.API, "key")
+        made.append(payment.create(merchant, livemode=False, wanted=wanted, origin=origin))
 print(json.dumps({"secret": secret, "clabes": [p.clabe for p in made]}))
 """
 
@@ -116,9 +118,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         postgres.remove()
 
 
-@pytest.fixture
-def web(house: House, tmp_path: Path) -> Iterator[Web]:
-    running = Web(tmp_path / "gunicorn.log", house.environ)
+@pytest.fixture(scope="module")
+def web(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """The site, running; a test that stops it starts it again."""
+    running = Web(tmp_path_factory.mktemp("site") / "gunicorn.log", house.environ)
     running.start()
     yield running
     running.stop()

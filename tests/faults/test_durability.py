@@ -52,7 +52,7 @@ def create(web, house, key):
 
 
 def test_killing_the_site_under_load_loses_nothing_that_was_acknowledged(web, house):
-    """Each round: senders post notices and payments, everything is killed at a random moment and started again."""
+    """Each round: senders post notices and payments, everything is killed after a random number of them."""
     seed = random.randrange(10**6)
     moments, unsent = random.Random(seed), house.take(220)
     everything = list(unsent)
@@ -84,7 +84,10 @@ def test_killing_the_site_under_load_loses_nothing_that_was_acknowledged(web, ho
         senders = [threading.Thread(target=send, args=(stop, number)) for number in range(SENDERS)]
         for sender in senders:
             sender.start()
-        time.sleep(moments.uniform(0.03, 0.3))
+        goal, end = len(acknowledged) + moments.randint(1, 30), time.monotonic() + 20
+        while len(acknowledged) < goal and time.monotonic() < end:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.02))
         web.kill()
         stop.set()
         for sender in senders:
@@ -112,9 +115,9 @@ def test_killing_the_site_under_load_loses_nothing_that_was_acknowledged(web, ho
         assert (answer.status, answer.body, answer.headers["idempotent-replayed"]) == (201, body, "true")
 
     wanted = "clabe = ANY(%s)"
-    assert house.query(f"SELECT count(*) FROM payments_payment WHERE status = 'completed' AND {wanted}", everything) == [
-        (len(everything),)
-    ]
+    assert house.query(
+        f"SELECT count(*) FROM payments_payment WHERE status = 'completed' AND {wanted}", everything
+    ) == [(len(everything),)]
     assert house.query(f"SELECT count(*), sum(amount) FROM payments_deposit WHERE {wanted}", everything) == [
         (len(everything), 10_000 * len(everything))
     ]
@@ -134,22 +137,26 @@ def test_a_database_that_is_away_is_503_everywhere_and_is_found_again(web, house
     port = house.postgres.port
     house.postgres.stop()
     try:
-        for _ in range(3):
-            for answer in (
-                web.post("/webhooks/stp/deposits", deposit(clabe, "AWAY"), Authorization=AUTHORIZATION),
-                web.post("/webhooks/conekta", raw, DIGEST=digest),
-                web.get("/v1/payments", **key),
-                web.get("/v1/balance", **key),
-                create(web, house, "while-away"),
-            ):
+        requests = [
+            lambda: web.get("/readyz"),
+            lambda: web.post("/webhooks/stp/deposits", deposit(clabe, "AWAY"), Authorization=AUTHORIZATION),
+            lambda: web.post("/webhooks/conekta", raw, DIGEST=digest),
+            lambda: web.get("/v1/payments", **key),
+            lambda: web.get("/v1/balance", **key),
+            lambda: create(web, house, "while-away"),
+        ]
+        for _ in range(2):
+            with ThreadPoolExecutor(len(requests)) as pool:
+                waiting = [pool.submit(request) for request in requests]
+                assert web.get("/healthz").status == 200
+                ready, *answers = [future.result() for future in waiting]
+            assert (ready.status, json.loads(ready.body)["database"]) == (503, "unavailable")
+            for answer in answers:
                 assert answer.status == 503, answer.body
                 assert int(answer.headers["retry-after"]) > 0
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert json.loads(answer.body)["code"] == "database_unavailable"
                 assert str(port).encode() not in answer.body
-        assert web.get("/healthz").status == 200
-        assert web.get("/readyz").status == 503
-        assert json.loads(web.get("/readyz").body)["database"] == "unavailable"
     finally:
         house.postgres.start(port=port)
 
@@ -181,7 +188,7 @@ def test_without_redis_payments_and_webhooks_are_as_quick_as_ever(web, house):
     ready = web.get("/readyz")
 
     assert (made.status, paid, page.status) == (201, 200, 200)
-    assert seconds < 1
+    assert seconds < 2
     assert ready.status == 200
     assert json.loads(ready.body)["status"] == "degraded"
     assert json.loads(ready.body)["redis"] == "unavailable"
@@ -189,7 +196,8 @@ def test_without_redis_payments_and_webhooks_are_as_quick_as_ever(web, house):
 
 def test_a_body_that_django_cannot_measure_never_sends_money_back(web, house):
     (clabe,) = house.take(1)
-    head = f"POST /webhooks/stp/deposits HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {AUTHORIZATION}\r\nConnection: close\r\n"
+    head = "POST /webhooks/stp/deposits HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    head += f"Authorization: {AUTHORIZATION}\r\n"
     raw = deposit(clabe, "CHUNKS")
     chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n{len(raw):x}\r\n".encode() + raw + b"\r\n0\r\n\r\n"
     cut_off = f"{head}Content-Length: {len(raw)}\r\n\r\n".encode() + raw[:-9]

@@ -227,9 +227,17 @@ def test_a_posting_needs_its_callers_transaction(committed_db, merchant):
 
 
 def test_a_posting_is_rolled_back_with_what_caused_it(committed_db, merchant):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    class Failed(Exception):
+        pass
+
+    @transaction.atomic
+    def credit_and_fail() -> None:
         credit(merchant)
-        1 / 0  # noqa: B018
+        assert rows() == (1, 4)
+        raise Failed
+
+    with pytest.raises(Failed):
+        credit_and_fail()
 
     assert rows() == (0, 0)
 

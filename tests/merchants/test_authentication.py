@@ -122,7 +122,9 @@ def test_a_suspended_merchant_may_neither_write_nor_read(api, stp, merchant):
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-@pytest.mark.parametrize("path", ["/v1/payments", "/v1/payments/pay_x", "/v1/balance", "/v1/events", "/v1/events/evt_x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/payments", "/v1/payments/pay_x", "/v1/balance", "/v1/events", "/v1/events/evt_x"]
+)
 def test_reading_needs_the_scope_to_read(merchant, make_api, method, path):
     writer = make_api(merchant, scopes=["payments:write"])
 

@@ -14,21 +14,28 @@ from django.db import connections, transaction
 from merchants.models import Event, Merchant
 from merchants.services import event
 from tests import cluster
-from tests.concurrency.threads import at_once
+from tests.concurrency.threads import at_once, soon
 
 THREADS = 8
 EACH = 40
 
 
-def seen(merchant: Merchant) -> list[str]:
-    return list(event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True))
+def seen(merchant: Merchant, *, at_least: int = 0) -> list[str]:
+    """The objects of the feed's events, once it shows ``at_least`` so many.
+
+    Other tests of this cluster may hold the feed back: PostgreSQL counts transactions for all databases together.
+    """
+    shown = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True)
+    soon(lambda: shown.count() >= at_least, seconds=30)
+    return list(shown.all())
 
 
 def write(connection: psycopg.Connection, merchant: Merchant, name: str, object_sequence: int = 1) -> None:
     """An event about object ``name`` in this raw connection's open transaction."""
     connection.execute(
-        "INSERT INTO merchants_event (public_id, sequence, merchant_id, livemode, type, object_id, object_sequence, data, "
-        "created_at) VALUES (%s, 0, %s, false, 'payment.created', %s, %s, %s, now())",
+        "INSERT INTO merchants_event "
+        "(public_id, sequence, merchant_id, livemode, type, object_id, object_sequence, data, created_at) "
+        "VALUES (%s, 0, %s, false, 'payment.created', %s, %s, %s, now())",
         [f"evt_{name}{object_sequence}", merchant.pk, name, object_sequence, json.dumps({})],
     )
 
@@ -50,7 +57,7 @@ def test_a_later_event_waits_for_an_earlier_one_that_is_not_committed_yet(two_co
     assert seen(merchant) == []
 
     first.commit()
-    assert seen(merchant) == ["early", "late"]
+    assert seen(merchant, at_least=2) == ["early", "late"]
 
 
 def test_a_transaction_that_is_rolled_back_holds_nothing_back(two_connections, merchant):
@@ -62,7 +69,7 @@ def test_a_transaction_that_is_rolled_back_holds_nothing_back(two_connections, m
 
     first.rollback()
 
-    assert seen(merchant) == ["late"]
+    assert seen(merchant, at_least=1) == ["late"]
 
 
 def test_the_order_is_that_of_the_transactions_not_of_their_commits(two_connections, merchant):
@@ -76,7 +83,7 @@ def test_the_order_is_that_of_the_transactions_not_of_their_commits(two_connecti
     write(first, merchant, "1c")
     first.commit()
 
-    assert seen(merchant) == ["1a", "1b", "1c", "2a", "2b"]
+    assert seen(merchant, at_least=5) == ["1a", "1b", "1c", "2a", "2b"]
 
 
 def test_an_objects_events_keep_their_order_when_the_earlier_transaction_comes_to_the_object_last(
@@ -92,9 +99,9 @@ def test_an_objects_events_keep_their_order_when_the_earlier_transaction_comes_t
     write(first, merchant, "same", object_sequence=3)
     first.commit()
 
+    assert len(seen(merchant, at_least=4)) == 4
     feed = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", "object_sequence")
     assert [n for name, n in feed if name == "same"] == [1, 2, 3]
-    assert len(feed) == 4
 
 
 def test_a_savepoint_that_is_rolled_back_leaves_the_order_intact(two_connections, merchant):
@@ -105,7 +112,7 @@ def test_a_savepoint_that_is_rolled_back_leaves_the_order_intact(two_connections
     write(first, merchant, "two")
     first.commit()
 
-    assert seen(merchant) == ["one", "two"]
+    assert seen(merchant, at_least=2) == ["one", "two"]
 
 
 def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, merchant):
@@ -126,8 +133,9 @@ def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, m
 
     def reader() -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
+        until = time.monotonic() + 60
         while True:
-            last_round = done.is_set()
+            last_round = done.is_set() and (len(found) == len(written) or time.monotonic() > until)
             cursor = found[-1][0] if found else 0
             page = event.feed(merchant, livemode=False).order_by("sequence").values_list("sequence", "public_id")
             behind = [sequence for sequence, _ in page[: len(found)]]
@@ -156,7 +164,8 @@ def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, m
 @pytest.mark.django_db
 def test_each_object_counts_its_events_from_one(merchant):
     made = [
-        event.record(merchant, livemode=False, type="test.event", obj={"id": name}) for name in ("a", "b", "a", "a", "b")
+        event.record(merchant, livemode=False, type="test.event", obj={"id": name})
+        for name in ("a", "b", "a", "a", "b")
     ]
 
     assert [(e.object_id, e.object_sequence) for e in made] == [("a", 1), ("b", 1), ("a", 2), ("a", 3), ("b", 2)]
@@ -165,9 +174,9 @@ def test_each_object_counts_its_events_from_one(merchant):
 @pytest.mark.django_db
 def test_an_event_that_was_rolled_back_leaves_no_gap(merchant):
     event.record(merchant, livemode=False, type="test.event", obj={"id": "a"})
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         event.record(merchant, livemode=False, type="test.event", obj={"id": "a"})
-        1 / 0  # noqa: B018
+        transaction.set_rollback(True)
 
     assert event.record(merchant, livemode=False, type="test.event", obj={"id": "a"}).object_sequence == 2
 
@@ -209,5 +218,5 @@ def test_a_feed_shows_one_merchant_in_one_mode(committed_db, merchant, other_mer
         for whose, livemode, name in ((merchant, False, "a"), (merchant, True, "b"), (other_merchant, False, "c")):
             event.record(whose, livemode=livemode, type="test.event", obj={"id": name})
 
-    assert seen(merchant) == ["a"]
+    assert seen(merchant, at_least=1) == ["a"]
     connections.close_all()

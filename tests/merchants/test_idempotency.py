@@ -176,9 +176,7 @@ def test_a_server_fault_leaves_its_key_free_and_nothing_behind(api, stp, monkeyp
 
 
 @pytest.mark.django_db
-def test_the_same_key_of_two_merchants_and_two_modes_are_four_intentions(
-    api, stp, merchant, other_merchant, make_api
-):
+def test_the_same_key_of_two_merchants_and_two_modes_are_four_intentions(api, stp, merchant, other_merchant, make_api):
     others, live = make_api(other_merchant), make_api(merchant, livemode=True)
     first = api.post("/v1/payments", SPEI)
     before = rows()

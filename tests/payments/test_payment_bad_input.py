@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,7 +220,14 @@ def test_an_amount_is_written_as_an_integer_or_refused(api, stp, number):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "", "json"],
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "",
+        "json",
+    ],
 )
 def test_another_content_type_is_refused(api, stp, content_type):
     before = rows()
@@ -258,7 +266,9 @@ def test_oxxo_limits_do_not_bind_spei(api, stp):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-@pytest.mark.parametrize("path", ["/v1/payments", "/v1/payments/pay_x", "/v1/balance", "/v1/events", "/v1/events/evt_x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/payments", "/v1/payments/pay_x", "/v1/balance", "/v1/events", "/v1/events/evt_x"]
+)
 def test_a_method_that_a_path_does_not_know_is_405(api, method, path):
     answer = getattr(api.client, method)(path, headers={"Authorization": f"Bearer {api.secret}"})
 
@@ -275,7 +285,9 @@ def test_a_path_that_does_not_exist_is_404(api, path):
 
 any_text = st.text(st.characters(), max_size=12)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | any_text
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4))
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4)
+)
 fields = st.sampled_from(
     ["method", "amount", "currency", "description", "external_id", "customer", "expires_at", "metadata"]
 )
@@ -305,7 +317,9 @@ latin = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
 
 
 @QUICK
-@given(name=st.sampled_from(["Authorization", "Idempotency-Key", "X-Request-Id", "Accept-Language", "Accept"]), value=latin)
+@given(
+    name=st.sampled_from(["Authorization", "Idempotency-Key", "X-Request-Id", "Accept-Language", "Accept"]), value=latin
+)
 def test_no_header_breaks_the_api(api, stp, name, value):
     answer = api.post("/v1/payments", SPEI, **{name: value})
 
@@ -320,8 +334,6 @@ def test_no_header_breaks_the_api(api, stp, name, value):
     value=any_text | st.binary(max_size=12).map(lambda raw: raw.decode("latin-1")),
 )
 def test_no_address_breaks_the_api(api, stp, path, name, value):
-    from urllib.parse import quote
-
     text = quote(value, safe="", errors="replace")
 
     answer = api.get(f"{path.format(text)}?{name}={text}")

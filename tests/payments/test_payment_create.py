@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 
@@ -18,7 +19,6 @@ from tests.problems import assert_problem, rows
 pytestmark = pytest.mark.django_db
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
-PDF = b"%PDF-1.4\n%%EOF\n"
 SPEI = {"method": "spei", "amount": 125_050, "currency": "MXN"}
 
 
@@ -30,16 +30,10 @@ def moment(text: str) -> datetime:
 def approve(merchant, origin):
     """The merchant's KYC case, taken through its states."""
     case = kyc_case.open_case(merchant, origin=origin)
-    with open_pdf() as content:
-        kyc_document.add(case.pk, document_type="official_id", name="ine.pdf", content=content, uploaded_by="ana")
+    content = BytesIO(b"%PDF-1.4\n%%EOF\n")
+    kyc_document.add(case.pk, document_type="official_id", name="ine.pdf", content=content, uploaded_by="ana")
     kyc_case.submit(case.pk, origin=origin)
     kyc_case.approve(case.pk, reason="documents match", origin=origin)
-
-
-def open_pdf():
-    from io import BytesIO
-
-    return BytesIO(PDF)
 
 
 def live_stp() -> ProviderAccount:

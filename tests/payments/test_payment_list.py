@@ -111,18 +111,23 @@ def test_filters_by_status_and_method(api, stp):
     assert ids(api.get("/v1/payments?method=spei&status=completed")) == [paid]
 
 
-@pytest.mark.parametrize(("name", "value"), [("status", "paid"), ("status", ""), ("method", "card"), ("method", "SPEI")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("status", "paid"), ("status", ""), ("method", "card"), ("method", "SPEI")]
+)
 def test_an_unknown_filter_value_is_refused(api, name, value):
     assert_problem(api.get(f"/v1/payments?{name}={value}"), 400, "invalid_request", name)
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "abc", "", "1.0", "1e1", "99999999999999999999", "%D9%A3", "%00", " 5"])
+@pytest.mark.parametrize(
+    "limit", ["0", "101", "-1", "abc", "", "1.0", "1e1", "99999999999999999999", "%D9%A3", "%00", " 5"]
+)
 def test_a_limit_outside_1_to_100_is_refused(api, limit):
     assert_problem(api.get(f"/v1/payments?limit={limit}"), 400, "invalid_request", "limit")
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "%00", "AA", "====", "8", "MQ", "%C3%A9", "%F0%9F%8C%AE", "cGF5Xw", "a" * 5000, cursor_of("1' OR 1=1--")]
+    "cursor",
+    ["", "x", "%00", "AA", "====", "8", "MQ", "%C3%A9", "%F0%9F%8C%AE", "cGF5Xw", "a" * 5000, cursor_of("1' OR 1=1--")],
 )
 def test_a_cursor_that_we_did_not_give_is_refused(api, stp, cursor):
     create(api, 2)

@@ -59,7 +59,21 @@ def test_no_answer_shows_the_payers_whole_account(api, stp):
 
 @pytest.mark.parametrize(
     "public_id",
-    ["1", "0", "pay_", "pay_1", "PAY_01", "%00", "pay_%00", "..", "%2e%2e", "%27", "a" * 3000, ids.new_id("payment"), "%FF%FE"],
+    [
+        "1",
+        "0",
+        "pay_",
+        "pay_1",
+        "PAY_01",
+        "%00",
+        "pay_%00",
+        "..",
+        "%2e%2e",
+        "%27",
+        "a" * 3000,
+        ids.new_id("payment"),
+        "%FF%FE",
+    ],
 )
 def test_an_id_that_is_nobodys_is_404(api, stp, public_id):
     api.post("/v1/payments", SPEI)

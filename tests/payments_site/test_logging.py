@@ -24,13 +24,22 @@ SECRETS = [CLABE, EMAIL, KEY, "stp-canary-secret", "key_canary0123456789"]
 def logged(message, *arguments, extra=None, error=None):
     """The line that is written for this call, as text."""
     record = logging.getLogger("test").makeRecord(
-        "test", logging.ERROR, "file.py", 1, message, arguments, (type(error), error, None) if error else None, extra=extra
+        "test",
+        logging.ERROR,
+        "file.py",
+        1,
+        message,
+        arguments,
+        (type(error), error, None) if error else None,
+        extra=extra,
     )
     return JsonFormatter().format(record)
 
 
 @pytest.mark.parametrize("before", ["", " ", "\n", "\t", '"', "'", "(", "=", ":", "\\n", "ñ ", "…", "\r\n"])
-@pytest.mark.parametrize("secret", [CLABE, EMAIL, KEY, f"Bearer {KEY}", basic("stp", "stp-canary-secret"), "key_canary0123456789"])
+@pytest.mark.parametrize(
+    "secret", [CLABE, EMAIL, KEY, f"Bearer {KEY}", basic("stp", "stp-canary-secret"), "key_canary0123456789"]
+)
 def test_no_secret_is_written_wherever_it_stands(before, secret):
     hidden = secret.rpartition(" ")[2]
 
@@ -116,7 +125,12 @@ def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, 
     assert sorted(line["status"] for line in requests if line["path"] != "/healthz") == sorted(sent)
     assert all(line["request_id"] for line in ours)
     assert sum("Failing row" in line.get("exc_info", "") for line in ours) >= 2
-    for secret in [*SECRETS, api.secret, stp.secret, *(basic("stp-test", s).split()[1] for s in (stp.secret, "stp-canary-secret"))]:
+    for secret in [
+        *SECRETS,
+        api.secret,
+        stp.secret,
+        *(basic("stp-test", s).split()[1] for s in (stp.secret, "stp-canary-secret")),
+    ]:
         assert secret not in text, secret
     assert api.secret[:16] in text  # the beginning names the key
 

@@ -276,7 +276,9 @@ def test_an_unknown_order_is_money_in_suspense(payment, conekta):
     assert event_types() == []
 
 
-@pytest.mark.parametrize(("paid", "currency", "reason"), [(24_999, "MXN", "amount_differs"), (25_000, "USD", "currency_differs")])
+@pytest.mark.parametrize(
+    ("paid", "currency", "reason"), [(24_999, "MXN", "amount_differs"), (25_000, "USD", "currency_differs")]
+)
 def test_money_that_does_not_fit_is_in_suspense_and_the_merchant_is_told(payment, conekta, paid, currency, reason):
     raw = conekta.event(payment, amount=paid).replace(b'"MXN"', f'"{currency}"'.encode())
 
@@ -305,7 +307,8 @@ def test_a_second_payment_of_one_order_is_in_suspense(payment, conekta, merchant
 
 
 @pytest.mark.parametrize(
-    ("event_type", "status"), [("order.expired", "expired"), ("charge.expired", "expired"), ("order.canceled", "cancelled")]
+    ("event_type", "status"),
+    [("order.expired", "expired"), ("charge.expired", "expired"), ("order.canceled", "cancelled")],
 )
 def test_an_order_that_closes_closes_its_payment(payment, conekta, event_type, status):
     assert told(conekta.post(conekta.event(payment, event_type))) == RECEIVED

@@ -104,7 +104,9 @@ def test_the_same_transfer_told_in_other_words_is_the_same_transfer(payment, stp
     first = stp.post(stp.deposit(payment.clabe, 100_000))
     before = rows()
 
-    again = stp.post(stp.deposit(payment.clabe, 100_000, id=99, fechaOperacion="20261120", institucionOrdenante="40012"))
+    again = stp.post(
+        stp.deposit(payment.clabe, 100_000, id=99, fechaOperacion="20261120", institucionOrdenante="40012")
+    )
 
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert rows() == before
@@ -124,9 +126,7 @@ def test_another_tracking_key_day_or_institution_is_another_transfer(payment, st
     ]
 
 
-@pytest.mark.parametrize(
-    "written", ["1000", "1000.0", "1000.00", "1000.000", '"1000.00"', "1e3", "1.0E+3"]
-)
+@pytest.mark.parametrize("written", ["1000", "1000.0", "1000.00", "1000.000", '"1000.00"', "1e3", "1.0E+3"])
 def test_an_amount_is_read_exactly_however_it_is_written(payment, stp, written):
     raw = stp.deposit(payment.clabe, 100_000).replace(b"1000.00", written.encode())
 
