@@ -47,6 +47,9 @@ _PAGES = {
     "provider_account": "payments_provideraccount",
     "provider_event": "webhooks_providerevent",
     "transaction": "ledger_transaction",
+    "hold": "ledger_hold",
+    "adjustment": "ledger_adjustment",
+    "approval": "staff_approval",
     "merchant": "merchants_merchant",
     "api_key": "merchants_apikey",
     "kyc_case": "kyc_case",
@@ -269,6 +272,11 @@ def in_one_line(text: str) -> str:
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
+def breakable(text: str) -> str:
+    """Long text without spaces (a hash) that a narrow screen breaks anywhere."""
+    return format_html('<span style="overflow-wrap: anywhere">{}</span>', text)
+
+
 def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
     """``23/11/2026 13:04`` in Mexico City."""
     if value is None:
@@ -330,7 +338,7 @@ def action_page(
         try:
             answer = run(form.cleaned_data)
         except RequestRefused as refused:
-            _show_refusal(form, refused)
+            show_refusal(form, refused)
         else:
             admin.log_change(request, obj, str(title))
             if answer is not None:
@@ -351,7 +359,8 @@ def action_page(
     return TemplateResponse(request, "admin/action_page.html", context)
 
 
-def _show_refusal(form: forms.Form, refused: RequestRefused) -> None:
+def show_refusal(form: forms.Form, refused: RequestRefused) -> None:
+    """Say on the form what a service refused: at the fields at fault, else above them."""
     errors = [error for error in getattr(refused, "errors", ()) if error.field in form.fields]
     for error in errors:
         form.add_error(error.field, _(error.message))

@@ -7,6 +7,7 @@ class LedgerConfig(AppConfig):
     verbose_name = _("Ledger")
 
     def ready(self) -> None:
-        from ledger.services import invariant
+        from ledger.services import adjustment, invariant
 
         invariant.register()
+        adjustment.register()

@@ -26,6 +26,7 @@ class Site:
     base_url: str
     trusted_proxies: int
     media_root: Path
+    metrics_token: str = field(repr=False)
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Site:
@@ -39,6 +40,7 @@ class Site:
             base_url=base_url.rstrip("/"),
             trusted_proxies=number(environ, "TRUSTED_PROXIES", 0),
             media_root=Path(required(environ, "MEDIA_ROOT", "a private folder for KYC documents")),
+            metrics_token=environ.get("METRICS_TOKEN", "").strip(),
         )
 
 

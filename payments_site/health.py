@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
 from core.db import missing_guards
+from ledger.services import gate
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -22,7 +23,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if the database answers, has every migration this code knows, and every guard is enabled.
 
-    Redis away is only ``degraded``.
+    Redis away, and a broken invariant of the ledger (which stops outgoing money by itself), are only ``degraded``.
 
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
@@ -35,11 +36,14 @@ def readyz(request: HttpRequest) -> HttpResponse:
         return _not_ready({"database": "ok", "migrations": f"{len(missing)} not applied: run manage.py release"})
     if guards:
         return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(guards)}"})
-    answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok"}
+    broken = gate.broken()
+    answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok"}
     try:
         cache.get("readyz")
     except (RedisError, OSError):
         answer |= {"status": "degraded", "redis": "unavailable"}
+    if broken:
+        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(broken)}; outgoing money is stopped"}
     return JsonResponse(answer)
 
 

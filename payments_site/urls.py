@@ -14,7 +14,7 @@ from merchants.api.event import EventsView, EventView
 from payments.api.balance import BalanceView
 from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
-from payments_site import health
+from payments_site import health, metrics
 from webhooks.inbound.api.views import ConektaView, StpDepositsView
 
 
@@ -47,6 +47,7 @@ urlpatterns = [
     path("", home),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
     path("pay/<str:payment_id>", payment_page, name="payment_page"),
     path("v1/payments", PaymentsView.as_view()),

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, column, moment
+from core.files import as_download
 from kyc.models import Document
 
 logger = logging.getLogger(__name__)
@@ -83,14 +84,4 @@ class DocumentAdmin(ReadOnlyAdmin):
             logger.error("KYC document is missing in storage", extra=who)
             raise Http404 from None
         logger.info("KYC document read", extra=who)
-        return FileResponse(
-            content,
-            as_attachment=True,
-            filename=document.original_name,
-            content_type=document.content_type,
-            headers={
-                "X-Content-Type-Options": "nosniff",
-                "Content-Security-Policy": "sandbox",
-                "Cache-Control": "private, no-store",
-            },
-        )
+        return as_download(content, name=document.original_name, content_type=document.content_type)

@@ -1,6 +1,10 @@
-"""Staff's view of the books: nothing in them can be changed."""
+"""Staff's view of the books: nothing in them can be changed, only proposed and approved by somebody else."""
 
 from ledger.admin.account import AccountAdmin
+from ledger.admin.adjustment import AdjustmentAdmin
+from ledger.admin.breach import BreachAdmin
+from ledger.admin.hold import HoldAdmin
+from ledger.admin.seal import SealAdmin
 from ledger.admin.transaction import TransactionAdmin
 
-__all__ = ["AccountAdmin", "TransactionAdmin"]
+__all__ = ["AccountAdmin", "AdjustmentAdmin", "BreachAdmin", "HoldAdmin", "SealAdmin", "TransactionAdmin"]

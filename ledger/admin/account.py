@@ -1,26 +1,61 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
 from django.contrib import admin
-from django.db.models import BigIntegerField, Case, F, OuterRef, QuerySet, Subquery, Sum, When
-from django.db.models.functions import Cast, Coalesce
-from django.http import HttpRequest
+from django.db.models import Case, F, QuerySet, When
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import TextFilter
+from unfold.decorators import action
+from unfold.widgets import INPUT_CLASSES
 
-from core.admin import ModeFilter, ReadOnlyAdmin, column, mode, moment, money
-from ledger.models import Account, Entry
+from core import clock
+from core.admin import ModeFilter, ReadOnlyAdmin, column, found_object, in_one_line, mode, moment, money
+from core.money import format_mxn
+from ledger.admin.entries import page_of
+from ledger.models import Account
+from ledger.services import balance
+
+PURPOSES = {
+    "available": _("available"),
+    "pending": _("pending of reception"),
+    "reserved": _("reserved"),
+    "blocked": _("blocked"),
+    "debt": _("debt of the merchant"),
+    "stp_cash": _("cash at STP"),
+    "bank_cash": _("cash at the bank"),
+    "cash_in_transit": _("cash in transit"),
+    "conekta_receivable": _("receivable from Conekta"),
+    "provider_payable": _("payable to providers"),
+    "provider_fees": _("fees of providers"),
+    "iva_creditable": _("creditable IVA"),
+    "fee_revenue": _("revenue from fees"),
+    "iva_payable": _("IVA to pay"),
+    "suspense": _("suspense"),
+    "suspense_reserved": _("suspense on its way back"),
+    "owner_funds": _("funds of the owner"),
+    "losses": _("losses"),
+    "rounding": _("rounding"),
+}
+"""The chart's purposes in words."""
 
 _balance = money("balance", _("balance"))
 _balance.admin_order_field = None  # type: ignore[attr-defined]
-_transactions = column(
-    "transactions",
-    _("transactions"),
+_purpose = column("purpose", _("purpose"), lambda a: PURPOSES.get(a.purpose, a.purpose), order="purpose")
+_entries = column(
+    "entries",
+    _("entries"),
     lambda account: format_html(
-        '<a class="text-link" href="{}?entries__account__id__exact={}">{}</a>',
-        reverse("admin:ledger_transaction_changelist"),
-        account.pk,
-        _("show"),
+        '<a class="text-link" href="{}">{}</a>', reverse("admin:ledger_account_entries", args=[account.pk]), _("show")
     ),
 )
 
@@ -31,21 +66,43 @@ def account_link(account: Account) -> str:
     return format_html('<a class="text-link" href="{}">{}</a>', url, account.code)
 
 
+class DayField(forms.Form):
+    """One day, by the browser's own date field."""
+
+    def __init__(self, name: str, label: Any, data: Any) -> None:
+        super().__init__(data=data)
+        widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)})
+        self.fields[name] = forms.DateField(label=label, required=False, widget=widget)
+
+
+class AsOfFilter(TextFilter):
+    """Which day's balances are shown; every account stays in the list."""
+
+    title = _("balance at the end of the day")
+    parameter_name = "as_of"
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        yield {"form": DayField(self.parameter_name, _("Balance at the end of the day"), {"as_of": self.value()})}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset
+
+
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["code", "purpose", "merchant", mode(), "normal_side", _balance, _transactions]
-    list_filter = [ModeFilter, "purpose"]
+    list_filter = [AsOfFilter, ModeFilter, "purpose"]
     search_fields = ["code", "merchant__name"]
     list_select_related = ["merchant"]
+    actions_detail = ["entries", "adjust"]
     fieldsets = [
         (
             None,
             {
                 "fields": [
                     ("code", "merchant"),
-                    ("purpose", "normal_side"),
+                    (_purpose, "normal_side"),
                     (mode(), "currency"),
-                    (_balance, _transactions),
+                    (_balance, _entries),
                     moment("created_at", _("created")),
                 ]
             },
@@ -54,11 +111,67 @@ class AccountAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         """Each account with ``balance``: the sum of its entries, positive on its normal side."""
-        entries = Entry.objects.filter(account=OuterRef("pk")).order_by().values("account")
-        debits = Subquery(entries.annotate(s=Cast(Sum("amount"), BigIntegerField())).values("s"))
         return (
             super()
             .get_queryset(request)
-            .annotate(sum=Coalesce(debits, 0))
-            .annotate(balance=Case(When(normal_side=Account.Side.DEBIT, then=F("sum")), default=-F("sum")))
+            .annotate(total=balance.Total(F("pk")))
+            .annotate(balance=Case(When(normal_side=Account.Side.DEBIT, then=F("total")), default=-F("total")))
         )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        day = day_asked(request)
+        shown = _balance if day is None else _balance_at(day)
+        return ["code", _purpose, "merchant", mode(), "normal_side", shown, _entries]
+
+    @action(description=_("Entries"), permissions=["ledger.view_entry"], url_path="entries", icon="list")
+    def entries(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The account's entries, newest first, each with the balance after it; and the balance on any past day."""
+        account = found_object(self, request, object_id)
+        day = day_asked(request)
+        table, older = page_of(account, request.GET.get("before", ""))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Entries of %(account)s") % {"account": account.code},
+            "opts": Account._meta,
+            "original": account,
+            "table": table,
+            "older": older,
+            "first_page": not request.GET.get("before"),
+            "balance": format_mxn(account.balance),
+            "form": DayField("as_of", _("Balance at the end of the day"), {"as_of": day}),
+            "day": day,
+            "balance_then": format_mxn(balance.balance_at(account, end_of(day))) if day else "",
+        }
+        return TemplateResponse(request, "ledger/account_entries.html", context)
+
+    @action(
+        description=_("Propose adjustment"),
+        permissions=["ledger.add_adjustment", "staff.add_approval"],
+        url_path="adjust",
+        icon="balance",
+    )
+    def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form for proposing, begun with this account."""
+        account = found_object(self, request, object_id)
+        query = urlencode({"account": account.code, "mode": "live" if account.livemode else "test"})
+        return HttpResponseRedirect(f"{reverse('admin:ledger_adjustment_add')}?{query}")
+
+
+def day_asked(request: HttpRequest) -> date | None:
+    """The day in ``?as_of=``, if it is one."""
+    try:
+        day = forms.DateField().to_python(request.GET.get("as_of"))
+    except forms.ValidationError:
+        return None
+    return day if day is not None and 1900 <= day.year <= 9000 else None
+
+
+def end_of(day: date) -> datetime:
+    """The last moment of ``day`` in Mexico City."""
+    return clock.local_day_bounds(day)[1] - timedelta(microseconds=1)
+
+
+def _balance_at(day: date) -> Any:
+    title = _("balance on %(day)s") % {"day": date_format(day, "d/m/Y")}
+    moment_ = end_of(day)
+    return column("balance", title, lambda account: in_one_line(format_mxn(balance.balance_at(account, moment_))))

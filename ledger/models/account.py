@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from core import clock
 from core.db import Frozen, NoDelete
 
+FLOORED = ("available", "pending", "reserved", "blocked", "suspense")
+"""Purposes whose accounts never fall below zero, on any owner's side."""
+
 
 class Account(models.Model):
     """One account of one merchant, or of the platform, in one mode and currency.
@@ -46,6 +49,11 @@ class Account(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["code", "livemode", "currency"], name="account_code_unique"),
             models.CheckConstraint(condition=models.Q(currency="MXN"), name="account_currency_known"),
+            models.CheckConstraint(
+                condition=~models.Q(purpose__in=FLOORED)
+                | models.Q(floor__isnull=False, floor=0, normal_side="credit"),
+                name="account_floor_by_purpose",
+            ),
         ]
         triggers = [
             NoDelete(),

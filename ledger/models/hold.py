@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from functools import partial
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import Frozen, NoDelete, StateGuard
+from core.db import Frozen, Guard, NoDelete, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField
 
 
@@ -68,6 +69,18 @@ class Hold(ProtectedRefreshMixin):
             NoDelete(),
             StateGuard(initial=["open"]),
             Frozen("public_id", "merchant", "livemode", "purpose", "source", "amount"),
+            Guard(
+                name="final",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.status <> 'open' AND NEW.status = OLD.status AND NEW IS DISTINCT FROM OLD THEN
+                        RAISE EXCEPTION 'ledger_hold: a resolved hold does not change'
+                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

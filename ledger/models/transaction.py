@@ -72,6 +72,10 @@ class Transaction(models.Model):
                             AND (e.amount > 0) = (a.normal_side = 'credit')
                         ORDER BY a.id
                     LOOP
+                        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                            RAISE EXCEPTION 'ledger: % is debited at an isolation level that hides other debits',
+                                account.code USING ERRCODE = 'check_violation', TABLE = 'ledger_account';
+                        END IF;
                         PERFORM 1 FROM public.ledger_account WHERE id = account.id FOR NO KEY UPDATE;
                         found := public.ledger_total(account.id);
                         IF account.normal_side = 'credit' THEN
@@ -126,7 +130,7 @@ class Entry(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
                 declare=[("fault", "text")],
-                # Only the statement's own rows are read: whoever adds legs adds a balanced set of them at once.
+                # All legs come in one statement: whatever came later would evade the check of floors, once that was done.
                 func="""
                     SELECT CASE
                         WHEN bool_or(t.position IS DISTINCT FROM now.position) THEN
@@ -136,7 +140,8 @@ class Entry(models.Model):
                         WHEN bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency) THEN
                             'an entry and its account differ in mode or currency'
                         WHEN count(*) < 2 THEN 'entries come two or more at once'
-                        WHEN sum(e.amount) <> 0 THEN 'entries do not sum to zero' END
+                        WHEN sum(e.amount) <> 0 THEN 'entries do not sum to zero'
+                        ELSE 'a transaction gets all its entries at once' END
                     INTO fault
                     FROM added e
                     CROSS JOIN (
@@ -150,6 +155,8 @@ class Entry(models.Model):
                         OR bool_or(e.position <> t.position OR e.effective_at <> t.effective_at)
                         OR bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency)
                         OR count(*) < 2 OR sum(e.amount) <> 0
+                        OR count(*) <> (SELECT count(*) FROM public.ledger_entry o
+                                        WHERE o.transaction_id = e.transaction_id)
                     LIMIT 1;
                     IF fault IS NOT NULL THEN
                         RAISE EXCEPTION 'ledger: %', fault USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;

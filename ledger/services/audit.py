@@ -1,58 +1,364 @@
-"""Auditing the books from their entries alone, trusting no trigger."""
+"""Auditing the books from their entries alone: no trigger, snapshot or seal is believed.
+
+Everything is read in one snapshot of the database, so that postings may go on meanwhile. What is large is summed by
+PostgreSQL, piece by piece, or read through cursors on the server: memory does not grow with the books.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.apps import apps
 from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
 
+from core import invariants
 from core.db import missing_guards
-from ledger.models import Entry, Transaction
+from ledger.models import Transaction
+from ledger.services import chain
+from ledger.services.balance import on_side
+
+Say = Callable[[str], object]
+Row = tuple[Any, ...]
+
+PIECE = 20_000
+"""Transactions that are checked by one statement, rows that are fetched at once from a cursor on the server."""
+
+_IN_FULL = {
+    "entries_sum_to_zero",
+    "transactions_balance",
+    "floors_hold",
+    "snapshots_match",
+    "reserved_is_held",
+    "guards_enabled",
+}
+"""Registered invariants that look at a part or trust a snapshot; here the same is looked at whole."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Audit:
-    """What was counted (amounts in centavos) and one sentence for every fault."""
+    """What was counted, amounts in centavos. ``head`` is the hash of the newest seal, if the chain was walked."""
 
-    transactions: int
-    entries: int
-    debits: int
-    credits: int
-    faults: list[str]
-
-
-def run() -> Audit:
-    """Check everything in one snapshot of the database."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        totals = Entry.objects.aggregate(
-            entries=Count("pk"),
-            debits=Sum("amount", filter=Q(amount__gt=0), default=0),
-            credits=Sum("amount", filter=Q(amount__lt=0), default=0),
-        )
-        return Audit(
-            transactions=Transaction.objects.count(),
-            entries=totals["entries"],
-            debits=int(totals["debits"]),
-            credits=-int(totals["credits"]),
-            faults=[*_unbalanced(), *_too_few_entries(), *_disabled_guards()],
-        )
+    transactions: int = 0
+    entries: int = 0
+    debits: int = 0
+    credits: int = 0
+    faults: int = 0
+    seals: int = 0
+    head: str = chain.GENESIS
 
 
-def _unbalanced() -> list[str]:
-    wrong = (
-        Entry.objects.values("transaction__public_id", "currency").annotate(total=Sum("amount")).exclude(total=0)
-    ).order_by("transaction__public_id")
-    return [f"{row['transaction__public_id']} is out by {row['total']} {row['currency']} centavos" for row in wrong]
+@dataclass(slots=True)
+class Progress:
+    """Says at most once a second how far a step has come; a step shorter than that says nothing."""
+
+    say: Say
+    step: str
+    total: int
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+
+    def advance(self, rows: int) -> None:
+        self.done += rows
+        now = time.monotonic()
+        if now - self.said >= 1:
+            self.said = now
+            percent = min(100, 100 * self.done // max(self.total, 1))
+            self.say(f"{self.step}: {percent} %, {self.done / (now - self.began):,.0f} rows/s")
 
 
-def _too_few_entries() -> list[str]:
-    wrong = Transaction.objects.annotate(legs=Count("entries")).filter(legs__lt=2)
-    return [f"{found.public_id} has {found.legs} entries" for found in wrong]
+def run(*, on_fault: Say, on_warning: Say, on_progress: Say, with_chain: bool = False) -> Audit:
+    """Check everything; call ``on_fault`` with a sentence for each fault as it is found.
+
+    ``with_chain``: walk every seal from the first one, too. Must be called outside of any transaction.
+    """
+    found = Audit()
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        _be_patient()
+        _count(found)
+        for fault in itertools.chain(
+            _transactions(found, on_progress),
+            _accounts(found, on_progress),
+            _holds_without_account(),
+            _sources_posted_twice(),
+            _reversals(),
+            _other_invariants(),
+            (f"{guard} is missing or disabled" for guard in missing_guards(apps.get_models())),
+            _chain(found, on_progress, on_warning) if with_chain else (),
+        ):
+            found.faults += 1
+            on_fault(fault)
+    return found
 
 
-def _disabled_guards() -> list[str]:
-    guards = missing_guards(apps.get_app_config("ledger").get_models())
-    return [f"guard {guard} is missing or disabled" for guard in guards]
+def _be_patient() -> None:
+    """Until the transaction ends. Invariants may set timeouts of their own, so this is said again after them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '6h'")
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+
+
+def _count(found: Audit) -> None:
+    ((found.transactions,),) = _rows("SELECT count(*) FROM ledger_transaction")
+    query = """
+        SELECT count(*), coalesce(sum(amount) FILTER (WHERE amount > 0), 0),
+            coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)
+        FROM ledger_entry
+    """
+    ((found.entries, debits, credits),) = _rows(query)
+    found.debits, found.credits = int(debits), int(credits)
+
+
+_FAULTY_TRANSACTIONS = """
+    WITH legs AS (
+        SELECT e.transaction_id, e.currency, count(*) AS count, sum(e.amount) AS total, count(a.id) AS accounts,
+            min(e.position) AS lowest, max(e.position) AS highest,
+            min(e.effective_at) AS earliest, max(e.effective_at) AS latest,
+            bool_or(a.currency <> e.currency) AS other_currency, bool_or(a.livemode) AS any_live,
+            bool_and(a.livemode) AS all_live
+        FROM ledger_entry e LEFT JOIN ledger_account a ON a.id = e.account_id
+        WHERE e.transaction_id >= %s AND e.transaction_id < %s
+        GROUP BY e.transaction_id, e.currency
+    ), posted AS (
+        SELECT * FROM ledger_transaction WHERE id >= %s AND id < %s
+    )
+    SELECT coalesce(t.public_id, 'transaction number ' || legs.transaction_id), t.id IS NULL, legs.count, legs.total,
+        legs.currency, legs.accounts < legs.count, legs.lowest <> t.position OR legs.highest <> t.position,
+        legs.earliest <> t.effective_at OR legs.latest <> t.effective_at,
+        legs.any_live <> t.livemode OR legs.all_live <> t.livemode, legs.other_currency
+    FROM posted t FULL JOIN legs ON legs.transaction_id = t.id
+    WHERE t.id IS NULL OR legs.transaction_id IS NULL OR legs.count < 2 OR legs.total <> 0
+        OR legs.accounts < legs.count OR legs.lowest <> t.position OR legs.highest <> t.position
+        OR legs.earliest <> t.effective_at OR legs.latest <> t.effective_at
+        OR legs.any_live <> t.livemode OR legs.all_live <> t.livemode OR legs.other_currency
+    ORDER BY coalesce(t.id, legs.transaction_id)
+"""
+
+
+def _transactions(found: Audit, say: Say) -> Iterator[str]:
+    """Each transaction against its own entries."""
+    progress = Progress(say, "transactions", found.transactions)
+    for low, high in _ranges("ledger_transaction"):
+        for name, gone, legs, total, currency, *differences in _rows(_FAULTY_TRANSACTIONS, low, high, low, high):
+            if gone:
+                yield f"{name} is gone, {legs} of its entries are there"
+            elif not legs or legs < 2:
+                yield f"{name} has {legs or 0} entries, two or more are needed"
+            elif total:
+                yield f"{name} is out by {total} {currency} centavos"
+            for wrong, what in zip(
+                differences,
+                (
+                    "has an entry of an account that does not exist",
+                    "and its entries differ in position",
+                    "and its entries differ in effective_at",
+                    "and the accounts of its entries differ in mode",
+                    "has an entry whose account has another currency",
+                ),
+                strict=True,
+            ):
+                if wrong:
+                    yield f"{name} {what}"
+        progress.advance(PIECE)
+
+
+def _ranges(table: str) -> Iterator[tuple[int, int]]:
+    """Ranges of ids that hold ``PIECE`` rows of ``table`` each, and together every number there is."""
+    low = -(2**63)
+    while True:
+        query = f"SELECT id FROM {table} WHERE id >= %s ORDER BY id OFFSET {PIECE} LIMIT 1"  # noqa: S608 - constants
+        row = next(_rows(query, low), None)
+        yield low, row[0] if row else 2**63 - 1
+        if row is None:
+            return
+        low = row[0]
+
+
+_ACCOUNTS = """
+    SELECT a.code, a.livemode, a.currency, a.purpose, a.normal_side, a.floor, ledger_total(a.id),
+        s.position, s.total, sums.below, sums.total, sums.count, held.amount
+    FROM ledger_account a
+    LEFT JOIN ledger_snapshot s ON s.account_id = a.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(e.amount), 0) AS total, count(*) AS count,
+            coalesce(sum(e.amount) FILTER (WHERE e.position < s.position), 0) AS below
+        FROM ledger_entry e WHERE e.account_id = a.id
+    ) sums
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(h.amount), 0) AS amount FROM ledger_hold h
+        WHERE h.merchant_id = a.merchant_id AND h.livemode = a.livemode AND h.status = 'open'
+    ) held
+    ORDER BY a.id
+"""
+
+
+def _accounts(found: Audit, say: Say) -> Iterator[str]:
+    """Each account summed from its first entry on; what was made to know its balance sooner must say the same."""
+    progress = Progress(say, "accounts", found.entries)
+    sums: Counter[tuple[bool, str]] = Counter()
+    for code, live, currency, purpose, side, floor, fast, position, snapshot, below, total, count, held in _stream(
+        _ACCOUNTS, fetch=100
+    ):
+        name = f"{code} ({_mode(live)})"
+        balance = on_side(total, side)
+        sums[live, currency] += int(total)
+        if position is not None and snapshot != below:
+            yield f"the snapshot of {name} says {snapshot} centavos, its entries {below}"
+        if fast != total:
+            yield f"ledger_total says {fast} centavos for {name}, its entries {total}"
+        if floor is not None and balance < floor:
+            yield f"{name} holds {balance} centavos, below its floor of {floor}"
+        if purpose == "reserved" and balance != held:
+            yield f"{name} holds {balance} centavos, open holds say {held}"
+        progress.advance(count)
+    for (live, currency), difference in sorted(sums.items()):
+        if difference:
+            yield f"{_mode(live)} {currency} sums to {difference} centavos"
+
+
+def _holds_without_account() -> Iterator[str]:
+    query = """
+        SELECT h.public_id, h.amount FROM ledger_hold h
+        WHERE h.status = 'open' AND NOT EXISTS (
+            SELECT 1 FROM ledger_account a
+            WHERE a.merchant_id = h.merchant_id AND a.livemode = h.livemode AND a.purpose = 'reserved'
+        ) ORDER BY h.id
+    """
+    for public_id, amount in _rows(query):
+        yield f"{public_id} holds {amount} centavos of a merchant who has none reserved"
+
+
+def _sources_posted_twice() -> Iterator[str]:
+    query = """
+        SELECT kind, source, count(*) FROM ledger_transaction GROUP BY kind, source HAVING count(*) > 1
+        ORDER BY kind, source
+    """
+    for kind, source, count in _stream(query):
+        yield f"{kind} {source} is posted {count} times"
+
+
+def _reversals() -> Iterator[str]:
+    """What reverses a transaction lies, account by account, between nothing and all of it."""
+    query = """
+        SELECT o.public_id, a.code, -undone.total, coalesce(original.total, 0)
+        FROM (
+            SELECT t.reverses_id, e.account_id, sum(e.amount) AS total
+            FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            WHERE t.reverses_id IS NOT NULL GROUP BY t.reverses_id, e.account_id
+        ) undone
+        JOIN ledger_transaction o ON o.id = undone.reverses_id
+        JOIN ledger_account a ON a.id = undone.account_id
+        CROSS JOIN LATERAL (
+            SELECT sum(e.amount) AS total FROM ledger_entry e
+            WHERE e.transaction_id = undone.reverses_id AND e.account_id = undone.account_id
+        ) original
+        WHERE NOT -undone.total BETWEEN least(0, coalesce(original.total, 0))
+            AND greatest(0, coalesce(original.total, 0))
+        ORDER BY o.id, a.code
+    """
+    for public_id, code, undone, original in _stream(query):
+        yield f"{public_id} moved {original} centavos of {code}, {undone} of them are reversed"
+
+
+def _other_invariants() -> Iterator[str]:
+    """What is registered beside what was looked at in full. A check that fails in itself is a fault."""
+    for invariant in invariants.all_invariants():
+        if invariant.name in _IN_FULL:
+            continue
+        try:
+            with transaction.atomic():
+                faults = [fault.message for fault in invariant.find()]
+        except Exception as error:
+            faults = [f"could not be checked: {type(error).__name__}"]
+        _be_patient()
+        yield from (f"{invariant.name}: {message}" for message in faults)
+
+
+_SEALS = """
+    SELECT s.seq, s.hash, t.id, t.position, t.public_id, t.kind, t.source, t.livemode, t.description, t.effective_at,
+        t.operating_date, t.recorded_at, r.public_id, legs.codes, legs.amounts, legs.currencies
+    FROM ledger_seal s
+    LEFT JOIN ledger_transaction t ON t.id = s.transaction_id
+    LEFT JOIN ledger_transaction r ON r.id = t.reverses_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(a.code) AS codes, array_agg(e.amount) AS amounts, array_agg(e.currency::text) AS currencies
+        FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id WHERE e.transaction_id = t.id
+    ) legs
+    ORDER BY s.seq
+"""
+
+
+def _chain(found: Audit, say: Say, warn: Say) -> Iterator[str]:
+    """Every seal computed anew from what its transaction says today and the seal stored before it."""
+    ((total,),) = _rows("SELECT count(*) FROM ledger_seal")
+    progress = Progress(say, "chain", total)
+    expected, previous, last = 1, chain.GENESIS, (-1, 0)
+    for seq, stored, pk, position, *said, reverses, codes, amounts, currencies in _stream(_SEALS, fetch=1_000):
+        if seq != expected:
+            yield f"seals {expected} to {seq - 1} are missing"
+        if pk is None:
+            yield f"seal {seq}: its transaction is gone"
+        else:
+            posted = _transaction(said, reverses)
+            entries = list(zip(codes or (), amounts or (), currencies or (), strict=True))
+            # Behind a gap nobody knows the hash that came before; the seals from there on still hold each other.
+            if seq == expected and chain.digest(previous, posted, entries) != stored:
+                yield f"seal {seq} does not fit {posted.public_id}: one of them, or seal {seq - 1}, was changed"
+            if (position, pk) <= last:
+                yield f"seal {seq}: {posted.public_id} is out of order"
+            last = (position, pk)
+        expected, previous = seq + 1, stored
+        found.seals += 1
+        progress.advance(1)
+    found.head = previous
+    yield from _behind_the_chain(last, warn)
+
+
+def _transaction(said: list[Any], reverses: str | None) -> Transaction:
+    names = ("public_id", "kind", "source", "livemode", "description", "effective_at", "operating_date", "recorded_at")
+    return Transaction(
+        **dict(zip(names, said, strict=True)), reverses=Transaction(public_id=reverses) if reverses else None
+    )
+
+
+def _behind_the_chain(last: tuple[int, int], warn: Say) -> Iterator[str]:
+    """What has no seal: before the last one it was put there afterwards; after it, it waits for the worker."""
+    unsealed = "FROM ledger_transaction t LEFT JOIN ledger_seal s ON s.transaction_id = t.id WHERE s.seq IS NULL"
+    query = f"SELECT t.public_id {unsealed} AND (t.position, t.id) <= (%s, %s) ORDER BY t.id"  # noqa: S608 - constants
+    for (public_id,) in _stream(query, *last):
+        yield f"{public_id} has no seal though later ones have: it was inserted afterwards, or its seal was removed"
+    query = f"""
+        SELECT count(*) {unsealed} AND (t.position, t.id) > (%s, %s) AND t.recorded_at < now() - interval '10 minutes'
+            AND t.position < (
+                SELECT last_value + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger_position_base
+            )
+    """  # noqa: S608 - constants
+    ((waiting,),) = _rows(query, *last)
+    if waiting:
+        warn(f"{waiting} transactions older than ten minutes are not sealed yet: does the worker run?")
+
+
+def _mode(livemode: bool) -> str:
+    return "live" if livemode else "test"
+
+
+def _rows(query: str, *params: int) -> Iterator[Row]:
+    """The few rows of a query that PostgreSQL has summed up."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        yield from cursor.fetchall()
+
+
+def _stream(query: str, *params: int, fetch: int = PIECE) -> Iterable[Row]:
+    """The rows of a query, ``fetch`` at a time through a cursor on the server."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(query, params)
+        while rows := cursor.fetchmany(fetch):
+            yield from rows

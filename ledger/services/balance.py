@@ -5,17 +5,21 @@ Every figure is positive on its account's normal side, in centavos.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection
-from django.db.models import BigIntegerField, F, Func, Sum
+from django.db.models import BigIntegerField, Case, F, Func, OuterRef, Subquery, Sum, When
+from django.db.models.functions import Cast, Coalesce
 
 from core import clock
+from core.errors import FieldError, InvalidRequest
 from core.money import CURRENCY
 from ledger.models import Account, Entry
 from ledger.resources.balance import MerchantBalance
 from ledger.services.chart import MERCHANT_PURPOSES, AccountName
 from merchants.models import Merchant
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Total(Func):
@@ -26,17 +30,21 @@ class Total(Func):
 
 
 def of_merchant(merchant: Merchant, *, livemode: bool, as_of: datetime | None = None) -> MerchantBalance:
-    """The merchant's balance in one mode, now or at any past moment by effective time."""
-    moment = as_of or clock.now()
+    """The merchant's balance in one mode, now or at any past moment by effective time.
+
+    Raises ``InvalidRequest`` for a moment that is still to come.
+    """
+    moment = clock.now()
+    if as_of is not None and as_of > moment:
+        message = "This moment is still to come."
+        raise InvalidRequest(message, errors=[FieldError("as_of", "invalid", message)])
     accounts = Account.objects.filter(merchant=merchant, livemode=livemode, currency=CURRENCY)
     totals = dict.fromkeys(MERCHANT_PURPOSES, 0)
-    if as_of is None:
-        rows = list(accounts.annotate(total=Total(F("pk"))).values_list("purpose", "normal_side", "total"))
-    else:
-        rows = [(account.purpose, account.normal_side, _total_at(account, as_of)) for account in accounts]
-    for purpose, side, total in rows:
+    # One statement: money that moves between two of the accounts meanwhile is seen in both or in neither.
+    rows = accounts.annotate(total=Total(F("pk")) if as_of is None else _total_at(as_of))
+    for purpose, side, total in rows.values_list("purpose", "normal_side", "total"):
         totals[purpose] = on_side(total, side)
-    return MerchantBalance(livemode=livemode, currency=CURRENCY, as_of=moment, **totals)
+    return MerchantBalance(livemode=livemode, currency=CURRENCY, as_of=as_of or moment, **totals)
 
 
 def of_platform(*, livemode: bool) -> dict[str, int]:
@@ -58,7 +66,8 @@ def of_account(account: Account) -> int:
 
 def balance_at(account: Account, moment: datetime) -> int:
     """One account's balance as it was at ``moment``, by the entries' effective time, whenever they were recorded."""
-    return on_side(_total_at(account, moment), account.normal_side)
+    found = Account.objects.filter(pk=account.pk).annotate(total=_total_at(moment)).values_list("total", flat=True)
+    return on_side(found.get(), account.normal_side)
 
 
 def of_name(name: AccountName, *, livemode: bool) -> int:
@@ -72,16 +81,16 @@ def on_side(total: int, side: str) -> int:
     return int(total) if side == Account.Side.DEBIT else -int(total)
 
 
-def _total_at(account: Account, moment: datetime) -> int:
-    """The shorter way round: up from the beginning, or down from now."""
-    entries = Entry.objects.filter(account=account)
-    now = clock.now()
-    if moment - account.created_at <= now - moment:
-        return int(entries.filter(effective_at__lte=moment).aggregate(total=Sum("amount", default=0))["total"])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ledger_total(%s) - coalesce(sum(amount), 0) FROM ledger_entry "
-            "WHERE account_id = %s AND effective_at > %s",
-            [account.pk, account.pk, moment],
-        )
-        return int(cursor.fetchone()[0])
+def _total_at(moment: datetime) -> Case:
+    """What an account's entries up to ``moment`` sum to: the shorter way, up from the beginning or down from now."""
+    back = min(clock.now() - moment, moment - _EARLIEST)
+    return Case(
+        When(created_at__gte=moment - back, then=_sum_of_entries(effective_at__lte=moment)),
+        default=Total(F("pk")) - _sum_of_entries(effective_at__gt=moment),
+        output_field=BigIntegerField(),
+    )
+
+
+def _sum_of_entries(**which: datetime) -> Coalesce:
+    entries = Entry.objects.filter(account=OuterRef("pk"), **which).order_by().values("account")
+    return Coalesce(Subquery(entries.annotate(s=Cast(Sum("amount"), BigIntegerField())).values("s")), 0)

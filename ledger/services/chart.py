@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.money import CURRENCY
 from ledger.models import Account
+from ledger.models.account import FLOORED
 from ledger.services.errors import UnknownAccount
 from merchants.models import Merchant
 
@@ -35,8 +36,6 @@ PLATFORM_PURPOSES = {
     "losses": _DEBIT,  # written off
     "rounding": _DEBIT,  # centavos by which an invoice's total differs from the sum of its lines
 }
-FLOORED = {"available", "pending", "reserved", "blocked", "suspense"}
-"""Never below zero, on any owner's side."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from core import clock, ids
 from core.db import transaction_required
@@ -74,12 +74,8 @@ def post(
         recorded_at=now,
         reverses=reverses,
     )
-    try:
-        _write(posted, [(accounts[name.code], amount) for name, amount in legs], currency)
-    except IntegrityError as error:
-        if "transaction_kind_source_unique" in str(error):
-            raise AlreadyPosted(f"{kind} {source} is posted already.") from error
-        raise
+    if not _write(posted, [(accounts[name.code], amount) for name, amount in legs], currency):
+        raise AlreadyPosted(f"{kind} {source} is posted already.")
     return posted
 
 
@@ -135,8 +131,11 @@ def _refuse_bad_input(
         raise EffectiveTooOld(f"{when.effective_at:%Y-%m-%d} is more than seven days ago.")
 
 
-def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: str) -> None:
-    """One statement for the transaction and its legs: one round trip, and the guard sees a complete set."""
+def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: str) -> bool:
+    """One statement for the transaction and its legs: one round trip, and the guard sees a complete set.
+
+    False if the kind and source are in the books: no error, so that the caller's transaction lives on.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -144,6 +143,7 @@ def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: s
                 INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
                     operating_date, recorded_at, reverses_id, position)
                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0)
+                ON CONFLICT (kind, source) DO NOTHING
                 RETURNING id, position, effective_at
             ), legs AS (
                 INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
@@ -167,6 +167,10 @@ def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: s
                 [amount for _, amount in legs],
             ],
         )
-        posted.pk, posted.position = cursor.fetchone()
+        written = cursor.fetchone()
+    if written is None:
+        return False
+    posted.pk, posted.position = written
     posted._state.adding = False
     posted._state.db = connection.alias
+    return True

@@ -10,6 +10,7 @@ PostingRefused
 ├── EffectiveTooOld      more than seven days ago, and not an adjustment
 ├── AlreadyPosted        this kind and source are in the books
 ├── NothingLeftToReverse more than the rest of the transaction
+├── MoneyHeld            the transaction moved money that is reserved for a hold
 └── HoldResolved         the hold was captured or released before
 """
 
@@ -76,6 +77,12 @@ class NothingLeftToReverse(PostingRefused):
     """No more can be reversed than is left of the transaction."""
 
     code = "nothing_left_to_reverse"
+
+
+class MoneyHeld(PostingRefused):
+    """Only its hold's outcome moves reserved money."""
+
+    code = "money_held"
 
 
 class HoldResolved(PostingRefused):

@@ -25,3 +25,8 @@ def require_open(merchant: Merchant) -> None:
     breach = Breach.objects.filter(Q(merchant=merchant) | Q(merchant=None), cleared_at=None).first()
     if breach is not None:
         raise GateClosed(breach)
+
+
+def broken() -> list[str]:
+    """Names of the invariants that are known to be broken now."""
+    return sorted(set(Breach.objects.filter(cleared_at=None).values_list("invariant", flat=True)))

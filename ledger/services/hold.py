@@ -10,6 +10,7 @@ from ledger.services import gate
 from ledger.services.door import When, valid_amount
 from ledger.services.errors import HoldResolved, InvalidAmount
 from ledger.services.postings import payout
+from ledger.services.postings.legs import part_or_zero
 from merchants.models import Merchant
 
 
@@ -33,7 +34,9 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
     Raises ``HoldResolved`` if it was captured or released before, ``InvalidAmount`` for more than it holds.
     """
     hold = lock(hold_id)
-    spent = valid_amount(amount) + fee + fee_tax
+    spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
+    if hold.purpose == Hold.Purpose.REFUND and spent > amount:
+        raise InvalidAmount("A refund has no fee.")
     if spent > hold.amount:
         raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
     _resolve(hold, spent)

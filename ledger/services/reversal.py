@@ -9,7 +9,7 @@ from core.db import transaction_required
 from ledger.models import Entry, Transaction
 from ledger.services.chart import AccountName
 from ledger.services.door import Leg, When, post, valid_amount
-from ledger.services.errors import NothingLeftToReverse
+from ledger.services.errors import MoneyHeld, NothingLeftToReverse
 
 KIND = "reversal"
 
@@ -22,7 +22,8 @@ def reverse(
 
     ``source`` is the cause's public id: one cause reverses once (``AlreadyPosted``). A part is taken from every leg in
     proportion, whole centavos, the last part of all what is left. Raises ``NothingLeftToReverse`` for more than the
-    rest, and for a transaction that is itself a reversal.
+    rest, and for a transaction that is itself a reversal; ``MoneyHeld`` for one that took from or gave to ``reserved``,
+    which would no longer be what open holds say.
     """
     _take_turns(original)
     if original.reverses_id is not None:
@@ -39,6 +40,8 @@ def reverse(
         entry.account_id: AccountName(entry.account.purpose, entry.account.merchant)
         for entry in original.entries.select_related("account__merchant")
     }
+    if any(name.purpose == "reserved" for name in names.values()):
+        raise MoneyHeld(f"{original.public_id} belongs to a hold: resolve that, or book what came back.")
     legs: list[Leg] = [(names[pk], -part) for pk, part in parts.items() if part]
     return post(KIND, source, legs, livemode=original.livemode, when=when, description=description, reverses=original)
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from datetime import UTC, datetime
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api import schema
+from core.api.serializers import MomentField
 from ledger.resources.balance import balance as balance_resource
 from ledger.services import balance
 from merchants.api.views import MerchantView
@@ -12,7 +16,7 @@ from merchants.models import ApiKey
 
 
 class BalanceView(MerchantView):
-    """The merchant's money in this mode, in centavos."""
+    """The merchant's money in this mode, in centavos, now or at any past moment (``as_of``)."""
 
     scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
 
@@ -20,7 +24,26 @@ class BalanceView(MerchantView):
         tags=["balance"],
         operation_id="read_balance",
         summary="Read the balance",
+        parameters=[
+            OpenApiParameter(
+                "as_of",
+                datetime,
+                description="RFC 3339 with its offset: the balance at that past moment, by the time at which money "
+                "moved; now unless told. Money that is booked late still changes it for up to seven days",
+            )
+        ],
         responses={200: schema.BalanceObject, **schema.problems(400, 401, 403, 503)},
     )
     def get(self, request: Request) -> Response:
-        return Response(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode)))
+        as_of = _moment(request.query_params.get("as_of"))
+        return Response(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode, as_of=as_of)))
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        # In UTC, which holds every moment that can be written.
+        return MomentField(default_timezone=UTC).run_validation(text)
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({"as_of": error.detail}) from error

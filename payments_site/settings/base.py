@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,9 @@ OXXO_AMOUNTS = (1_000, 1_000_000)
 """Least and most that one voucher takes, in centavos."""
 EXTRA_BANKING_HOLIDAYS: list[date] = []
 """Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
+
+APPROVAL_LIFETIME = timedelta(days=7)
+"""How long a second person may decide about what somebody proposed."""
 
 LOGGING = {
     "version": 1,

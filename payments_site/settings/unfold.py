@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.functional import lazy
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 _capfirst = lazy(capfirst, str)
 
 
-def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
-    """A menu entry for the list of ``model`` ("app_name"), shown to whoever may view it."""
+def _item(title: Any, icon: str, model: str, query: str = "") -> dict[str, Any]:
+    """A menu entry for the list of ``model`` ("app_name"), filtered by ``query``, shown to whoever may view it."""
     app, name = model.split("_")
 
     def may_view(request: HttpRequest) -> bool:
@@ -23,7 +23,7 @@ def _item(title: Any, icon: str, model: str) -> dict[str, Any]:
     return {
         "title": _capfirst(title),
         "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "link": lazy(lambda: reverse(f"admin:{model}_changelist") + query, str)(),
         "permission": may_view,
     }
 
@@ -75,6 +75,7 @@ UNFOLD = {
                     _item(_("Payments"), "payments", "payments_payment"),
                     _item(_("Deposits"), "savings", "payments_deposit"),
                     _item(_("Provider events"), "move_to_inbox", "webhooks_providerevent"),
+                    _item(_("Approvals"), "how_to_reg", "staff_approval", "?status__exact=pending"),
                 ],
             },
             {
@@ -93,6 +94,10 @@ UNFOLD = {
                 "items": [
                     _item(_("Transactions"), "receipt_long", "ledger_transaction"),
                     _item(_("Accounts"), "account_balance_wallet", "ledger_account"),
+                    _item(_("Adjustments"), "balance", "ledger_adjustment"),
+                    _item(_("Holds"), "lock", "ledger_hold"),
+                    _item(_("Checks"), "fact_check", "ledger_breach"),
+                    _item(_("Seals"), "verified", "ledger_seal"),
                 ],
             },
             {

@@ -12,6 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.db import connections, transaction
 from psycopg import sql
 
@@ -19,11 +21,16 @@ from core import clock
 from core.state import Origin, TransitionRow
 from kyc.services import case as kyc_case
 from kyc.services import document
+from ledger.models import Breach, Hold
+from ledger.services import adjustment, chain, hold, snapshot
+from ledger.services.door import When
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, Payment, ProviderAccount
 from payments.services import payment as payment_service
+from staff.services import approval
 from tests import cluster
+from tests.concurrency.threads import soon
 from tests.provider_messages import StpSender
 from webhooks.inbound.services import inbox
 
@@ -79,6 +86,32 @@ def _populate() -> None:
     paid, _ = (_spei_payment(merchant) for _ in range(2))
     for clabe, tracking_key in ((paid.clabe, "CREDITED"), ("646180157099999990", "SUSPENDED")):
         inbox.receive(account, stp.deposit(clabe or "", 100_000, claveRastreo=tracking_key), remote_address=None)
+    with transaction.atomic():
+        when = When(clock.now(), clock.now().date())
+        hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)
+    _propose_adjustments()
+    Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now())
+    chain.seal()
+    snapshot.take(tail=1)
+
+
+def _propose_adjustments() -> None:
+    """One that waits for a decision and one that was approved; Carla has not voted on either."""
+    ana, berta, _ = (User.objects.create_superuser(name) for name in ("ana", "berta", "carla"))
+    for number in (1, 2):
+        proposed = adjustment.propose(
+            livemode=False,
+            description="Bank fee",
+            reason="Nobody booked it",
+            legs=[("platform:losses", number), ("platform:stp_cash", -number)],
+            effective_at=clock.now(),
+            operating_date=clock.now().date(),
+            evidence=ContentFile(PDF, "fee.pdf"),
+            maker=ana,
+        )
+    asked = adjustment.approval_of(proposed)
+    assert asked is not None
+    approval.vote(asked.pk, berta, "approve", "Seen")
 
 
 def _spei_payment(merchant: Merchant) -> Payment:
@@ -94,10 +127,19 @@ def fingerprint() -> dict[str, str]:
     with psycopg.connect(cluster.url(SUPERUSER)) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
         query = "SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {} t"
-        return {
+        found = {
             table: connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchone()[0]  # type: ignore[index]
             for (table,) in tables
         }
+    assert soon(_superuser_is_gone)
+    return found
+
+
+def _superuser_is_gone() -> bool:
+    """Its session would keep the owner from dropping the database; it ends a moment after it is closed."""
+    with psycopg.connect(cluster.url(OWNER)) as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+        return connection.execute(query, [SUPERUSER]).fetchone() == (0,)
 
 
 @dataclass
@@ -123,6 +165,16 @@ class Attacker:
             self.run(statement, *params)
         assert type(refusal.value) is by
         assert saying in str(refusal.value)
+
+    def key(self, table: str) -> str:
+        """The name of the table's primary key."""
+        return str(
+            self.run(
+                "SELECT attname FROM pg_index i JOIN pg_attribute a ON attrelid = indrelid "
+                "AND attnum = indkey[0] WHERE indisprimary AND indrelid = %s::regclass",
+                table,
+            )
+        )
 
     def clone(self, table: str, **changes: Any) -> int:
         """Insert a copy of the table's first row under a new id, with ``changes``; return the id."""

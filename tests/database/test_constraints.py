@@ -32,7 +32,9 @@ FROZEN = {
     "payments_provideraccount": {"provider", "livemode", "clabe_prefix", "clabe_sequence"},
     "kyc_case": {"public_id", "merchant_id"},
     "webhooks_providerevent": {"account_id", "livemode", "event_id", "body", "body_sha256", "received_at"},
-    "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side"},
+    "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
+    "ledger_hold": {"public_id", "merchant_id", "livemode", "purpose", "source", "amount"},
+    "ledger_breach": {"invariant", "merchant_id", "found_at"},
     "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256"},
 }
 """The least that must be frozen; what models freeze beyond it is tried as well."""

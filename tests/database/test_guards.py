@@ -42,6 +42,7 @@ def test_the_tables_of_money_and_evidence_are_append_only():
     assert {
         "ledger_entry",
         "ledger_transaction",
+        "ledger_seal",
         "payments_paymenttransition",
         "payments_deposittransition",
         "kyc_casetransition",
@@ -50,6 +51,9 @@ def test_the_tables_of_money_and_evidence_are_append_only():
     } <= set(APPEND_ONLY)
     assert {
         "ledger_account",
+        "ledger_breach",
+        "ledger_hold",
+        "ledger_snapshot",
         "payments_payment",
         "payments_deposit",
         "payments_provideraccount",
@@ -64,19 +68,21 @@ def test_the_tables_of_money_and_evidence_are_append_only():
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE {table} SET id = id",
-        "UPDATE ONLY public.{table} SET id = id WHERE false",
+        "UPDATE {table} SET {id} = {id}",
+        "UPDATE ONLY public.{table} SET {id} = {id} WHERE false",
         "DELETE FROM {table}",
         "WITH gone AS (DELETE FROM {table} RETURNING *) SELECT count(*) FROM gone",
         "TRUNCATE {table}",
         "TRUNCATE {table} CASCADE",
-        "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id",
-        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET id = s.id",
-        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN DELETE",
+        "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT ({id}) DO UPDATE SET {id} = EXCLUDED.{id}",
+        "MERGE INTO {table} t USING {table} s ON t.{id} = s.{id} WHEN MATCHED THEN UPDATE SET {id} = s.{id}",
+        "MERGE INTO {table} t USING {table} s ON t.{id} = s.{id} WHEN MATCHED THEN DELETE",
     ],
 )
 def test_rows_that_were_written_never_change_or_vanish(attacker, table, statement):
-    attacker.refused(statement.format(table=table), by=refusal(attacker, table, statement), saying=table)
+    attacker.refused(
+        statement.format(table=table, id=attacker.key(table)), by=refusal(attacker, table, statement), saying=table
+    )
 
 
 @pytest.mark.parametrize("table", KEPT)
@@ -86,11 +92,13 @@ def test_rows_that_were_written_never_change_or_vanish(attacker, table, statemen
         "DELETE FROM {table}",
         "TRUNCATE {table}",
         "TRUNCATE {table} CASCADE",
-        "MERGE INTO {table} t USING {table} s ON t.id = s.id WHEN MATCHED THEN DELETE",
+        "MERGE INTO {table} t USING {table} s ON t.{id} = s.{id} WHEN MATCHED THEN DELETE",
     ],
 )
 def test_rows_that_may_change_never_vanish(attacker, table, statement):
-    attacker.refused(statement.format(table=table), by=refusal(attacker, table, statement), saying=table)
+    attacker.refused(
+        statement.format(table=table, id=attacker.key(table)), by=refusal(attacker, table, statement), saying=table
+    )
 
 
 @pytest.mark.parametrize(("table", "parent"), [(t, p) for t in APPEND_ONLY + KEPT for p in sorted(parents_of(t))])
@@ -102,9 +110,10 @@ def test_truncating_a_parent_does_not_reach_them(attacker, table, parent):
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
 def test_not_even_a_superuser_in_replica_mode_changes_them_by_accident(superuser, table):
+    key = superuser.key(table)
     superuser.run("SET session_replication_role = replica")
 
-    for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+    for statement in (f"UPDATE {table} SET {key} = {key}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         superuser.refused(statement, by=errors.RestrictViolation)
 
 
@@ -148,9 +157,10 @@ IGNORE_ALL = (
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
 def test_the_setting_by_which_pgtrigger_ignores_its_triggers_ignores_none_of_ours(schema_owner, table):
+    key = schema_owner.key(table)
     schema_owner.run(IGNORE_ALL)
 
-    for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+    for statement in (f"UPDATE {table} SET {key} = {key}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         schema_owner.refused(statement, by=errors.RestrictViolation)
 
 
@@ -163,9 +173,10 @@ def test_the_setting_opens_no_illegal_state_and_no_earlier_transaction(attacker)
         saying="completed cannot become failed",
     )
     attacker.refused(
-        "INSERT INTO ledger_entry (transaction_id, account_id, amount, currency) "
-        "SELECT transaction_id, account_id, 100, currency FROM ledger_entry LIMIT 1",
-        by=errors.RestrictViolation,
+        "INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at) "
+        "SELECT transaction_id, account_id, 100, currency, position, effective_at FROM ledger_entry LIMIT 1",
+        by=errors.CheckViolation,
+        saying="an entry cannot join an earlier transaction",
     )
 
 
@@ -174,18 +185,24 @@ def test_the_application_makes_no_temporary_tables(app):
 
 
 def test_temporary_tables_of_the_same_names_deceive_no_guard(schema_owner):
-    for table in ("ledger_transaction", "ledger_account", "ledger_entry", "merchants_event_base", "payments_payment"):
+    for table in ("ledger_transaction", "ledger_account", "ledger_entry", "ledger_snapshot", "payments_payment"):
         schema_owner.run(f"CREATE TEMPORARY TABLE {table} AS TABLE public.{table}")
-    schema_owner.run("UPDATE pg_temp.ledger_transaction SET xid = pg_current_xact_id()::text::bigint")
+    for table in ("merchants_event_base", "ledger_position_base"):
+        schema_owner.run(f"CREATE TEMPORARY TABLE {table} AS SELECT last_value FROM public.{table}")
+    schema_owner.run("UPDATE pg_temp.ledger_position_base SET last_value = last_value - 1000")
+    schema_owner.run(
+        "UPDATE pg_temp.ledger_transaction SET position = pg_current_xact_id()::text::bigint "
+        "+ (SELECT last_value FROM pg_temp.ledger_position_base)"
+    )
     schema_owner.run("UPDATE pg_temp.merchants_event_base SET last_value = 1000000")
     schema_owner.run("SET search_path = pg_temp, public")
 
     schema_owner.refused(
-        "INSERT INTO public.ledger_entry (transaction_id, account_id, amount, currency) "
-        "SELECT transaction_id, account_id, sign * amount, currency "
+        "INSERT INTO public.ledger_entry (transaction_id, account_id, amount, currency, position, effective_at) "
+        "SELECT transaction_id, account_id, sign * amount, currency, position, effective_at "
         "FROM public.ledger_entry, (VALUES (1), (-1)) v(sign) WHERE id = (SELECT min(id) FROM public.ledger_entry)",
-        by=errors.RestrictViolation,
-        saying="an entry joins only a transaction that is being written",
+        by=errors.CheckViolation,
+        saying="an entry cannot join an earlier transaction",
     )
     schema_owner.refused("UPDATE public.ledger_entry SET amount = amount", by=errors.RestrictViolation)
     schema_owner.run(

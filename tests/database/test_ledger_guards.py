@@ -8,47 +8,25 @@ from psycopg import errors
 
 from tests import cluster
 from tests.database.conftest import Attacker
-
-NOW = "2026-11-23T12:00:00Z"
+from tests.database.raw_books import CHECK_DEFERRED, account, entries, new_transaction
 
 
 @pytest.fixture
 def cash(attacker):
-    return attacker.run("SELECT id FROM ledger_account WHERE code = 'platform:stp_cash' AND NOT livemode")
+    return account(attacker, "platform:stp_cash")
 
 
 @pytest.fixture
 def suspense(attacker):
-    return attacker.run("SELECT id FROM ledger_account WHERE code = 'platform:suspense' AND NOT livemode")
+    return account(attacker, "platform:suspense")
 
 
 @pytest.fixture
 def live_suspense(attacker):
     return attacker.run(
-        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, created_at) "
-        "VALUES ('platform:suspense', 'suspense', true, 'MXN', 'credit', now()) RETURNING id"
+        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
+        "VALUES ('platform:suspense', 'suspense', true, 'MXN', 'credit', 0, now()) RETURNING id"
     )
-
-
-def new_transaction(attacker: Attacker, source: str = "dep_new", *, xid: int = 0, **given: int) -> int:
-    names = "".join(f", {name}" for name in given)
-    values = "".join(f", {value}" for value in given.values())
-    return attacker.run(
-        f"INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, "
-        f"operating_date, recorded_at, xid{names}) VALUES "
-        f"(%s, 'test', %s, false, '', now(), '2026-11-23', now(), {xid}{values}) RETURNING id",
-        f"txn_{source}",
-        source,
-    )
-
-
-def entries(*legs: tuple) -> str:
-    """An INSERT of (transaction, account, amount[, currency]) rows."""
-    rows = ", ".join(f"({t}, {a}, {amount}, '{(*currency, 'MXN')[0]}')" for t, a, amount, *currency in legs)
-    return f"INSERT INTO ledger_entry (transaction_id, account_id, amount, currency) VALUES {rows}"
-
-
-CHECK_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 def test_a_balanced_transaction_is_accepted(attacker, cash, suspense):
@@ -72,9 +50,24 @@ def test_entries_that_do_not_sum_to_zero_are_refused(attacker, cash, suspense, a
 def test_a_single_leg_is_refused_at_once_even_if_the_other_would_follow(attacker, cash, suspense, first):
     posted = new_transaction(attacker)
 
-    attacker.refused(entries((posted, cash, first)), by=errors.CheckViolation, saying="entries do not sum to zero")
+    attacker.refused(
+        entries((posted, cash, first)), by=errors.CheckViolation, saying="entries come two or more at once"
+    )
 
-    attacker.refused(CHECK_DEFERRED, by=errors.CheckViolation, saying="has fewer than two entries")
+    attacker.refused(CHECK_DEFERRED, by=errors.CheckViolation, saying="has no entries")
+
+
+def test_legs_on_top_of_a_complete_set_are_refused_though_they_balance(attacker, cash, suspense):
+    posted = new_transaction(attacker)
+    attacker.run(entries((posted, cash, 700), (posted, suspense, -700)))
+
+    attacker.refused(
+        entries((posted, cash, 1), (posted, suspense, -1)),
+        by=errors.CheckViolation,
+        saying="a transaction gets all its entries at once",
+    )
+    attacker.refused(entries((posted, cash, 1)), by=errors.CheckViolation, saying="entries come two or more at once")
+    assert attacker.run("SELECT count(*) FROM ledger_entry WHERE transaction_id = %s", posted) == 2
 
 
 def test_a_leg_of_zero_is_refused(attacker, cash, suspense):
@@ -90,7 +83,7 @@ def test_a_transaction_without_entries_is_refused_at_commit(world):
         with psycopg.connect(cluster.url(role)) as connection:
             new_transaction(Attacker(role, connection))
 
-            with pytest.raises(errors.CheckViolation, match="has fewer than two entries"):
+            with pytest.raises(errors.CheckViolation, match="has no entries"):
                 connection.commit()
 
 
@@ -99,23 +92,28 @@ def test_an_entry_cannot_join_a_committed_transaction(attacker, cash, suspense):
 
     attacker.refused(
         entries((old, cash, 700), (old, suspense, -700)),
-        by=errors.RestrictViolation,
-        saying="an entry joins only a transaction that is being written",
+        by=errors.CheckViolation,
+        saying="an entry cannot join an earlier transaction",
     )
 
 
 def test_a_copy_meets_the_same_guards(attacker, cash, suspense):
     old, posted = attacker.run("SELECT min(id) FROM ledger_transaction"), new_transaction(attacker)
     attempts = {
-        "an entry joins only": [(old, cash, 700, "MXN"), (old, suspense, -700, "MXN")],
-        "entries do not sum to zero": [(posted, cash, 700, "MXN")],
+        "an entry cannot join an earlier": [(old, cash, 700), (old, suspense, -700)],
+        "entries come two or more at once": [(posted, cash, 700)],
+        "entries do not sum to zero": [(posted, cash, 700), (posted, suspense, -699)],
     }
+    position, moment = attacker.connection.execute(
+        "SELECT position, effective_at FROM ledger_transaction WHERE id = %s", [posted]
+    ).fetchone()
 
     def copy(rows: list[tuple]) -> None:
-        copying = "COPY ledger_entry (transaction_id, account_id, amount, currency) FROM STDIN"
+        columns = "transaction_id, account_id, amount, currency, position, effective_at"
+        copying = f"COPY ledger_entry ({columns}) FROM STDIN"
         with attacker.attempt(), attacker.connection.cursor().copy(copying) as stream:
             for row in rows:
-                stream.write_row(row)
+                stream.write_row((*row, "MXN", position, moment))
 
     for saying, rows in attempts.items():
         with pytest.raises(psycopg.Error, match=saying):
@@ -126,10 +124,11 @@ def test_a_merge_that_inserts_meets_the_same_guards(attacker, cash):
     posted = new_transaction(attacker)
 
     attacker.refused(
-        f"MERGE INTO ledger_entry e USING (SELECT 1) s ON false WHEN NOT MATCHED THEN "
-        f"INSERT (transaction_id, account_id, amount, currency) VALUES ({posted}, {cash}, 700, 'MXN')",
+        f"MERGE INTO ledger_entry e USING ledger_transaction t ON t.id <> {posted} WHEN NOT MATCHED THEN "
+        f"INSERT (transaction_id, account_id, amount, currency, position, effective_at) "
+        f"VALUES ({posted}, {cash}, 700, 'MXN', t.position, t.effective_at)",
         by=errors.CheckViolation,
-        saying="entries do not sum to zero",
+        saying="entries come two or more at once",
     )
 
 
@@ -143,17 +142,61 @@ def test_two_inserts_in_one_statement_are_judged_together(attacker, cash, suspen
     )
 
 
-@pytest.mark.parametrize("forged", ["xid", "id"])
+@pytest.mark.parametrize("forged", ["position", "id"])
 def test_a_forged_transaction_number_opens_nothing(attacker, cash, suspense, forged):
-    old, number = attacker.connection.execute("SELECT id, xid FROM ledger_transaction LIMIT 1").fetchone()
+    old, number = attacker.connection.execute("SELECT id, position FROM ledger_transaction LIMIT 1").fetchone()
 
-    posted = new_transaction(attacker, xid=number)
+    posted = new_transaction(attacker, position=number)
 
-    assert attacker.run("SELECT xid = pg_current_xact_id()::text::bigint FROM ledger_transaction WHERE id = %s", posted)
+    now = attacker.run("SELECT last_value + pg_current_xact_id()::text::bigint FROM ledger_position_base")
+    assert attacker.run("SELECT position FROM ledger_transaction WHERE id = %s", posted) == now != number
     if forged == "id":
         with pytest.raises(errors.UniqueViolation), attacker.attempt():
             new_transaction(attacker, "another", id=old)
-    attacker.refused(entries((old, cash, 700), (old, suspense, -700)), by=errors.RestrictViolation)
+    attacker.refused(
+        entries((old, cash, 700), (old, suspense, -700)), by=errors.CheckViolation, saying="an earlier transaction"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "forged"),
+    [
+        ("position", "0"),
+        ("position", "t.position - 1"),
+        ("position", "t.position + 1000000"),
+        ("effective_at", "t.effective_at - interval '1 microsecond'"),
+        ("effective_at", "'-infinity'"),
+        ("effective_at", "now() + interval '1 day'"),
+    ],
+)
+def test_an_entry_says_nothing_else_than_its_transaction(attacker, cash, suspense, column, forged):
+    posted = new_transaction(attacker)
+    legs = [(posted, cash, 700), (posted, suspense, -700)]
+
+    attacker.refused(
+        entries(*legs, **{column: forged}), by=errors.CheckViolation, saying="differ in position or moment"
+    )
+    attacker.refused(
+        entries(*legs, **{column: f"CASE amount WHEN 700 THEN t.{column} ELSE {forged} END"}),
+        by=errors.CheckViolation,
+        saying="differ in position or moment",
+    )
+
+
+@pytest.mark.parametrize("column", ["position", "effective_at"])
+def test_an_entry_always_has_position_and_moment(attacker, cash, suspense, column):
+    posted = new_transaction(attacker)
+
+    attacker.refused(
+        entries((posted, cash, 700), (posted, suspense, -700), **{column: "NULL"}), by=errors.NotNullViolation
+    )
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT setval('ledger_position_base', 10)", "SELECT nextval('ledger_position_base')"]
+)
+def test_the_number_that_positions_count_from_is_not_the_applications(app, statement):
+    app.refused(statement, by=errors.InsufficientPrivilege)
 
 
 def test_an_entry_cannot_join_an_account_of_the_other_mode(attacker, cash, live_suspense):
@@ -169,9 +212,9 @@ def test_an_entry_cannot_join_an_account_of_the_other_mode(attacker, cash, live_
 def test_entries_written_before_their_transaction_evade_no_check(attacker, cash, live_suspense):
     # Foreign keys are checked at commit: the entries could come first, when there is no mode to compare with.
     attacker.refused(
-        entries((999_999, cash, 700), (999_999, live_suspense, -700)),
-        by=errors.RestrictViolation,
-        saying="an entry joins only a transaction that is being written",
+        entries((999_999, cash, 700), (999_999, live_suspense, -700), position="0", effective_at="now()"),
+        by=errors.CheckViolation,
+        saying="an entry cannot join an earlier transaction",
     )
 
 
@@ -189,7 +232,7 @@ def test_currencies_never_mix(attacker, cash, suspense):
     posted = new_transaction(attacker)
 
     attacker.refused(
-        entries((posted, cash, 700), (posted, suspense, -700, "USD")), by=errors.CheckViolation, saying="sum to zero"
+        entries((posted, cash, 700), (posted, suspense, -700, "USD")), by=errors.CheckViolation, saying="ledger: "
     )
     attacker.refused(
         entries((posted, cash, 700, "USD"), (posted, suspense, -700, "USD")),
@@ -197,8 +240,8 @@ def test_currencies_never_mix(attacker, cash, suspense):
         saying="differ in mode or currency",
     )
     attacker.refused(
-        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, created_at) "
-        "VALUES ('platform:dollars', 'suspense', false, 'USD', 'credit', now())",
+        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
+        "VALUES ('platform:dollars', 'suspense', false, 'USD', 'credit', 0, now())",
         by=errors.CheckViolation,
         saying="account_currency_known",
     )
@@ -206,8 +249,8 @@ def test_currencies_never_mix(attacker, cash, suspense):
 
 def test_the_same_account_is_opened_once(attacker):
     attacker.refused(
-        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, created_at) "
-        "SELECT code, purpose, livemode, currency, normal_side, now() FROM ledger_account LIMIT 1",
+        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
+        "SELECT code, purpose, livemode, currency, normal_side, floor, now() FROM ledger_account LIMIT 1",
         by=errors.UniqueViolation,
         saying="account_code_unique",
     )
@@ -216,7 +259,7 @@ def test_the_same_account_is_opened_once(attacker):
 def test_one_source_is_posted_once_for_one_kind(attacker):
     attacker.refused(
         "INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, operating_date, "
-        "recorded_at, xid) SELECT 'txn_again', kind, source, NOT livemode, '', now(), '2026-11-23', now(), 0 "
+        "recorded_at, position) SELECT 'txn_again', kind, source, NOT livemode, '', now(), '2026-11-23', now(), 0 "
         "FROM ledger_transaction LIMIT 1",
         by=errors.UniqueViolation,
         saying="transaction_kind_source_unique",
@@ -238,6 +281,6 @@ def test_an_amount_that_is_no_number_is_refused(attacker, cash, suspense):
     posted = new_transaction(attacker)
 
     attacker.refused(
-        entries((posted, cash, "'NaN'"), (posted, suspense, "'-Infinity'")), by=errors.InvalidTextRepresentation
+        entries((posted, cash, "'NaN'::bigint"), (posted, suspense, 1)), by=errors.InvalidTextRepresentation
     )
-    attacker.refused(entries((posted, cash, "NULL")), by=errors.NotNullViolation)
+    attacker.refused(entries((posted, cash, "NULL::bigint")), by=errors.NotNullViolation)

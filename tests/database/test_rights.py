@@ -44,6 +44,7 @@ def test_the_application_has_exactly_the_rights_that_each_table_needs(app):
     [
         "ledger_transaction",
         "ledger_entry",
+        "ledger_seal",
         "merchants_event",
         "payments_paymenttransition",
         "payments_deposittransition",
@@ -87,11 +88,14 @@ def test_sequences_can_be_drawn_from_but_not_set(app):
     granted = dict(cursor.fetchall())
 
     assert {name: rights for name, rights in granted.items() if rights != ["USAGE"]} == {
-        "merchants_event_base": ["SELECT"]
+        "merchants_event_base": ["SELECT"],
+        "ledger_position_base": ["SELECT"],
     }
-    for name in ("payments_clabe_1", "merchants_event_base", "ledger_entry_id_seq"):
+    bases = ("merchants_event_base", "ledger_position_base")
+    for name in ("payments_clabe_1", "ledger_entry_id_seq", *bases):
         app.refused(f"SELECT setval('{name}', 1)", by=errors.InsufficientPrivilege)
-    app.refused("SELECT nextval('merchants_event_base')", by=errors.InsufficientPrivilege)
+    for name in bases:
+        app.refused(f"SELECT nextval('{name}')", by=errors.InsufficientPrivilege)
 
 
 @pytest.mark.parametrize("role", ["payments_app", "payments_owner"])
@@ -149,6 +153,7 @@ def test_the_application_owns_nothing_and_is_a_member_of_nothing(app):
         "ALTER SEQUENCE payments_clabe_1 RESTART",
         "ALTER SCHEMA public RENAME TO gone",
         "ALTER FUNCTION pgtrigger_balanced_c4b5b() RENAME TO gone",
+        "CREATE OR REPLACE FUNCTION ledger_total(wanted bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
         "ALTER ROLE payments_app SUPERUSER",
         "ALTER ROLE payments_app BYPASSRLS",
         "ALTER ROLE payments_owner PASSWORD 'mine'",
@@ -156,7 +161,7 @@ def test_the_application_owns_nothing_and_is_a_member_of_nothing(app):
         "ALTER DEFAULT PRIVILEGES FOR ROLE payments_owner GRANT ALL ON TABLES TO payments_app",
         "DROP TABLE payments_feerule",
         "DROP TABLE ledger_entry CASCADE",
-        "DROP INDEX entry_account",
+        "DROP INDEX entry_account_position",
         "DROP SCHEMA public CASCADE",
         "DROP SEQUENCE payments_clabe_1",
         "DROP OWNED BY payments_owner CASCADE",
@@ -173,7 +178,7 @@ def test_the_application_owns_nothing_and_is_a_member_of_nothing(app):
         "SELECT pg_read_file('/etc/passwd')",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'payments_owner'",
         "REINDEX TABLE ledger_entry",
-        "CLUSTER ledger_entry USING entry_account",
+        "CLUSTER ledger_entry USING entry_account_position",
         "UPDATE pg_trigger SET tgenabled = 'D'",
         "DELETE FROM pg_constraint",
         "INSERT INTO django_migrations (app, name, applied) VALUES ('payments', 'x', now())",

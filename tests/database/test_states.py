@@ -13,11 +13,15 @@ from psycopg import errors
 
 from core.db import StateGuard
 from tests.database.conftest import our_models
+from tests.database.raw_books import new_transaction
 
 INITIAL = {
     "payments_payment": {"pending"},
     "payments_deposit": {"credited", "suspended"},
     "kyc_case": {"draft"},
+    "ledger_hold": {"open"},
+    "ledger_adjustment": {"proposed"},
+    "staff_approval": {"pending"},
     "webhooks_providerevent": {"received"},
 }
 LEGAL = {
@@ -36,6 +40,14 @@ LEGAL = {
         "submitted": {"approved", "rejected"},
         "rejected": {"draft"},
         "approved": set(),
+    },
+    "ledger_hold": {"open": {"captured", "released"}, "captured": set(), "released": set()},
+    "ledger_adjustment": {"proposed": {"posted", "rejected"}, "posted": set(), "rejected": set()},
+    "staff_approval": {
+        "pending": {"approved", "rejected", "cancelled"},
+        "approved": set(),
+        "rejected": set(),
+        "cancelled": set(),
     },
     "webhooks_providerevent": {
         "received": {"processed", "ignored", "retry"},
@@ -57,6 +69,10 @@ PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.
 WITH = {
     "payments_payment": ", amount_received = amount, completed_at = now()",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
+    "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
+    ", resolved_at = CASE '{after}' WHEN 'open' THEN NULL ELSE now() END",
+    "ledger_adjustment": ", resolved_at = CASE '{after}' WHEN 'proposed' THEN NULL ELSE now() END",
+    "staff_approval": ", resolved_at = CASE '{after}' WHEN 'pending' THEN NULL ELSE now() END",
 }
 """What CHECK constraints want of a row in some state, so that only the guard can be what refuses."""
 
@@ -65,6 +81,9 @@ CLONED = {
     | {"fee_tax": 0, "external_id": None},
     "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"},
     "kyc_case": {"public_id": "kyc_new"},
+    "ledger_hold": {"public_id": "hold_new", "source": "po_new"},
+    "ledger_adjustment": {"public_id": "adj_new"},
+    "staff_approval": {"public_id": "apr_new", "subject": "adj_new"},
     "webhooks_providerevent": {"public_id": "pev_new", "event_id": "new"},
 }
 
@@ -85,7 +104,25 @@ def clone(attacker, table: str, status: str) -> int:
         changes["merchant_id"] = attacker.clone("merchants_merchant", public_id="mer_new")
     if table == "payments_payment":
         changes["completed_at"] = None
-    return attacker.clone(table, status=status, **changes)
+    row = attacker.clone(table, status=status, **changes)
+    if table == "staff_approval":  # two people have voted, each his way
+        for user, decision in (("berta", "approve"), ("carla", "reject")):
+            attacker.run(
+                "INSERT INTO staff_vote (approval_id, user_id, decision, comment, created_at) "
+                "SELECT %s, id, %s, '', now() FROM auth_user WHERE username = %s",
+                row,
+                decision,
+                user,
+            )
+    if table == "ledger_adjustment":  # approved, and in the books
+        attacker.run(become("staff_approval", clone(attacker, "staff_approval", "pending"), "approved"))
+        new_transaction(attacker, "adj_new")
+    return row
+
+
+def become(table: str, row: int, after: str) -> str:
+    """An UPDATE to the state ``after`` that only the guard can refuse."""
+    return f"UPDATE {table} SET status = '{after}'{WITH.get(table, '').format(after=after)} WHERE id = {row}"
 
 
 def row_in(attacker, table: str, state: str) -> int:
@@ -93,7 +130,7 @@ def row_in(attacker, table: str, state: str) -> int:
     first, *steps = path_to(table, state)
     row = clone(attacker, table, first)
     for step in steps:
-        attacker.run(f"UPDATE {table} SET status = %s {WITH.get(table, '')} WHERE id = %s", step, row)
+        attacker.run(become(table, row, step))
     return row
 
 
@@ -106,10 +143,12 @@ def test_every_guarded_model_is_in_this_table():
 @pytest.mark.parametrize(("table", "before", "after"), PAIRS)
 def test_only_declared_changes_of_state_are_accepted(attacker, table, before, after):
     row = row_in(attacker, table, before)
-    change = f"UPDATE {table} SET status = '{after}' {WITH.get(table, '')} WHERE id = {row}"
+    change = become(table, row, after)
 
     if after == before or after in LEGAL[table][before]:
         attacker.run(change)
+    elif table == "staff_approval" and before != "pending":
+        attacker.refused(change, by=errors.RestrictViolation, saying="was decided already")
     else:
         attacker.refused(change, by=errors.CheckViolation, saying=f"{table}: {before} cannot become {after}")
 

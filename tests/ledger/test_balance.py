@@ -1,99 +1,31 @@
-"""ledger.services.balance: balances are sums of entries, whatever happened in whatever order."""
+"""ledger.services.balance: balances are sums of entries, now and at any moment by effective time."""
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import date
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
-from django.db.models import Sum
+import time_machine
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import clock
-from core.errors import InvariantBroken
-from core.money import fee_with_iva
-from ledger.models import Entry
-from ledger.services import balance, posting
+from ledger.models import Account
+from ledger.services import balance
+from ledger.services.chart import AccountName, open_accounts
+from ledger.services.door import post
+from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
+from tests.ledger.books import fund, held, platform, when
 
 pytestmark = pytest.mark.django_db
 
-DAY = date(2026, 11, 23)
-SMALL_AND_LARGE = st.one_of(st.integers(1, 300), st.integers(1, 10**12))
-
-EVENTS = st.lists(
-    st.tuples(
-        st.sampled_from(["spei", "oxxo", "suspended_spei", "suspended_oxxo"]),
-        st.integers(0, 1),  # which merchant
-        st.booleans(),  # which mode
-        SMALL_AND_LARGE,
-        st.decimals("0", "50", places=2),
-        st.integers(0, 5_000),
-        st.integers(0, 6),  # which source: some come twice
-    ),
-    max_size=12,
-)
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
-def replay(history, merchants: list[Merchant]) -> Counter:
-    """Post ``history``; what a pure model says every account must hold afterwards."""
-    expected: Counter = Counter()
-    seen = set()
-    for kind, which, livemode, amount, percent, fixed, source in history:
-        common = {"livemode": livemode, "source": f"dep_{source}", "amount": amount}
-        common |= {"effective_at": clock.now(), "operating_date": DAY}
-        fee, fee_tax = fee_with_iva(amount, percent=percent, fixed=fixed)
-        key = ("suspended" if kind.startswith("suspended") else kind, source)
-        try:
-            with transaction.atomic():
-                match kind:
-                    case "spei":
-                        posting.spei_deposit(merchants[which], fee=fee, fee_tax=fee_tax, **common)
-                    case "oxxo":
-                        posting.oxxo_paid(merchants[which], fee=fee, fee_tax=fee_tax, **common)
-                    case _:
-                        cash = "stp_cash" if kind.endswith("spei") else "conekta_receivable"
-                        posting.deposit_suspended(cash=cash, reason="unknown_clabe", **common)
-        except InvariantBroken:
-            assert key in seen
-            continue
-        assert key not in seen
-        seen.add(key)
-        cash = "stp_cash" if kind.endswith("spei") else "conekta_receivable"
-        expected[livemode, None, cash] += amount
-        if key[0] == "suspended":
-            expected[livemode, None, "suspense"] += amount
-        else:
-            expected[livemode, which, "available" if kind == "spei" else "pending"] += amount - fee - fee_tax
-            expected[livemode, None, "fee_revenue"] += fee
-            expected[livemode, None, "iva_payable"] += fee_tax
-    return expected
-
-
-@settings(max_examples=40, deadline=None)
-@given(history=EVENTS)
-def test_whatever_happens_the_books_sum_to_zero_and_balances_are_a_pure_models(history):
-    with transaction.atomic():
-        merchants = [Merchant.objects.create(name=name, legal_name=name) for name in ("One", "Two")]
-
-        expected = replay(history, merchants)
-
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        by_transaction = Entry.objects.values("transaction").annotate(total=Sum("amount"))
-        assert [row for row in by_transaction if row["total"]] == []
-        found: Counter = Counter()
-        for livemode in (False, True):
-            found.update({(livemode, None, k): v for k, v in balance.of_platform(livemode=livemode).items()})
-            for which, merchant in enumerate(merchants):
-                figures = balance.of_merchant(merchant, livemode=livemode)
-                assert (figures.reserved, figures.blocked, figures.debt) == (0, 0, 0)
-                found[livemode, which, "available"] = figures.available
-                found[livemode, which, "pending"] = figures.pending
-        assert {k: v for k, v in found.items() if v} == {k: v for k, v in expected.items() if v}
-        transaction.set_rollback(True)
+def account(code: str, *, livemode: bool = False) -> Account:
+    return Account.objects.get(code=code, livemode=livemode)
 
 
 def test_a_merchant_without_entries_has_nothing_of_everything(merchant):
@@ -106,6 +38,87 @@ def test_a_merchant_without_entries_has_nothing_of_everything(merchant):
     assert before <= figures.as_of <= clock.now()
 
 
+def test_every_balance_is_positive_on_its_own_side(merchant):
+    for purpose, amount in {"available": 10, "pending": 20, "reserved": 30, "blocked": 40}.items():
+        fund(purpose, amount, merchant)
+    post(
+        "test",
+        "src_1",
+        [(AccountName("debt", merchant), 50), (AccountName("stp_cash"), -50)],
+        livemode=False,
+        when=when(),
+        description="Test",
+    )
+
+    assert held(merchant) == {"available": 10, "pending": 20, "reserved": 30, "blocked": 40, "debt": 50}
+    assert platform() == {"stp_cash": 50}
+    assert balance.of_account(account(f"{merchant.public_id}:debt")) == 50
+    assert balance.of_name(AccountName("pending", merchant), livemode=False) == 20
+
+
+def test_an_account_that_was_never_opened_holds_nothing(merchant):
+    assert balance.of_name(AccountName("debt", merchant), livemode=True) == 0
+    assert balance.of_platform(livemode=True) == {}
+    assert Account.objects.count() == 0
+
+
 def test_a_balance_is_read_in_one_statement(merchant, django_assert_num_queries):
+    fund("available", 5, merchant)
+
     with django_assert_num_queries(1):
         balance.of_merchant(merchant, livemode=False)
+    with django_assert_num_queries(1):
+        balance.of_platform(livemode=False)
+
+
+def test_a_past_balance_goes_by_when_money_moved_not_by_when_it_was_booked(merchant):
+    with time_machine.travel(NOW - timedelta(days=2), tick=False):
+        pay_in.merchant_top_up(merchant, livemode=False, source="dep_1", amount=1_000, when=when())
+    with time_machine.travel(NOW, tick=False):
+        late = when(NOW - timedelta(days=3))
+        pay_in.merchant_top_up(merchant, livemode=False, source="dep_2", amount=70, when=late)
+        payout.funds_blocked(merchant, livemode=False, source="case_1", amount=500, when=when())
+
+        def available(days: float) -> int:
+            return balance.of_merchant(merchant, livemode=False, as_of=NOW - timedelta(days=days)).available
+
+        assert [available(days) for days in (4, 3.001, 3, 2.001, 2, 1, 0.001, 0)] == [
+            0,
+            0,
+            70,
+            70,
+            1_070,
+            1_070,
+            1_070,
+            570,
+        ]
+        assert held(merchant) == {"available": 570, "blocked": 500}
+        assert balance.of_merchant(merchant, livemode=False, as_of=NOW - timedelta(days=1)).blocked == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    history=st.lists(st.tuples(st.integers(0, 6 * 24), st.integers(1, 10**12), st.booleans()), min_size=1, max_size=12),
+    asked=st.lists(st.integers(-10, 9 * 24), min_size=1, max_size=6),
+    opened=st.integers(0, 40),
+)
+def test_a_past_balance_is_the_sum_of_what_had_moved_whichever_way_it_is_summed(history, asked, opened):
+    with transaction.atomic():
+        merchant = Merchant.objects.create(name="One", legal_name="One")
+        with time_machine.travel(NOW - timedelta(days=opened), tick=False):  # decides from which end it is summed
+            open_accounts([AccountName("available", merchant)], livemode=False)
+        with time_machine.travel(NOW, tick=False):
+            fund("available", 10**14, merchant)
+            moves = [(NOW, 10**14)]
+            for number, (hours_ago, amount, inwards) in enumerate(history):
+                moment = NOW - timedelta(hours=hours_ago)
+                flow = pay_in.merchant_top_up if inwards else payout.funds_blocked
+                flow(merchant, livemode=False, source=f"src_{number}", amount=amount, when=when(moment))
+                moves.append((moment, amount if inwards else -amount))
+            available = account(f"{merchant.public_id}:available")
+
+            for hours in asked:
+                moment = NOW - timedelta(hours=hours)
+                assert balance.balance_at(available, moment) == sum(amount for at, amount in moves if at <= moment)
+            assert balance.of_account(available) == sum(amount for _, amount in moves)
+        transaction.set_rollback(True)

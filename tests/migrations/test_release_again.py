@@ -121,7 +121,7 @@ def test_the_event_feed_goes_on_rising_in_a_restored_database(owner, merchant):
     owner.commit()
     assert event.feed(merchant, livemode=False).count() == 0
 
-    assert "The event feed's base was raised: this database was restored into a new cluster." in run()
+    assert "merchants_event_base was raised: this database was restored into a new cluster." in run()
 
     with transaction.atomic():
         event.record(merchant, livemode=False, type="test.event", obj={"id": "after"})

@@ -71,7 +71,7 @@ def test_no_answer_shows_the_payers_whole_account(api, stp):
         "%2e%2e",
         "%27",
         "a" * 3000,
-        ids.new_id("payment"),
+        pytest.param(ids.new_id("payment"), id="nobodys"),
         "%FF%FE",
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.models import Transaction
-from ledger.services.door import When, post
+from ledger.services.door import When, post, valid_amount
 from ledger.services.errors import Unbalanced
 from ledger.services.postings.legs import credit, debit, fee_credits, fee_debits, part_or_zero
 from merchants.models import Merchant
@@ -19,7 +19,7 @@ def payout_settled(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
 ) -> Transaction:
     """Payout settled: reserved / stp_cash, fee_revenue, iva_payable. ``amount`` is what the beneficiary got."""
-    held = amount + part_or_zero(fee) + part_or_zero(fee_tax)
+    held = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
     legs = [debit("reserved", held, merchant), credit("stp_cash", amount), *fee_credits(fee, fee_tax)]
     return post("payout_settled", source, legs, livemode=livemode, when=when, description="Payout settled")
 
@@ -34,7 +34,7 @@ def payout_returned(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int = 0, fee_tax: int = 0, when: When
 ) -> Transaction:
     """Payout returned after settlement: stp_cash, by setting fee_revenue and iva_payable / available."""
-    back = amount + part_or_zero(fee) + part_or_zero(fee_tax)
+    back = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
     legs = [debit("stp_cash", amount), *fee_debits(fee, fee_tax), credit("available", back, merchant)]
     return post("payout_returned", source, legs, livemode=livemode, when=when, description="Payout returned")
 
@@ -70,7 +70,7 @@ def payment_reversed(
 
     ``from_debt`` is the part of ``amount`` that the merchant cannot cover and owes us from now on.
     """
-    if part_or_zero(from_debt) > amount:
+    if part_or_zero(from_debt) > valid_amount(amount):
         raise Unbalanced("The debt is more than the amount that goes back.")
     covered = amount - from_debt
     legs = [

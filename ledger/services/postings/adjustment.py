@@ -1,0 +1,13 @@
+"""Corrections by hand, after a second person approved them (``ledger.services.adjustment``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.models import Transaction
+from ledger.services.door import ADJUSTMENT, Leg, When, post
+
+
+def adjustment(*, livemode: bool, source: str, legs: Sequence[Leg], when: When, description: str) -> Transaction:
+    """Adjustment (four eyes, reason, evidence): any named pair. Debits are positive, in centavos."""
+    return post(ADJUSTMENT, source, legs, livemode=livemode, when=when, description=description)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, Guard, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField
+
+
+class Approval(ProtectedRefreshMixin):
+    """Something that one person proposed and a second one decides about. No rule is above this one, and no superuser.
+
+    ``kind`` says which action is asked for, ``subject`` on which object, ``content_sha256`` with which content: an
+    object that was changed afterwards is not what was proposed.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        """A second person may decide until it expires."""
+        APPROVED = "approved", _("approved")
+        """A second person approved, and it was carried out at that moment."""
+        REJECTED = "rejected", _("rejected")
+        """A second person rejected."""
+        CANCELLED = "cancelled", _("cancelled")
+        """Withdrawn by who proposed it, or expired."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "approval")
+    )
+    kind = models.CharField(_("action"), max_length=40)
+    subject = models.CharField(_("about"), max_length=40, help_text=_("Public id of what is to be decided about."))
+    content_sha256 = models.CharField(_("SHA-256 of the content"), max_length=64)
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("proposed by"))
+    status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
+    created_at = models.DateTimeField(_("proposed"), default=clock.now, editable=False)
+    expires_at = models.DateTimeField(_("expires"))
+    resolved_at = models.DateTimeField(_("decided"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
+        ordering = ["-id"]
+        default_permissions = ("add", "view")
+        permissions = [("decide_approval", "Can decide approvals")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=models.Q(status="pending"), name="approval_pending_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__gt=models.F("created_at")), name="approval_expires_later"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="pending", resolved_at__isnull=True)
+                | (~models.Q(status="pending") & models.Q(resolved_at__isnull=False)),
+                name="approval_resolved_has_moment",
+            ),
+        ]
+        indexes = [models.Index(fields=["subject"], name="approval_subject")]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["pending"]),
+            Frozen("public_id", "kind", "subject", "content_sha256", "maker", "created_at", "expires_at"),
+            Guard(
+                name="second_person",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.status <> 'pending' AND NEW IS DISTINCT FROM OLD THEN
+                        RAISE EXCEPTION 'staff: approval % was decided already', OLD.public_id
+                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    IF NEW.status IN ('approved', 'rejected') AND OLD.status = 'pending' THEN
+                        IF NOT EXISTS (
+                            SELECT 1 FROM public.staff_vote v
+                            WHERE v.approval_id = NEW.id AND v.user_id <> NEW.maker_id
+                                AND v.decision = CASE NEW.status WHEN 'approved' THEN 'approve' ELSE 'reject' END
+                        ) THEN
+                            RAISE EXCEPTION 'staff: nobody else voted for approval % to be %', NEW.public_id, NEW.status
+                                USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                        END IF;
+                        IF clock_timestamp() > OLD.expires_at THEN
+                            RAISE EXCEPTION 'staff: approval % has expired', NEW.public_id
+                                USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                        END IF;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+    @transition(field=status, source=Status.PENDING, target=Status.APPROVED)
+    def approve(self) -> None:
+        """A second person agreed."""
+        self.resolved_at = clock.now()
+
+    @transition(field=status, source=Status.PENDING, target=Status.REJECTED)
+    def reject(self) -> None:
+        """A second person did not agree."""
+        self.resolved_at = clock.now()
+
+    @transition(field=status, source=Status.PENDING, target=Status.CANCELLED)
+    def cancel(self) -> None:
+        """Withdrawn, or nobody decided in time."""
+        self.resolved_at = clock.now()
+
+
+class Vote(models.Model):
+    """What one person decided about an approval, and why. The database takes none from who proposed it."""
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve", _("approve")
+        REJECT = "reject", _("reject")
+
+    approval = models.ForeignKey(Approval, models.PROTECT, related_name="votes", verbose_name=_("approval"))
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("by"))
+    decision = models.CharField(_("decision"), max_length=8, choices=Decision.choices)
+    comment = models.CharField(_("comment"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("when"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("vote")
+        verbose_name_plural = _("votes")
+        ordering = ["id"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["approval", "user"], name="vote_once_a_person"),
+            models.CheckConstraint(condition=models.Q(decision__in=["approve", "reject"]), name="vote_decision_known"),
+        ]
+        triggers = [
+            AppendOnly(),
+            Guard(
+                name="allowed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("asked", "record")],
+                # The row lock makes two voters take turns: the second one finds the approval decided.
+                func="""
+                    SELECT maker_id, status, expires_at INTO asked
+                        FROM public.staff_approval WHERE id = NEW.approval_id FOR NO KEY UPDATE;
+                    IF asked.maker_id = NEW.user_id THEN
+                        RAISE EXCEPTION 'staff: whoever proposed it does not vote on it'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    IF asked.status <> 'pending' THEN
+                        RAISE EXCEPTION 'staff: this approval is % already', asked.status
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    IF clock_timestamp() > asked.expires_at THEN
+                        RAISE EXCEPTION 'staff: this approval has expired'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.get_decision_display()}"

@@ -1,0 +1,200 @@
+"""No money is held or spent twice, whoever comes at the same moment: real threads, committed transactions.
+
+``PROVE_FULL=1`` runs ``TRIALS`` = 100 trials of 32 threads; otherwise as many as fit in ``SECONDS``, at least three.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from django.db import connections, transaction
+
+from core.errors import InsufficientFunds
+from ledger.models import Hold, Transaction
+from ledger.services import balance, hold, invariant, reversal
+from ledger.services.errors import HoldResolved, NothingLeftToReverse
+from ledger.services.postings import pay_in
+from tests.concurrency.threads import at_once, soon
+from tests.ledger.books import fund, held, platform, when, written
+
+FULL = bool(os.environ.get("PROVE_FULL"))
+TRIALS, SECONDS = 100, 10
+THREADS = 32
+
+pytestmark = pytest.mark.timeout(1_800 if FULL else 120)
+
+
+def place(merchant, amount: int, source: str, *, purpose: str = "payout") -> Hold:
+    with transaction.atomic():
+        return hold.place(
+            merchant, livemode=False, source=source, amount=amount, purpose=Hold.Purpose(purpose), when=when()
+        )
+
+
+def begin_with(merchant, amount: int) -> None:
+    with transaction.atomic():
+        fund("available", amount, merchant)
+
+
+def deadlocks(owner) -> int:
+    """How many deadlocks there were in this database; sessions report theirs when they end."""
+    connections["default"].close()
+    connections["default"].close_pool()
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'payments_app'"
+    assert soon(lambda: one(owner, sessions) == 0)
+    return one(owner, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+
+
+def one(owner, query: str) -> int:
+    owner.rollback()  # a transaction goes on seeing the statistics that it saw first
+    return int(owner.execute(query).fetchone()[0])
+
+
+def outcome(work: Callable[[], object], *refusals: type[Exception]) -> str:
+    """``"done"``, or the name of the error by which it was refused."""
+    try:
+        work()
+    except refusals as refusal:
+        return type(refusal).__name__
+    return "done"
+
+
+def lowest(merchant, stop: threading.Event) -> int:
+    """The least available balance that a reader ever sees."""
+    seen = []
+    while not stop.is_set() or not seen:
+        seen.append(balance.of_merchant(merchant, livemode=False).available)
+        time.sleep(0.002)
+    return min(seen)
+
+
+def test_of_32_holds_of_100_from_500_at_the_same_moment_exactly_5_succeed(committed_db, owner, merchant):
+    before, until, trial = deadlocks(owner), time.monotonic() + SECONDS, 0
+
+    while trial < TRIALS if FULL else (trial < 3 or time.monotonic() < until):
+        trial += 1
+        begin_with(merchant, 500)
+        stop = threading.Event()
+
+        def attempt(number: int, trial: int = trial) -> str:
+            return outcome(lambda: place(merchant, 100, f"po_{trial}_{number}"), InsufficientFunds)
+
+        def all_of_them(trial: int = trial, stop: threading.Event = stop) -> list[str]:
+            try:
+                return at_once([lambda n=n: attempt(n, trial) for n in range(THREADS)])
+            finally:
+                stop.set()
+
+        results, least = at_once([all_of_them, lambda stop=stop: lowest(merchant, stop)])
+
+        assert Counter(results) == {"done": 5, "InsufficientFunds": THREADS - 5}
+        assert least == 0
+        assert held(merchant) == {"reserved": 500 * trial}
+        assert Hold.objects.count() == Transaction.objects.filter(kind="payout_created").count() == 5 * trial
+
+    assert deadlocks(owner) - before == 0
+    assert invariant.check() == []
+    print(f"{trial} trials of {THREADS} holds")  # noqa: T201 - pytest shows it with -rP
+
+
+def test_of_a_capture_and_a_release_at_the_same_moment_exactly_one_wins(committed_db, merchant):
+    rounds = 100 if FULL else 25
+    begin_with(merchant, 100 * rounds)
+    placed = [place(merchant, 100, f"po_{n}") for n in range(rounds)]
+
+    def resolve(each: Hold, how: str) -> str:
+        def work() -> None:
+            with transaction.atomic():
+                if how == "capture":
+                    hold.capture(each.pk, amount=60, when=when())
+                else:
+                    hold.release(each.pk, when=when())
+
+        return outcome(work, HoldResolved)
+
+    winners: Counter[str] = Counter()
+    for each in placed:
+        ways = ["capture", "release", "capture", "release"]
+        results = at_once([lambda each=each, how=how: resolve(each, how) for how in ways])
+        assert Counter(results) == {"done": 1, "HoldResolved": 3}
+        each.refresh_from_db()
+        assert each.status == {"capture": "captured", "release": "released"}[ways[results.index("done")]]
+        winners[each.status] += 1
+
+    assert held(merchant) == {"available": 100 * rounds - 60 * winners["captured"]}
+    assert platform() == {"stp_cash": 100 * rounds - 60 * winners["captured"]}
+    assert invariant.check() == []
+
+
+def test_payouts_and_refunds_of_one_merchant_share_one_balance(committed_db, owner, merchant):
+    begin_with(merchant, 1_000)
+    before = deadlocks(owner)
+
+    results = at_once(
+        [
+            lambda n=n: outcome(
+                lambda: place(merchant, 300, f"src_{n}", purpose="payout" if n % 2 else "refund"), InsufficientFunds
+            )
+            for n in range(16)
+        ]
+    )
+
+    assert Counter(results) == {"done": 3, "InsufficientFunds": 13}
+    assert held(merchant) == {"available": 100, "reserved": 900}
+    assert deadlocks(owner) - before == 0
+
+
+def test_holds_of_one_source_at_the_same_moment_are_one(committed_db, merchant):
+    begin_with(merchant, 1_000)
+
+    results = at_once([lambda: outcome(lambda: place(merchant, 100, "po_1"), Exception)] * 8)
+
+    assert Counter(results) == {"done": 1, "AlreadyPosted": 7}
+    assert held(merchant) == {"available": 900, "reserved": 100}
+    assert written()[2] == [("po_1", "open", 0)]
+
+
+def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(committed_db, merchant):
+    with transaction.atomic():
+        original = pay_in.spei_deposit(
+            merchant, livemode=False, source="dep_1", amount=1_000, fee=10, fee_tax=2, when=when()
+        )
+        fund("available", 10_000, merchant)
+
+    def attempt(number: int) -> str:
+        def work() -> None:
+            with transaction.atomic():
+                reversal.reverse(original, source=f"adj_{number}", when=when(), description="Part", amount=300)
+
+        return outcome(work, NothingLeftToReverse)
+
+    results = at_once([lambda n=n: attempt(n) for n in range(16)])
+
+    assert Counter(results) == {"done": 3, "NothingLeftToReverse": 13}
+    assert -sum(e.amount for r in original.reversals.all() for e in r.entries.all() if e.amount < 0) == 900
+    assert platform()["stp_cash"] == 10_100
+    assert invariant.check() == []
+
+
+def test_every_step_of_a_hold_needs_its_callers_transaction(committed_db, merchant):
+    begin_with(merchant, 100)
+    placed = place(merchant, 100, "po_1")
+    steps = [
+        lambda: hold.place(merchant, livemode=False, source="po_2", amount=1, purpose=Hold.Purpose.PAYOUT, when=when()),
+        lambda: hold.capture(placed.pk, amount=1, when=when()),
+        lambda: hold.release(placed.pk, when=when()),
+        lambda: hold.lock(placed.pk),
+        lambda: reversal.reverse(Transaction.objects.first(), source="adj_1", when=when(), description="x"),
+    ]
+
+    for step in steps:
+        with pytest.raises(RuntimeError, match=r"must run inside transaction\.atomic"):
+            step()
+
+    assert written() == (2, 4, [("po_1", "open", 0)])
+    connections.close_all()

@@ -1,0 +1,60 @@
+"""Words for tests of the ledger: what was written, what accounts hold, and money to begin with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+
+from core import clock
+from ledger.models import Entry, Hold, Transaction
+from ledger.services import balance
+from ledger.services.chart import MERCHANT_PURPOSES, AccountName
+from ledger.services.door import When, post
+from merchants.models import Merchant
+
+DAY = date(2026, 11, 23)
+_number = itertools.count(1)
+
+
+def when(effective_at: datetime | None = None) -> When:
+    """A moment, and a banking day that need not be its own."""
+    return When(effective_at or clock.now(), DAY)
+
+
+def fund(purpose: str, amount: int, merchant: Merchant | None = None, *, livemode: bool = False) -> Transaction:
+    """Money to begin with: stp_cash / any account."""
+    owner = merchant if purpose in MERCHANT_PURPOSES else None
+    legs = [(AccountName("stp_cash"), amount), (AccountName(purpose, owner), -amount)]
+    return post("fund", f"fund_{next(_number)}", legs, livemode=livemode, when=when(), description="To begin with")
+
+
+def legs(posted: Transaction) -> dict[str, int]:
+    """Purpose -> amount, debits positive, as they are in the database."""
+    return {entry.account.purpose: entry.amount for entry in posted.entries.select_related("account")}
+
+
+def held(merchant: Merchant, *, livemode: bool = False) -> dict[str, int]:
+    """The merchant's balances that are not zero."""
+    figures = balance.of_merchant(merchant, livemode=livemode)
+    return {purpose: getattr(figures, purpose) for purpose in MERCHANT_PURPOSES if getattr(figures, purpose)}
+
+
+def platform(*, livemode: bool = False) -> dict[str, int]:
+    """The platform's balances that are not zero."""
+    return {purpose: total for purpose, total in balance.of_platform(livemode=livemode).items() if total}
+
+
+def written() -> tuple[int, int, list[tuple[str, str, int]]]:
+    """How many transactions and entries there are, and every hold's life."""
+    holds = Hold.objects.order_by("source").values_list("source", "status", "captured")
+    return Transaction.objects.count(), Entry.objects.count(), list(holds)
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """What happens inside leaves the books as they were."""
+    before = written()
+    yield
+    assert written() == before

@@ -1,0 +1,336 @@
+"""ledger.services.door: what is posted is whole, balanced, covered and written once, or refused by name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+
+from core.errors import InsufficientFunds
+from core.money import MAX_AMOUNT
+from ledger.models import Account, Transaction
+from ledger.services import balance, door
+from ledger.services.chart import FLOORED, MERCHANT_PURPOSES, PLATFORM_PURPOSES, AccountName, open_accounts
+from ledger.services.errors import (
+    AlreadyPosted,
+    EffectiveTooOld,
+    InvalidAmount,
+    InvalidDescription,
+    SameAccountTwice,
+    Unbalanced,
+    UnknownAccount,
+    UnsupportedCurrency,
+)
+from tests.concurrency.threads import at_once
+from tests.ledger.books import DAY, fund, held, legs, nothing_written, platform, when, written
+
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+CASH, SUSPENSE, FEES = (AccountName(purpose) for purpose in ("stp_cash", "suspense", "fee_revenue"))
+
+
+def post(*legs: door.Leg, kind="test", source="src_1", livemode=False, **changes) -> Transaction:
+    given = {"when": when(), "description": "Test"} | changes
+    return door.post(kind, source, legs or [(CASH, 700), (SUSPENSE, -700)], livemode=livemode, **given)
+
+
+@pytest.mark.django_db
+def test_a_posting_is_in_the_database_as_it_was_said():
+    with time_machine.travel(NOW, tick=False):
+        posted = post((CASH, 700), (SUSPENSE, -300), (FEES, -400), when=when(NOW - timedelta(hours=1)))
+
+    stored = Transaction.objects.get()
+    assert (stored.pk, stored.public_id, stored.position) == (posted.pk, posted.public_id, posted.position)
+    assert (stored.kind, stored.source, stored.livemode, stored.description) == ("test", "src_1", False, "Test")
+    assert (stored.effective_at, stored.recorded_at) == (NOW - timedelta(hours=1), NOW)
+    assert (stored.operating_date, stored.reverses) == (DAY, None)
+    assert legs(stored) == {"stp_cash": 700, "suspense": -300, "fee_revenue": -400}
+    assert set(stored.entries.values_list("currency", "position", "effective_at")) == {
+        ("MXN", stored.position, stored.effective_at)
+    }
+
+
+@pytest.mark.django_db
+def test_a_posting_with_known_accounts_takes_two_statements_and_a_debit_five(django_assert_num_queries):
+    post()
+
+    with django_assert_num_queries(2):  # the accounts; the transaction with its entries
+        post(source="src_2")
+    with django_assert_num_queries(5):  # and: the accounts once more, their lock, what is there
+        post((SUSPENSE, 700), (CASH, -700), source="src_3")
+
+
+BAD_AMOUNTS = [0, 1.0, 700.0, float("nan"), True, Decimal(700), "700", None, MAX_AMOUNT + 1, -MAX_AMOUNT - 1, 2**63]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=repr)
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_amount_that_is_not_whole_centavos_is_refused(amount, side):
+    wrong: list[door.Leg] = [(CASH, 700), (SUSPENSE, -700)]
+    wrong[side] = (wrong[side][0], amount)
+
+    with nothing_written(), pytest.raises(InvalidAmount):
+        post(*wrong)
+
+    assert Account.objects.count() == 0
+
+
+@pytest.mark.parametrize("amount", [*BAD_AMOUNTS, -1, -MAX_AMOUNT], ids=repr)
+def test_what_is_no_amount_has_its_own_error(amount):
+    with pytest.raises(InvalidAmount):
+        door.valid_amount(amount)
+
+
+@pytest.mark.parametrize("amount", [1, 700, MAX_AMOUNT])
+def test_what_is_an_amount_is_given_back(amount):
+    assert door.valid_amount(amount) is amount
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("amount", [1, MAX_AMOUNT])
+def test_the_smallest_and_the_largest_amount_are_posted(amount):
+    assert legs(post((CASH, amount), (SUSPENSE, -amount))) == {"stp_cash": amount, "suspense": -amount}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(CASH, 100)],
+        [(CASH, 100), (SUSPENSE, -99)],
+        [(CASH, 100), (SUSPENSE, 100)],
+        [(CASH, 100), (SUSPENSE, -100), (FEES, 1)],
+    ],
+)
+def test_legs_that_do_not_balance_are_refused(wrong):
+    with nothing_written(), pytest.raises(Unbalanced):
+        post(*wrong)
+
+    assert Account.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_a_posting_without_legs_is_refused():
+    with nothing_written(), pytest.raises(Unbalanced):
+        door.post("test", "src_1", [], livemode=False, when=when(), description="Test")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(CASH, 100), (CASH, -100)],
+        [(CASH, 100), (AccountName("stp_cash"), 100), (SUSPENSE, -200)],
+        [(CASH, 100), (SUSPENSE, -50), (SUSPENSE, -50)],
+    ],
+)
+def test_an_account_that_stands_there_twice_is_refused(wrong):
+    with nothing_written(), pytest.raises(SameAccountTwice):
+        post(*wrong)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("currency", ["USD", "mxn", "", "MXN "])
+def test_another_currency_is_refused(currency):
+    with nothing_written(), pytest.raises(UnsupportedCurrency):
+        post(currency=currency)
+
+
+@pytest.mark.parametrize("purpose", ["petty_cash", "available", "debt", "", "STP_CASH"])
+def test_an_account_that_the_platform_does_not_have_cannot_be_named(purpose):
+    with pytest.raises(UnknownAccount):
+        AccountName(purpose)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", ["stp_cash", "suspense", "losses", "", "Available"])
+def test_an_account_that_a_merchant_does_not_have_cannot_be_named(merchant, purpose):
+    with pytest.raises(UnknownAccount):
+        AccountName(purpose, merchant)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("length", "accepted"), [(0, False), (1, True), (200, True), (201, False)])
+def test_a_description_has_1_to_200_characters(length, accepted):
+    if accepted:
+        assert post(description="ñ" * length).description == "ñ" * length
+    else:
+        with nothing_written(), pytest.raises(InvalidDescription):
+            post(description="ñ" * length)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("ago", "expected"),
+    [
+        (timedelta(hours=3), NOW - timedelta(hours=3)),
+        (timedelta(), NOW),
+        (timedelta(microseconds=-1), NOW),
+        (timedelta(days=-400), NOW),
+        (timedelta(days=7), NOW - timedelta(days=7)),
+    ],
+)
+def test_money_moved_when_the_provider_says_so_but_not_in_the_future(ago, expected):
+    with time_machine.travel(NOW, tick=False):
+        posted = post(when=when(NOW - ago))
+
+    posted.refresh_from_db()
+    assert (posted.effective_at, posted.recorded_at, posted.operating_date) == (expected, NOW, DAY)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("moment", [NOW - timedelta(days=7, microseconds=1), datetime(2001, 1, 1, tzinfo=UTC)])
+def test_what_moved_more_than_seven_days_ago_is_refused_unless_it_is_an_adjustment(moment):
+    with time_machine.travel(NOW, tick=False):
+        with nothing_written(), pytest.raises(EffectiveTooOld):
+            post(when=when(moment))
+
+        assert post(kind="adjustment", when=when(moment)).effective_at == moment
+
+
+@pytest.mark.django_db
+def test_a_moment_without_a_time_zone_is_refused():
+    with nothing_written(), pytest.raises(TypeError):
+        post(when=when(datetime(2026, 11, 23)))  # noqa: DTZ001
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("livemode", [False, True])
+def test_one_source_is_posted_once_in_whatever_mode_and_the_callers_transaction_lives_on(livemode):
+    post()
+
+    with nothing_written(), pytest.raises(AlreadyPosted, match="test src_1 is posted already"):
+        post((CASH, 5), (SUSPENSE, -5), livemode=livemode)
+
+    post(source="src_2")
+    post(kind="other")
+    assert written() == (3, 6, [])
+    assert platform() == {"stp_cash": 2_100, "suspense": 2_100}
+
+
+def test_a_posting_needs_its_callers_transaction(committed_db):
+    with nothing_written(), pytest.raises(RuntimeError, match=r"post must run inside transaction\.atomic"):
+        post()
+    with pytest.raises(RuntimeError, match=r"lock must run inside transaction\.atomic"):
+        door.lock([CASH], livemode=False)
+
+
+def test_a_posting_is_rolled_back_with_what_caused_it(committed_db):
+    class Failed(Exception):
+        pass
+
+    @transaction.atomic
+    def post_and_fail() -> None:
+        post()
+        assert written() == (1, 2, [])
+        raise Failed
+
+    with nothing_written(), pytest.raises(Failed):
+        post_and_fail()
+
+
+FLOORED_NAMES = sorted(FLOORED)
+
+
+def test_the_accounts_that_have_a_floor_are_the_ones_whose_money_is_not_ours():
+    assert FLOORED_NAMES == ["available", "blocked", "pending", "reserved", "suspense"]
+    assert set(FLOORED) <= {p for p, side in (MERCHANT_PURPOSES | PLATFORM_PURPOSES).items() if side == "credit"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", FLOORED_NAMES)
+def test_no_centavo_more_than_there_is_can_be_taken_from_an_account_with_a_floor(merchant, purpose):
+    name = AccountName(purpose, merchant if purpose in MERCHANT_PURPOSES else None)
+    fund(purpose, 500, merchant)
+
+    with nothing_written(), pytest.raises(InsufficientFunds, match=r"holds \$5\.00; \$5\.01 are needed"):
+        post((name, 501), (CASH, -501))
+    post((name, 500), (CASH, -500))
+    with nothing_written(), pytest.raises(InsufficientFunds):
+        post((name, 1), (CASH, -1), source="src_2")
+
+    assert balance.of_name(name, livemode=False) == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", sorted({*MERCHANT_PURPOSES, *PLATFORM_PURPOSES} - {*FLOORED, "stp_cash"}))
+def test_an_account_without_a_floor_may_be_overdrawn(merchant, purpose):
+    name = AccountName(purpose, merchant if purpose in MERCHANT_PURPOSES else None)
+    sign = 1 if name.normal_side == "credit" else -1
+
+    post((name, sign * 500), (CASH, sign * -500))
+
+    assert balance.of_name(name, livemode=False) == -500
+
+
+@pytest.mark.django_db
+def test_what_is_taken_from_two_accounts_must_be_there_in_both(merchant):
+    available, blocked = AccountName("available", merchant), AccountName("blocked", merchant)
+    fund("available", 500, merchant)
+    fund("blocked", 100, merchant)
+
+    with nothing_written(), pytest.raises(InsufficientFunds, match=r"Blocked holds \$1\.00; \$2\.00 are needed"):
+        post((available, 500), (blocked, 200), (CASH, -700))
+
+    assert held(merchant) == {"available": 500, "blocked": 100}
+
+
+@pytest.mark.django_db
+def test_modes_and_merchants_have_books_of_their_own(merchant, other_merchant):
+    available = AccountName("available", merchant)
+    fund("available", 700, merchant, livemode=True)
+    fund("available", 9, other_merchant)
+    fund("available", 5, merchant)
+
+    with nothing_written(), pytest.raises(InsufficientFunds, match=r"holds \$0\.05; \$0\.06 are needed"):
+        post((available, 6), (CASH, -6))
+
+    assert (held(merchant), held(merchant, livemode=True)) == ({"available": 5}, {"available": 700})
+    assert (held(other_merchant), held(other_merchant, livemode=True)) == ({"available": 9}, {})
+    assert (platform(), platform(livemode=True)) == ({"stp_cash": 14}, {"stp_cash": 700})
+    mixed = "SELECT count(*) FROM ledger_entry e JOIN ledger_transaction t ON t.id = transaction_id"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{mixed} JOIN ledger_account a ON a.id = account_id WHERE a.livemode <> t.livemode")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db
+def test_an_account_is_opened_as_the_chart_says(merchant):
+    names = [AccountName(purpose, merchant) for purpose in MERCHANT_PURPOSES]
+    names += [AccountName(purpose) for purpose in PLATFORM_PURPOSES]
+
+    opened = open_accounts(names, livemode=True)
+
+    assert {code: (a.normal_side, a.floor, a.livemode) for code, a in opened.items()} == {
+        name.code: (name.normal_side, 0 if name.purpose in FLOORED else None, True) for name in names
+    }
+
+
+def test_threads_that_open_the_same_accounts_open_each_once(committed_db):
+    def one(number: int) -> None:
+        with transaction.atomic():
+            post(source=f"src_{number}")
+
+    at_once([lambda number=number: one(number) for number in range(8)])
+
+    assert sorted(Account.objects.values_list("code", flat=True)) == ["platform:stp_cash", "platform:suspense"]
+    assert written() == (8, 16, [])
+    assert platform() == {"stp_cash": 5_600, "suspense": 5_600}
+
+
+def test_threads_that_post_one_source_post_it_once(committed_db):
+    def one() -> str:
+        try:
+            with transaction.atomic():
+                post()
+        except AlreadyPosted:
+            return "already posted"
+        return "posted"
+
+    assert sorted(at_once([one] * 8)) == ["already posted"] * 7 + ["posted"]
+
+    assert written() == (1, 2, [])
+    assert platform() == {"stp_cash": 700, "suspense": 700}

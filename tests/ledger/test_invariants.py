@@ -1,0 +1,274 @@
+"""Each invariant broken in turn: it is named, a breach is open, outgoing money stops; repaired, it flows again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import transaction
+
+from core import clock, invariants
+from core.invariants import Fault
+from ledger.models import Breach, Entry, Hold
+from ledger.services import gate, hold, invariant
+from ledger.services.gate import GateClosed
+from ledger.services.hold import lock
+from merchants.models import Merchant
+from tests import cluster
+from tests.ledger.sabotage import break_books, deposit, entry, now, place_hold, set_trigger, take_snapshots, triggers
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """Statements that break what ``broken`` names, others that repair it, and ``whose`` money stops."""
+
+    name: str
+    broken: set[str]
+    statements: tuple[str, ...]
+    repair: tuple[str, ...]
+    whose: str
+
+
+def add(amount: int, where: str) -> str:
+    return f"UPDATE ledger_entry SET amount = amount + {amount} WHERE {where}"
+
+
+def book_cash_as(purpose: str, now_on: str) -> str:
+    return (
+        f"UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE code = 'platform:{purpose}') "
+        f"WHERE {entry(now_on)}"
+    )
+
+
+AVAILABLE = "account_id = (SELECT account_id FROM ledger_entry WHERE " + entry("available") + ")"
+SABOTAGES = [
+    Sabotage(
+        "entries_sum_to_zero",
+        {"entries_sum_to_zero", "transactions_balance"},
+        (add(1, entry("stp_cash")),),
+        (add(-1, entry("stp_cash")),),
+        "everybody",
+    ),
+    Sabotage(
+        "transactions_balance",
+        {"transactions_balance"},
+        (add(1, entry("stp_cash", "dep_1")), add(-1, entry("stp_cash", "dep_2"))),
+        (add(-1, entry("stp_cash", "dep_1")), add(1, entry("stp_cash", "dep_2"))),
+        "everybody",
+    ),
+    Sabotage(
+        "floors_hold",
+        {"floors_hold"},
+        (add(300_000, entry("available")), add(-300_000, entry("fee_revenue"))),
+        (add(-300_000, entry("available")), add(300_000, entry("fee_revenue"))),
+        "merchant",
+    ),
+    Sabotage(
+        "snapshots_match",
+        {"snapshots_match", "entries_sum_to_zero"},
+        (f"UPDATE ledger_snapshot SET total = total - 5 WHERE {AVAILABLE}",),
+        (f"UPDATE ledger_snapshot SET total = total + 5 WHERE {AVAILABLE}",),
+        "merchant",
+    ),
+    Sabotage(
+        "reserved_is_held",
+        {"reserved_is_held"},
+        ("UPDATE ledger_hold SET amount = amount + 1 WHERE source = 'po_1'",),
+        ("UPDATE ledger_hold SET amount = amount - 1 WHERE source = 'po_1'",),
+        "merchant",
+    ),
+    Sabotage(
+        "covered",
+        {"covered"},
+        (book_cash_as("fee_revenue", "stp_cash"),),
+        (
+            "UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE code = 'platform:stp_cash') "
+            "WHERE amount = 100000 AND transaction_id = (SELECT id FROM ledger_transaction WHERE source = 'dep_1')",
+        ),
+        "everybody",
+    ),
+]
+
+
+@pytest.fixture
+def books(committed_db: None, merchant: Merchant, other_merchant: Merchant) -> None:
+    """Two deposits and a hold of the merchant, two deposits of the other."""
+    for source in ("dep_1", "dep_2"):
+        deposit(merchant, source)
+    place_hold(merchant)
+    deposit(other_merchant, "dep_3")
+    deposit(other_merchant, "dep_4")
+    assert invariant.check() == []
+
+
+def refuses(merchant: Merchant) -> bool:
+    """True if the gate is closed for the merchant; a hold must agree with it."""
+    try:
+        gate.require_open(merchant)
+    except GateClosed:
+        with pytest.raises(GateClosed):
+            place_hold(merchant, "po_refused", 1)
+        return True
+    with transaction.atomic():
+        hold.release(
+            hold.place(
+                merchant, livemode=False, source=f"po_{clock.now()}", amount=1, purpose=Hold.Purpose.PAYOUT, when=now()
+            ).pk,
+            when=now(),
+        )
+    return False
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
+def test_a_broken_invariant_is_named_and_stops_outgoing_money_until_it_is_repaired(
+    books, merchant, other_merchant, sabotage
+):
+    if sabotage.name == "snapshots_match":
+        take_snapshots()
+    break_books(*sabotage.statements)
+
+    broken = invariant.check()
+
+    assert set(broken) == sabotage.broken
+    breach = Breach.objects.get(invariant=sabotage.name, cleared_at=None)
+    assert breach.merchant == (merchant if sabotage.whose == "merchant" else None)
+    assert breach.message
+    assert refuses(merchant)
+    assert refuses(other_merchant) == (sabotage.broken != {sabotage.name} or sabotage.whose == "everybody")
+
+    break_books(*sabotage.repair)
+
+    assert invariant.check() == []
+    breach.refresh_from_db()
+    assert breach.cleared_at is not None
+    assert not refuses(merchant)
+    assert not refuses(other_merchant)
+
+
+def declared_triggers() -> list[tuple[str, str]]:
+    return [
+        (model._meta.db_table, trigger.get_pgid(model))
+        for model in apps.get_app_config("ledger").get_models()
+        for trigger in getattr(model._meta, "triggers", ())
+    ]
+
+
+def test_a_trigger_that_is_off_stops_everybodys_outgoing_money(books, merchant, other_merchant):
+    assert len(declared_triggers()) >= 14
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        for number, (table, name) in enumerate(declared_triggers()):
+            set_trigger(connection, table, name, ("DISABLE", "ENABLE", "ENABLE REPLICA")[number % 3])
+
+            assert invariant.check() == ["guards_enabled"], (table, name)
+            assert Breach.objects.get(cleared_at=None).message == f"{name} on {table} is missing or disabled"
+            with pytest.raises(GateClosed):
+                gate.require_open(other_merchant)
+
+            set_trigger(connection, table, name, "ENABLE ALWAYS")
+            assert invariant.check() == []
+        table, name = "ledger_entry", triggers(connection, "ledger_entry")[0]
+        connection.execute(f"DROP TRIGGER {name} ON {table}")
+
+    assert invariant.check() == ["guards_enabled"]
+    assert refuses(merchant)
+    assert refuses(other_merchant)
+
+
+def test_a_breach_stays_one_row_while_it_lasts_and_a_second_one_gets_its_own(books, merchant):
+    break_books("UPDATE ledger_hold SET amount = amount + 1")
+    for _ in range(3):
+        invariant.check()
+    break_books("UPDATE ledger_hold SET amount = amount - 1")
+    invariant.check()
+    break_books("UPDATE ledger_hold SET amount = amount + 1")
+    invariant.check()
+
+    breaches = Breach.objects.order_by("id")
+    assert [(b.invariant, b.merchant, b.cleared_at is None) for b in breaches] == [
+        ("reserved_is_held", merchant, False),
+        ("reserved_is_held", merchant, True),
+    ]
+
+
+def test_a_check_that_raises_counts_as_broken(books, merchant, other_merchant, monkeypatch, caplog):
+    def find() -> list[Fault]:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "Raises.", find))
+
+    assert invariant.check() == ["test"]
+
+    assert Breach.objects.get(cleared_at=None).message == "could not be checked: ZeroDivisionError"
+    assert refuses(merchant)
+    assert refuses(other_merchant)
+    assert "an invariant could not be checked" in caplog.text
+    monkeypatch.delitem(invariants._registered, "test")
+
+
+def test_a_check_that_breaks_its_transaction_does_not_hide_the_others(books, monkeypatch):
+    def find() -> list[Fault]:
+        return [Fault(str(Entry.objects.extra(where=["no such column"]).count()))]  # noqa: S610
+
+    monkeypatch.setitem(invariants._registered, "a_test", invariants.Invariant("a_test", "Fails.", find))
+    break_books("UPDATE ledger_hold SET amount = amount + 1")
+
+    assert invariant.check() == ["a_test", "reserved_is_held"]
+
+
+def test_more_faults_than_are_written_down_stop_everybody(books, merchant, other_merchant, monkeypatch):
+    merchants = [Merchant.objects.create(name=f"M{n}", legal_name=f"M{n}") for n in range(invariant.SHOWN)]
+    faults = [Fault("broken", found.pk) for found in [*merchants, merchant]]
+    monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "A flood.", lambda: faults))
+
+    invariant.check()
+
+    for anybody in (merchants[0], merchant, other_merchant):
+        with pytest.raises(GateClosed):
+            gate.require_open(anybody)
+
+
+def test_an_old_entry_that_was_changed_differs_from_its_snapshot(books, merchant):
+    take_snapshots()
+    break_books(
+        add(1, entry("stp_cash")),
+        "UPDATE ledger_transaction SET recorded_at = recorded_at - interval '2 hours'",
+    )
+
+    assert invariant.check() == ["snapshots_match"]
+    assert refuses(merchant)
+
+
+def test_a_breach_is_not_cleared_because_its_fault_grows_old(books, merchant):
+    take_snapshots()
+    break_books(
+        add(1, entry("stp_cash", "dep_1")),
+        add(-1, entry("stp_cash", "dep_2")),
+        f"UPDATE ledger_snapshot SET total = total - 5 WHERE {AVAILABLE}",
+    )
+    invariant.check()
+
+    break_books(
+        "UPDATE ledger_transaction SET recorded_at = recorded_at - interval '2 hours'",
+        "UPDATE ledger_breach SET found_at = found_at - interval '2 hours'",
+        f"UPDATE ledger_snapshot SET taken_at = taken_at - interval '2 hours' WHERE {AVAILABLE}",
+    )
+    for number in range(12):
+        new = Merchant.objects.create(name=f"M{number}", legal_name=f"M{number}")
+        deposit(new, f"dep_new_{number}")
+    take_snapshots()
+
+    assert {"transactions_balance", "snapshots_match"} <= set(invariant.check())
+    assert refuses(merchant)
+
+
+def test_a_hold_placed_before_the_breach_can_still_be_resolved(books, merchant):
+    breaking = place_hold(merchant, "po_2")
+    break_books(add(1, entry("stp_cash", "dep_1")), add(-1, entry("stp_cash", "dep_2")))
+    invariant.check()
+
+    with transaction.atomic():
+        hold.release(lock(breaking.pk).pk, when=now())
+
+    assert invariant.check() == ["transactions_balance"]

@@ -1,0 +1,305 @@
+"""Whatever happens in whatever order, the books are a pure model's: Hypothesis drives the ledger's services.
+
+The model knows nothing of entries: it moves figures between named pots. After every step all balances are the model's,
+everything sums to zero, and what the database checks at commit is checked. ``PROVE_FULL=1``: 300 runs of 60 steps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from core.errors import InsufficientFunds
+from core.money import fee_with_iva
+from ledger.models import Hold, Transaction
+from ledger.services import hold, reversal
+from ledger.services import invariant as ledger_invariant
+from ledger.services.chart import MERCHANT_PURPOSES
+from ledger.services.errors import AlreadyPosted, HoldResolved, InvalidAmount, NothingLeftToReverse
+from ledger.services.postings import pay_in, payout
+from merchants.models import Merchant
+from tests.ledger.books import held, platform, when
+
+FULL = bool(os.environ.get("PROVE_FULL"))
+AMOUNTS = st.one_of(st.integers(1, 300), st.integers(1, 10**9))
+WHICH = st.integers(0, 1)
+PERCENT = st.integers(1, 130)
+"""Of what there is: sometimes more."""
+
+
+@dataclass
+class ModelHold:
+    row: Hold
+    owner: tuple[int, bool]
+    amount: int
+    is_open: bool = True
+
+
+class Books(RuleBasedStateMachine):
+    """Two merchants, two modes; ``self.pots`` is the model: (mode, merchant or None, purpose) -> centavos."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.atomic = transaction.atomic()
+        self.atomic.__enter__()
+        self.merchants = [Merchant.objects.create(name=name, legal_name=name) for name in ("One", "Two")]
+        self.pots: Counter[tuple[bool, int | None, str]] = Counter()
+        self.holds: list[ModelHold] = []
+        self.deposits: list[tuple[Transaction, tuple[int, bool], dict[str, int]]] = []
+        self.sources = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "atomic"):
+            transaction.set_rollback(True)
+            self.atomic.__exit__(None, None, None)
+
+    # --- words ---------------------------------------------------------------------------------------------------
+
+    def source(self) -> str:
+        self.sources += 1
+        return f"src_{self.sources}"
+
+    def given(self, livemode: bool, **more: Any) -> dict[str, Any]:
+        return {"livemode": livemode, "source": self.source(), "when": when(), **more}
+
+    def move(self, livemode: bool, which: int | None, **changes: int) -> None:
+        for purpose, amount in changes.items():
+            self.pots[livemode, which if purpose in MERCHANT_PURPOSES else None, purpose] += amount
+
+    def pot(self, livemode: bool, which: int | None, purpose: str) -> int:
+        return self.pots[livemode, which, purpose]
+
+    def take(self, livemode: bool, which: int | None, purpose: str, amount: int, call: Any) -> bool:
+        """Call what takes ``amount`` from a pot: refused by name exactly if it is not there."""
+        if amount > self.pot(livemode, which, purpose):
+            with pytest.raises(InsufficientFunds):
+                call()
+            return False
+        call()
+        return True
+
+    # --- money in --------------------------------------------------------------------------------------------------
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS, percent=st.decimals("0", "120", places=2))
+    def deposit(self, which, livemode, amount, percent) -> None:
+        fee, tax = fee_with_iva(amount, percent=percent, fixed=0)
+        posted = pay_in.spei_deposit(self.merchants[which], **self.given(livemode, amount=amount, fee=fee, fee_tax=tax))
+        whole = {"stp_cash": amount, "available": amount - fee - tax, "fee_revenue": fee, "iva_payable": tax}
+        self.move(livemode, which, **whole)
+        self.deposits.append((posted, (which, livemode), whole))
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
+    def oxxo(self, which, livemode, amount) -> None:
+        pay_in.oxxo_paid(self.merchants[which], **self.given(livemode, amount=amount, fee=0, fee_tax=0))
+        self.move(livemode, which, conekta_receivable=amount, pending=amount)
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
+    def oxxo_released(self, which, livemode, amount) -> None:
+        given = self.given(livemode, amount=amount)
+        if self.take(livemode, which, "pending", amount, lambda: pay_in.oxxo_released(self.merchants[which], **given)):
+            self.move(livemode, which, pending=-amount, available=amount)
+
+    @rule(livemode=st.booleans(), amount=AMOUNTS)
+    def suspended(self, livemode, amount) -> None:
+        pay_in.deposit_suspended(**self.given(livemode, amount=amount, cash="stp_cash", reason="unknown_clabe"))
+        self.move(livemode, None, stp_cash=amount, suspense=amount)
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
+    def suspense_assigned(self, which, livemode, amount) -> None:
+        given = self.given(livemode, amount=amount, fee=1, fee_tax=0)
+        merchant = self.merchants[which]
+        if self.take(livemode, None, "suspense", amount, lambda: pay_in.suspense_assigned(merchant, **given)):
+            self.move(livemode, which, suspense=-amount, available=amount - 1, fee_revenue=1)
+
+    # --- holds ----------------------------------------------------------------------------------------------------
+
+    @rule(which=WHICH, livemode=st.booleans(), part=PERCENT, purpose=st.sampled_from(Hold.Purpose.values))
+    def place(self, which, livemode, part, purpose) -> None:
+        amount = max(1, self.pot(livemode, which, "available") * part // 100)
+        given = self.given(livemode, amount=amount, purpose=purpose)
+        placed: list[Hold] = []
+        merchant = self.merchants[which]
+        if self.take(livemode, which, "available", amount, lambda: placed.append(hold.place(merchant, **given))):
+            self.move(livemode, which, available=-amount, reserved=amount)
+            self.holds.append(ModelHold(placed[0], (which, livemode), amount))
+
+    @precondition(lambda self: getattr(self, "holds", None))
+    @rule(data=st.data(), part=PERCENT, fee=st.integers(0, 20))
+    def capture(self, data, part, fee) -> None:
+        chosen = data.draw(st.sampled_from(self.holds))
+        which, livemode = chosen.owner
+        spent = max(1, chosen.amount * part // 100)
+        fee = 0 if chosen.row.purpose == "refund" else min(fee, spent - 1)
+
+        def call() -> Hold:
+            return hold.capture(chosen.row.pk, amount=spent - fee, fee=fee, when=when())
+
+        if spent > chosen.amount:
+            with pytest.raises(InvalidAmount):
+                call()
+        elif not chosen.is_open:
+            with pytest.raises(HoldResolved):
+                call()
+        else:
+            assert call().captured == spent
+            chosen.is_open = False
+            rest = chosen.amount - spent
+            self.move(livemode, which, reserved=-chosen.amount, available=rest, stp_cash=fee - spent, fee_revenue=fee)
+
+    @precondition(lambda self: getattr(self, "holds", None))
+    @rule(data=st.data())
+    def release(self, data) -> None:
+        chosen = data.draw(st.sampled_from(self.holds))
+        which, livemode = chosen.owner
+        if chosen.is_open:
+            assert hold.release(chosen.row.pk, when=when()).status == "released"
+            chosen.is_open = False
+            self.move(livemode, which, reserved=-chosen.amount, available=chosen.amount)
+        else:
+            with pytest.raises(HoldResolved):
+                hold.release(chosen.row.pk, when=when())
+
+    @precondition(lambda self: any(not one.is_open for one in getattr(self, "holds", ())))
+    @rule(data=st.data())
+    def payout_returned(self, data) -> None:
+        chosen = data.draw(st.sampled_from([one for one in self.holds if not one.is_open]))
+        which, livemode = chosen.owner
+        given = {"livemode": livemode, "source": chosen.row.source, "amount": chosen.amount, "when": when()}
+        is_known = Transaction.objects.filter(kind="payout_returned", source=chosen.row.source).exists()
+        if is_known:
+            with pytest.raises(AlreadyPosted):
+                payout.payout_returned(self.merchants[which], **given)
+        else:
+            payout.payout_returned(self.merchants[which], **given)
+            self.move(livemode, which, stp_cash=chosen.amount, available=chosen.amount)
+
+    # --- corrections -----------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: getattr(self, "deposits", None))
+    @rule(data=st.data(), part=st.one_of(st.none(), PERCENT))
+    def reverse(self, data, part) -> None:
+        original, (which, livemode), rest = data.draw(st.sampled_from(self.deposits))
+        left = rest["stp_cash"]
+        amount = None if part is None else max(1, left * part // 100)
+        before = written = Transaction.objects.count()
+        try:
+            posted = reversal.reverse(
+                original, source=self.source(), when=when(), description="Reversed", amount=amount
+            )
+        except NothingLeftToReverse:
+            assert left == 0 or (amount or 0) > left
+        except InsufficientFunds:
+            assert self.pot(livemode, which, "available") < rest["available"]
+        else:
+            written += 1
+            taken = {leg.account.purpose: leg.amount for leg in posted.entries.select_related("account")}
+            assert -taken["stp_cash"] == (left if amount is None else amount)
+            for purpose, given_back in taken.items():
+                change = given_back if purpose == "stp_cash" else -given_back
+                rest[purpose] += change
+                self.move(livemode, which, **{purpose: change})
+            assert all(amount >= 0 for amount in rest.values())
+        assert Transaction.objects.count() == written >= before
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS, freeze=st.booleans())
+    def freeze(self, which, livemode, amount, freeze) -> None:
+        flow, source, to = (
+            (payout.funds_blocked, "available", "blocked")
+            if freeze
+            else (payout.funds_unblocked, "blocked", "available")
+        )
+        given = self.given(livemode, amount=amount)
+        if self.take(livemode, which, source, amount, lambda: flow(self.merchants[which], **given)):
+            self.move(livemode, which, **{source: -amount, to: amount})
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
+    def payment_reversed(self, which, livemode, amount) -> None:
+        covered = min(amount, self.pot(livemode, which, "available"))
+        given = self.given(livemode, amount=amount, from_debt=amount - covered)
+        payout.payment_reversed(self.merchants[which], **given)
+        row = Hold.objects.create(
+            merchant=self.merchants[which], livemode=livemode, purpose="refund", source=given["source"], amount=amount
+        )
+        self.holds.append(ModelHold(row, (which, livemode), amount))
+        self.move(livemode, which, available=-covered, debt=amount - covered, reserved=amount)
+
+    @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
+    def debt_recovered(self, which, livemode, amount) -> None:
+        amount = min(amount, self.pot(livemode, which, "debt"))
+        if amount:
+            given = self.given(livemode, amount=amount)
+            merchant = self.merchants[which]
+            if self.take(livemode, which, "available", amount, lambda: payout.debt_recovered(merchant, **given)):
+                self.move(livemode, which, available=-amount, debt=-amount)
+
+    @rule(which=WHICH, livemode=st.booleans(), kind=st.sampled_from(["hold", "deposit"]))
+    def nonsense(self, which, livemode, kind) -> None:
+        merchant, before = self.merchants[which], Transaction.objects.count()
+        if kind == "hold":
+            with pytest.raises(InsufficientFunds):
+                hold.place(merchant, **self.given(livemode, amount=10**15, purpose=Hold.Purpose.PAYOUT))
+        else:
+            with pytest.raises(InvalidAmount):
+                pay_in.spei_deposit(merchant, **self.given(livemode, amount=5, fee=6, fee_tax=0))
+        assert Transaction.objects.count() == before
+
+    # --- what must hold --------------------------------------------------------------------------------------------
+
+    @invariant()
+    def balances_are_the_models(self) -> None:
+        if not hasattr(self, "pots"):
+            return
+        found = {}
+        for livemode in (False, True):
+            found |= {(livemode, None, k): v for k, v in platform(livemode=livemode).items()}
+            for which, merchant in enumerate(self.merchants):
+                found |= {(livemode, which, k): v for k, v in held(merchant, livemode=livemode).items()}
+        assert found == {key: amount for key, amount in self.pots.items() if amount}
+
+    @invariant()
+    def the_books_are_sound(self) -> None:
+        if not hasattr(self, "pots"):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+            cursor.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM ledger_entry GROUP BY transaction_id "
+                "HAVING sum(amount) <> 0 OR count(*) < 2) wrong"
+            )
+            assert cursor.fetchone() == (0,)
+        assert {name for name in ("floors_hold", "reserved_is_held", "entries_sum_to_zero") if faults(name)} == set()
+
+
+def faults(name: str) -> list[Any]:
+    (found,) = [one for one in ledger_invariant.invariants.all_invariants() if one.name == name]
+    return ledger_invariant.faults_of(found)
+
+
+@pytest.mark.django_db
+@pytest.mark.timeout(1_800 if FULL else 120)
+def test_whatever_happens_the_books_are_the_models() -> None:
+    run_state_machine_as_test(
+        Books,
+        settings=settings(
+            max_examples=300 if FULL else 12,
+            stateful_step_count=60 if FULL else 25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

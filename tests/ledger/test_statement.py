@@ -1,0 +1,435 @@
+"""ledger.services.statement: a year's statements chained are the ledger, whatever happened at whatever hour."""
+
+from __future__ import annotations
+
+import csv
+import io
+from calendar import monthrange
+from dataclasses import astuple
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.clock import MEXICO_CITY, local_day_bounds
+from core.errors import InsufficientFunds, InvalidRequest
+from ledger.models import Account, Hold
+from ledger.resources.statement import Figures, Movement, Statement
+from ledger.services import balance, hold, reversal, statement, stream
+from ledger.services.door import When
+from ledger.services.errors import NothingLeftToReverse
+from ledger.services.postings import pay_in, payout
+from merchants.models import Merchant
+
+YEAR = 2026
+NOTHING = Figures(0, 0, 0, 0, 0)
+BOUNDARIES = [
+    midnight
+    for month in range(1, 14)
+    for midnight in (
+        datetime(YEAR + month // 13, (month - 1) % 12 + 1, 1, tzinfo=MEXICO_CITY).astimezone(UTC),
+        datetime(YEAR + month // 13, (month - 1) % 12 + 1, 1, tzinfo=UTC),
+    )
+]
+"""The first moments of the year's months and of the next year's, on Mexico City's clocks and in UTC."""
+
+MOMENTS = st.one_of(
+    st.builds(
+        lambda midnight, away: midnight + timedelta(microseconds=away),
+        st.sampled_from(BOUNDARIES),
+        st.sampled_from([-1_000_000, -1, 0, 1, 1_000_000, 3_600_000_000]),
+    ),
+    st.datetimes(datetime(YEAR - 1, 12, 20), datetime(YEAR + 1, 1, 10)).map(lambda m: m.replace(tzinfo=UTC)),  # noqa: DTZ001
+)
+STEPS = st.lists(
+    st.tuples(
+        MOMENTS,
+        st.one_of(st.just(timedelta()), st.timedeltas(timedelta(), timedelta(days=7))),  # how late it is booked
+        st.sampled_from(
+            [
+                "deposit",
+                "deposit",
+                "oxxo",
+                "released",
+                "hold",
+                "refund",
+                "capture",
+                "release",
+                "back",
+                "reverse",
+                "debt",
+            ]
+        ),
+        st.integers(1, 100_000),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+class History:
+    """Random events of one merchant, and a plain list of what each meant: when, change by purpose, fee, IVA."""
+
+    def __init__(self, merchant: Merchant) -> None:
+        self.merchant = merchant
+        self.holds: list[Hold] = []
+        self.posted: list = []
+        self.said: list[tuple[datetime, Figures, int, int]] = []
+
+    def step(self, number: int, kind: str, amount: int, when: When) -> None:
+        """One event; what the books cannot carry does not happen."""
+        common = {"livemode": False, "source": f"src_{number}", "when": when}
+        fee, iva = amount // 50, amount // 300
+        match kind:
+            case "deposit":
+                self.posted.append(pay_in.spei_deposit(self.merchant, amount=amount, fee=fee, fee_tax=iva, **common))
+                self._say(when, Figures(amount - fee - iva, 0, 0, 0, 0), fee, iva)
+            case "oxxo":
+                pay_in.oxxo_paid(self.merchant, amount=amount, fee=fee, fee_tax=iva, **common)
+                self._say(when, Figures(0, amount - fee - iva, 0, 0, 0), fee, iva)
+            case "released":
+                pay_in.oxxo_released(self.merchant, amount=amount, **common)
+                self._say(when, Figures(amount, -amount, 0, 0, 0))
+            case "hold" | "refund":
+                purpose = Hold.Purpose.PAYOUT if kind == "hold" else Hold.Purpose.REFUND
+                self.holds.append(hold.place(self.merchant, amount=amount, purpose=purpose, **common))
+                self._say(when, Figures(-amount, 0, amount, 0, 0))
+            case "capture" if self.holds:
+                self._capture(self.holds.pop(), amount, when)
+            case "release" if self.holds:
+                held = self.holds.pop()
+                hold.release(held.pk, when=when)
+                self._say(when, Figures(held.amount, 0, -held.amount, 0, 0))
+            case "back":
+                payout.payout_returned(self.merchant, amount=amount, fee=fee, fee_tax=iva, **common)
+                self._say(when, Figures(amount + fee + iva, 0, 0, 0, 0), -fee, -iva)
+            case "reverse" if self.posted:
+                self._reverse(amount, f"src_{number}", when)
+            case "debt":
+                payout.payment_reversed(self.merchant, amount=amount, from_debt=amount, **common)
+                self.holds.append(
+                    Hold.objects.create(
+                        merchant=self.merchant, livemode=False, purpose="refund", source=f"src_{number}", amount=amount
+                    )
+                )
+                self._say(when, Figures(0, 0, amount, 0, amount))
+
+    def _capture(self, held: Hold, amount: int, when: When) -> None:
+        spent = min(held.amount, amount)
+        fee = iva = 0
+        if held.purpose == Hold.Purpose.PAYOUT and spent > 10:
+            fee, iva, spent = 3, 1, spent - 4
+        hold.capture(held.pk, amount=spent, fee=fee, fee_tax=iva, when=when)
+        self._say(when, Figures(0, 0, -spent - fee - iva, 0, 0), fee, iva)
+        if rest := held.amount - spent - fee - iva:
+            self._say(when, Figures(rest, 0, -rest, 0, 0))
+
+    def _reverse(self, amount: int, source: str, when: When) -> None:
+        undone = reversal.reverse(self.posted[-1], amount=amount, description="Undone", source=source, when=when)
+        by_purpose = {entry.account.purpose: entry.amount for entry in undone.entries.select_related("account")}
+        change = Figures(-by_purpose.get("available", 0), 0, 0, 0, 0)
+        self._say(when, change, -by_purpose.get("fee_revenue", 0), -by_purpose.get("iva_payable", 0))
+
+    def _say(self, when: When, change: Figures, fee: int = 0, iva: int = 0) -> None:
+        self.said.append((when.effective_at, change, fee, iva))
+
+
+def play(merchant: Merchant, steps) -> list[tuple[datetime, Figures, int, int]]:
+    """Post ``steps`` in the order of their booking; what happened by effective time, in the statement's order."""
+    history = History(merchant)
+    for number, (moment, late, kind, amount) in enumerate(sorted(steps, key=lambda s: s[0] + s[1])):
+        with time_machine.travel(moment + late, tick=False):
+            when = When(moment, moment.date())
+            try:
+                with transaction.atomic():
+                    history.step(number, kind, amount, when)
+            except (InsufficientFunds, NothingLeftToReverse):
+                continue
+    return sorted(history.said, key=lambda said: said[0])
+
+
+def take(merchant: Merchant, first_day: date, last_day: date) -> tuple[Statement, list[Movement]]:
+    found = statement.of_merchant(merchant, livemode=False, first_day=first_day, last_day=last_day)
+    return found, list(found.movements)
+
+
+def held_before(merchant: Merchant, moment: datetime) -> Figures:
+    """What the ledger's own balances were just before ``moment``."""
+    accounts = {account.purpose: account for account in Account.objects.filter(merchant=merchant, livemode=False)}
+    before = moment - timedelta(microseconds=1)
+    return Figures(
+        *(
+            balance.balance_at(accounts[purpose], before) if purpose in accounts else 0
+            for purpose in ("available", "pending", "reserved", "blocked", "debt")
+        )
+    )
+
+
+def added(figures: list[Figures]) -> Figures:
+    return Figures(*(sum(column) for column in zip(*map(astuple, figures), strict=True))) if figures else NOTHING
+
+
+@pytest.mark.django_db
+@settings(max_examples=25, deadline=None)
+@given(steps=STEPS)
+def test_a_years_statements_chained_are_the_ledger_and_the_years_statement(steps):
+    with transaction.atomic():
+        merchant = Merchant.objects.create(name="One", legal_name="One")
+
+        said = play(merchant, steps)
+        months = [(date(YEAR, m, 1), date(YEAR, m, monthrange(YEAR, m)[1])) for m in range(1, 13)]
+        statements = [take(merchant, *month) for month in months]
+        year, year_movements = take(merchant, months[0][0], months[-1][1])
+
+        for (found, movements), (first_day, last_day) in zip(statements, months, strict=True):
+            start, end = local_day_bounds(first_day)[0], local_day_bounds(last_day)[1]
+            assert found.opening == held_before(merchant, start)
+            assert found.opening == added([change for moment, change, _, _ in said if moment < start])
+            assert [(m.effective_at, m.change, m.fee, m.iva) for m in movements] == [
+                happened for happened in said if start <= happened[0] < end
+            ]
+            assert_adds_up(found, movements)
+        for (found, _), (following, _) in zip(statements, statements[1:], strict=False):
+            assert found.closing == following.opening
+        assert year.closing == held_before(merchant, local_day_bounds(months[-1][1])[1])
+        assert [movement for _, movements in statements for movement in movements] == year_movements
+        assert (year.opening, year.closing) == (statements[0][0].opening, statements[-1][0].closing)
+        sums = [astuple(found.totals) for found, _ in statements]
+        assert astuple(year.totals) == tuple(map(sum, zip(*sums, strict=True)))
+        assert_adds_up(year, year_movements)
+        transaction.set_rollback(True)
+
+
+def assert_adds_up(found: Statement, movements: list[Movement]) -> None:
+    totals = found.totals
+    running = found.opening.total
+    for movement in movements:
+        running += movement.net
+        assert movement.balance == running
+        assert movement.net == movement.change.total == movement.gross - movement.fee - movement.iva
+    assert running == found.closing.total
+    assert found.opening.plus(added([movement.change for movement in movements])) == found.closing
+    assert totals.gross_in == sum(m.gross for m in movements if m.gross > 0)
+    assert totals.gross_out == -sum(m.gross for m in movements if m.gross < 0)
+    assert (totals.fees, totals.iva) == (sum(m.fee for m in movements), sum(m.iva for m in movements))
+    assert totals.net == totals.gross_in - totals.gross_out - totals.fees - totals.iva
+    assert found.closing.total - found.opening.total == totals.net == sum(m.net for m in movements)
+
+
+LAST_MINUTE = datetime(2026, 12, 1, 5, 59, 59, tzinfo=UTC)
+"""The last second of November in Mexico City; in UTC it is December already."""
+
+
+@pytest.fixture
+def november(merchant: Merchant) -> Merchant:
+    """1,000 pesos in October, 1,000 at the end of November, a payout of 500 held then and settled a second later."""
+    for number, moment in enumerate([datetime(2026, 10, 31, 18, tzinfo=UTC), LAST_MINUTE]):
+        with time_machine.travel(moment, tick=False):
+            pay_in.spei_deposit(
+                merchant,
+                livemode=False,
+                source=f"=dep_{number}",
+                amount=100_000,
+                fee=1_000,
+                fee_tax=160,
+                when=When(moment, date(2026, 11, 3) if number == 0 else date(2026, 12, 1)),
+            )
+    when = When(LAST_MINUTE, date(2026, 12, 1))
+    with time_machine.travel(LAST_MINUTE, tick=False):
+        held = hold.place(
+            merchant, livemode=False, source="po_1", amount=50_580, purpose=Hold.Purpose.PAYOUT, when=when
+        )
+    with time_machine.travel(LAST_MINUTE + timedelta(seconds=1), tick=False):
+        later = When(LAST_MINUTE + timedelta(seconds=1), date(2026, 12, 1))
+        hold.capture(held.pk, amount=50_000, fee=500, fee_tax=80, when=later)
+    return merchant
+
+
+def test_a_month_is_mexico_citys_and_the_second_after_it_the_next_ones(november):
+    found, movements = take(november, date(2026, 11, 1), date(2026, 11, 30))
+
+    assert (found.opening, found.opening.total) == (Figures(98_840, 0, 0, 0, 0), 98_840)
+    assert [(m.kind, m.gross, m.fee, m.iva, m.net, m.balance) for m in movements] == [
+        ("spei_deposit", 100_000, 1_000, 160, 98_840, 197_680),
+        ("payout_created", 0, 0, 0, 0, 197_680),
+    ]
+    assert found.closing == Figures(147_100, 0, 50_580, 0, 0)
+    december, settled = take(november, date(2026, 12, 1), date(2026, 12, 31))
+    assert december.opening == found.closing
+    assert [(m.kind, m.gross, m.fee, m.iva, m.net, m.balance) for m in settled] == [
+        ("payout_settled", -50_000, 500, 80, -50_580, 147_100)
+    ]
+    assert astuple(december.totals) == (0, 50_000, 500, 80, -50_580)
+
+
+def test_other_merchants_and_the_other_mode_are_not_in_it(november, other_merchant):
+    live = statement.of_merchant(november, livemode=True, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
+
+    assert (live.opening, live.closing, list(live.movements)) == (NOTHING, NOTHING, [])
+    found, movements = take(other_merchant, date(2026, 1, 1), date(2026, 12, 31))
+    assert (found.opening, found.closing, movements) == (NOTHING, NOTHING, [])
+
+
+@pytest.mark.parametrize(
+    ("first_day", "last_day"),
+    [
+        (date(2026, 11, 2), date(2026, 11, 1)),
+        (date(2026, 1, 1), date(2027, 1, 2)),
+        (date(9999, 12, 1), date.max),
+    ],
+)
+def test_a_period_that_is_none_is_refused_by_name(merchant, first_day, last_day):
+    with pytest.raises(InvalidRequest) as refused:
+        take(merchant, first_day, last_day)
+
+    assert refused.value.errors[0].field == "last_day"
+
+
+def test_366_days_are_one_statement(merchant):
+    take(merchant, date(2026, 1, 1), date(2027, 1, 1))
+
+
+def test_a_statement_needs_the_transaction_in_which_it_is_read(committed_db, merchant):
+    with pytest.raises(RuntimeError, match=r"must run inside transaction\.atomic"):
+        take(merchant, date(2026, 11, 1), date(2026, 11, 30))
+
+
+def test_a_statement_is_one_query(november, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        _, movements = take(november, date(2026, 10, 1), date(2026, 12, 31))
+
+    assert len(movements) == 4
+
+
+def test_movements_stream_in_constant_memory(merchant, monkeypatch):
+    monkeypatch.setattr(stream, "CHUNK", 20)
+    moment = datetime(2026, 11, 10, tzinfo=UTC)
+    with time_machine.travel(moment, tick=False):
+        pay_in.merchant_top_up(merchant, livemode=False, source="top_0", amount=1, when=When(moment, moment.date()))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH posted AS (
+                INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
+                    operating_date, recorded_at, position)
+                SELECT 'txn_' || n, 'merchant_top_up', 'top_' || n, false, 'x', %s, %s, now(), 0
+                FROM generate_series(1, 500) n RETURNING id, position, effective_at
+            )
+            INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
+            SELECT posted.id, a.id, CASE a.normal_side WHEN 'debit' THEN 7 ELSE -7 END, 'MXN', position, effective_at
+            FROM posted CROSS JOIN ledger_account a
+            """,
+            [moment, moment.date()],
+        )
+
+    found = statement.of_merchant(merchant, livemode=False, first_day=moment.date(), last_day=moment.date())
+    assert found.totals.net == 0  # midnight UTC is the day before in Mexico City
+    found = statement.of_merchant(merchant, livemode=False, first_day=date(2026, 11, 9), last_day=date(2026, 11, 9))
+
+    assert found.totals.gross_in == 500 * 7 + 1
+    assert next(found.movements).balance == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors")
+        assert cursor.fetchone() == (1,)
+    assert sum(1 for _ in found.movements) == 500
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("merchant_statement", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def table(text: str) -> list[list[str]]:
+    assert text.startswith("\ufeff")
+    return list(csv.reader(io.StringIO(text[1:], newline="")))
+
+
+NOVEMBER = ["--from", "2026-11-01", "--to", "2026-11-30"]
+
+
+def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(november):
+    text = run(november.public_id, *NOVEMBER, "--format", "csv")
+
+    rows = table(text)
+    assert rows[0][:11] == [
+        "Fecha", "Hora", "Fecha de operación", "Tipo", "Referencia", "Concepto", "Importe bruto", "Comisión", "IVA",
+        "Neto", "Saldo",
+    ]  # fmt: skip
+    assert rows[1][3:] == [
+        "Saldo inicial", "", "Café Luna, 2026-11-01 a 2026-11-30, modo de prueba, MXN", "", "", "", "", "988.40",
+        "988.40", "0.00", "0.00", "0.00", "0.00",
+    ]  # fmt: skip
+    assert rows[2] == [
+        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI", "'=dep_1", "SPEI deposit credited", "1000.00", "10.00",
+        "1.60", "988.40", "1976.80", "988.40", "0.00", "0.00", "0.00", "0.00",
+    ]  # fmt: skip
+    assert rows[3][6:] == ["0.00", "0.00", "0.00", "0.00", "1976.80", "-505.80", "0.00", "505.80", "0.00", "0.00"]
+    assert rows[4][3:5] + rows[4][6:] == [
+        "Saldo final", "", "1000.00", "10.00", "1.60", "988.40", "1976.80", "1471.00", "0.00", "505.80", "0.00", "0.00",
+    ]  # fmt: skip
+    assert len(rows) == 5
+    assert text.count("\r\n") == 5
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+5", "-5", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x","y")', 'a"b,c\nd']
+)
+def test_a_cell_never_becomes_a_formula(november, name):
+    Merchant.objects.filter(pk=november.pk).update(name=name)
+
+    about = table(run(november.public_id, *NOVEMBER, "--format", "csv"))[1][5]
+
+    assert about[0] not in "=+-@\t\r"
+    assert about.removeprefix("'").startswith(name)
+
+
+def test_the_text_is_readable(november):
+    text = run(november.public_id, *NOVEMBER)
+
+    lines = text.splitlines()
+    assert lines[0] == "ESTADO DE CUENTA (MODO DE PRUEBA)"
+    assert lines[2] == "Periodo:  01 nov 2026 a 30 nov 2026, hora de la Ciudad de México"
+    (deposit,) = [line for line in lines if "Depósito SPEI" in line]
+    assert deposit.split() == [
+        "30", "nov", "2026", "23:59:59", "2026-12-01", "Depósito", "SPEI", "$1,000.00", "$10.00", "$1.60", "$988.40",
+        "$1,976.80", "=dep_1",
+    ]  # fmt: skip
+    assert "2 movimientos" in lines
+    assert [line.split()[-1] for line in lines if line.startswith(("Saldo inicial", "Saldo final"))] == [
+        "$988.40",
+        "$1,976.80",
+    ]
+
+
+def test_the_command_reads_outside_any_transaction_of_others(committed_db, merchant):
+    assert "0 movimientos" in run(merchant.public_id, *NOVEMBER)
+
+
+def test_a_statement_can_go_to_a_file_whole_or_not_at_all(november, tmp_path):
+    target = tmp_path / "noviembre.csv"
+
+    run(november.public_id, *NOVEMBER, "--format", "csv", "--output", str(target))
+
+    assert target.read_bytes().startswith(b"\xef\xbb\xbfFecha,Hora,")
+    assert [path.name for path in tmp_path.iterdir()] == ["noviembre.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mer_nobody", *NOVEMBER], "There is no merchant mer_nobody."),
+        (["{merchant}", "--from", "2026-11-31", "--to", "2026-12-01"], "'2026-11-31' is not a date like 2026-11-30."),
+        (["{merchant}", "--from", "20261101", "--to", "2026-12-01"], "'20261101' is not a date like 2026-11-30."),
+        (["{merchant}", "--from", "2026-11-02", "--to", "2026-11-01"], "ends on 2026-11-01, before it begins"),
+        (["{merchant}", "--from", "2026-01-01", "--to", "2027-01-02"], "at most 366 days"),
+        (["{merchant}", "--from", "2026-11-01"], "--to"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(merchant, arguments, said):
+    with pytest.raises(CommandError, match=said):
+        run(*(argument.format(merchant=merchant.public_id) for argument in arguments))
