@@ -365,7 +365,7 @@ def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(nov
         "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[2] == [
-        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI", "'=dep_1", "SPEI deposit credited", "1000.00", "10.00",
+        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI abonado", "'=dep_1", "SPEI deposit credited", "1000.00", "10.00",
         "1.60", "988.40", "1976.80", "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[3][6:] == ["0.00", "0.00", "0.00", "0.00", "1976.80", "-505.80", "0.00", "505.80", "0.00", "0.00"]
@@ -396,7 +396,7 @@ def test_the_text_is_readable(november):
     assert lines[2] == "Periodo:  01 nov 2026 a 30 nov 2026, hora de la Ciudad de México"
     (deposit,) = [line for line in lines if "Depósito SPEI" in line]
     assert deposit.split() == [
-        "30", "nov", "2026", "23:59:59", "2026-12-01", "Depósito", "SPEI", "$1,000.00", "$10.00", "$1.60", "$988.40",
+        "30", "nov", "2026", "23:59:59", "2026-12-01", "Depósito", "SPEI", "abonado", "$1,000.00", "$10.00", "$1.60", "$988.40",
         "$1,976.80", "=dep_1",
     ]  # fmt: skip
     assert "2 movimientos" in lines
