@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from core import clock, jobs
@@ -105,7 +106,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         raise
     record_payment(payment, from_status="", origin=origin, event_type="payment.created")
     if wanted.method == Payment.Method.OXXO:
-        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1)
+        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)
     return payment
 
 
@@ -118,7 +119,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     payment that has its voucher, or is not pending any more, is left as it is. If Conekta cannot be reached or its
     answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
-    payment = Payment.objects.select_related("provider_account").get(pk=payment_id)
+    payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
     if payment.status != Payment.Status.PENDING or payment.order_id:
         return
     account = payment.provider_account
@@ -132,9 +133,10 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
                 payment_id=payment.public_id,
                 amount=payment.amount,
                 description=payment.description,
-                customer_name=payment.customer_name,
-                customer_email=payment.customer_email,
-                customer_phone=payment.customer_phone,
+                # Conekta wants all three; our merchants need not know them.
+                customer_name=payment.customer_name or payment.merchant.name,
+                customer_email=payment.customer_email or settings.CONEKTA_CUSTOMER_EMAIL,
+                customer_phone=payment.customer_phone or settings.CONEKTA_CUSTOMER_PHONE,
                 expires_at=payment.expires_at,
             )
     except (ProviderNotContacted, OutcomeUnknown) as error:
@@ -146,10 +148,11 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
         _attach_voucher(payment_id, order, actor=account.public_id)
 
 
-def _ask_again(payment: Payment, *, after: timedelta, attempt: int) -> None:
+def _ask_again(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:
+    """Let the worker try later. ``alone``: unless another retry waits already; the rescue does not count as one."""
     jobs.defer(
         "payments.request_voucher",
-        queueing_lock=f"voucher:{payment.public_id}",
+        queueing_lock=f"voucher:{payment.public_id}" if alone else None,
         schedule_at=clock.now() + after,
         payment_id=payment.pk,
         attempt=attempt,

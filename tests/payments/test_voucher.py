@@ -87,7 +87,8 @@ def test_a_rescue_is_planned_before_conekta_is_asked_and_finds_nothing_to_do(api
 def assert_job_brings_the_voucher(api, at_conekta, answer):
     """The worker's job, run as it waits, attaches exactly one order's voucher."""
     payment = Payment.objects.get()
-    ((task, arguments, _),) = jobs()
+    rescue, (task, arguments, wait) = jobs()
+    assert (rescue[1], wait <= 15) == (arguments, True)
     assert (task, arguments["payment_id"]) == ("payments.request_voucher", payment.pk)
     assert arguments["attempt"] >= 1
     at_conekta.move_back()
@@ -157,7 +158,7 @@ def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, m
         patched.setattr(payment_service, "_attach_voucher", die)
         assert api.post("/v1/payments", OXXO).status_code == 500
     payment = Payment.objects.get()
-    ((_, arguments, wait),) = jobs()
+    (_, arguments, wait), *_ = jobs()
 
     voucher_task(**arguments)
     payment_service.request_voucher(payment.pk, attempt=1)
@@ -169,8 +170,23 @@ def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, m
     assert event_types() == ["payment.created", "payment.updated"]
 
 
-def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta):
-    answer = api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})  # Conekta wants e-mail and phone
+def test_a_payer_of_whom_nothing_is_known_gets_a_voucher_all_the_same(api, at_conekta, settings):
+    answer = api.post("/v1/payments", {"method": "oxxo", "amount": 25_000, "currency": "MXN"})
+
+    (order,) = at_conekta.orders()
+    assert answer.json()["oxxo"]["reference"]
+    assert answer.json()["customer"] is None
+    assert (order["customer_info"]["name"], order["customer_info"]["email"], order["customer_info"]["phone"]) == (
+        "Café Luna",
+        settings.CONEKTA_CUSTOMER_EMAIL,
+        settings.CONEKTA_CUSTOMER_PHONE,
+    )
+
+
+def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta, settings):
+    settings.CONEKTA_CUSTOMER_EMAIL = ""  # Conekta wants one
+
+    answer = api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})
 
     body = answer.json()
     assert answer.status_code == 201
@@ -186,7 +202,8 @@ def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta)
     assert at_conekta.orders() == []
 
 
-def test_a_payment_that_is_not_pending_any_more_gets_no_order(api, at_conekta):
+def test_a_payment_that_is_not_pending_any_more_gets_no_order(api, at_conekta, settings):
+    settings.CONEKTA_CUSTOMER_EMAIL = ""
     api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})
     payment = Payment.objects.get()
     before = rows()
@@ -235,7 +252,7 @@ def test_an_order_of_another_amount_is_never_attached(api, at_conekta):
     assert payment.order_id is None
     assert len(at_conekta.orders()) == 1
     assert event_types() == ["payment.created"]
-    assert len(jobs()) == 1
+    assert len(jobs()) == 2, "the rescue and one retry"
 
 
 def test_equal_requests_at_once_make_one_payment_and_one_order(api, at_conekta):
