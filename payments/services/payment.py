@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
@@ -38,6 +39,8 @@ MAX_LIFETIME = timedelta(days=30)
 _VOUCHER_RETRY = timedelta(seconds=15)
 _VOUCHER_RESCUE = timedelta(seconds=60)
 """When the worker looks after a voucher whose request may have died with its process."""
+_VOUCHER_LEASE = timedelta(seconds=30)
+"""How long one asker keeps others away: longer than a search and a creation take at most."""
 _VOUCHER_RETRY_MAX = timedelta(hours=1)
 
 _PROVIDERS = {
@@ -120,14 +123,12 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
-    if payment.status != Payment.Status.PENDING or payment.order_id:
+    if payment.status != Payment.Status.PENDING or payment.order_id or not _alone_asking(payment_id):
         return
     account = payment.provider_account
     client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)
     try:
-        order = client.find_order(payment.public_id) if attempt else None
-        if order is not None and (order.amount != payment.amount or not order.reference):
-            raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+        order = _find_order(client, payment) if attempt else None
         if order is None:
             order = client.create_cash_order(
                 payment_id=payment.public_id,
@@ -140,12 +141,35 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
                 expires_at=payment.expires_at,
             )
     except (ProviderNotContacted, OutcomeUnknown) as error:
+        _let_others_ask(payment_id)
         logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
         _ask_again(payment, after=min(_VOUCHER_RETRY * 2 ** min(attempt, 10), _VOUCHER_RETRY_MAX), attempt=attempt + 1)
     except ProviderRefused as error:
         _fail(payment_id, error, actor=account.public_id)
     else:
         _attach_voucher(payment_id, order, actor=account.public_id)
+
+
+def _find_order(client: ConektaClient, payment: Payment) -> CashOrder | None:
+    """The order that an earlier try made. A search that is refused says nothing about whether there is one."""
+    try:
+        order = client.find_order(payment.public_id)
+    except ProviderRefused as error:
+        raise OutcomeUnknown(f"Conekta did not let us search: {error.message}") from error
+    if order is not None and (order.amount != payment.amount or not order.reference):
+        raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+    return order
+
+
+def _alone_asking(payment_id: int) -> bool:
+    """Take the lease on asking Conekta about this payment: two askers at once could make two orders."""
+    now = clock.now()
+    free = Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=now)
+    return bool(Payment.objects.filter(free, pk=payment_id).update(voucher_asked_until=now + _VOUCHER_LEASE))
+
+
+def _let_others_ask(payment_id: int) -> None:
+    Payment.objects.filter(pk=payment_id).update(voucher_asked_until=None)
 
 
 def _ask_again(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:

@@ -38,10 +38,11 @@ LEGAL = {
         "approved": set(),
     },
     "webhooks_providerevent": {
-        "received": {"processed", "ignored", "retry"},
-        "retry": {"processed", "ignored", "retry"},
+        "received": {"processed", "ignored", "retry", "conflict"},
+        "retry": {"processed", "ignored", "retry", "conflict"},
         "processed": set(),
         "ignored": set(),
+        "conflict": set(),
     },
 }
 """Table -> reachable state -> the states it may become. Staying as it is, is always legal."""
