@@ -9,7 +9,7 @@ CHECK_ENV := SECRET_KEY=check BASE_URL=http://localhost MEDIA_ROOT=/nonexistent 
 	REDIS_URL=redis://localhost FIELD_ENCRYPTION_KEYS=check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format clean
+.PHONY: help demo test check lint format bench prove clean
 
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/' | expand -t 12
@@ -32,6 +32,12 @@ lint: .venv/.development  ## Lint only
 
 format: .venv/.development  ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+bench: .venv/.runtime  ## Measure the ledger beside PostgreSQL's own limit
+	@exec $(PY) -m bench.ledger $(ARGS)
+
+prove: .venv/.development  ## The promises with threads and processes, FULL=1 with full counts
+	@FULL=$(FULL) exec $(PY) -m pytest -q tests/concurrency tests/faults tests/ledger tests/migrations $(ARGS)
 
 clean:  ## Stop what runs here and remove its data
 	@if [ -x $(PY) ]; then $(PY) -m payments_site.demo clean; fi

@@ -53,13 +53,15 @@ def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:
         pending = waiting.filter(livemode=livemode)
         cards.append(_card(_("Pending payments"), pending, "payments_payment", "status__exact=pending", livemode))
     if may("webhooks.view_providerevent"):
-        count = ProviderEvent.objects.filter(status=ProviderEvent.Status.RETRY, livemode=livemode).count()
+        count = ProviderEvent.objects.filter(
+            status__in=[ProviderEvent.Status.RETRY, ProviderEvent.Status.CONFLICT], livemode=livemode
+        ).count()
         cards.append(
             {
                 "title": _("Events that need attention"),
                 "figure": str(count),
-                "note": _("could not be applied; retried every minute") if count else _("all applied"),
-                "url": _list_url("webhooks_providerevent", "status__exact=retry", livemode),
+                "note": _("not applied yet, or in conflict") if count else _("all applied"),
+                "url": _list_url("webhooks_providerevent", "status__in=retry,conflict", livemode),
                 "alarm": count > 0,
             }
         )

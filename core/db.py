@@ -188,6 +188,51 @@ class Frozen(Guard):
         """
 
 
+class FrozenOnce(Guard):
+    """Once ``condition`` (SQL over OLD) is true of a row, these fields keep the value they have."""
+
+    def __init__(self, condition: str, *fields: str) -> None:
+        self.frozen_if = condition
+        self.fields = fields
+        super().__init__(name="frozen_once", when=pgtrigger.Before, operation=pgtrigger.Update)
+
+    def get_func(self, model: type[models.Model]) -> str:
+        columns = [_column(model, field) for field in self.fields]
+        new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
+        return f"""
+            IF ({self.frozen_if}) AND ({new}) IS DISTINCT FROM ({old}) THEN
+                RAISE EXCEPTION '{model._meta.db_table}: {", ".join(columns)} cannot change any more'
+                    USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """
+
+
+class SameMode(Guard):
+    """Test and live never meet: a row has the ``livemode`` of what these foreign keys point to."""
+
+    def __init__(self, *fields: str) -> None:
+        self.fields = fields
+        super().__init__(name="same_mode", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
+
+    def get_func(self, model: type[models.Model]) -> str:
+        checks = []
+        for name in self.fields:
+            field = model._meta.get_field(name)
+            table = cast("type[models.Model]", field.related_model)._meta.db_table
+            checks.append(
+                f"""
+                IF EXISTS (
+                    SELECT 1 FROM public.{table} WHERE id = NEW.{_column(model, name)} AND livemode <> NEW.livemode
+                ) THEN
+                    RAISE EXCEPTION '{model._meta.db_table}: its {name} is of the other mode'
+                        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+                """  # noqa: S608
+            )
+        return "".join(checks) + "RETURN NEW;"
+
+
 def is_append_only(model: type[models.Model]) -> bool:
     """True if the model declares ``AppendOnly``: the application's role gets no UPDATE on it."""
     return any(isinstance(trigger, AppendOnly) for trigger in _triggers(model))

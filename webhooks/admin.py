@@ -30,6 +30,7 @@ STATUS_COLOURS = {
     ProviderEvent.Status.RECEIVED: "info",
     ProviderEvent.Status.PROCESSED: "success",
     ProviderEvent.Status.RETRY: "danger",
+    ProviderEvent.Status.CONFLICT: "danger",
 }
 
 _ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)')

@@ -51,6 +51,16 @@ def page(
     }
 
 
+def refuse_unknown(query: QueryDict, *known: str) -> None:
+    """Raise ``InvalidRequest`` for a query parameter that the list does not have: a filter must never pass silently."""
+    allowed = {"limit", "cursor", *known}
+    faults = [
+        FieldError(name[:100], "unknown_field", "This filter does not exist.") for name in query if name not in allowed
+    ]
+    if faults:
+        raise InvalidRequest("; ".join(f.field for f in faults), code="unknown_field", errors=faults)
+
+
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from core import ids
 from core.api import schema
-from core.api.pagination import page
+from core.api.pagination import page, refuse_unknown
 from core.errors import FieldError, InvalidRequest, NotFound
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -29,6 +29,7 @@ class EventsView(MerchantView):
         responses={200: schema.EventPage, **schema.problems(400, 401, 403, 503)},
     )
     def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params, "after_sequence")
         rows = event.feed(self.merchant, livemode=self.livemode)
         after = request.query_params.get("after_sequence")
         if after is None:

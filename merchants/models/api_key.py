@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
-from core.db import Frozen, NoDelete
+from core.db import Frozen, FrozenOnce, NoDelete
 
 
 class ApiKey(models.Model):
@@ -34,7 +34,11 @@ class ApiKey(models.Model):
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
         ordering = ["-id"]
-        triggers = [NoDelete(), Frozen("public_id", "merchant", "livemode", "prefix", "secret_sha256")]
+        triggers = [
+            NoDelete(),
+            Frozen("public_id", "merchant", "livemode", "prefix", "secret_sha256", "scopes"),
+            FrozenOnce("OLD.revoked_at IS NOT NULL", "revoked_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from core import clock, ids
 from core.api import schema
-from core.api.pagination import page
+from core.api.pagination import page, refuse_unknown
 from core.api.serializers import (
     AmountField,
     CurrencyField,
@@ -131,6 +131,7 @@ class PaymentsView(MerchantView):
         responses={200: schema.PaymentPage, **schema.problems(400, 401, 403, 503)},
     )
     def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params, "status", "method")
         rows = _payments(self)
         for name, choices in (("status", Payment.Status.values), ("method", Payment.Method.values)):
             value = request.query_params.get(name)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 if TYPE_CHECKING:
@@ -85,7 +85,22 @@ class Deposit(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["credited", "suspended"]),
-            Frozen("public_id", "provider_account", "livemode", "deposit_key", "amount", "currency", "paid_at"),
+            Frozen(
+                "public_id",
+                "provider_account",
+                "livemode",
+                "deposit_key",
+                "amount",
+                "currency",
+                "paid_at",
+                "operating_date",
+                "clabe",
+                "tracking_key",
+                "payer_account",
+                "provider_event",
+            ),
+            FrozenOnce("OLD.status = 'credited'", "payment", "suspense_reason"),
+            SameMode("provider_account", "payment"),
         ]
 
     def __str__(self) -> str:

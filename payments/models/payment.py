@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class Payment(ProtectedRefreshMixin):
     order_id = models.CharField(_("Conekta order"), max_length=64, null=True, blank=True)
     voucher_reference = models.CharField(_("OXXO reference"), max_length=32, blank=True)
     voucher_barcode_url = models.URLField(max_length=500, blank=True)
+    voucher_asked_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until when one process may ask Conekta for the voucher."
+    )
     voucher_store_name = models.CharField(max_length=100, blank=True)
 
     expires_at = models.DateTimeField(_("expires"))
@@ -117,7 +120,32 @@ class Payment(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["pending"]),
-            Frozen("public_id", "merchant", "livemode", "provider_account", "method", "amount", "currency", "clabe"),
+            Frozen(
+                "public_id",
+                "merchant",
+                "livemode",
+                "provider_account",
+                "method",
+                "amount",
+                "currency",
+                "clabe",
+                "reference_number",
+                "fee_percent",
+                "fee_fixed",
+            ),
+            FrozenOnce(
+                "OLD.status IN ('completed', 'reversed')",
+                "amount_received",
+                "fee",
+                "fee_tax",
+                "completed_at",
+                "tracking_key",
+                "payer_name",
+                "payer_account",
+                "payer_institution",
+                "operating_date",
+            ),
+            SameMode("provider_account"),
         ]
 
     def __str__(self) -> str:

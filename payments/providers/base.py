@@ -25,6 +25,7 @@ class MoneyReceived:
     """Money arrived (STP abono, Conekta order.paid / charge.paid).
 
     ``event_id`` identifies the message, ``deposit_key`` the money: several messages may report one deposit.
+    ``livemode`` is what the message says of its mode, None if it says nothing.
     The payment is found by ``clabe`` (SPEI), ``order_id`` or ``payment_id`` (our own id echoed by the provider).
     """
 
@@ -41,6 +42,7 @@ class MoneyReceived:
     tracking_key: str = ""
     concept: str = ""
     reference_number: str = ""
+    livemode: bool | None = None
     payer: Payer = field(default_factory=Payer)
 
 
@@ -53,6 +55,7 @@ class OrderClosed:
     reason: str
     order_id: str
     payment_id: str = ""
+    livemode: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

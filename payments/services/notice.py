@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 _PAYABLE = {Payment.Status.PENDING, Payment.Status.PROCESSING, Payment.Status.EXPIRED, Payment.Status.CANCELLED}
 
 
+CONFLICT = "conflict"
+"""Begins the reason of an outcome that somebody must look at: the notice contradicts what is booked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a notice led to. ``applied`` is False if nothing had to change; ``reason`` says why in one word."""
@@ -47,6 +51,9 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome
     Safe under any repetition, order and concurrency: the same money is booked once, a state never goes back.
     """
     origin = Origin(TransitionRow.Cause.NOTICE, account.public_id, event_id)
+    said = getattr(notice, "livemode", None)
+    if said is not None and said != account.livemode:
+        return Outcome(False, f"{CONFLICT}: it says {'live' if said else 'test'}, the account is not")
     match notice:
         case MoneyReceived():
             return _receive_money(account, notice, origin)
@@ -64,6 +71,8 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
         _serialise(account, notice.deposit_key)
     known = Deposit.objects.filter(provider_account=account, deposit_key=notice.deposit_key).first()
     if known is not None:
+        if (known.amount, known.currency, known.clabe) != (notice.amount, notice.currency, notice.clabe):
+            return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known.public_id)
         return Outcome(False, "duplicate", known.public_id)
 
     deposit = Deposit(
@@ -136,6 +145,8 @@ def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) 
     payment = _find_payment(account, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
         return Outcome(False, "unknown_order")
+    if payment.order_id not in (None, notice.order_id):
+        return Outcome(False, "another_order", payment.public_id)
     if payment.status not in (Payment.Status.PENDING, Payment.Status.PROCESSING):
         return Outcome(False, "stale", payment.public_id)
     before = payment.status

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
@@ -37,6 +39,8 @@ MAX_LIFETIME = timedelta(days=30)
 _VOUCHER_RETRY = timedelta(seconds=15)
 _VOUCHER_RESCUE = timedelta(seconds=60)
 """When the worker looks after a voucher whose request may have died with its process."""
+_VOUCHER_LEASE = timedelta(seconds=30)
+"""How long one asker keeps others away: longer than a search and a creation take at most."""
 _VOUCHER_RETRY_MAX = timedelta(hours=1)
 
 _PROVIDERS = {
@@ -105,7 +109,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         raise
     record_payment(payment, from_status="", origin=origin, event_type="payment.created")
     if wanted.method == Payment.Method.OXXO:
-        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1)
+        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)
     return payment
 
 
@@ -118,26 +122,26 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     payment that has its voucher, or is not pending any more, is left as it is. If Conekta cannot be reached or its
     answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
-    payment = Payment.objects.select_related("provider_account").get(pk=payment_id)
-    if payment.status != Payment.Status.PENDING or payment.order_id:
+    payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
+    if payment.status != Payment.Status.PENDING or payment.order_id or not _alone_asking(payment_id):
         return
     account = payment.provider_account
     client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)
     try:
-        order = client.find_order(payment.public_id) if attempt else None
-        if order is not None and (order.amount != payment.amount or not order.reference):
-            raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+        order = _find_order(client, payment) if attempt else None
         if order is None:
             order = client.create_cash_order(
                 payment_id=payment.public_id,
                 amount=payment.amount,
                 description=payment.description,
-                customer_name=payment.customer_name,
-                customer_email=payment.customer_email,
-                customer_phone=payment.customer_phone,
+                # Conekta wants all three; our merchants need not know them.
+                customer_name=payment.customer_name or payment.merchant.name,
+                customer_email=payment.customer_email or settings.CONEKTA_CUSTOMER_EMAIL,
+                customer_phone=payment.customer_phone or settings.CONEKTA_CUSTOMER_PHONE,
                 expires_at=payment.expires_at,
             )
     except (ProviderNotContacted, OutcomeUnknown) as error:
+        _let_others_ask(payment_id)
         logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
         _ask_again(payment, after=min(_VOUCHER_RETRY * 2 ** min(attempt, 10), _VOUCHER_RETRY_MAX), attempt=attempt + 1)
     except ProviderRefused as error:
@@ -146,10 +150,33 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
         _attach_voucher(payment_id, order, actor=account.public_id)
 
 
-def _ask_again(payment: Payment, *, after: timedelta, attempt: int) -> None:
+def _find_order(client: ConektaClient, payment: Payment) -> CashOrder | None:
+    """The order that an earlier try made. A search that is refused says nothing about whether there is one."""
+    try:
+        order = client.find_order(payment.public_id)
+    except ProviderRefused as error:
+        raise OutcomeUnknown(f"Conekta did not let us search: {error.message}") from error
+    if order is not None and (order.amount != payment.amount or not order.reference):
+        raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+    return order
+
+
+def _alone_asking(payment_id: int) -> bool:
+    """Take the lease on asking Conekta about this payment: two askers at once could make two orders."""
+    now = clock.now()
+    free = Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=now)
+    return bool(Payment.objects.filter(free, pk=payment_id).update(voucher_asked_until=now + _VOUCHER_LEASE))
+
+
+def _let_others_ask(payment_id: int) -> None:
+    Payment.objects.filter(pk=payment_id).update(voucher_asked_until=None)
+
+
+def _ask_again(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:
+    """Let the worker try later. ``alone``: unless another retry waits already; the rescue does not count as one."""
     jobs.defer(
         "payments.request_voucher",
-        queueing_lock=f"voucher:{payment.public_id}",
+        queueing_lock=f"voucher:{payment.public_id}" if alone else None,
         schedule_at=clock.now() + after,
         payment_id=payment.pk,
         attempt=attempt,

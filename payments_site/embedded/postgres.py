@@ -202,6 +202,7 @@ class EmbeddedPostgres:
             "max_connections": "100",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_error_verbosity": "terse",  # a refused row is not quoted into the log
         }
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}

@@ -173,6 +173,11 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+STP_REFUSAL_STATUS = 400
+"""HTTP status with which STP hears ``devolver``."""
+CONEKTA_CUSTOMER_EMAIL = "sin-correo@example.mx"
+CONEKTA_CUSTOMER_PHONE = "5500000000"
+"""What Conekta is told of a payer whose e-mail or phone the merchant did not give: it refuses orders without."""
 OXXO_AMOUNTS = (1_000, 1_000_000)
 """Least and most that one voucher takes, in centavos."""
 EXTRA_BANKING_HOLIDAYS: list[date] = []

@@ -81,8 +81,8 @@ def _count_in_postgres(key: str, limit: int) -> Refused | None:
     table = connection.ops.quote_name(SignInCounter._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (key, window, count) VALUES (%s, %s, 1) "  # noqa: S608 - a table's own name
-            f"ON CONFLICT (key, window) DO UPDATE SET count = {table}.count + 1 RETURNING count",
+            f'INSERT INTO {table} (key, "window", count) VALUES (%s, %s, 1) '  # noqa: S608 - a table's own name
+            f'ON CONFLICT (key, "window") DO UPDATE SET count = {table}.count + 1 RETURNING count',
             [key, window],
         )
         count = int(cursor.fetchone()[0])

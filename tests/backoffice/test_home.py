@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from tests.backoffice.conftest import Desk
+from tests.provider_messages import ConektaSender, StpSender
 
 
 def figures(page: Any) -> dict[str, tuple[str, str]]:
@@ -42,6 +43,20 @@ def test_every_card_leads_to_a_list(card: int, desk: Desk, admin_client: Client)
     page = admin_client.get("/admin/")
 
     assert admin_client.get(page.context["cards"][card]["url"]).status_code == 200
+
+
+def test_events_in_retry_and_in_conflict_are_counted_and_listed(
+    desk: Desk, admin_client: Client, stp: StpSender, conekta: ConektaSender
+) -> None:
+    assert stp.post(stp.deposit(desk.paid.clabe or "", 1)).status_code == 400  # a known tracking key
+    assert conekta.post(b'{"id": "evt-1", "type": "order.paid"}').status_code == 200
+
+    page = admin_client.get("/admin/")
+
+    assert figures(page)["Eventos por atender"] == ("2", "aún sin aplicar o en conflicto")
+    (url,) = [card["url"] for card in page.context["cards"] if card["title"] == "Eventos por atender"]
+    listed = admin_client.get(url).context["cl"].queryset
+    assert sorted(listed.values_list("status", "event_type")) == [("conflict", "stp.deposit"), ("retry", "order.paid")]
 
 
 def test_staff_sees_only_the_figures_it_may_see(desk: Desk, client: Client, django_user_model: Any) -> None:

@@ -49,6 +49,28 @@ OUR_APPS = {
 }
 PDF = b"%PDF-1.4\n%%EOF\n"
 
+NEW_PAYMENT = {
+    "public_id": "pay_new",
+    "status": "pending",
+    "clabe": "646180157000000990",
+    "amount_received": 0,
+    "amount_refunded": 0,
+    "fee": 0,
+    "fee_tax": 0,
+    "completed_at": None,
+    "external_id": None,
+}
+NEW_DEPOSIT = {
+    "public_id": "dep_new",
+    "deposit_key": "new",
+    "status": "suspended",
+    "suspense_reason": "unknown_clabe",
+    "payment_id": None,
+}
+NEW_EVENT = {"public_id": "pev_new", "event_id": "new", "status": "received"}
+LIVE_ACCOUNT = {"public_id": "pac_live", "livemode": True, "clabe_prefix": "6461801571", "clabe_sequence": 2}
+"""What a copy of a table's first row needs to be accepted as another row; see ``Attacker.clone``."""
+
 
 def our_models() -> list[Any]:
     """Every model of ours that has a table, in the order of their tables' names."""

@@ -50,10 +50,11 @@ LEGAL = {
         "cancelled": set(),
     },
     "webhooks_providerevent": {
-        "received": {"processed", "ignored", "retry"},
-        "retry": {"processed", "ignored", "retry"},
+        "received": {"processed", "ignored", "retry", "conflict"},
+        "retry": {"processed", "ignored", "retry", "conflict"},
         "processed": set(),
         "ignored": set(),
+        "conflict": set(),
     },
 }
 """Table -> reachable state -> the states it may become. Staying as it is, is always legal."""

@@ -124,6 +124,11 @@ def test_a_sequence_or_limit_that_is_none_is_refused(api):
         assert_problem(api.get(f"/v1/events?limit={limit}"), 400, "invalid_request", "limit")
 
 
+@pytest.mark.parametrize("name", ["after", "type", "status", "livemode", "After_Sequence"])
+def test_an_unknown_filter_is_refused(api, name):
+    assert_problem(api.get(f"/v1/events?{name}=1&limit=5&after_sequence=0"), 400, "unknown_field", name)
+
+
 def test_a_foreign_cursor_is_refused(api, stp, other_merchant, make_api):
     others = make_api(other_merchant)
     others.post("/v1/payments", SPEI)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 
 from core import clock
@@ -284,6 +285,7 @@ def test_a_voucher_under_way_is_409_and_is_taken_over_after_a_minute_without_a_s
     assert rows() == before
 
     IdempotencyKey.objects.update(locked_at=clock.now() - timedelta(seconds=61))
+    Payment.objects.update(voucher_asked_until=F("voucher_asked_until") - timedelta(seconds=61))
     taken_over = api.post("/v1/payments", OXXO)
 
     assert taken_over.status_code == 201

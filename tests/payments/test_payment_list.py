@@ -119,6 +119,23 @@ def test_an_unknown_filter_value_is_refused(api, name, value):
 
 
 @pytest.mark.parametrize(
+    "name", ["Status", "state", "statuses", "after_sequence", "livemode", "merchant", "page", "a%00"]
+)
+def test_an_unknown_filter_is_refused(api, stp, name):
+    create(api, 1)
+
+    problem = assert_problem(api.get(f"/v1/payments?{name}=x&limit=1"), 400, "unknown_field", name.replace("%00", "\0"))
+
+    assert [error["code"] for error in problem["errors"]] == ["unknown_field"]
+
+
+def test_every_unknown_filter_is_named_beside_those_that_exist(api):
+    answer = api.get("/v1/payments?status=pending&method=spei&limit=1&from=2026-01-01&to=2026-02-01")
+
+    assert_problem(answer, 400, "unknown_field", "from", "to")
+
+
+@pytest.mark.parametrize(
     "limit", ["0", "101", "-1", "abc", "", "1.0", "1e1", "99999999999999999999", "%D9%A3", "%00", " 5"]
 )
 def test_a_limit_outside_1_to_100_is_refused(api, limit):

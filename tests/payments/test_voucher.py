@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 
@@ -16,6 +18,7 @@ from merchants.models import Event
 from payments.jobs import request_voucher as voucher_task
 from payments.models import Payment
 from payments.services import payment as payment_service
+from tests.concurrency.threads import at_once
 from tests.problems import rows
 
 pytest_plugins = ["tests.sandbox_process"]
@@ -87,7 +90,8 @@ def test_a_rescue_is_planned_before_conekta_is_asked_and_finds_nothing_to_do(api
 def assert_job_brings_the_voucher(api, at_conekta, answer):
     """The worker's job, run as it waits, attaches exactly one order's voucher."""
     payment = Payment.objects.get()
-    ((task, arguments, _),) = jobs()
+    rescue, (task, arguments, wait) = jobs()
+    assert (rescue[1], wait <= 15) == (arguments, True)
     assert (task, arguments["payment_id"]) == ("payments.request_voucher", payment.pk)
     assert arguments["attempt"] >= 1
     at_conekta.move_back()
@@ -157,20 +161,39 @@ def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, m
         patched.setattr(payment_service, "_attach_voucher", die)
         assert api.post("/v1/payments", OXXO).status_code == 500
     payment = Payment.objects.get()
-    ((_, arguments, wait),) = jobs()
+    (_, arguments, wait), *_ = jobs()
+    before = rows()
+    voucher_task(**arguments)  # while the dead process may still be asking
+    assert (rows(), len(jobs())) == (before, 1)
 
-    voucher_task(**arguments)
-    payment_service.request_voucher(payment.pk, attempt=1)
+    with time_machine.travel(clock.now() + timedelta(seconds=wait)):
+        voucher_task(**arguments)
+        payment_service.request_voucher(payment.pk, attempt=1)
 
-    assert wait <= 60
+    assert 31 < wait <= 60
     (order,) = at_conekta.orders()
     payment.refresh_from_db()
     assert payment.order_id == order["id"]
     assert event_types() == ["payment.created", "payment.updated"]
 
 
-def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta):
-    answer = api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})  # Conekta wants e-mail and phone
+def test_a_payer_of_whom_nothing_is_known_gets_a_voucher_all_the_same(api, at_conekta, settings):
+    answer = api.post("/v1/payments", {"method": "oxxo", "amount": 25_000, "currency": "MXN"})
+
+    (order,) = at_conekta.orders()
+    assert answer.json()["oxxo"]["reference"]
+    assert answer.json()["customer"] is None
+    assert (order["customer_info"]["name"], order["customer_info"]["email"], order["customer_info"]["phone"]) == (
+        "Café Luna",
+        settings.CONEKTA_CUSTOMER_EMAIL,
+        settings.CONEKTA_CUSTOMER_PHONE,
+    )
+
+
+def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta, settings):
+    settings.CONEKTA_CUSTOMER_EMAIL = ""  # Conekta wants one
+
+    answer = api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})
 
     body = answer.json()
     assert answer.status_code == 201
@@ -186,7 +209,86 @@ def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta)
     assert at_conekta.orders() == []
 
 
-def test_a_payment_that_is_not_pending_any_more_gets_no_order(api, at_conekta):
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+def test_a_key_that_conekta_turns_away_is_ours_to_mend_and_fails_no_payment(api, at_conekta, monkeypatch, status):
+    refusal = (status, b'{"object": "error", "type": "authentication_error", "details": []}')
+    with monkeypatch.context() as patched:
+        patched.setattr(payment_service.ConektaClient, "_exchange", lambda *args: refusal)
+        answer = api.post("/v1/payments", OXXO)
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["oxxo"]) == (201, "pending", None)
+    assert at_conekta.orders() == []
+    assert_job_brings_the_voucher(api, at_conekta, answer)
+
+
+@pytest.mark.parametrize("status", [400, 402, 409, 422])
+def test_a_search_that_is_refused_fails_no_payment_and_makes_no_order(api, at_conekta, monkeypatch, status):
+    at_conekta.move(CLOSED)
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    at_conekta.move_back()
+    exchange = payment_service.ConektaClient._exchange
+
+    def refuse_searches(self, method, *rest):
+        refusal = (status, b'{"object": "error", "details": [{"code": "x", "message": "No."}]}')
+        return refusal if method == "GET" else exchange(self, method, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(payment_service.ConektaClient, "_exchange", refuse_searches)
+        payment_service.request_voucher(payment.pk, attempt=1)
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.order_id, payment.voucher_asked_until) == ("pending", None, None)
+    assert at_conekta.orders() == []
+    assert event_types() == ["payment.created"]
+    payment_service.request_voucher(payment.pk, attempt=2)
+    payment.refresh_from_db()
+    assert payment.order_id == at_conekta.orders()[0]["id"]
+
+
+@pytest.mark.parametrize("first_attempt", [0, 1])
+def test_two_who_ask_at_once_make_one_order(api, at_conekta, monkeypatch, first_attempt):
+    at_conekta.move(CLOSED)
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    at_conekta.move_back()
+    create, created = payment_service.ConektaClient.create_cash_order, []
+
+    def slowly(self, **options):
+        created.append(options["payment_id"])
+        time.sleep(0.5)
+        return create(self, **options)
+
+    monkeypatch.setattr(payment_service.ConektaClient, "create_cash_order", slowly)
+
+    at_once([lambda a=a: payment_service.request_voucher(payment.pk, attempt=a) for a in (first_attempt, 1, 1, 2)])
+
+    (order,) = at_conekta.orders()
+    payment.refresh_from_db()
+    assert (payment.order_id, created) == (order["id"], [payment.public_id])
+    assert event_types() == ["payment.created", "payment.updated"]
+    assert len(jobs()) == 2, "the rescue and the retry of the first try"
+
+
+def test_who_dies_while_asking_keeps_others_away_for_half_a_minute_only(api, at_conekta):
+    at_conekta.move(CLOSED)
+    api.post("/v1/payments", OXXO)
+    payment = Payment.objects.get()
+    at_conekta.move_back()
+    now = clock.now()
+    Payment.objects.update(voucher_asked_until=now + timedelta(seconds=30))
+
+    with time_machine.travel(now + timedelta(seconds=29)):
+        payment_service.request_voucher(payment.pk, attempt=1)
+    assert at_conekta.orders() == []
+
+    with time_machine.travel(now + timedelta(seconds=31)):
+        payment_service.request_voucher(payment.pk, attempt=1)
+    assert len(at_conekta.orders()) == 1
+
+
+def test_a_payment_that_is_not_pending_any_more_gets_no_order(api, at_conekta, settings):
+    settings.CONEKTA_CUSTOMER_EMAIL = ""
     api.post("/v1/payments", {**OXXO, "customer": {"name": "Ana"}})
     payment = Payment.objects.get()
     before = rows()
@@ -235,7 +337,7 @@ def test_an_order_of_another_amount_is_never_attached(api, at_conekta):
     assert payment.order_id is None
     assert len(at_conekta.orders()) == 1
     assert event_types() == ["payment.created"]
-    assert len(jobs()) == 1
+    assert len(jobs()) == 2, "the rescue and one retry"
 
 
 def test_equal_requests_at_once_make_one_payment_and_one_order(api, at_conekta):

@@ -4,90 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from django.db import transaction
 
-from core import clock
-from core.state import Origin, TransitionRow
 from ledger.services import balance
-from merchants.models import Event
 from payments.models import Deposit, Payment, ProviderAccount
-from payments.providers.conekta.messages import CashOrder
 from payments.services import payment as payment_service
 from tests.problems import assert_problem, rows
+from tests.webhooks.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
 from webhooks.models import ProviderEvent
 
 pytestmark = pytest.mark.django_db
 
-RECEIVED = (200, {"received": True})
 FEES = {"fee": 950, "fee_tax": 152}  # 2.6 % of 250.00 + 3.00, and IVA
-
-
-def make_payment(merchant, *, amount=25_000, livemode=False) -> Payment:
-    """An OXXO payment that still lacks its voucher."""
-    wanted = payment_service.NewPayment(
-        method=Payment.Method.OXXO, amount=amount, expires_at=clock.now() + timedelta(days=3)
-    )
-    return payment_service.create(
-        merchant, livemode=livemode, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
-    )
-
-
-def attach(payment: Payment, order_id: str = "ord_2xayxSvfWzQ2TLz7r") -> Payment:
-    """What Conekta's answer to the order brings."""
-    order = CashOrder(
-        order_id=order_id,
-        charge_id="67c72196e777ac0001f2140c",
-        status="pending_payment",
-        amount=payment.amount,
-        currency="MXN",
-        reference="93000262276908",
-        barcode_url="https://barcodes.example/1.png",
-        store_name="OXXO",
-        expires_at=payment.expires_at,
-        paid_at=None,
-        payment_id=payment.public_id,
-        livemode=False,
-    )
-    with transaction.atomic():
-        payment_service._attach_voucher(payment.pk, order, actor=payment.provider_account.public_id)
-    payment.refresh_from_db()
-    return payment
 
 
 @pytest.fixture
 def payment(merchant, conekta) -> Payment:
     return attach(make_payment(merchant))
-
-
-def told(answer):
-    return answer.status_code, answer.json()
-
-
-def event_types():
-    return list(Event.objects.order_by("sequence").values_list("type", flat=True))[2:]  # after created, updated
-
-
-def inbox():
-    return list(ProviderEvent.objects.order_by("pk").values_list("event_type", "status", "reason"))
-
-
-def sign_with(key: rsa.RSAPrivateKey, raw: bytes) -> str:
-    return base64.b64encode(key.sign(raw, padding.PKCS1v15(), hashes.SHA256())).decode()
-
-
-def pem(key: rsa.RSAPrivateKey) -> str:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
-
-
-@pytest.fixture(scope="module")
-def second_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.mark.parametrize("event_type", ["order.paid", "charge.paid"])
@@ -131,13 +66,14 @@ def test_a_repeated_event_is_answered_byte_for_byte_and_changes_nothing(payment,
     assert rows() == before
 
 
-def test_one_event_id_with_another_body_is_answered_like_the_first_and_changes_nothing(payment, conekta):
+def test_one_event_id_whose_body_differs_in_what_books_nothing_is_a_repetition(payment, conekta):
     first = conekta.post(conekta.event(payment, event_id="evt-1"))
     before = rows()
 
-    second = conekta.post(conekta.event(payment, event_id="evt-1", amount=99_999, charge_id="another"))
+    for changes in ({"webhook_status": "successful"}, {"created_at": 1795469999}, {"webhook_logs": [{"n": 1}]}):
+        second = conekta.post(conekta.event(payment, event_id="evt-1", **changes))
+        assert (second.status_code, second.content) == (first.status_code, first.content)
 
-    assert (second.status_code, second.content) == (first.status_code, first.content)
     assert rows() == before
 
 
@@ -213,24 +149,13 @@ def test_an_account_that_is_not_active_is_not_believed(payment, conekta):
     assert_not_believed(conekta.post(conekta.event(payment)), before)
 
 
-def live_account(key: rsa.RSAPrivateKey) -> ProviderAccount:
-    return ProviderAccount.objects.create(
-        provider="conekta",
-        livemode=True,
-        name="Conekta live",
-        base_url="http://127.0.0.1:9/conekta",
-        credentials={"api_key": "key_live_only"},
-        webhook_public_keys=[pem(key)],
-    )
-
-
 def test_a_test_accounts_event_never_touches_a_live_payment(merchant, conekta, second_key, monkeypatch):
     monkeypatch.setattr(payment_service.kyc_case, "is_approved", lambda merchant: True)
     live_account(second_key)
     live = attach(make_payment(merchant, livemode=True), "ord_live")
 
-    paid = conekta.post(conekta.event(live, event_id="evt-1", livemode=True))
-    expired = conekta.post(conekta.event(live, "order.expired", event_id="evt-2", livemode=True))
+    paid = conekta.post(conekta.event(live, event_id="evt-1"))
+    expired = conekta.post(conekta.event(live, "order.expired", event_id="evt-2"))
 
     assert told(paid) == told(expired) == RECEIVED
     live.refresh_from_db()
@@ -245,7 +170,7 @@ def test_the_live_accounts_key_says_that_it_is_live(merchant, conekta, second_ke
     monkeypatch.setattr(payment_service.kyc_case, "is_approved", lambda merchant: True)
     account = live_account(second_key)
     live = attach(make_payment(merchant, livemode=True), "ord_live")
-    raw = conekta.event(live)
+    raw = conekta.event(live, livemode=True)
 
     conekta.post(raw, digest=sign_with(second_key, raw))
 
@@ -351,6 +276,29 @@ def test_an_order_of_nobody_that_closes_changes_nothing(payment, conekta):
     assert told(conekta.post(conekta.event(ghost, "order.expired"))) == RECEIVED
 
     assert rows() == {**before, "webhooks_providerevent": 1}
+
+
+@pytest.mark.parametrize("closing", ["order.expired", "charge.expired", "order.canceled"])
+def test_the_closing_of_another_order_of_the_payment_changes_nothing(payment, conekta, closing):
+    before = rows()
+    other = Payment(public_id=payment.public_id, amount=payment.amount, order_id="ord_made_by_an_earlier_try")
+
+    assert told(conekta.post(conekta.event(other, closing))) == RECEIVED
+
+    payment.refresh_from_db()
+    assert payment.status == "pending"
+    assert rows() == {**before, "webhooks_providerevent": 1}
+    event = ProviderEvent.objects.get()
+    assert (event.status, event.reason, event.object_id) == ("ignored", "another_order", payment.public_id)
+
+
+def test_the_closing_of_a_payments_order_overtakes_its_voucher(merchant, conekta):
+    payment = make_payment(merchant)
+
+    assert told(conekta.post(conekta.event(payment, "order.expired"))) == RECEIVED
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.order_id) == ("expired", None)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,48 @@ def test_the_same_transfer_told_in_other_words_is_the_same_transfer(payment, stp
 
 
 @pytest.mark.parametrize(
+    ("amount", "changes"),
+    [
+        (100_001, {}),
+        (1, {}),
+        (100_000, {"cuentaBeneficiario": "646180157099999997"}),
+        (5_000, {"cuentaBeneficiario": "646180157099999997"}),
+        (100_000, {"tipoPago": 0}),
+    ],
+)
+def test_one_tracking_key_told_with_other_money_is_a_conflict_and_goes_back(payment, stp, merchant, amount, changes):
+    first = stp.post(stp.deposit(payment.clabe, 100_000))
+    before, held = rows(), balance.of_platform(livemode=False)
+    raw = stp.deposit(payment.clabe, amount, **changes)
+
+    answers = [stp.post(raw) for _ in range(3)]
+
+    assert told(answers[0]) == (400, {"mensaje": "devolver", "id": 30})
+    assert len({(a.status_code, a.content) for a in answers}) == 1
+    assert rows() == {**before, "webhooks_providerevent": 2}
+    assert balance.of_platform(livemode=False) == held
+    assert balance.of_merchant(merchant, livemode=False).available == 98_840
+    kept, conflict = ProviderEvent.objects.order_by("pk")
+    assert (kept.status, kept.reason) == ("processed", "credited")
+    assert conflict.event_id == f"{kept.event_id}:{hashlib.sha256(raw).hexdigest()[:16]}"
+    assert (conflict.status, bytes(conflict.body), conflict.attempts) == ("conflict", raw, 1)
+    assert conflict.reason == "another notice with this id said something else"
+    again = stp.post(bytes(kept.body))
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+
+
+def test_each_contradiction_is_kept_beside_the_first(payment, stp):
+    stp.post(stp.deposit(payment.clabe, 100_000))
+
+    for amount in (1, 2, 3, 2, 1):
+        assert told(stp.post(stp.deposit(payment.clabe, amount))) == (400, {"mensaje": "devolver", "id": 30})
+
+    statuses = ProviderEvent.objects.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == ["processed", "conflict", "conflict", "conflict"]
+    assert Deposit.objects.count() == 1
+
+
+@pytest.mark.parametrize(
     "changes", [{"claveRastreo": "OTHER"}, {"fechaOperacion": 20261123}, {"institucionOrdenante": 40014}]
 )
 def test_another_tracking_key_day_or_institution_is_another_transfer(payment, stp, changes):

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import Frozen, NoDelete, StateGuard
+from core.db import Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField
 
 
@@ -26,7 +26,9 @@ class ProviderEvent(ProtectedRefreshMixin):
         IGNORED = "ignored", _("ignored")
         """Nothing had to change; the reason says why."""
         RETRY = "retry", _("to be retried")
-        """Applying it failed unexpectedly; it is tried again when it is sent again, and by the worker."""
+        """It could not be read or applied; it is tried again when it is sent again, and by the worker."""
+        CONFLICT = "conflict", _("conflict")
+        """It contradicts what is stored or booked; nothing was changed, somebody must look."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_event")
@@ -66,7 +68,16 @@ class ProviderEvent(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["received"]),
-            Frozen("account", "livemode", "event_id", "body", "body_sha256", "received_at"),
+            Frozen("public_id", "account", "livemode", "event_id", "event_type", "body", "body_sha256", "received_at"),
+            FrozenOnce(
+                "OLD.status IN ('processed', 'ignored', 'conflict')",
+                "reason",
+                "object_id",
+                "response_status",
+                "response_body",
+                "processed_at",
+            ),
+            SameMode("account"),
         ]
 
     def __str__(self) -> str:
@@ -82,6 +93,11 @@ class ProviderEvent(ProtectedRefreshMixin):
         """Nothing had to change."""
         self._settle(reason, object_id)
 
+    @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.CONFLICT)
+    def contradict(self, *, reason: str, object_id: str) -> None:
+        """It says something else than what is stored or booked."""
+        self._settle(reason, object_id)
+
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.RETRY)
     def fail(self, *, error: str) -> None:
         """Applying it failed; whatever it wrote was rolled back."""
@@ -91,7 +107,7 @@ class ProviderEvent(ProtectedRefreshMixin):
     @property
     def is_settled(self) -> bool:
         """True once it needs no further work."""
-        return self.status in (self.Status.PROCESSED, self.Status.IGNORED)
+        return self.status in (self.Status.PROCESSED, self.Status.IGNORED, self.Status.CONFLICT)
 
     def _settle(self, reason: str, object_id: str) -> None:
         self.attempts += 1

@@ -30,7 +30,8 @@ MAX_MESSAGE_LENGTH: Final = 300
 _ACCEPT: Final = "application/vnd.conekta-v2.3.0+json"
 _API_KEY = re.compile(r"[!-~]{1,200}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TOO_MANY_REQUESTS = 429
+# Credentials or address refused, or too many requests: ours to mend; nothing was done, so it may be tried again.
+_TURNED_AWAY = {401, 403, 404, 429}
 _REQUEST_TIMEOUT = 408
 _NEVER_SENT = (
     httpx2.ConnectError,
@@ -169,8 +170,8 @@ class ConektaClient:
         body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         status, raw = self._exchange(method, path, params, body)
-        if status == _TOO_MANY_REQUESTS:
-            raise ProviderNotContacted("Conekta turned the request away: too many requests (HTTP 429).")
+        if status in _TURNED_AWAY:
+            raise ProviderNotContacted(f"Conekta turned the request away before doing anything (HTTP {status}).")
         try:
             answer = read_object(raw)
         except UnreadableNotice:

@@ -150,6 +150,20 @@ def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
     return _money_received(body, event_type, subject, received_at)
 
 
+def identify(raw: bytes) -> tuple[str, str]:
+    """Id and type of an event whose content cannot be read, as far as they can; ``("", "")`` else."""
+    try:
+        body = read_object(raw)
+    except UnreadableNotice:
+        return "", ""
+    return _optional_key(body.get("id")), _optional_key(body.get("type"))
+
+
+def _said_mode(body: Mapping[str, Any]) -> bool | None:
+    mode = body.get("livemode")
+    return mode if isinstance(mode, bool) else None
+
+
 def _order_closed(body: Mapping[str, Any], event_type: str, subject: Mapping[str, Any]) -> OrderClosed:
     about_charge = event_type.startswith("charge.")
     return OrderClosed(
@@ -158,6 +172,7 @@ def _order_closed(body: Mapping[str, Any], event_type: str, subject: Mapping[str
         reason=_CLOSED_EVENTS[event_type],
         order_id=_key(subject, "order_id" if about_charge else "id", "data.object"),
         payment_id=_charge_payment_id(subject) if about_charge else payment_id_of(subject),
+        livemode=_said_mode(body),
     )
 
 
@@ -188,6 +203,7 @@ def _money_received(
         order_id=order_id,
         payment_id=payment_id,
         reference_number=_optional_key(method.get("reference"), MAX_REFERENCE_LENGTH),
+        livemode=_said_mode(body),
     )
 
 

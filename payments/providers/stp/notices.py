@@ -36,6 +36,9 @@ BLOCKED: Final = 2
 MISSING_INFORMATION: Final = 14
 """STP causa de devolución 14: mandatory information is missing."""
 
+REPEATED_TRACKING_KEY: Final = 30
+"""STP causa de devolución 30: the tracking key was used before."""
+
 MAX_TRACKING_KEY_LENGTH: Final = 40
 """Longest tracking key that is read; SPEI's own limit is 30."""
 

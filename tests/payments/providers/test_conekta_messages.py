@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.providers.base import MoneyReceived, OrderClosed, Uninteresting
-from payments.providers.conekta.messages import CashOrder, order_request, parse_event, parse_order
+from payments.providers.conekta.messages import CashOrder, identify, order_request, parse_event, parse_order
 from payments.providers.errors import UnreadableNotice
 from tests.payments.providers.test_bodies import HOSTILE_BODIES
 
@@ -96,9 +96,19 @@ def test_one_payment_is_two_events_and_one_deposit():
         order_id="ord_2xayxSvfWzQ2TLz7r",
         payment_id=PAYMENT,
         reference_number="93000262276908",
+        livemode=False,
     )
     assert of_charge.event_id != of_order.event_id
-    for same in ("deposit_key", "amount", "currency", "paid_at", "order_id", "payment_id", "reference_number"):
+    for same in (
+        "deposit_key",
+        "amount",
+        "currency",
+        "paid_at",
+        "order_id",
+        "payment_id",
+        "reference_number",
+        "livemode",
+    ):
         assert getattr(of_charge, same) == getattr(of_order, same)
 
 
@@ -185,8 +195,36 @@ def test_an_order_that_ends_unpaid_is_closed(kind, subject, reason):
     closed = parse(kind, subject)
 
     assert closed == OrderClosed(
-        event_id=f"evt-{kind}", event_type=kind, reason=reason, order_id="ord_2xayxSvfWzQ2TLz7r", payment_id=PAYMENT
+        event_id=f"evt-{kind}",
+        event_type=kind,
+        reason=reason,
+        order_id="ord_2xayxSvfWzQ2TLz7r",
+        payment_id=PAYMENT,
+        livemode=False,
     )
+
+
+@pytest.mark.parametrize(("said", "read"), [(True, True), (False, False), (None, None), ("false", None), (0, None)])
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("order.paid", ORDER), ("charge.paid", CHARGE), ("order.expired", ORDER)]
+)
+def test_an_event_says_its_mode_or_nothing(kind, subject, said, read):
+    assert parse(kind, subject, livemode=said).livemode is read
+
+
+@pytest.mark.parametrize(
+    ("raw", "known"),
+    [
+        (event("order.paid", {}), ("evt-order.paid", "order.paid")),
+        (event("order.paid", {}, id=7), ("", "order.paid")),
+        (event("order.paid", {}, id="a\0b", type="x" * 65), ("", "")),
+        (b'{"id": "evt", "id": "evt"}', ("", "")),
+        (b"[]", ("", "")),
+        (b"\xff", ("", "")),
+    ],
+)
+def test_what_cannot_be_read_is_identified_as_far_as_it_can(raw, known):
+    assert identify(raw) == known
 
 
 @pytest.mark.parametrize("kind", ["order.created", "charge.created", "order.refunded", "charge.declined", "x.y"])

@@ -1,0 +1,249 @@
+"""Whose, how much, in which mode: columns that keep their value, for ever or once a row is settled; two modes apart."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import errors
+
+from core.db import Frozen, FrozenOnce, SameMode
+from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT, our_models
+
+FROZEN = {
+    "payments_payment": {
+        "public_id",
+        "merchant_id",
+        "livemode",
+        "provider_account_id",
+        "method",
+        "amount",
+        "currency",
+        "clabe",
+        "reference_number",
+        "fee_percent",
+        "fee_fixed",
+    },
+    "payments_deposit": {
+        "public_id",
+        "provider_account_id",
+        "livemode",
+        "deposit_key",
+        "amount",
+        "currency",
+        "paid_at",
+        "operating_date",
+        "clabe",
+        "tracking_key",
+        "payer_account",
+        "provider_event",
+    },
+    "payments_provideraccount": {"provider", "livemode", "clabe_prefix", "clabe_sequence"},
+    "kyc_case": {"public_id", "merchant_id"},
+    "webhooks_providerevent": {
+        "public_id",
+        "account_id",
+        "livemode",
+        "event_id",
+        "event_type",
+        "body",
+        "body_sha256",
+        "received_at",
+    },
+    "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
+    "ledger_hold": {"public_id", "merchant_id", "livemode", "purpose", "source", "amount"},
+    "ledger_breach": {"invariant", "merchant_id", "found_at"},
+    "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256", "scopes"},
+}
+"""The least that must be frozen; what models freeze beyond it is tried as well."""
+
+OTHER_VALUE = {
+    "boolean": "NOT {column}",
+    "bigint": "coalesce({column}, 0) + 1",
+    "integer": "coalesce({column}, 0) + 1",
+    "smallint": "coalesce({column}, 0) + 1",
+    "character varying": "CASE WHEN {column} LIKE 'z%' THEN 'y' ELSE 'z' END || substr(coalesce({column}, ''), 2)",
+    "text": "coalesce({column}, '') || 'z'",
+    "timestamp with time zone": "{column} + interval '1 second'",
+    "date": "{column} + 1",
+    "bytea": "{column} || '\\x00'",
+    "jsonb": "jsonb_build_array({column})",
+    "numeric": "coalesce({column}, 0) + 1",
+    "ARRAY": "{column} || ARRAY['z']::varchar[]",
+}
+"""Type of a column -> an expression for another value of it."""
+
+
+def declared(kind: type) -> list[tuple[str, str]]:
+    """(table, column) of every field that a guard of this kind names."""
+    found = []
+    for model in our_models():
+        for trigger in getattr(model._meta, "triggers", ()):
+            if isinstance(trigger, kind):
+                columns = [model._meta.get_field(field).column for field in trigger.fields]
+                found += [(model._meta.db_table, column) for column in columns]
+    return found
+
+
+def refuse_another_value(attacker, table: str, column: str, *, where: str, saying: str) -> None:
+    kind = attacker.run(
+        "SELECT data_type FROM information_schema.columns WHERE table_name = %s AND column_name = %s", table, column
+    )
+    if attacker.run(f"SELECT count(*) FROM {table} WHERE {where}") == 0:
+        pytest.fail(f"{table} has no such row: give it one in tests/database/conftest.py")
+
+    attacker.refused(
+        f"UPDATE {table} SET {column} = {OTHER_VALUE[kind].format(column=column)} WHERE {where}",
+        by=errors.RestrictViolation,
+        saying=saying,
+    )
+
+
+def test_what_must_never_change_is_declared_frozen():
+    assert {(table, column) for table, columns in FROZEN.items() for column in columns} <= set(declared(Frozen))
+
+
+@pytest.mark.parametrize(("table", "column"), declared(Frozen))
+def test_a_frozen_column_keeps_its_value(attacker, table, column):
+    refuse_another_value(attacker, table, column, where="true", saying=f"{table}: ")
+
+
+@pytest.mark.parametrize("table", FROZEN)
+def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, table):
+    columns = ", ".join(f"{column} = {column}" for column in sorted(FROZEN[table]))
+
+    assert attacker.connection.execute(f"UPDATE {table} SET {columns}").rowcount > 0
+
+
+FROZEN_ONCE = {
+    "payments_payment": {
+        "amount_received",
+        "fee",
+        "fee_tax",
+        "completed_at",
+        "tracking_key",
+        "payer_name",
+        "payer_account",
+        "payer_institution",
+        "operating_date",
+    },
+    "payments_deposit": {"payment_id", "suspense_reason"},
+    "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
+    "merchants_apikey": {"revoked_at"},
+}
+"""The least that must be frozen once a row is settled."""
+
+SETTLED = {
+    "payments_payment": "status = 'completed'",
+    "payments_deposit": "status = 'credited'",
+    "webhooks_providerevent": "status = 'processed'",
+    "merchants_apikey": "revoked_at IS NOT NULL",
+}
+
+
+def test_what_must_not_change_any_more_is_declared_frozen_once():
+    assert {(t, column) for t, columns in FROZEN_ONCE.items() for column in columns} <= set(declared(FrozenOnce))
+
+
+@pytest.mark.parametrize(("table", "column"), declared(FrozenOnce))
+def test_what_is_settled_keeps_its_value(attacker, table, column):
+    if table == "merchants_apikey":
+        attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+
+    saying = f"{table}: {', '.join(c for t, c in declared(FrozenOnce) if t == table)} cannot change any more"
+    refuse_another_value(attacker, table, column, where=SETTLED[table], saying=saying)
+
+
+@pytest.mark.parametrize(("table", "columns"), FROZEN_ONCE.items())
+def test_a_settled_row_may_still_be_written_with_the_values_it_has(attacker, table, columns):
+    if table == "merchants_apikey":
+        attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+    same = ", ".join(f"{column} = {column}" for column in sorted(columns))
+
+    assert attacker.connection.execute(f"UPDATE {table} SET {same} WHERE {SETTLED[table]}").rowcount > 0
+
+
+def test_what_is_not_settled_yet_may_change(attacker):
+    payment = attacker.clone("payments_payment", **NEW_PAYMENT)
+    event = attacker.clone("webhooks_providerevent", **NEW_EVENT)
+
+    attacker.run("UPDATE payments_payment SET tracking_key = 'T', payer_name = 'Ana' WHERE id = %s", payment)
+    attacker.run("UPDATE webhooks_providerevent SET reason = 'r', response_status = 200 WHERE id = %s", event)
+    attacker.run("UPDATE payments_deposit SET suspense_reason = 'unknown_order' WHERE status = 'suspended'")
+    attacker.run("UPDATE webhooks_providerevent SET status = 'retry', last_error = 'x' WHERE id = %s", event)
+    attacker.run("UPDATE webhooks_providerevent SET reason = 'later', response_status = 400 WHERE id = %s", event)
+
+
+@pytest.mark.parametrize("status", ["processed", "ignored", "conflict"])
+def test_an_answer_that_was_given_stays_whatever_became_of_the_notice(attacker, status):
+    event = attacker.clone("webhooks_providerevent", **NEW_EVENT)
+    attacker.run(f"UPDATE webhooks_providerevent SET status = '{status}' WHERE id = %s", event)
+
+    for change in ('response_body = \'{"mensaje":"devolver"}\'', "response_status = 201", "reason = 'another'"):
+        attacker.refused(
+            f"UPDATE webhooks_providerevent SET {change} WHERE id = {event}",
+            by=errors.RestrictViolation,
+            saying="cannot change any more",
+        )
+    attacker.run("UPDATE webhooks_providerevent SET attempts = attempts + 1 WHERE id = %s", event)
+
+
+def test_a_reversed_payment_keeps_what_it_received(attacker):
+    attacker.run("UPDATE payments_payment SET status = 'reversed' WHERE status = 'completed'")
+
+    for change in ("amount_received = 0, fee = 0, fee_tax = 0", "completed_at = NULL", "tracking_key = 'OTHER'"):
+        attacker.refused(
+            f"UPDATE payments_payment SET {change} WHERE status = 'reversed'",
+            by=errors.RestrictViolation,
+            saying="cannot change any more",
+        )
+
+
+def test_a_revoked_key_never_comes_back_to_life(attacker):
+    attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+
+    for moment in ("NULL", "now() + interval '1 day'"):
+        attacker.refused(
+            f"UPDATE merchants_apikey SET revoked_at = {moment}",
+            by=errors.RestrictViolation,
+            saying="revoked_at cannot change any more",
+        )
+
+
+def test_test_and_live_are_kept_apart_where_they_could_meet():
+    assert {
+        ("payments_payment", "provider_account_id"),
+        ("payments_deposit", "provider_account_id"),
+        ("payments_deposit", "payment_id"),
+        ("webhooks_providerevent", "account_id"),
+    } <= set(declared(SameMode))
+
+
+@pytest.mark.parametrize(
+    ("table", "fresh", "column"),
+    [
+        ("payments_payment", NEW_PAYMENT, "provider_account_id"),
+        ("payments_deposit", NEW_DEPOSIT, "provider_account_id"),
+        ("webhooks_providerevent", NEW_EVENT, "account_id"),
+    ],
+)
+def test_a_row_has_the_mode_of_its_account(attacker, table, fresh, column):
+    live = attacker.clone("payments_provideraccount", **LIVE_ACCOUNT)
+
+    for wrong in ({"livemode": True}, {column: live}):
+        with pytest.raises(errors.CheckViolation, match="is of the other mode"), attacker.attempt():
+            attacker.clone(table, **fresh | wrong)
+
+    attacker.clone(table, **fresh | {"livemode": True, column: live})
+
+
+def test_a_deposit_has_the_mode_of_its_payment(attacker):
+    live = attacker.clone("payments_provideraccount", **LIVE_ACCOUNT)
+    payment = attacker.clone("payments_payment", **NEW_PAYMENT | {"livemode": True, "provider_account_id": live})
+
+    for wrong in ({"payment_id": payment}, {"payment_id": payment, "status": "credited"}):
+        with pytest.raises(errors.CheckViolation, match="its payment is of the other mode"), attacker.attempt():
+            attacker.clone("payments_deposit", **NEW_DEPOSIT | wrong)
+    attacker.refused(
+        f"UPDATE payments_deposit SET payment_id = {payment} WHERE status = 'suspended'",
+        by=errors.CheckViolation,
+        saying="payments_deposit: its payment is of the other mode",
+    )
