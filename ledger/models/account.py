@@ -50,8 +50,7 @@ class Account(models.Model):
             models.UniqueConstraint(fields=["code", "livemode", "currency"], name="account_code_unique"),
             models.CheckConstraint(condition=models.Q(currency="MXN"), name="account_currency_known"),
             models.CheckConstraint(
-                condition=~models.Q(purpose__in=FLOORED)
-                | models.Q(floor__isnull=False, floor=0, normal_side="credit"),
+                condition=~models.Q(purpose__in=FLOORED) | models.Q(floor__isnull=False, floor=0, normal_side="credit"),
                 name="account_floor_by_purpose",
             ),
         ]
