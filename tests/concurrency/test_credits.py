@@ -17,7 +17,7 @@ from tests.concurrency.test_holds import deadlocks
 from tests.concurrency.threads import at_once
 from tests.ledger.books import fund, held, platform, when
 
-EACH = 60 if os.environ.get("PROVE_FULL") else 12
+EACH = 60 if os.environ.get("FULL") else 12
 CREDITORS, HOLDERS = 16, 8
 AMOUNT, FEE, TAX = 1_000, 10, 2
 

@@ -1,6 +1,6 @@
 """No money is held or spent twice, whoever comes at the same moment: real threads, committed transactions.
 
-``PROVE_FULL=1`` runs ``TRIALS`` = 100 trials of 32 threads; otherwise as many as fit in ``SECONDS``, at least three.
+``FULL=1`` runs ``TRIALS`` = 100 trials of 32 threads; otherwise as many as fit in ``SECONDS``, at least three.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ledger.services.postings import pay_in
 from tests.concurrency.threads import at_once, soon
 from tests.ledger.books import fund, held, platform, when, written
 
-FULL = bool(os.environ.get("PROVE_FULL"))
+FULL = bool(os.environ.get("FULL"))
 TRIALS, SECONDS = 100, 10
 THREADS = 32
 

@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, the books are a pure model's: Hypothesis drives the ledger's services.
 
 The model knows nothing of entries: it moves figures between named pots. After every step all balances are the model's,
-everything sums to zero, and what the database checks at commit is checked. ``PROVE_FULL=1``: 300 runs of 60 steps.
+everything sums to zero, and what the database checks at commit is checked. ``FULL=1``: 300 runs of 60 steps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from tests.ledger.books import held, platform, when
 
-FULL = bool(os.environ.get("PROVE_FULL"))
+FULL = bool(os.environ.get("FULL"))
 AMOUNTS = st.one_of(st.integers(1, 300), st.integers(1, 10**9))
 WHICH = st.integers(0, 1)
 PERCENT = st.integers(1, 130)

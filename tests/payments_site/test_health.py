@@ -37,7 +37,13 @@ def test_a_released_database_is_ready(client):
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok"}
+    assert answer.json() == {
+        "status": "ok",
+        "database": "ok",
+        "migrations": "applied",
+        "redis": "ok",
+        "ledger": "ok",
+    }
 
 
 @pytest.mark.django_db
@@ -49,7 +55,13 @@ def test_without_redis_it_is_ready_and_says_so_quickly(client):
 
     assert time.monotonic() - started < 0.6
     assert answer.status_code == 200
-    assert answer.json() == {"status": "degraded", "database": "ok", "migrations": "applied", "redis": "unavailable"}
+    assert answer.json() == {
+        "status": "degraded",
+        "database": "ok",
+        "migrations": "applied",
+        "redis": "unavailable",
+        "ledger": "ok",
+    }
 
 
 @pytest.mark.django_db
