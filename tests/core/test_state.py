@@ -199,9 +199,11 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
         (
             ProviderEvent,
             [
+                ("received", "conflict"),
                 ("received", "ignored"),
                 ("received", "processed"),
                 ("received", "retry"),
+                ("retry", "conflict"),
                 ("retry", "ignored"),
                 ("retry", "processed"),
                 ("retry", "retry"),
