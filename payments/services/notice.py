@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import assert_never
 
 from django.conf import settings
@@ -28,6 +28,7 @@ from payments.services.transition import record_deposit, record_payment
 
 logger = logging.getLogger(__name__)
 
+_SLACK = timedelta(minutes=1)
 _PAYABLE = {Payment.Status.PENDING, Payment.Status.PROCESSING, Payment.Status.EXPIRED, Payment.Status.CANCELLED}
 
 
@@ -197,8 +198,11 @@ def _serialise(account: ProviderAccount, deposit_key: str) -> None:
 
 
 def _when(deposit: Deposit) -> When:
-    """The provider's own moment. News that comes later than the ledger takes counts from the oldest moment it takes."""
-    return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE), deposit.operating_date)
+    """The provider's own moment. News that comes later than the ledger takes counts from the oldest moment it takes.
+
+    The ledger looks at the clock a little later than this; without the slack it would refuse the money.
+    """
+    return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE + _SLACK), deposit.operating_date)
 
 
 def _operating_date(notice: MoneyReceived) -> date:

@@ -338,3 +338,16 @@ def test_another_merchant_gets_nothing_of_it(payment, stp, other_merchant):
 
     assert balance.of_merchant(other_merchant, livemode=False).available == 0
     assert Event.objects.filter(merchant=other_merchant).count() == 0
+
+
+@pytest.mark.parametrize("amount", [100_000, 99_999])
+def test_news_of_a_month_ago_is_booked_from_the_oldest_moment_that_the_ledger_takes(payment, stp, amount):
+    month_ago = int((clock.now() - timedelta(days=30)).timestamp() * 1000)
+
+    answer = stp.post(stp.deposit(payment.clabe, amount, tsLiquidacion=str(month_ago)))
+
+    assert (answer.status_code, answer.json()) == (200, {"mensaje": "confirmar"})
+    deposit = Deposit.objects.get()
+    assert deposit.status == ("credited" if amount == payment.amount else "suspended")
+    assert clock.now() - deposit.paid_at > timedelta(days=29)
+    assert balance.of_platform(livemode=False)["stp_cash"] == amount
