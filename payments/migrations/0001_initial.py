@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('deposit_key', models.CharField(max_length=120, verbose_name="provider's key")),
                 ('status', models.CharField(choices=[('received', 'received'), ('credited', 'credited'), ('suspended', 'in suspense')], default='received', max_length=32, verbose_name='status')),
-                ('suspense_reason', models.CharField(blank=True, choices=[('unknown_clabe', 'no payment has this CLABE'), ('unknown_order', 'no payment belongs to this order'), ('amount_differs', "another amount than the payment's"), ('currency_differs', "another currency than the payment's"), ('already_paid', 'the payment is already paid'), ('not_payable', "the payment's state takes no money"), ('returned_transfer', 'a transfer of ours that came back')], max_length=32, verbose_name='why in suspense')),
+                ('suspense_reason', models.CharField(blank=True, choices=[('unknown_clabe', 'no payment has this CLABE'), ('unknown_order', 'no payment belongs to this order'), ('amount_differs', "another amount than the payment's"), ('already_paid', 'the payment is already paid'), ('not_payable', "the payment's state takes no money"), ('returned_transfer', 'a transfer of ours that came back')], max_length=32, verbose_name='why in suspense')),
                 ('amount', models.BigIntegerField(help_text='Centavos.', verbose_name='amount')),
                 ('currency', models.CharField(max_length=3, verbose_name='currency')),
                 ('paid_at', models.DateTimeField(help_text="The provider's own payment time.", verbose_name='paid')),

@@ -34,7 +34,6 @@ class Deposit(ProtectedRefreshMixin):
         UNKNOWN_CLABE = "unknown_clabe", _("no payment has this CLABE")
         UNKNOWN_ORDER = "unknown_order", _("no payment belongs to this order")
         AMOUNT_DIFFERS = "amount_differs", _("another amount than the payment's")
-        CURRENCY_DIFFERS = "currency_differs", _("another currency than the payment's")
         ALREADY_PAID = "already_paid", _("the payment is already paid")
         NOT_PAYABLE = "not_payable", _("the payment's state takes no money")
         RETURNED_TRANSFER = "returned_transfer", _("a transfer of ours that came back")

@@ -16,7 +16,7 @@ from django.db import connection
 
 from core import clock
 from core.db import transaction_required
-from core.money import fee_with_iva
+from core.money import CURRENCY, fee_with_iva
 from core.mx.banking_days import banking_holidays
 from core.state import Origin, TransitionRow
 from ledger.services.door import OLDEST_EFFECTIVE, When
@@ -67,6 +67,8 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome
 
 
 def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Origin) -> Outcome:
+    if notice.currency != CURRENCY:
+        return Outcome(False, f"{CONFLICT}: it reports {notice.currency}, the books hold {CURRENCY} only")
     payment = _find_payment(account, clabe=notice.clabe, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
         _serialise(account, notice.deposit_key)
@@ -168,8 +170,6 @@ def _why_not_creditable(
         return reasons.RETURNED_TRANSFER
     if payment is None:
         return reasons.UNKNOWN_CLABE if account.provider == ProviderAccount.Provider.STP else reasons.UNKNOWN_ORDER
-    if notice.currency != payment.currency:
-        return reasons.CURRENCY_DIFFERS
     if payment.status == Payment.Status.COMPLETED:
         return reasons.ALREADY_PAID
     if payment.status not in _PAYABLE:

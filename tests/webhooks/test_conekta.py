@@ -201,18 +201,28 @@ def test_an_unknown_order_is_money_in_suspense(payment, conekta):
     assert event_types() == []
 
 
-@pytest.mark.parametrize(
-    ("paid", "currency", "reason"), [(24_999, "MXN", "amount_differs"), (25_000, "USD", "currency_differs")]
-)
-def test_money_that_does_not_fit_is_in_suspense_and_the_merchant_is_told(payment, conekta, paid, currency, reason):
-    raw = conekta.event(payment, amount=paid).replace(b'"MXN"', f'"{currency}"'.encode())
+def test_dollars_are_not_booked_as_pesos_and_somebody_must_look(payment, conekta):
+    raw = conekta.event(payment).replace(b'"MXN"', b'"USD"')
+
+    assert told(conekta.post(raw)) == RECEIVED
+
+    event = ProviderEvent.objects.get()
+    assert (event.status, event.reason) == ("conflict", "conflict: it reports USD, the books hold MXN only")
+    assert Deposit.objects.count() == 0
+    assert balance.of_platform(livemode=False) == {}
+    payment.refresh_from_db()
+    assert payment.status == "pending"
+
+
+def test_money_that_does_not_fit_is_in_suspense_and_the_merchant_is_told(payment, conekta):
+    raw = conekta.event(payment, amount=24_999)
 
     assert told(conekta.post(raw)) == RECEIVED
 
     payment.refresh_from_db()
     deposit = Deposit.objects.get()
     assert (payment.status, payment.amount_received) == ("pending", 0)
-    assert (deposit.status, deposit.suspense_reason, deposit.payment) == ("suspended", reason, payment)
+    assert (deposit.status, deposit.suspense_reason, deposit.payment) == ("suspended", "amount_differs", payment)
     assert event_types() == ["payment.review_required"]
 
 
