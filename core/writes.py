@@ -1,0 +1,213 @@
+"""All rows of one change, written by one SQL statement.
+
+A service decides in Python, names every row it inserts or updates, and writes them together: one round trip instead of
+one for each row. Triggers, constraints and foreign keys see the same rows as ever; they judge the statement's end.
+
+    writes = Writes()
+    writes.insert(deposit)
+    writes.insert(DepositTransition(deposit=deposit, …))  # may point to a row that this statement inserts
+    writes.update(payment, "status", "fee")
+    writes.execute()
+
+Texts of SQL come from models and from constants only; every value is a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.models.expressions import DatabaseDefault
+from psycopg import RawCursor
+from psycopg.types.json import Jsonb
+from psycopg.types.numeric import Int8
+
+from core.db import transaction_required
+
+M = TypeVar("M", bound=models.Model)
+
+_AS_IT_IS = (models.CharField, models.TextField, models.BooleanField, models.DateTimeField, models.DateField)
+_AS_IT_IS += (models.DecimalField, models.GenericIPAddressField)
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A value that the database works out: constant text with ``%s`` for each parameter."""
+
+    text: str
+    params: tuple[Any, ...] = ()
+
+
+class Writes:
+    """Rows that go into the database together, in the order in which they are named."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._params: list[Any] = []
+        self._rows: list[models.Model | None] = []
+
+    def insert(self, row: models.Model, **worked_out: Sql) -> None:
+        """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
+        columns, values = [], []
+        for column in _columns(type(row)):
+            if (sql := worked_out.get(column.name)) is not None:
+                value = f"({self._bind(sql.text, sql.params)})"
+            elif (target := self._not_yet_there(row, column)) is not None:
+                value = f"(SELECT id FROM {target})"
+            else:
+                given = row.__dict__[column.attname]
+                value = "DEFAULT" if isinstance(given, DatabaseDefault) else self._value(column, given)
+            columns.append(column.quoted)
+            values.append(value)
+        table = _quoted(row._meta.db_table)
+        self._add(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)}) RETURNING id", row)
+
+    def update(self, row: models.Model, *fields: str) -> None:
+        """Write these fields of ``row``, which is there and locked by the caller."""
+        wanted = [column for column in _columns(type(row)) if column.name in fields]
+        if len(wanted) != len(fields):
+            raise ValueError(f"{type(row).__name__} has not all of {', '.join(fields)}")
+        settings = ", ".join(
+            f"{column.quoted} = {self._value(column, row.__dict__[column.attname])}" for column in wanted
+        )
+        key = self._bind("%s", [Int8(row.pk)])
+        self._add(f"UPDATE {_quoted(row._meta.db_table)} SET {settings} WHERE id = {key} RETURNING id", row)
+
+    def add(self, sql: Sql) -> str:
+        """Add a data-modifying statement of its own, which returns one row with ``id``; the name to read it by."""
+        return self._add(self._bind(sql.text, sql.params), None)
+
+    @transaction_required
+    def execute(self) -> list[int]:
+        """Write everything, give inserted rows their keys, and return the ids in order.
+
+        Raises ``django.db.Error`` for whatever the database refuses, ``RuntimeError`` if a row to update is gone.
+        """
+        names = [f"w{number}" for number in range(len(self._parts))]
+        parts = ", ".join(f"{name} AS ({part})" for name, part in zip(names, self._parts, strict=True))
+        found = fetch(f"WITH {parts} SELECT {', '.join(f'(SELECT id FROM {name})' for name in names)}", self._params)
+        keys = list(found[0])
+        if None in keys:
+            raise RuntimeError("a row that should be there was not written")
+        for row, key in zip(self._rows, keys, strict=True):
+            if row is not None:
+                row.pk = key
+                row._state.adding = False
+                row._state.db = DEFAULT_DB_ALIAS
+        return keys
+
+    def _add(self, part: str, row: models.Model | None) -> str:
+        self._parts.append(part)
+        self._rows.append(row)
+        return f"w{len(self._parts) - 1}"
+
+    def _value(self, column: _Column, value: Any) -> str:
+        self._params.append(value if value is None else column.adapt(value))
+        return f"${len(self._params)}"
+
+    def _bind(self, text: str, params: Sequence[Any]) -> str:
+        pieces = text.split("%s")
+        if len(pieces) != len(params) + 1:
+            raise ValueError("one parameter for each %s")
+        bound = pieces[0]
+        for piece, value in zip(pieces[1:], params, strict=True):
+            self._params.append(value)
+            bound += f"${len(self._params)}{piece}"
+        return bound
+
+    def _not_yet_there(self, row: models.Model, column: _Column) -> str | None:
+        """The part that inserts the row to which this foreign key points, if this statement does."""
+        if not column.is_relation or row.__dict__[column.attname] is not None:
+            return None
+        target = row._state.fields_cache.get(column.name)
+        if target is None:
+            return None
+        return next(f"w{number}" for number, known in enumerate(self._rows) if known is target)
+
+
+def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Rows of a constant SQL ``text`` with ``$1``, ``$2``, … (psycopg need not parse it), inside Django's transaction.
+
+    Raises ``django.db.Error``.
+    """
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, RawCursor(connection.connection) as cursor:
+        cursor.execute(text.encode(), params)
+        return cursor.fetchall()
+
+
+def hydrate(model: type[M], values: Sequence[Any]) -> M:
+    """An instance of ``model`` from the values of ``column_names(model)`` as ``fetch`` returned them."""
+    return model.from_db(
+        DEFAULT_DB_ALIAS,
+        _attnames(model),
+        [
+            load(value) if load and value is not None else value
+            for load, value in zip(_loaders(model), values, strict=True)
+        ],
+    )
+
+
+@lru_cache
+def column_names(model: type[models.Model], table: str) -> str:
+    """Every column of ``model`` for a SELECT in which its table is called ``table``."""
+    return ", ".join(f"{table}.{_quoted(field.column)}" for field in model._meta.concrete_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    attname: str
+    quoted: str
+    is_relation: bool
+    adapt: Callable[[Any], Any]
+
+
+@lru_cache
+def _columns(model: type[models.Model]) -> tuple[_Column, ...]:
+    return tuple(
+        _Column(field.name, field.attname, _quoted(field.column), bool(field.is_relation), _adapter(field))
+        for field in model._meta.concrete_fields
+        if not isinstance(field, models.AutoField | models.BigAutoField) and not field.generated
+    )
+
+
+def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
+    if isinstance(field, models.ForeignKey):
+        return Int8
+    if isinstance(field, models.IntegerField):
+        return Int8
+    if isinstance(field, models.JSONField):
+        return Jsonb
+    if type(field) in _AS_IT_IS or isinstance(field, models.CharField):
+        return _same
+    return lambda value: field.get_db_prep_save(value, connection)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@lru_cache
+def _attnames(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+@lru_cache
+def _loaders(model: type[models.Model]) -> tuple[Callable[[Any], Any] | None, ...]:
+    return tuple(_loader(field) for field in model._meta.concrete_fields)
+
+
+def _loader(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
+    if not hasattr(field, "from_db_value"):
+        return None
+    return lambda value: field.from_db_value(value, None, connection)
+
+
+@lru_cache
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)

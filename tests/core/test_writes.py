@@ -1,0 +1,201 @@
+"""One statement writes all rows of a change, exactly as saving them one by one would."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.db import DataError, IntegrityError, ProgrammingError, models, transaction
+
+from core import clock
+from core.writes import Sql, Writes, column_names, fetch, hydrate
+from merchants.models import Event, Merchant
+from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
+from tests.provider_messages import StpSender
+
+
+def payment_of(merchant: Merchant, stp: StpSender, **fields: Any) -> Payment:
+    values = {
+        "merchant": merchant,
+        "livemode": False,
+        "provider_account": stp.account,
+        "method": "spei",
+        "amount": 125_050,
+        "currency": "MXN",
+        "fee_percent": "2.9000",
+        "clabe": "646180157000000004",
+        "expires_at": clock.now() + timedelta(days=3),
+        "customer_name": "José Peña",
+        "metadata": {"ñ": "✓", "quote": "'; DROP TABLE payments_payment; --"},
+    }
+    return Payment(**values | fields)
+
+
+def deposit_of(payment: Payment, **fields: Any) -> Deposit:
+    deposit = Deposit(
+        provider_account=payment.provider_account,
+        livemode=False,
+        deposit_key="20261126:40012:ABC",
+        amount=125_050,
+        currency="MXN",
+        paid_at=clock.now(),
+        operating_date=date(2026, 11, 26),
+        provider_event="pev_1",
+        **fields,
+    )
+    deposit.credit(payment=payment)
+    return deposit
+
+
+def values_of(row: models.Model, *, but: set[str]) -> dict[str, Any]:
+    fresh = type(row)._default_manager.get(pk=row.pk)
+    return {f.attname: f.value_from_object(fresh) for f in row._meta.concrete_fields if f.attname not in but}
+
+
+def test_a_row_is_written_as_saving_it_would(merchant: Merchant, stp: StpSender) -> None:
+    saved = payment_of(merchant, stp, external_id="1")
+    saved.save()
+    written = payment_of(merchant, stp, external_id="2", clabe="646180157000000017", expires_at=saved.expires_at)
+    writes = Writes()
+    writes.insert(written)
+
+    writes.execute()
+
+    but = {"id", "public_id", "external_id", "clabe", "created_at"}
+    assert values_of(written, but=but) == values_of(saved, but=but)
+    assert not written._state.adding
+
+
+def test_rows_may_point_to_rows_of_the_same_statement(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    deposit = deposit_of(payment)
+    writes = Writes()
+    writes.insert(payment)
+    writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor="key_1"))
+    writes.insert(deposit)
+    writes.insert(DepositTransition(deposit=deposit, to_status="credited", cause="notice", actor="pac_1"))
+
+    keys = writes.execute()
+
+    assert keys[0] == payment.pk
+    assert keys[2] == deposit.pk
+    assert list(payment.transitions.values_list("to_status", flat=True)) == ["pending"]
+    assert list(deposit.transitions.values_list("to_status", flat=True)) == ["credited"]
+    assert Deposit.objects.get(pk=deposit.pk).payment_id == payment.pk
+
+
+def test_updated_fields_are_written_and_no_others(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    payment.save()
+    payment.description = "not written"
+    payment.cancel()
+    writes = Writes()
+    writes.update(payment, "status")
+
+    writes.execute()
+
+    fresh = Payment.objects.get(pk=payment.pk)
+    assert (fresh.status, fresh.description) == ("cancelled", "")
+
+
+def test_a_value_may_be_worked_out_by_the_database(merchant: Merchant) -> None:
+    for expected in (1, 2):
+        event = Event(merchant=merchant, livemode=False, type="t", object_id="pay_1", data={})
+        writes = Writes()
+        writes.insert(
+            event,
+            object_sequence=Sql(
+                "SELECT coalesce(max(object_sequence), 0) + 1 FROM merchants_event WHERE object_id = %s", ("pay_1",)
+            ),
+        )
+
+        writes.execute()
+
+        assert Event.objects.get(pk=event.pk).object_sequence == expected
+
+
+def test_the_guards_judge_the_statement(merchant: Merchant, stp: StpSender) -> None:
+    paid = payment_of(merchant, stp)
+    paid.complete(deposit=deposit_of(paid), fee=0, fee_tax=0, completed_at=clock.now())
+    writes = Writes()
+    writes.insert(paid)
+    with pytest.raises(IntegrityError, match="cannot begin as completed"), transaction.atomic():
+        writes.execute()
+
+    other_mode = deposit_of(payment_of(merchant, stp))
+    other_mode.livemode = True
+    writes = Writes()
+    writes.insert(other_mode.payment)  # type: ignore[arg-type]
+    writes.insert(other_mode)
+    with pytest.raises(IntegrityError, match="is of the other mode"), transaction.atomic():
+        writes.execute()
+
+    assert Payment.objects.count() == Deposit.objects.count() == 0
+
+
+def test_nothing_is_written_if_one_row_is_refused(merchant: Merchant, stp: StpSender) -> None:
+    payment_of(merchant, stp, external_id="once").save()
+    again = payment_of(merchant, stp, external_id="once", clabe="646180157000000017")
+    writes = Writes()
+    writes.insert(
+        PaymentTransition(payment=again, to_status="pending", cause="api", actor="key_1"), payment=Sql("NULL")
+    )
+    writes.insert(again)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        writes.execute()
+
+    assert Payment.objects.count() == 1
+    assert PaymentTransition.objects.count() == 0
+
+
+def test_a_row_that_is_gone_is_not_passed_over(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    payment.pk = 10**9
+    writes = Writes()
+    writes.update(payment, "status")
+
+    with pytest.raises(RuntimeError, match="not written"):
+        writes.execute()
+
+
+def test_a_field_that_does_not_exist_is_refused(merchant: Merchant, stp: StpSender) -> None:
+    with pytest.raises(ValueError, match="has not all of"):
+        Writes().update(payment_of(merchant, stp), "state")
+
+
+def test_it_runs_in_a_transaction_only() -> None:
+    with pytest.raises(RuntimeError, match="must run inside"):
+        Writes().execute()
+
+
+def test_a_statement_of_its_own_joins_in(merchant: Merchant) -> None:
+    writes = Writes()
+    writes.add(Sql("UPDATE merchants_merchant SET name = %s WHERE id = %s RETURNING id", ("It's %s", merchant.pk)))
+
+    assert writes.execute() == [merchant.pk]
+
+    merchant.refresh_from_db()
+    assert merchant.name == "It's %s"
+
+
+def test_a_fetched_row_is_the_row_that_the_orm_reads(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    payment.save()
+
+    (row,) = fetch(f"SELECT {column_names(Payment, 'p')} FROM payments_payment p WHERE p.id = $1", [payment.pk])
+
+    read = hydrate(Payment, row)
+    wanted = Payment.objects.get(pk=payment.pk)
+    for field in Payment._meta.concrete_fields:
+        assert getattr(read, field.attname) == getattr(wanted, field.attname), field.name
+    with pytest.raises(AttributeError):
+        read.status = "completed"  # still protected
+
+
+def test_errors_are_djangos(db: None) -> None:
+    with pytest.raises(ProgrammingError), transaction.atomic():
+        fetch("SELECT nonsense", [])
+    with pytest.raises(DataError), transaction.atomic():
+        fetch("SELECT 1 / 0", [])
