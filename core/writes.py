@@ -29,8 +29,16 @@ from core.db import transaction_required
 
 M = TypeVar("M", bound=models.Model)
 
-_AS_IT_IS = (models.CharField, models.TextField, models.BooleanField, models.DateTimeField, models.DateField)
-_AS_IT_IS += (models.DecimalField, models.GenericIPAddressField)
+_AS_IT_IS = (
+    models.CharField,
+    models.TextField,
+    models.BooleanField,
+    models.DateTimeField,
+    models.DateField,
+    models.DecimalField,
+    models.GenericIPAddressField,
+)
+"""Fields whose Python values psycopg writes as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +78,9 @@ class Writes:
         wanted = [column for column in _columns(type(row)) if column.name in fields]
         if len(wanted) != len(fields):
             raise ValueError(f"{type(row).__name__} has not all of {', '.join(fields)}")
-        settings = ", ".join(
-            f"{column.quoted} = {self._value(column, row.__dict__[column.attname])}" for column in wanted
-        )
+        new = [f"{column.quoted} = {self._value(column, row.__dict__[column.attname])}" for column in wanted]
         key = self._bind("%s", [Int8(row.pk)])
-        self._add(f"UPDATE {_quoted(row._meta.db_table)} SET {settings} WHERE id = {key} RETURNING id", row)
+        self._add(f"UPDATE {_quoted(row._meta.db_table)} SET {', '.join(new)} WHERE id = {key} RETURNING id", row)
 
     def add(self, sql: Sql) -> str:
         """Add a data-modifying statement of its own, which returns one row with ``id``; the name to read it by."""
@@ -142,14 +148,9 @@ def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def hydrate(model: type[M], values: Sequence[Any]) -> M:
     """An instance of ``model`` from the values of ``column_names(model)`` as ``fetch`` returned them."""
-    return model.from_db(
-        DEFAULT_DB_ALIAS,
-        _attnames(model),
-        [
-            load(value) if load and value is not None else value
-            for load, value in zip(_loaders(model), values, strict=True)
-        ],
-    )
+    given = zip(_loaders(model), values, strict=True)
+    loaded = [load(value) if load and value is not None else value for load, value in given]
+    return model.from_db(DEFAULT_DB_ALIAS, _attnames(model), loaded)
 
 
 @lru_cache
