@@ -36,8 +36,8 @@ format: .venv/.development  ## Format and fix what can be fixed
 bench: .venv/.runtime  ## Measure the ledger beside PostgreSQL's own limit
 	@exec $(PY) -m bench.ledger $(ARGS)
 
-prove: .venv/.development  ## The promises with threads and processes, FULL=1 with full counts
-	@FULL=$(FULL) exec $(PY) -m pytest -q tests/concurrency tests/faults tests/ledger tests/migrations $(ARGS)
+prove: .venv/.development  ## Try every promise and report to var/prove.md (FULL=1: full counts, SEED= repeats)
+	@FULL=$(FULL) SEED=$(SEED) exec $(PY) -m pytest -q --prove $(ARGS)
 
 clean:  ## Stop what runs here and remove its data
 	@if [ -x $(PY) ]; then $(PY) -m payments_site.demo clean; fi

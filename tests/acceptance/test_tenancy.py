@@ -81,6 +81,7 @@ def test_the_owner_reads_every_object_by_its_id(api, victim):
             assert call(verb, path.format(**victim), api.secret).status_code == 200, path
 
 
+@pytest.mark.promise("P10", "every operation of the schema with another merchant's ids", unit="kinds of caller")
 @pytest.mark.parametrize("reader", ["another merchant", "the other mode"])
 def test_nobody_elses_object_can_be_reached_in_any_way(victim, merchant, other_merchant, make_api, reader):
     intruder = make_api(other_merchant) if reader == "another merchant" else make_api(merchant, livemode=True)
@@ -170,6 +171,7 @@ def strangers(merchant, other_merchant) -> dict[str, tuple[str | None, int, str]
     }
 
 
+@pytest.mark.promise("P11", "every operation of the schema without a valid key", unit="rounds over all routes")
 def test_no_route_lets_a_stranger_in(victim, merchant, other_merchant):
     callers, secrets = strangers(merchant, other_merchant), traces(victim)
     before = rows()
@@ -187,6 +189,7 @@ def test_no_route_lets_a_stranger_in(victim, merchant, other_merchant):
     assert rows() == before
 
 
+@pytest.mark.promise("P11", "a revoked key, on every route", unit="rounds over all routes")
 def test_revoking_a_key_closes_every_route_at_once(api, victim, merchant):
     key = ApiKey.objects.get(merchant=merchant)
     for verb, path in operations():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.db import transaction
 
 from core import clock
@@ -22,7 +23,8 @@ def wanted() -> payment_service.NewPayment:
     )
 
 
-def test_payments_made_at_once_never_share_a_clabe(committed_db, merchant, stp):
+@pytest.mark.promise("P30", "a CLABE is handed out once, to 16 threads")
+def test_payments_made_at_once_never_share_a_clabe(trials, committed_db, merchant, stp):
     def create() -> list[str]:
         made = []
         for _ in range(EACH):
@@ -35,6 +37,7 @@ def test_payments_made_at_once_never_share_a_clabe(committed_db, merchant, stp):
     assert len(set(made)) == len(made) == THREADS * EACH
     assert all(clabe.is_valid(one) and one.startswith("6461801570") for one in made)
     assert set(Payment.objects.values_list("clabe", flat=True)) == set(made)
+    trials.done(len(made), "payments")
 
 
 def test_a_clabe_of_a_payment_that_was_rolled_back_is_not_handed_out_again(committed_db, merchant, stp):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 
@@ -16,12 +15,11 @@ from ledger.services.postings import pay_in
 from tests.concurrency.test_holds import deadlocks
 from tests.concurrency.threads import at_once
 from tests.ledger.books import fund, held, platform, when
+from tests.promises import pick
 
-EACH = 60 if os.environ.get("FULL") else 12
+EACH = pick(12, 60)
 CREDITORS, HOLDERS = 16, 8
 AMOUNT, FEE, TAX = 1_000, 10, 2
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def credit(merchant, source: str) -> None:
@@ -29,7 +27,8 @@ def credit(merchant, source: str) -> None:
         pay_in.spei_deposit(merchant, livemode=False, source=source, amount=AMOUNT, fee=FEE, fee_tax=TAX, when=when())
 
 
-def test_16_threads_that_credit_while_8_hold_lose_and_invent_nothing(committed_db, owner, merchant):
+@pytest.mark.promise("P6", "16 threads credit and 8 hold while snapshots are taken")
+def test_16_threads_that_credit_while_8_hold_lose_and_invent_nothing(trials, committed_db, owner, merchant):
     before = deadlocks(owner)
     with transaction.atomic():
         fund("available", 5_000, merchant)
@@ -90,6 +89,8 @@ def test_16_threads_that_credit_while_8_hold_lose_and_invent_nothing(committed_d
     assert sum(Entry.objects.values_list("amount", flat=True)) == 0
     assert deadlocks(owner) - before == 0
     assert invariant.check() == []
+    trials.done(credited, "credits")
+    trials.done(placed, "holds")
 
 
 def test_a_credit_waits_for_no_debit(committed_db, merchant):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter
@@ -21,12 +20,10 @@ from ledger.services.errors import HoldResolved, NothingLeftToReverse
 from ledger.services.postings import pay_in
 from tests.concurrency.threads import at_once, soon
 from tests.ledger.books import fund, held, platform, when, written
+from tests.promises import FULL, pick
 
-FULL = bool(os.environ.get("FULL"))
 TRIALS, SECONDS = 100, 10
 THREADS = 32
-
-pytestmark = pytest.mark.timeout(1_800 if FULL else 120)
 
 
 def place(merchant, amount: int, source: str, *, purpose: str = "payout") -> Hold:
@@ -73,7 +70,8 @@ def lowest(merchant, stop: threading.Event) -> int:
     return min(seen)
 
 
-def test_of_32_holds_of_100_from_500_at_the_same_moment_exactly_5_succeed(committed_db, owner, merchant):
+@pytest.mark.promise("P8", "32 threads each hold 100 of 500: exactly 5 succeed, no deadlock")
+def test_of_32_holds_of_100_from_500_at_the_same_moment_exactly_5_succeed(trials, committed_db, owner, merchant):
     before, until, trial = deadlocks(owner), time.monotonic() + SECONDS, 0
 
     while trial < TRIALS if FULL else (trial < 3 or time.monotonic() < until):
@@ -99,11 +97,12 @@ def test_of_32_holds_of_100_from_500_at_the_same_moment_exactly_5_succeed(commit
 
     assert deadlocks(owner) - before == 0
     assert invariant.check() == []
-    print(f"{trial} trials of {THREADS} holds")  # noqa: T201 - pytest shows it with -rP
+    trials.done(trial * THREADS, "holds")
 
 
-def test_of_a_capture_and_a_release_at_the_same_moment_exactly_one_wins(committed_db, merchant):
-    rounds = 100 if FULL else 25
+@pytest.mark.promise("P8", "capture and release of one hold at the same moment")
+def test_of_a_capture_and_a_release_at_the_same_moment_exactly_one_wins(trials, committed_db, merchant):
+    rounds = pick(25, 100)
     begin_with(merchant, 100 * rounds)
     placed = [place(merchant, 100, f"po_{n}") for n in range(rounds)]
 
@@ -125,13 +124,15 @@ def test_of_a_capture_and_a_release_at_the_same_moment_exactly_one_wins(committe
         each.refresh_from_db()
         assert each.status == {"capture": "captured", "release": "released"}[ways[results.index("done")]]
         winners[each.status] += 1
+        trials.done(unit="holds")
 
     assert held(merchant) == {"available": 100 * rounds - 60 * winners["captured"]}
     assert platform() == {"stp_cash": 100 * rounds - 60 * winners["captured"]}
     assert invariant.check() == []
 
 
-def test_payouts_and_refunds_of_one_merchant_share_one_balance(committed_db, owner, merchant):
+@pytest.mark.promise("P8", "payouts and refunds from one balance at the same moment")
+def test_payouts_and_refunds_of_one_merchant_share_one_balance(trials, committed_db, owner, merchant):
     begin_with(merchant, 1_000)
     before = deadlocks(owner)
 
@@ -147,9 +148,11 @@ def test_payouts_and_refunds_of_one_merchant_share_one_balance(committed_db, own
     assert Counter(results) == {"done": 3, "InsufficientFunds": 13}
     assert held(merchant) == {"available": 100, "reserved": 900}
     assert deadlocks(owner) - before == 0
+    trials.done(16, "holds")
 
 
-def test_holds_of_one_source_at_the_same_moment_are_one(committed_db, merchant):
+@pytest.mark.promise("P8", "one hold placed by 8 threads")
+def test_holds_of_one_source_at_the_same_moment_are_one(trials, committed_db, merchant):
     begin_with(merchant, 1_000)
 
     results = at_once([lambda: outcome(lambda: place(merchant, 100, "po_1"), Exception)] * 8)
@@ -157,9 +160,11 @@ def test_holds_of_one_source_at_the_same_moment_are_one(committed_db, merchant):
     assert Counter(results) == {"done": 1, "AlreadyPosted": 7}
     assert held(merchant) == {"available": 900, "reserved": 100}
     assert written()[2] == [("po_1", "open", 0)]
+    trials.done(8, "holds")
 
 
-def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(committed_db, merchant):
+@pytest.mark.promise("P8", "partial reversals by 16 threads")
+def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(trials, committed_db, merchant):
     with transaction.atomic():
         original = pay_in.spei_deposit(
             merchant, livemode=False, source="dep_1", amount=1_000, fee=10, fee_tax=2, when=when()
@@ -179,6 +184,7 @@ def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(committed_d
     assert -sum(e.amount for r in original.reversals.all() for e in r.entries.all() if e.amount < 0) == 900
     assert platform()["stp_cash"] == 10_100
     assert invariant.check() == []
+    trials.done(16, "reversals")
 
 
 def test_every_step_of_a_hold_needs_its_callers_transaction(committed_db, merchant):

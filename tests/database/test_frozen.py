@@ -8,6 +8,10 @@ from psycopg import errors
 from core.db import Frozen, FrozenOnce, SameMode
 from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT, our_models
 
+pytestmark = pytest.mark.promise(
+    "P7", "raw SQL against what is posted or logged, as application and as owner", unit="attacks"
+)
+
 FROZEN = {
     "payments_payment": {
         "public_id",

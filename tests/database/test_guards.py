@@ -10,6 +10,8 @@ from psycopg import errors
 from core.db import is_append_only, keeps_rows
 from tests.database.conftest import APP, Attacker, our_models
 
+pytestmark = pytest.mark.promise("P7", "attempts to get around or switch off the triggers", unit="attacks")
+
 APPEND_ONLY = [model._meta.db_table for model in our_models() if is_append_only(model)]
 KEPT = [model._meta.db_table for model in our_models() if keeps_rows(model) and not is_append_only(model)]
 

@@ -13,6 +13,8 @@ from tests import cluster
 from tests.database.conftest import APP, OWNER, Attacker
 from tests.database.raw_books import CHECK_DEFERRED, account, entries, new_transaction, post
 
+pytestmark = pytest.mark.promise("P8", "raw SQL: debits below an account's floor", unit="attacks")
+
 FLOORED = ["mer_%:available", "mer_%:reserved", "platform:suspense"]
 
 

@@ -10,6 +10,8 @@ from tests import cluster
 from tests.database.conftest import Attacker
 from tests.database.raw_books import CHECK_DEFERRED, account, entries, new_transaction
 
+pytestmark = pytest.mark.promise("P6", "raw SQL: entries that do not balance, come late or mix modes", unit="attacks")
+
 
 @pytest.fixture
 def cash(attacker):

@@ -10,6 +10,8 @@ from core.db import is_append_only, keeps_rows
 from tests import cluster
 from tests.database.conftest import our_models
 
+pytestmark = pytest.mark.promise("P7", "rights of the application's role and the owner's", unit="attacks")
+
 EVERY_RIGHT = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
 WRITTEN_ONCE = {"SELECT", "INSERT"}
 MODELS = {model._meta.db_table: model for model in our_models()}

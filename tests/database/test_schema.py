@@ -9,7 +9,10 @@ from django.db import connection
 
 from tests.database.conftest import our_models
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.promise("P30", "columns of money, moments and keys", unit="looks at the schema"),
+]
 
 OUR_TABLES = [model._meta.db_table for model in our_models()]
 PERCENTAGES = {("payments_payment", "fee_percent"), ("payments_feerule", "percent")}

@@ -15,6 +15,8 @@ from core.db import StateGuard
 from tests.database.conftest import our_models
 from tests.database.raw_books import new_transaction
 
+pytestmark = pytest.mark.promise("P3", "raw SQL: every pair of states that no transition declares", unit="attacks")
+
 INITIAL = {
     "payments_payment": {"pending"},
     "payments_deposit": {"credited", "suspended"},

@@ -16,6 +16,10 @@ from tests import cluster
 from tests.concurrency.threads import at_once, soon
 from tests.ledger.sabotage import audit, break_books, deposit, entry, triggers_off
 
+pytestmark = pytest.mark.promise(
+    "P31", "a word, amount, order or row changed in sealed books is found", unit="alterations"
+)
+
 DEPOSITS = 5
 
 

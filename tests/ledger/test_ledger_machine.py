@@ -6,10 +6,9 @@ everything sums to zero, and what the database checks at commit is checked. ``FU
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection, transaction
@@ -34,8 +33,8 @@ from ledger.services.errors import AlreadyPosted, HoldResolved, InvalidAmount, N
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from tests.ledger.books import held, platform, when
+from tests.promises import Trials, pick
 
-FULL = bool(os.environ.get("FULL"))
 AMOUNTS = st.one_of(st.integers(1, 300), st.integers(1, 10**9))
 WHICH = st.integers(0, 1)
 PERCENT = st.integers(1, 130)
@@ -53,6 +52,9 @@ class ModelHold:
 class Books(RuleBasedStateMachine):
     """Two merchants, two modes; ``self.pots`` is the model: (mode, merchant or None, purpose) -> centavos."""
 
+    runs: ClassVar[list[int]] = []
+    """Of each run that is over, how many sources it had."""
+
     @initialize()
     def begin(self) -> None:
         self.atomic = transaction.atomic()
@@ -67,6 +69,7 @@ class Books(RuleBasedStateMachine):
         if hasattr(self, "atomic"):
             transaction.set_rollback(True)
             self.atomic.__exit__(None, None, None)
+            self.runs.append(self.sources)
 
     # --- words ---------------------------------------------------------------------------------------------------
 
@@ -291,15 +294,18 @@ def faults(name: str) -> list[Any]:
     return ledger_invariant.faults_of(found)
 
 
+@pytest.mark.promise("P6", "services in any order against a pure model of the books (Hypothesis)")
 @pytest.mark.django_db
-@pytest.mark.timeout(1_800 if FULL else 120)
-def test_whatever_happens_the_books_are_the_models() -> None:
+def test_whatever_happens_the_books_are_the_models(trials: Trials) -> None:
+    Books.runs.clear()
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=300 if FULL else 12,
-            stateful_step_count=60 if FULL else 25,
+            max_examples=pick(12, 300),
+            stateful_step_count=pick(25, 60),
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+    trials.done(len(Books.runs), "runs")
+    trials.done(sum(Books.runs), "movements")

@@ -22,6 +22,7 @@ def test_the_models_need_no_further_migration():
     assert "No changes detected" in said.getvalue()
 
 
+@pytest.mark.promise("P23", "the migration linter over every migration", unit="lints")
 def test_no_migration_of_ours_breaks_a_running_system():
     linter = MigrationLinter(str(settings.BASE_DIR), include_apps=OURS, no_cache=True, quiet=["ok", "ignore"])
 

@@ -6,7 +6,6 @@ Real processes against fresh databases of this run's cluster.
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from tests import cluster
 from tests.concurrency.threads import soon
+from tests.promises import pick
 
 APP, OWNER = "payments_app", "payments_owner"
 SECONDS = 60
@@ -74,8 +74,9 @@ def advisory_locks(connection: psycopg.Connection[Any]) -> int:
     ).fetchone()[0]
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_releases_that_run_at_once_all_end_well_and_one_does_the_work(database, as_owner, count):
+@pytest.mark.promise("P22", "releases that start at the same moment: one does the work, all end well")
+@pytest.mark.parametrize("count", pick([2, 4], [2, *[4] * 5]))
+def test_releases_that_run_at_once_all_end_well_and_one_does_the_work(trials, database, as_owner, count):
     processes = [start(database) for _ in range(count)]
 
     ended = [finish(process) for process in processes]
@@ -86,10 +87,13 @@ def test_releases_that_run_at_once_all_end_well_and_one_does_the_work(database, 
     releases = as_owner.execute("SELECT migrations FROM payments_site_release ORDER BY id").fetchall()
     assert releases == [(applied(as_owner),)] + [(0,)] * (count - 1)
     assert advisory_locks(as_owner) == 0
+    trials.done(count, "releases")
 
 
-def test_a_release_killed_at_any_moment_can_be_repeated(database, as_owner):
-    choose = random.Random(20261123)
+@pytest.mark.promise("P22", "a release killed at any moment can be repeated")
+@pytest.mark.parametrize("number", range(pick(1, 5)))
+def test_a_release_killed_at_any_moment_can_be_repeated(trials, database, as_owner, number):
+    choose = trials.random
     killed_at = []
     for enough in (0, 1, choose.randint(2, 20), choose.randint(20, 40)):
         process = start(database)
@@ -101,6 +105,7 @@ def test_a_release_killed_at_any_moment_can_be_repeated(database, as_owner):
         killed_at.append(code)
         assert soon(lambda: advisory_locks(as_owner) == 0)
     assert killed_at == [-9] * 4
+    trials.done(4, "kills")
 
     code, said = run(database)
 
@@ -172,6 +177,7 @@ def test_a_table_that_somebody_holds_for_two_seconds_delays_it_and_no_more(datab
     assert "Applying 1 migrations" in said
 
 
+@pytest.mark.promise("P22", "the web process has no right to migrate", unit="attempts")
 def test_the_web_process_cannot_migrate(database, as_owner):
     code, said = run(database, "migrate", "--skip-checks", RELEASE_DATABASE_URL="")
 

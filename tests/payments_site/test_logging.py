@@ -104,6 +104,7 @@ def test_a_long_text_costs_little(text):
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.promise("P26", "secrets and personal data pushed through a running site", unit="runs")
 def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, stp, conekta, owner, tmp_path):
     # Two faults that make PostgreSQL quote whole rows in its error.
     owner.execute("ALTER TABLE payments_payment ADD CONSTRAINT canary CHECK (amount <> 66601) NOT VALID")

@@ -144,6 +144,7 @@ def test_without_redis_postgresql_keeps_the_same_limits(ana: User, settings: Any
     assert not SignInCounter.objects.filter(key__contains="ana").exists()
 
 
+@pytest.mark.promise("P19", "signing in with Redis hung", unit="outages")
 def test_a_hung_redis_costs_less_than_a_third_of_a_second(
     rf: Any, db: None, settings: Any, black_hole: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +190,7 @@ def test_nobody_gets_in_when_nothing_can_count(ana: User, settings: Any, monkeyp
     assert "En este momento no es posible iniciar sesión." in answer.content.decode()
 
 
+@pytest.mark.promise("P18", "guessing through several threads, with Redis and without", unit="attacks")
 @pytest.mark.parametrize("with_redis", [True, False])
 def test_threads_share_one_count(with_redis: bool, committed_db: None, settings: Any) -> None:
     from django.db import connection
@@ -214,6 +216,7 @@ def test_threads_share_one_count(with_redis: bool, committed_db: None, settings:
     assert Counter(statuses) == {200: 5, 429: 35}
 
 
+@pytest.mark.promise("P18", "guessing through several processes", unit="attacks")
 def test_processes_share_one_count(committed_db: None) -> None:
     program = (
         "import django; django.setup();"

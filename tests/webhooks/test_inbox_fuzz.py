@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from payments.models import Payment
 from tests.problems import rows
+from tests.promises import pick
 from webhooks.models import ProviderEvent
 
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=pick(100, 500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def mutated(raw: bytes, position: int, kind: str, byte: int) -> bytes:
@@ -34,10 +37,11 @@ mutations = st.tuples(
 )
 
 
+@pytest.mark.promise("P12", "mutations of a signed event and of its signature")
 @pytest.mark.django_db
 @QUICK
 @given(of_header=st.booleans(), mutation=mutations)
-def test_no_mutation_of_a_signed_event_is_believed_or_breaks_us(merchant, conekta, of_header, mutation):
+def test_no_mutation_of_a_signed_event_is_believed_or_breaks_us(trials, merchant, conekta, of_header, mutation):
     raw = conekta.event(Payment(public_id="pay_00000000000000000000000000", amount=100_000))
     digest = base64.b64encode(conekta.sign(raw))
     sent = (raw, mutated(digest, *mutation)) if of_header else (mutated(raw, *mutation), digest)
@@ -48,12 +52,14 @@ def test_no_mutation_of_a_signed_event_is_believed_or_breaks_us(merchant, conekt
     unchanged = sent == (raw, digest)
     assert answer.status_code == (200 if unchanged else 401), answer.content
     assert unchanged or rows() == before
+    trials.done(unit="mutations")
 
 
+@pytest.mark.promise("P12", "mutations of the secret that STP sends")
 @pytest.mark.django_db
 @QUICK
 @given(mutation=mutations)
-def test_no_mutation_of_stps_secret_is_believed_or_breaks_us(stp, mutation):
+def test_no_mutation_of_stps_secret_is_believed_or_breaks_us(trials, stp, mutation):
     header = b"Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode())
     sent = mutated(header, *mutation).decode("latin-1")
     before = rows()
@@ -64,12 +70,14 @@ def test_no_mutation_of_stps_secret_is_believed_or_breaks_us(stp, mutation):
     accepted = sent == header.decode() or sent.lower()[:6] == "basic " and sent[6:] == header.decode()[6:]
     assert answer.status_code == (200 if accepted else 401)
     assert accepted or rows() == before
+    trials.done(unit="mutations")
 
 
+@pytest.mark.promise("P27", "authentic notices with mutated bodies: never 5xx")
 @pytest.mark.django_db
 @QUICK
 @given(mutation=mutations, signed=st.booleans())
-def test_no_authentic_notice_breaks_us_whatever_it_says(merchant, stp, conekta, mutation, signed):
+def test_no_authentic_notice_breaks_us_whatever_it_says(trials, merchant, stp, conekta, mutation, signed):
     ghost = Payment(public_id="pay_00000000000000000000000000", amount=100_000)
 
     if signed:
@@ -80,6 +88,7 @@ def test_no_authentic_notice_breaks_us_whatever_it_says(merchant, stp, conekta, 
     assert answer.status_code in ((200,) if signed else (200, 400)), answer.content
     left = ProviderEvent.objects.filter(status__in=["received", "retry"])
     assert {(e.account.provider, e.status, e.last_error[:12]) for e in left} <= {("conekta", "retry", "unreadable: ")}
+    trials.done(unit="notices")
 
 
 json_values = st.recursive(
@@ -88,13 +97,15 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.promise("P27", "any JSON value in any field of a deposit: never 5xx")
 @pytest.mark.django_db
 @QUICK
 @given(index=st.integers(0, 19), value=json_values)
-def test_no_value_in_a_deposit_breaks_us(stp, index, value):
+def test_no_value_in_a_deposit_breaks_us(trials, stp, index, value):
     names = sorted(json.loads(stp.deposit("646180157099999997", 100_000)))
 
     answer = stp.post(stp.deposit("646180157099999997", 100_000, **{names[index % len(names)]: value}))
 
     assert answer.status_code in (200, 400), answer.content
     assert ProviderEvent.objects.filter(status__in=["received", "retry"]).count() == 0
+    trials.done(unit="notices")
