@@ -105,7 +105,8 @@ DATABASES = {
         DATABASE.url,
         {
             "pool": {"min_size": 1, "max_size": DATABASE.pool_size, "timeout": 2, "max_idle": 300},
-            "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+            "options": "-c statement_timeout=5s -c lock_timeout=2s"
+            " -c idle_in_transaction_session_timeout=10s -c jit=off",
         },
     )
 }
