@@ -4,13 +4,13 @@ PaymentsError
 ├── RequestRefused            the caller's request cannot be carried out; 4xx; nothing was written
 │   ├── InvalidRequest        400  malformed or invalid input, with the fields at fault
 │   ├── AuthenticationRequired, InvalidApiKey                    401
-│   ├── KeyScopeInsufficient, MerchantSuspended, KycRequired     403
+│   ├── KeyScopeInsufficient, IpNotAllowed, MerchantSuspended, KycRequired   403
 │   ├── NotFound              404
 │   ├── IdempotencyInProgress, IllegalTransition                 409
-│   ├── IdempotencyKeyReused, DuplicateExternalId, InsufficientFunds   422
+│   ├── IdempotencyKeyReused, DuplicateExternalId, InsufficientFunds, LimitExceeded, AmountExceedsRefundable   422
 │   └── RateLimited           429
 ├── ServiceUnavailable        503; try again later
-│   └── DatabaseUnavailable, ProviderUnavailable
+│   └── DatabaseUnavailable, ProviderUnavailable, ReleasePending
 ├── ProviderError             what a provider's answer means for us
 │   ├── ProviderNotContacted  it certainly never saw the request: may be sent again
 │   ├── ProviderRefused       it understood and refused: final
@@ -75,7 +75,7 @@ class AuthenticationRequired(RequestRefused):
 
 
 class InvalidApiKey(RequestRefused):
-    """This API key does not exist or was revoked."""
+    """This API key does not exist, has expired or was revoked."""
 
     code = "invalid_api_key"
     http_status = 401
@@ -85,6 +85,13 @@ class KeyScopeInsufficient(RequestRefused):
     """This API key may not do that."""
 
     code = "key_scope_insufficient"
+    http_status = 403
+
+
+class IpNotAllowed(RequestRefused):
+    """This API key may not be used from your address."""
+
+    code = "ip_not_allowed"
     http_status = 403
 
 
@@ -145,6 +152,20 @@ class InsufficientFunds(RequestRefused):
     http_status = 422
 
 
+class LimitExceeded(RequestRefused):
+    """This would exceed a limit of your account."""
+
+    code = "limit_exceeded"
+    http_status = 422
+
+
+class AmountExceedsRefundable(RequestRefused):
+    """The amount is more than what can still be refunded."""
+
+    code = "amount_exceeds_refundable"
+    http_status = 422
+
+
 class RateLimited(RequestRefused):
     """Too many requests."""
 
@@ -175,6 +196,12 @@ class ProviderUnavailable(ServiceUnavailable):
 
     code = "provider_unavailable"
     retry_after = 30
+
+
+class ReleasePending(ServiceUnavailable):
+    """A new version is being installed; try again in a moment."""
+
+    code = "release_pending"
 
 
 class ProviderError(PaymentsError):

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import ids
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
-from core.errors import FieldError, InvalidRequest, NotFound
+from core.errors import FieldError, InvalidRequest
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from merchants.resources.event import event as event_resource
@@ -60,8 +57,4 @@ class EventView(MerchantView):
         responses={200: schema.EventObject, **schema.problems(401, 403, 404, 503)},
     )
     def get(self, request: Request, event_id: str) -> Response:
-        feed: Any = event.feed(self.merchant, livemode=self.livemode)
-        found = feed.filter(public_id=event_id).first() if ids.is_id(event_id) else None
-        if found is None:
-            raise NotFound
-        return Response(event_resource(found))
+        return Response(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))

@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from core.errors import KeyScopeInsufficient
+from core import ids
+from core.errors import KeyScopeInsufficient, NotFound
 from core.state import Origin, TransitionRow
 from merchants.api.authentication import ApiKeyAuthentication
 from merchants.models import ApiKey, Merchant
 
+M = TypeVar("M", bound=Model)
+
+ANY_KEY = ""
+"""In ``scopes``: every key of the merchant may do this."""
+
 
 class MerchantView(APIView):
-    """A view of one merchant's objects in one mode. ``scopes`` names, by HTTP method, what the key must allow."""
+    """A view of one merchant's objects in one mode.
+
+    ``scopes`` says for every HTTP method that the view has what the key must be allowed, or ``ANY_KEY``. Objects are
+    reached by ``own`` and ``find``, which know no other merchant's and no other mode's.
+    """
 
     authentication_classes = [ApiKeyAuthentication]
     scopes: ClassVar[dict[str, str]] = {}
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        handled = {name.upper() for name in cls.http_method_names if hasattr(cls, name)} - {"OPTIONS", "HEAD"}
+        if handled != set(cls.scopes):
+            raise TypeError(f"{cls.__name__}.scopes must name exactly its methods: {', '.join(sorted(handled))}")
+
     def check_permissions(self, request: Request) -> None:
-        needed = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
-        if needed is not None and needed not in self.key.scopes:
+        needed = self.scopes.get("GET" if request.method == "HEAD" else request.method or "", ANY_KEY)
+        if needed != ANY_KEY and needed not in self.key.scopes:
             raise KeyScopeInsufficient
+
+    def own(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """Of ``rows`` those of this merchant in this mode."""
+        return rows.filter(merchant=self.merchant, livemode=self.livemode)
+
+    def find(self, rows: QuerySet[M], public_id: str) -> M:
+        """The merchant's own object with this public id. Raises ``NotFound``, whosever the object is."""
+        found = self.own(rows).filter(public_id=public_id).first() if ids.is_id(public_id) else None
+        if found is None:
+            raise NotFound
+        return found
 
     @property
     def key(self) -> ApiKey:
-        """The API key that was presented."""
+        """The API key that was presented. Shared between requests: never change it."""
         return self.request.auth  # type: ignore[return-value]
 
     @property
     def merchant(self) -> Merchant:
-        """Whose objects these are."""
+        """Whose objects these are. Shared between requests: never change it."""
         return self.request.user  # type: ignore[return-value]
 
     @property

@@ -1,21 +1,33 @@
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
-from core.db import Frozen, FrozenOnce, NoDelete
+from core.db import Frozen, FrozenOnce, Guard, NoDelete
+from core.fields import NetworkField
 
 
 class ApiKey(models.Model):
-    """A merchant's credential. The key itself is shown once; here are its first characters and its SHA-256."""
+    """A merchant's credential. The key itself is shown once; here are its first characters and its SHA-256.
+
+    What it may do never changes: another set of scopes is another key. Its end, once known, only comes nearer.
+    """
 
     class Scope(models.TextChoices):
-        PAYMENTS_READ = "payments:read", _("read payments")
+        PAYMENTS_READ = "payments:read", _("read payments, balance and events")
         PAYMENTS_WRITE = "payments:write", _("create payments")
+        PAYOUTS_WRITE = "payouts:write", _("send money: payouts")
+        REFUNDS_WRITE = "refunds:write", _("send money back: refunds")
+        WEBHOOKS_MANAGE = "webhooks:manage", _("manage webhook endpoints")
+        KYC_MANAGE = "kyc:manage", _("read and complete the verification")
+        REPORTS_READ = "reports:read", _("order and download reports")
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "api_key")
@@ -26,6 +38,31 @@ class ApiKey(models.Model):
     prefix = models.CharField(_("key begins with"), max_length=20)
     secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope.choices), verbose_name=_("scopes"))
+    networks = ArrayField(
+        NetworkField(),
+        verbose_name=_("allowed addresses"),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=_("Only from these addresses or networks; from anywhere if there are none."),
+    )
+    created_by = models.CharField(
+        _("created by"),
+        max_length=100,
+        blank=True,
+        db_default="",
+        help_text=_("The staff user, or the API key that asked for it."),
+    )
+    replaces = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("replaces"),
+        related_name="successors",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
@@ -34,11 +71,67 @@ class ApiKey(models.Model):
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
         ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="api_key_scopes_known",
+                condition=Q(
+                    scopes__contained_by=[
+                        "payments:read",
+                        "payments:write",
+                        "payouts:write",
+                        "refunds:write",
+                        "webhooks:manage",
+                        "kyc:manage",
+                        "reports:read",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="api_key_says_its_mode",
+                condition=Q(livemode=True, prefix__startswith="sk_live_")
+                | Q(livemode=False, prefix__startswith="sk_test_"),
+            ),
+            models.UniqueConstraint(
+                name="api_key_one_successor", fields=["replaces"], condition=Q(revoked_at__isnull=True)
+            ),
+        ]
         triggers = [
             NoDelete(),
-            Frozen("public_id", "merchant", "livemode", "prefix", "secret_sha256", "scopes"),
+            Frozen("public_id", "merchant", "livemode", "prefix", "secret_sha256", "scopes", "created_by", "replaces"),
             FrozenOnce("OLD.revoked_at IS NOT NULL", "revoked_at"),
+            Guard(
+                name="ends_no_later",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.expires_at IS NOT NULL AND (NEW.expires_at IS NULL OR NEW.expires_at > OLD.expires_at) THEN
+                        RAISE EXCEPTION 'merchants_apikey: expires_at cannot become later'
+                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            Guard(
+                name="successor_may_no_more",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                    IF NEW.replaces_id IS NOT NULL AND NOT EXISTS (
+                        SELECT 1 FROM public.merchants_apikey WHERE id = NEW.replaces_id
+                            AND merchant_id = NEW.merchant_id AND livemode = NEW.livemode
+                            AND scopes OPERATOR(pg_catalog.@>) NEW.scopes
+                    ) THEN
+                        RAISE EXCEPTION 'merchants_apikey: a successor is of the same merchant and may no more'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+    def works_at(self, moment: datetime) -> bool:
+        """False once the key was revoked or has expired."""
+        return self.revoked_at is None and (self.expires_at is None or moment < self.expires_at)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from functools import partial
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
+from core.db import Guard
 
 
 class IdempotencyKey(models.Model):
@@ -25,6 +27,9 @@ class IdempotencyKey(models.Model):
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=200)
     body_sha256 = models.CharField(max_length=64)
+    field_hashes = models.JSONField(
+        default=dict, db_default={}, help_text="Of every top-level field: to name those that differ, not their values."
+    )
     state = models.CharField(max_length=16, choices=State.choices, default=State.IN_PROGRESS)
     response_status = models.PositiveSmallIntegerField(null=True)
     response_body = models.TextField(blank=True, help_text="The bytes that were answered, kept as text.")
@@ -37,6 +42,31 @@ class IdempotencyKey(models.Model):
         verbose_name_plural = _("idempotency keys")
         constraints = [
             models.UniqueConstraint(fields=["merchant", "livemode", "key"], name="idempotency_key_unique"),
+        ]
+        triggers = [
+            # The WHEN clause keeps both off the path of a request that is carried out.
+            Guard(
+                name="answer_stays",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__state="completed"),
+                func="""
+                    RAISE EXCEPTION 'merchants_idempotencykey: a stored answer cannot change'
+                        USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                """,
+            ),
+            Guard(
+                name="kept_thirty_days",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func="""
+                    IF OLD.created_at > pg_catalog.now() - interval '30 days' THEN
+                        RAISE EXCEPTION 'merchants_idempotencykey: a key is kept for thirty days'
+                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN OLD;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

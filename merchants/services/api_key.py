@@ -1,19 +1,34 @@
-"""API keys: made once, recognised by their hash, revoked for good."""
+"""API keys: made once, recognised by their hash, rolled with an overlap, revoked for good."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
-from datetime import timedelta
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from django.conf import settings
+from django.db import connection, transaction
 
 from core import clock
-from core.errors import InvalidApiKey, MerchantSuspended
+from core.errors import IllegalTransition, InvalidApiKey, IpNotAllowed, KeyScopeInsufficient, MerchantSuspended
+from core.fields import Network
 from merchants.models import ApiKey, Merchant
+
+OVERLAP = timedelta(hours=24)
+"""How long a rolled key works on unless told."""
+
+MAX_OVERLAP = timedelta(days=7)
 
 _SHAPE = re.compile(r"sk_(test|live)_[A-Za-z0-9_-]{43}\Z")
 _LAST_USED_RESOLUTION = timedelta(minutes=1)
+_REMEMBERED = 2_000
+
+_known: dict[str, tuple[ApiKey, float]] = {}
+"""Hash of a secret -> its key and until when this process may believe it (``time.monotonic``)."""
 
 
 def create(
@@ -21,7 +36,11 @@ def create(
     *,
     livemode: bool,
     name: str = "",
-    scopes: Sequence[str] = (ApiKey.Scope.PAYMENTS_READ, ApiKey.Scope.PAYMENTS_WRITE),
+    scopes: Sequence[str] = tuple(ApiKey.Scope.values),
+    networks: Iterable[Network | str] = (),
+    expires_at: datetime | None = None,
+    created_by: str = "",
+    replaces: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its secret text, which nobody can read again afterwards."""
     secret = f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(32)}"
@@ -32,32 +51,136 @@ def create(
         prefix=secret[:16],
         secret_sha256=_sha256(secret),
         scopes=[str(scope) for scope in scopes],
+        networks=list(networks),
+        expires_at=expires_at,
+        created_by=created_by,
+        replaces=replaces,
     )
     return key, secret
 
 
-def authenticate(secret: str) -> ApiKey:
-    """The active key behind ``secret``, its merchant loaded.
+def authenticate(secret: str, *, address: str = "") -> ApiKey:
+    """The key behind ``secret``, its merchant loaded, used from ``address``.
 
-    Raises ``InvalidApiKey`` for a malformed, unknown or revoked key and ``MerchantSuspended`` for a suspended merchant.
-    ``last_used_at`` is written at most once a minute.
+    A process believes what it knows of a key for ``settings.API_KEY_CACHE_SECONDS`` (under a second), so that whatever
+    happens to a key or its merchant is felt everywhere within a second; a key's own end is felt at once.
+
+    Raises ``InvalidApiKey`` for a malformed, unknown, expired or revoked key, ``IpNotAllowed``, and
+    ``MerchantSuspended``. ``last_used_at`` is written at most once a minute, in a transaction of its own.
     """
     if not _SHAPE.match(secret):
         raise InvalidApiKey
-    key = ApiKey.objects.select_related("merchant").filter(secret_sha256=_sha256(secret)).first()
-    if key is None or key.revoked_at is not None:
+    key = _lookup(_sha256(secret))
+    now = clock.now()
+    if key is None or not key.works_at(now):
         raise InvalidApiKey
+    if key.networks and not _within(address, key.networks):
+        raise IpNotAllowed
     if key.merchant.status != Merchant.Status.ACTIVE:
         raise MerchantSuspended
-    now = clock.now()
     if key.last_used_at is None or now - key.last_used_at >= _LAST_USED_RESOLUTION:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+        _note_use(key, now)
     return key
 
 
 def revoke(key: ApiKey) -> None:
     """Refuse this key from now on. Revoking twice changes nothing."""
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock.now())
+    _known.pop(key.secret_sha256, None)
+
+
+def restrict(key: ApiKey, *, networks: Iterable[Network | str]) -> None:
+    """Take this key only from these addresses from now on; from anywhere if there are none."""
+    ApiKey.objects.filter(pk=key.pk).update(networks=list(networks))
+    _known.pop(key.secret_sha256, None)
+
+
+@transaction.atomic
+def roll(key_id: int, *, by: ApiKey, old_key_expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+    """Make the successor of a key on behalf of the key ``by``; return it with its secret text.
+
+    The successor may do the same, from the same addresses, and ends when its predecessor was to end. The old key works
+    until ``old_key_expires_at`` (24 hours from now unless given), never longer than before. If an answer was lost, the
+    old key can be rolled again: its successor is revoked, unless it has been used.
+
+    Raises ``KeyScopeInsufficient`` if the key may do more than ``by``, ``IllegalTransition`` if it does not work any
+    more, if its successor is in use, or if ``by`` has a successor itself.
+    """
+    old = ApiKey.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=key_id)
+    now = clock.now()
+    if not old.works_at(now):
+        raise IllegalTransition("This API key has expired or was revoked.")
+    if not _may_no_more(old, by):
+        raise KeyScopeInsufficient("An API key rolls itself and keys that may do no more than itself.")
+    if by.pk != old.pk and by.successors.filter(revoked_at=None).exists():
+        raise IllegalTransition("This API key was rolled; use its successor.")
+    successor = old.successors.select_for_update().filter(revoked_at=None).first()
+    if successor is not None:
+        if successor.last_used_at is not None:
+            raise IllegalTransition("This API key was rolled; use its successor.")
+        revoke(successor)
+    made = create(
+        old.merchant,
+        livemode=old.livemode,
+        name=old.name,
+        scopes=old.scopes,
+        networks=old.networks,
+        expires_at=old.expires_at if successor is None else successor.expires_at,
+        created_by=by.public_id,
+        replaces=old,
+    )
+    end = max(now, old_key_expires_at or now + OVERLAP)
+    old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
+    old.save(update_fields=["expires_at"])
+    _known.pop(old.secret_sha256, None)
+    return made
+
+
+def _may_no_more(key: ApiKey, than: ApiKey) -> bool:
+    """True if whoever has ``than`` gains nothing by ``key``: neither a right, nor an address, nor time."""
+    if key.pk == than.pk:
+        return True
+    later = than.expires_at is not None and (key.expires_at is None or key.expires_at > than.expires_at)
+    wider = than.networks and not (
+        key.networks
+        and all(any(n.version == m.version and n.subnet_of(m) for m in than.networks) for n in key.networks)
+    )
+    return set(key.scopes) <= set(than.scopes) and not later and not wider
+
+
+def _lookup(secret_sha256: str) -> ApiKey | None:
+    known = _known.get(secret_sha256)
+    started = time.monotonic()  # before the database is asked: what it says may be as old as the question
+    if known is not None and started < known[1]:
+        return known[0]
+    key = ApiKey.objects.select_related("merchant").filter(secret_sha256=secret_sha256).first()
+    if key is None:
+        return None
+    if len(_known) >= _REMEMBERED:
+        _known.clear()
+    _known[secret_sha256] = key, started + settings.API_KEY_CACHE_SECONDS
+    return key
+
+
+def _note_use(key: ApiKey, now: datetime) -> None:
+    """Write the moment of use, unless another process just did or somebody holds the row: nobody waits for this."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE merchants_apikey SET last_used_at = %s WHERE id = (SELECT id FROM merchants_apikey WHERE id = %s"
+            " AND (last_used_at IS NULL OR last_used_at <= %s) FOR NO KEY UPDATE SKIP LOCKED)",
+            [now, key.pk, now - _LAST_USED_RESOLUTION],
+        )
+    key.last_used_at = now
+
+
+def _within(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        caller: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
+        caller = caller.ipv4_mapped
+    return any(caller in network for network in networks)
 
 
 def _sha256(secret: str) -> str:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import clock, ids
+from core import clock
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import (
@@ -22,7 +22,7 @@ from core.api.serializers import (
     StrictSerializer,
     TextField,
 )
-from core.errors import FieldError, InvalidRequest, NotFound
+from core.errors import FieldError, InvalidRequest
 from merchants.api.idempotency import run_once, stored_answer
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -163,11 +163,8 @@ class PaymentView(MerchantView):
         responses={200: schema.PaymentObject, **schema.problems(401, 403, 404, 503)},
     )
     def get(self, request: Request, payment_id: str) -> Response:
-        payment = _payments(self).filter(public_id=payment_id).first() if ids.is_id(payment_id) else None
-        if payment is None:
-            raise NotFound
-        return Response(payment_resource(payment))
+        return Response(payment_resource(self.find(_payments(self), payment_id)))
 
 
 def _payments(view: MerchantView) -> Any:
-    return Payment.objects.filter(merchant=view.merchant, livemode=view.livemode).select_related("merchant")
+    return view.own(Payment.objects.select_related("merchant"))

@@ -125,6 +125,9 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # Django's own RedisCache in
 SIGN_IN_PER_ACCOUNT = 5
 SIGN_IN_PER_ADDRESS = 20
 
+API_KEY_CACHE_SECONDS = 0.8
+"""How long a process believes what it knows of an API key: a revocation is felt everywhere within a second."""
+
 FIELD_ENCRYPTION_KEYS = list(ENCRYPTION.keys)
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 

@@ -7,4 +7,5 @@ STATIC_ROOT = None  # type: ignore[assignment]  # nothing is collected: files ar
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False
+API_KEY_CACHE_SECONDS = 0  # rolled back rows must not be remembered; the cache has tests of its own
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

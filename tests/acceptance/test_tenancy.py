@@ -1,143 +1,231 @@
-"""One merchant never sees nor touches what is another's: every route of the schema, with every kind of caller."""
+"""One merchant never sees nor touches what is another's: every route of the schema, with every kind of caller.
+
+A new operation needs a line in ``IDS`` for each of its path parameters and, if it takes a body, one in ``BODIES``.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import URLPattern, get_resolver
 
 from core import ids
+from merchants.api.views import MerchantView
 from merchants.models import ApiKey, Event, Merchant
 from merchants.services import api_key
 from payments.models import Payment
+from tests.conftest import Api
 from tests.problems import rows
+from tests.provider_messages import StpSender
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
+SECRET_ORDER = "secret-order"
+
+
+@dataclass
+class Victim:
+    """A merchant whose objects nobody else may reach."""
+
+    api: Api
+    merchant: Merchant
+    stp: StpSender
+    made: int = 0
+
+    def payment(self) -> dict[str, Any]:
+        """A new pending payment."""
+        self.made += 1
+        body = {**SPEI, "external_id": f"{SECRET_ORDER}-{self.made}", "customer": {"name": "Ana"}}
+        answer = self.api.post("/v1/payments", body, key=f"victim-{self.made}")
+        assert answer.status_code == 201, answer.content
+        return dict(answer.json())
+
+    def _deposit(self, payment: dict[str, Any]) -> bytes:
+        known = {"id": 7_000_000 + self.made, "claveRastreo": f"TENANCY{self.made}"}
+        return self.stp.deposit(payment["spei"]["clabe"], payment["amount"], **known)
+
+    def event(self) -> str:
+        """An event that the feed shows."""
+        paid = self.payment()
+        assert self.stp.post(self._deposit(paid)).status_code == 200
+        event: str = Event.objects.order_by("sequence").last().public_id  # type: ignore[union-attr]
+        end = time.monotonic() + 20
+        while self.api.get(f"/v1/events/{event}").status_code != 200 and time.monotonic() < end:
+            time.sleep(0.05)
+        return event
+
+
+IDS: dict[str, Callable[[Victim], str]] = {
+    "payment_id": lambda victim: victim.payment()["id"],
+    "event_id": lambda victim: victim.event(),
+}
+"""Path parameter -> a real object of the victim, made anew for each operation."""
+
+BODIES: dict[tuple[str, str], Any] = {
+    ("post", "/v1/payments"): SPEI,
+}
+"""A valid body for every operation that takes one."""
+
 VERBS = ("get", "post", "put", "patch", "delete")
-BODIES = {("post", "/v1/payments"): SPEI}
-"""A valid body for every operation that takes one: a new operation needs a line here."""
+FILTERS = {
+    "/v1/payments": {"?status=completed", "?method=spei"},
+    "/v1/events": {"?after_sequence=0"},
+}
+QUERIES = ["", "?limit=100", "?status=completed", "?method=spei", "?after_sequence=0"]
 
 
-def operations() -> list[tuple[str, str]]:
-    """(verb, path) of everything that the schema offers to merchants."""
-    paths = Client().get("/v1/openapi.json").json()["paths"]
-    return [
-        (verb, path)
-        for path, item in paths.items()
+@lru_cache
+def _schema() -> dict[str, Any]:
+    return dict(Client().get("/v1/openapi.json").json()["paths"])
+
+
+def operations() -> dict[tuple[str, str], list[str]]:
+    """(verb, path) of everything that the schema offers to merchants -> the scopes it needs."""
+    return {
+        (verb, path): operation["security"][0]["apiKey"]
+        for path, item in _schema().items()
         for verb, operation in item.items()
         if verb in VERBS and operation["tags"] != ["provider webhooks"]
-    ]
+    }
 
 
-@pytest.fixture
-def victim(api, stp) -> dict[str, Any]:
-    """Another merchant's objects, by the name of the path parameter that would name them."""
-    created = api.post("/v1/payments", {**SPEI, "external_id": "secret-order", "customer": {"name": "Ana"}}).json()
-    assert stp.post(stp.deposit(created["spei"]["clabe"], 100_000)).status_code == 200
-    event = Event.objects.order_by("sequence").last()
-    end = time.monotonic() + 20
-    while api.get(f"/v1/events/{event.public_id}").status_code != 200 and time.monotonic() < end:
-        time.sleep(0.05)
-    return {"payment_id": created["id"], "event_id": event.public_id}
+def parameters(path: str) -> list[str]:
+    return re.findall(r"{(\w+)}", path)
 
 
-def call(verb: str, path: str, secret: str | None, *, key: str = "tenancy") -> Any:
+def address_of(path: str, victim: Victim) -> str:
+    return path.format(**{name: IDS[name](victim) for name in parameters(path)})
+
+
+def call(verb: str, path: str, secret: str | None, *, body: Any = None, key: str = "tenancy") -> Any:
     headers = {"Idempotency-Key": key} | ({"Authorization": f"Bearer {secret}"} if secret else {})
-    body = BODIES.get((verb, path))
     options = {"data": body, "content_type": "application/json"} if body is not None else {}
     return getattr(Client(raise_request_exception=False), verb)(path, headers=headers, **options)
 
 
-def traces(victim: dict[str, Any]) -> list[bytes]:
+@pytest.fixture
+def victim(api: Api, merchant: Merchant, stp: StpSender) -> Victim:
+    return Victim(api, merchant, stp)
+
+
+def traces(victim: Victim, *urls: str) -> list[bytes]:
     """What must not be in any answer to somebody else."""
-    payment = Payment.objects.get(public_id=victim["payment_id"])
-    known = [*victim.values(), payment.clabe, "secret-order", payment.tracking_key, payment.merchant.public_id]
-    return [text.encode() for text in known]
+    known = [SECRET_ORDER, victim.merchant.public_id, *(part for url in urls for part in url.split("/")[3:4])]
+    for payment in Payment.objects.filter(merchant=victim.merchant):
+        known += [payment.public_id, payment.clabe or "", payment.tracking_key]
+    return [text.encode() for text in known if text]
 
 
-def test_the_schema_names_the_routes_that_exist():
-    assert sorted(operations()) == [
-        ("get", "/v1/balance"),
-        ("get", "/v1/events"),
-        ("get", "/v1/events/{event_id}"),
-        ("get", "/v1/payments"),
-        ("get", "/v1/payments/{payment_id}"),
-        ("post", "/v1/payments"),
-    ]
+def test_every_operation_has_what_these_tests_need():
+    missing = sorted({name for _, path in operations() for name in parameters(path)} - set(IDS))
+    assert missing == [], f"add a line for {missing} to IDS: how a real object of the victim is made"
+
+    bodiless = sorted(
+        {(verb, path) for verb, path in operations() if "requestBody" in _schema()[path][verb]} - set(BODIES)
+    )
+    assert bodiless == [], f"add a line for {bodiless} to BODIES: a valid request"
 
 
-def test_every_operation_that_takes_a_body_has_one_here():
-    assert {(verb, path) for verb, path in operations() if verb in ("post", "put", "patch")} == set(BODIES)
+def test_every_route_for_merchants_is_in_the_schema_and_takes_its_tenant_from_the_key():
+    public = {"v1/openapi.json", "v1/docs", "v1/<path:rest>"}
+    routes = {}
+    for pattern in get_resolver().url_patterns:
+        if isinstance(pattern, URLPattern) and (route := str(pattern.pattern)).startswith("v1/"):
+            routes[route] = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
 
+    theirs = {route: view for route, view in routes.items() if route not in public}
 
-def test_the_owner_reads_every_object_by_its_id(api, victim):
-    for verb, path in operations():
-        if "{" in path:
-            assert call(verb, path.format(**victim), api.secret).status_code == 200, path
+    assert all(view is not None and issubclass(view, MerchantView) for view in theirs.values()), theirs
+    served = {
+        (verb, "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", route))
+        for route, view in theirs.items()
+        for verb in VERBS
+        if hasattr(view, verb)
+    }
+    assert served == set(operations())
 
 
 @pytest.mark.promise("P10", "every operation of the schema with another merchant's ids", unit="kinds of caller")
 @pytest.mark.parametrize("reader", ["another merchant", "the other mode"])
 def test_nobody_elses_object_can_be_reached_in_any_way(victim, merchant, other_merchant, make_api, reader):
     intruder = make_api(other_merchant) if reader == "another merchant" else make_api(merchant, livemode=True)
-    secrets, before = traces(victim), rows()
-    tried = 0
+    with_ids = [(verb, path) for verb, path in operations() if "{" in path]
+    refusals = (403, 404) if reader == "the other mode" else (404,)
 
-    for verb, path in operations():
-        for verb_tried in (verb, "head", "options", "post", "put", "patch", "delete") if "{" in path else ():
-            answer = call(verb_tried, path.format(**victim), intruder.secret)
-            tried += 1
-            if verb_tried == verb:
-                assert answer.status_code == 404, path
-                assert answer.json()["code"] == "not_found"
-                unknown = call(
-                    verb, path.format(payment_id=ids.new_id("payment"), event_id=ids.new_id("event")), intruder.secret
-                )
-                assert set(unknown.json()) == set(answer.json())
-                assert unknown.json()["detail"] == answer.json()["detail"]
-            assert (
-                answer.status_code in (200, 404, 405) if verb_tried == "options" else answer.status_code in (404, 405)
-            )
-            body = answer.content.replace(answer.wsgi_request.path.encode(), b"")
-            assert not any(secret in body for secret in secrets), (verb_tried, path)
+    for verb, path in with_ids:
+        address, body = address_of(path, victim), BODIES.get((verb, path))
+        unknown = path.format(
+            **{name: _like(address.split("/")[path.split("/").index(f"{{{name}}}")]) for name in parameters(path)}
+        )
+        secrets, before = traces(victim, address), rows()
 
-    assert tried == 14
-    assert rows() == before
+        for tried in dict.fromkeys((verb, "head", "options", *VERBS)):
+            answer = call(tried, address, intruder.secret, body=body)
+            if tried == verb:
+                assert answer.status_code in (refusals if path.startswith("/v1/test/") else (404,)), (verb, path)
+                nothing = call(verb, unknown, intruder.secret, body=body)
+                assert set(nothing.json()) == set(answer.json())
+                assert nothing.json()["detail"] == answer.json()["detail"]
+            assert answer.status_code in ((200, 404, 405) if tried == "options" else (403, 404, 405)), (tried, path)
+            shown = answer.content.replace(answer.wsgi_request.path.encode(), b"")
+            assert not any(secret in shown for secret in secrets), (tried, path)
+
+        assert rows() == before, (verb, path)
+        # Only now the proof that there was something to reach.
+        mine = call(verb, address, victim.api.secret, body=body, key=f"own-{verb}-{len(path)}")
+        assert mine.status_code in (200, 201, 202, 204, 409, 422), (verb, path, mine.content)
+        assert b'"not_found"' not in mine.content
+
+    assert len(with_ids) >= 2
+
+
+def _like(identifier: str) -> str:
+    """An identifier of the same kind that names nothing."""
+    if not ids.is_id(identifier):
+        return f"{identifier}-of-nobody"
+    return ids.new_id(next(kind for kind in ids.PREFIXES if ids.is_id(identifier, kind)))
 
 
 def test_lists_and_balances_are_free_of_other_merchants(victim, other_merchant, make_api):
+    victim.event()
     intruder, secrets = make_api(other_merchant), traces(victim)
-    queries = ["", "?limit=100", "?status=completed", "?method=spei", "?after_sequence=0"]
-    filters = {"/v1/payments": {"?status=completed", "?method=spei"}, "/v1/events": {"?after_sequence=0"}}
 
     for verb, path in operations():
         if verb == "get" and "{" not in path:
-            for query in queries:
+            for query in QUERIES:
                 answer = call("get", path + query, intruder.secret)
-                assert not any(secret in answer.content for secret in secrets)
-                if path in filters and query not in {"", "?limit=100", *filters[path]}:  # it has no such filter
-                    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_field"), (path, query)
+                assert not any(secret in answer.content for secret in secrets), (path, query)
+                if answer.status_code == 400:  # it has no such filter
+                    assert answer.json()["code"] == "unknown_field", (path, query)
+                    assert query not in {"", "?limit=100", *FILTERS.get(path, ())}, (path, query)
                     continue
                 assert answer.status_code == 200, (path, query, answer.content)
-                assert answer.json().get("data", []) == []
 
+    for path in FILTERS:
+        assert intruder.get(path).json()["data"] == []
+        assert victim.api.get(path).json()["data"] != []
     assert json.loads(call("get", "/v1/balance", intruder.secret).content)["available"] == 0
 
 
 def test_another_merchants_idempotency_key_and_external_id_are_not_noticed(victim, other_merchant, make_api):
+    theirs = victim.payment()
     intruder = make_api(other_merchant)
     before = Payment.objects.count()
 
-    answer = intruder.post("/v1/payments", {**SPEI, "external_id": "secret-order"}, key="k-1")  # the victim's own key
+    answer = intruder.post("/v1/payments", {**SPEI, "external_id": theirs["external_id"]}, key="victim-1")
 
     assert answer.status_code == 201
     assert "Idempotent-Replayed" not in answer
-    assert answer.json()["id"] != victim["payment_id"]
+    assert answer.json()["id"] != theirs["id"]
     assert Payment.objects.count() == before + 1
 
 
@@ -159,43 +247,65 @@ def strangers(merchant, other_merchant) -> dict[str, tuple[str | None, int, str]
     """Callers that must not get in anywhere: credential, status, code."""
     revoked, revoked_secret = api_key.create(merchant, livemode=False)
     api_key.revoke(revoked)
+    _, expired_secret = api_key.create(merchant, livemode=False, expires_at=revoked.created_at)
+    _, elsewhere_secret = api_key.create(merchant, livemode=False, networks=["203.0.113.0/24"])
     _, suspended_secret = api_key.create(other_merchant, livemode=False)
     Merchant.objects.filter(pk=other_merchant.pk).update(status="suspended")
-    _, powerless_secret = api_key.create(merchant, livemode=False, scopes=[])
     return {
         "nobody": (None, 401, "authentication_required"),
         "an unknown key": ("sk_test_" + "a" * 43, 401, "invalid_api_key"),
         "a revoked key": (revoked_secret, 401, "invalid_api_key"),
+        "an expired key": (expired_secret, 401, "invalid_api_key"),
+        "a key of another address": (elsewhere_secret, 403, "ip_not_allowed"),
         "a suspended merchant": (suspended_secret, 403, "merchant_suspended"),
-        "a key without scopes": (powerless_secret, 403, "key_scope_insufficient"),
     }
 
 
 @pytest.mark.promise("P11", "every operation of the schema without a valid key", unit="rounds over all routes")
 def test_no_route_lets_a_stranger_in(victim, merchant, other_merchant):
-    callers, secrets = strangers(merchant, other_merchant), traces(victim)
+    event = victim.event()
+    callers, secrets = strangers(merchant, other_merchant), traces(victim, f"/v1/events/{event}")
     before = rows()
     tried = 0
 
     for verb, path in operations():
+        address = re.sub(r"{\w+}", event, path)
         for name, (secret, status, code) in callers.items():
-            answer = call(verb, path.format(**victim) if "{" in path else path, secret)
+            answer = call(verb, address, secret, body=BODIES.get((verb, path)))
             tried += 1
             assert (answer.status_code, answer.json()["code"]) == (status, code), (name, verb, path)
-            body = answer.content.replace(answer.wsgi_request.path.encode(), b"")
-            assert not any(found in body for found in secrets)
+            shown = answer.content.replace(answer.wsgi_request.path.encode(), b"")
+            assert not any(found in shown for found in secrets)
 
-    assert tried == 5 * len(operations())
+    assert tried == len(callers) * len(operations())
     assert rows() == before
+
+
+def test_every_route_asks_for_the_scope_that_the_schema_names_and_for_no_other(victim, merchant):
+    keys = {scope: api_key.create(merchant, livemode=False, scopes=[scope])[1] for scope in ApiKey.Scope.values}
+
+    for (verb, path), needed in operations().items():
+        assert len(needed) <= 1
+        assert set(needed) <= set(keys)
+        for scope, secret in keys.items():
+            address, body = address_of(path, victim), BODIES.get((verb, path))
+            answer = call(verb, address, secret, body=body, key=f"{verb}{len(path)}-{scope}"[:40])
+            if needed and scope not in needed:
+                assert (answer.status_code, answer.json()["code"]) == (403, "key_scope_insufficient"), (verb, path)
+            elif answer.status_code == 403:
+                assert answer.json()["code"] != "key_scope_insufficient" or not needed, (verb, path, scope)
 
 
 @pytest.mark.promise("P11", "a revoked key, on every route", unit="rounds over all routes")
 def test_revoking_a_key_closes_every_route_at_once(api, victim, merchant):
     key = ApiKey.objects.get(merchant=merchant)
+    addresses = {(verb, path): address_of(path, victim) for verb, path in operations()}
     for verb, path in operations():
-        assert call(verb, path.format(**victim), api.secret).status_code < 400, path
+        if verb == "get":
+            assert call(verb, addresses[verb, path], api.secret).status_code == 200, path
 
     api_key.revoke(key)
 
     for verb, path in operations():
-        assert call(verb, path.format(**victim), api.secret, key="after").status_code == 401, path
+        answer = call(verb, addresses[verb, path], api.secret, body=BODIES.get((verb, path)), key="after")
+        assert answer.status_code == 401, path

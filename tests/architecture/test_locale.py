@@ -25,6 +25,7 @@ PO = ROOT / "locale" / "es_MX" / "LC_MESSAGES" / "django.po"
 MO = PO.with_suffix(".mo")
 APPS = ["core", "merchants", "ledger", "payments", "kyc", "webhooks", "staff", "backoffice", "payments_site"]
 SPOKEN = ["core/api", "core/mx", "core/errors.py", "core/strict_json.py", "merchants/api", "payments/api"]
+SPOKEN += ["merchants/services"]
 SPOKEN += ["payments/services", "kyc/services", "core/files.py", "staff/services/approval.py"]
 SPOKEN += ["ledger/services/adjustment.py", "ledger/services/invariant.py"]
 """Where a plain sentence may become the text of an error: it is translated when the error is answered."""
