@@ -180,13 +180,13 @@ def test_a_pooler_is_refused(pooled_address):
 
 
 def test_a_release_waits_for_another_and_gives_up_in_the_end(monkeypatch):
-    monkeypatch.setattr(release, "LOCK_WAIT", "200ms")
+    monkeypatch.setattr(release, "LOCK_WAIT", 0.2)
     said: list[str] = []
     address = cluster.url("payments_owner")
 
     with (
         release.exclusive(address, said.append),
-        pytest.raises(ReleaseError, match="Another release has been running for more than 200ms"),
+        pytest.raises(ReleaseError, match="Another release has been running for more than 0.2 seconds"),
         release.exclusive(address, said.append),
     ):
         pytest.fail("two releases at once")
