@@ -31,7 +31,7 @@ class RequestMiddleware:
         response["X-Request-Id"] = request_id
         if request.path.startswith("/v1/"):
             response["API-Version"] = settings.API_VERSION
-            response["Cache-Control"] = "no-store"
+            response.headers.setdefault("Cache-Control", "no-store")
         logger.info(
             "request",
             extra={

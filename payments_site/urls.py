@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from core.api.errors import problem_response
 from core.errors import NotFound, PaymentsError
@@ -15,6 +14,7 @@ from payments.api.balance import BalanceView
 from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
 from payments_site import health, metrics
+from payments_site.openapi import views as openapi
 from webhooks.inbound.api.views import ConektaView, StpDepositsView
 
 
@@ -55,8 +55,8 @@ urlpatterns = [
     path("v1/balance", BalanceView.as_view()),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
-    path("v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("v1/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("v1/openapi.json", openapi.openapi, name="openapi"),
+    path("v1/docs", openapi.docs, name="docs"),
     path("webhooks/stp/deposits", StpDepositsView.as_view()),
     path("webhooks/conekta", ConektaView.as_view()),
     path("v1/<path:rest>", unknown),

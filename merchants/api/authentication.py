@@ -31,18 +31,23 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
-    """How the schema names it."""
+    """How the schema names it: either way of sending the key will do."""
 
     target_class = ApiKeyAuthentication
-    name = "apiKey"
+    name = ["apiKey", "apiKeyAsUser"]
 
-    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
         """The scopes an operation needs, as OpenAPI 3.1 names roles of a scheme; none: any key will do."""
         needed = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
-        return {self.name: [str(needed)] if needed else []}
+        return [{name: [str(needed)] if needed else []} for name in self.name]
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "sk_test_… or sk_live_…"}
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        bearer = "The API key as a bearer token"
+        basic = "The API key as the user name, with an empty password"
+        return [
+            {"type": "http", "scheme": "bearer", "bearerFormat": "sk_test_… or sk_live_…", "description": bearer},
+            {"type": "http", "scheme": "basic", "description": basic},
+        ]
 
 
 def _secret(header: str) -> str:

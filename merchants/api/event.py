@@ -22,8 +22,17 @@ class EventsView(MerchantView):
         tags=["events"],
         operation_id="list_events",
         summary="List events",
-        parameters=[*schema.PAGE, OpenApiParameter("after_sequence", int)],
-        responses={200: schema.EventPage, **schema.problems(400, 401, 403, 503)},
+        description="What happened to your objects, newest first. With `after_sequence` oldest first, to fetch what "
+        "you missed: no event ever appears behind one that you have seen.",
+        parameters=[
+            *schema.PAGE,
+            OpenApiParameter(
+                "after_sequence",
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+                description="The `sequence` of the last event you have; 0 for all",
+            ),
+        ],
+        responses={200: schema.EventPage},
     )
     def get(self, request: Request) -> Response:
         refuse_unknown(request.query_params, "after_sequence")
@@ -54,7 +63,9 @@ class EventView(MerchantView):
         tags=["events"],
         operation_id="read_event",
         summary="Read an event",
-        responses={200: schema.EventObject, **schema.problems(401, 403, 404, 503)},
+        description="One event, with the object as it was at that moment.",
+        parameters=[OpenApiParameter("event_id", str, OpenApiParameter.PATH, description="`evt_…`")],
+        responses={200: schema.EventObject},
     )
     def get(self, request: Request, event_id: str) -> Response:
         return Response(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))

@@ -24,6 +24,8 @@ class BalanceView(MerchantView):
         tags=["balance"],
         operation_id="read_balance",
         summary="Read the balance",
+        description="Your money in the key's mode, in centavos, now or at any past moment. Every figure is the sum of "
+        "the ledger's entries.",
         parameters=[
             OpenApiParameter(
                 "as_of",
@@ -32,7 +34,7 @@ class BalanceView(MerchantView):
                 "moved; now unless told. Money that is booked late still changes it for up to seven days",
             )
         ],
-        responses={200: schema.BalanceObject, **schema.problems(400, 401, 403, 503)},
+        responses={200: schema.BalanceObject},
     )
     def get(self, request: Request) -> Response:
         as_of = _moment(request.query_params.get("as_of"))

@@ -34,22 +34,38 @@ from payments.services import payment as payment_service
 class CustomerRequest(StrictSerializer):
     """Who is going to pay."""
 
-    name = TextField(max_length=100, required=False, allow_blank=True)
-    email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
-    phone = TextField(max_length=20, required=False, allow_blank=True)
+    name = TextField(max_length=100, required=False, allow_blank=True, help_text="The customer's name")
+    email = serializers.EmailField(
+        max_length=254, required=False, allow_blank=True, help_text="The customer's e-mail address"
+    )
+    phone = TextField(max_length=20, required=False, allow_blank=True, help_text="The customer's telephone number")
 
 
 class PaymentRequest(StrictSerializer):
     """What a merchant sends to create a payment."""
 
-    method = serializers.ChoiceField(choices=Payment.Method.choices, help_text=_("spei or oxxo"))
-    amount = AmountField(help_text=_("Centavos: 125050 is $1,250.50."))
-    currency = CurrencyField()
-    description = TextField(max_length=250, required=False, allow_blank=True)
-    external_id = TextField(max_length=100, required=False, allow_null=True)
-    customer = CustomerRequest(required=False, allow_null=True)
-    expires_at = MomentField(required=False, allow_null=True)
-    metadata = MetadataField(required=False)
+    method = serializers.ChoiceField(
+        choices=Payment.Method.choices,
+        help_text="`spei`: the payer sends a bank transfer; `oxxo`: the payer pays cash at a till",
+    )
+    amount = AmountField(help_text="Centavos: `125050` is $1,250.50. OXXO takes 1000 to 1000000")
+    currency = CurrencyField(help_text="`MXN`")
+    description = TextField(
+        max_length=250, required=False, allow_blank=True, help_text="What the payer reads on the payment page"
+    )
+    external_id = TextField(
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="Your own id, unique among your payments of a mode: a second use is `duplicate_external_id`",
+    )
+    customer = CustomerRequest(required=False, allow_null=True, help_text="Whom you expect to pay")
+    expires_at = MomentField(
+        required=False, allow_null=True, help_text="Until when to pay: in 3 days unless told, at most in 30"
+    )
+    metadata = MetadataField(
+        required=False, help_text="Your own notes: up to 50 keys of up to 40 characters, text values of up to 500"
+    )
 
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
         now = clock.now()
@@ -94,9 +110,13 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="create_payment",
         summary="Create a payment",
+        description="Asks a payer for money. `spei` answers with a CLABE made for this payment alone, `oxxo` with a "
+        "voucher. If the voucher cannot be had within 10 seconds, the answer is still 201 with `oxxo: null`, and the "
+        "event `payment.updated` brings it. Send `payment_page_url` to the payer, or show the details yourself.\n\n"
+        "The money is here when `status` is `completed`: wait for the event `payment.completed`.",
         parameters=[schema.IDEMPOTENCY_KEY],
         request=PaymentRequest,
-        responses={201: schema.PaymentObject, **schema.problems(400, 401, 403, 409, 422, 503)},
+        responses={201: schema.PaymentObject},
     )
     def post(self, request: Request) -> HttpResponse:
         wanted = PaymentRequest(data=request.data)
@@ -123,12 +143,13 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="list_payments",
         summary="List payments",
+        description="Your payments in the key's mode, newest first. A filter that does not exist is refused.",
         parameters=[
             *schema.PAGE,
-            OpenApiParameter("status", enum=Payment.Status.values),
-            OpenApiParameter("method", enum=Payment.Method.values),
+            OpenApiParameter("status", enum=Payment.Status.values, description="Only those in this state"),
+            OpenApiParameter("method", enum=Payment.Method.values, description="Only those paid this way"),
         ],
-        responses={200: schema.PaymentPage, **schema.problems(400, 401, 403, 503)},
+        responses={200: schema.PaymentPage},
     )
     def get(self, request: Request) -> Response:
         refuse_unknown(request.query_params, "status", "method")
@@ -160,7 +181,9 @@ class PaymentView(MerchantView):
         tags=["payments"],
         operation_id="read_payment",
         summary="Read a payment",
-        responses={200: schema.PaymentObject, **schema.problems(401, 403, 404, 503)},
+        description="One payment as it is now.",
+        parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
+        responses={200: schema.PaymentObject},
     )
     def get(self, request: Request, payment_id: str) -> Response:
         return Response(payment_resource(self.find(_payments(self), payment_id)))

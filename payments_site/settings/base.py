@@ -39,7 +39,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
     "pgtrigger",
     "django_ratelimit",
@@ -162,19 +161,17 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "payments_site.openapi.operation.OperationSchema",
     "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
 }
 API_VERSION = "2026-11-23"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Payments API",
-    "DESCRIPTION": "SPEI and OXXO payments. Money is integer centavos, moments are UTC.",
     "VERSION": API_VERSION,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["payments_site.openapi.complete.complete"],
 }
 
 STP_REFUSAL_STATUS = 400

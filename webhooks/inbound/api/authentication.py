@@ -79,7 +79,7 @@ class _StpSecretScheme(OpenApiAuthenticationExtension):
     name = "stpSecret"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "basic"}
+        return {"type": "http", "scheme": "basic", "description": "User and secret of the address that STP was given"}
 
 
 class _ConektaDigestScheme(OpenApiAuthenticationExtension):
@@ -87,4 +87,5 @@ class _ConektaDigestScheme(OpenApiAuthenticationExtension):
     name = "conektaDigest"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": "DIGEST"}
+        text = "RSA PKCS#1 v1.5 over SHA-256 of the raw body, as Base64"
+        return {"type": "apiKey", "in": "header", "name": "DIGEST", "description": text}

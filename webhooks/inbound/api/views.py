@@ -52,8 +52,11 @@ class StpDepositsView(NoticeView):
         tags=["provider webhooks"],
         operation_id="stp_deposit",
         summary="STP: incoming SPEI transfer",
-        request=OpenApiTypes.OBJECT,
-        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(401, 503)},
+        description="STP's *abono*. The answer decides what happens to the money: 200 `confirmar` keeps it, 400 "
+        "`devolver` sends it back to the payer. STP authenticates itself with the user name and secret of the address "
+        "it was given.",
+        request={"application/json": OpenApiTypes.OBJECT},
+        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(411)},
     )
     def post(self, request: Request) -> Response:
         return super().post(request)
@@ -68,8 +71,10 @@ class ConektaView(NoticeView):
         tags=["provider webhooks"],
         operation_id="conekta_event",
         summary="Conekta: event",
-        request=OpenApiTypes.OBJECT,
-        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 401, 503)},
+        description="Any event of Conekta, signed over its bytes in the header `DIGEST`. Types that mean nothing to us "
+        "are stored and answered 200 too.",
+        request={"application/json": OpenApiTypes.OBJECT},
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 411)},
     )
     def post(self, request: Request) -> Response:
         return super().post(request)

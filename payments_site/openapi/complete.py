@@ -1,0 +1,196 @@
+"""What every operation's description has in common, added after drf-spectacular has read the views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from payments_site.openapi.errors import ERRORS, PROVIDER_ERRORS, ErrorCode
+
+PROBLEM = "application/problem+json"
+TITLES = {422: "Unprocessable Entity"}
+"""Where Python's own name of a status depends on its version: the document must not."""
+HERE = Path(__file__).parent
+PROVIDERS = "provider webhooks"
+
+TAGS = {
+    "payments": "Pay-ins: a SPEI transfer to a CLABE made for the payment, or cash at an OXXO till.",
+    "balance": "Your money with us, now or at any past moment.",
+    "events": "Everything that happened to your objects, in order: pull what you missed.",
+    PROVIDERS: "What payment providers call, not you. Each notice is stored before it is believed, applied once, and "
+    "answered the same however often it comes.",
+}
+"""Each group of operations, in the order of the page. A view with another tag needs a line here."""
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "Names this request in our logs: yours if it was well formed, else ours",
+        "schema": {"type": "string"},
+    },
+    "API-Version": {"description": "The version that answered", "schema": {"type": "string"}},
+    "RateLimit-Limit": {"description": "Requests allowed in the window", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "Requests left in the window", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until the window ends", "schema": {"type": "integer"}},
+    "Idempotent-Replayed": {
+        "description": "`true` if this is the stored answer of an earlier request with the same Idempotency-Key",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds after which trying again makes sense",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {"description": "Which credential is wanted", "schema": {"type": "string"}},
+}
+RATE_LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "Request-Id": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "Your own name for this request, 8 to 64 characters out of `A-Z a-z 0-9 _ -`; another one is "
+        "replaced by ours",
+        "schema": {"type": "string"},
+    },
+    "API-Version": {
+        "name": "API-Version",
+        "in": "header",
+        "description": "Pins the version that you wrote your program for; the newest unless told",
+        "schema": {"type": "string", "enum": [settings.API_VERSION]},
+    },
+    "Accept-Language": {
+        "name": "Accept-Language",
+        "in": "header",
+        "description": "`es` or `en`: the language of `title`, `detail` and `message` in errors",
+        "schema": {"type": "string", "examples": ["es", "en"]},
+    },
+}
+
+RESPONSES = {
+    400: ("BadRequest", "The request is not valid; nothing was done"),
+    401: ("Unauthorized", "The credential is missing or wrong"),
+    403: ("Forbidden", "The credential does not allow this"),
+    404: ("NotFound", "There is no such object for this key"),
+    409: ("Conflict", "Not in this state, or not while the first request runs"),
+    411: ("LengthRequired", "The notice has no body"),
+    422: ("Unprocessable", "Understood, but it cannot be done"),
+    429: ("TooManyRequests", "Too many requests with this key"),
+    500: ("InternalError", "Something went wrong on our side; nothing is half done"),
+    503: ("Unavailable", "Not available right now; try again later"),
+}
+
+
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook: answers, headers, examples and the introduction, the same for every operation."""
+    result["info"]["description"] = (HERE / "introduction.md").read_text()
+    result["servers"] = [{"url": "/", "description": "This installation"}]
+    used = [tag for _, _, operation in operations(result) for tag in operation.get("tags", [])]
+    result["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    for _, path, operation in operations(result):
+        _complete_operation(path, operation)
+    components = result["components"]
+    components["headers"] = HEADERS
+    components["parameters"] = PARAMETERS
+    components["responses"] = {name: _response(status) for status, (name, _) in RESPONSES.items()}
+    return result
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(verb, path, operation) of everything that the document describes."""
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            if verb in ("get", "post", "put", "patch", "delete"):
+                yield verb, path, operation
+
+
+@lru_cache
+def examples() -> dict[str, list[dict[str, Any]]]:
+    """What was really asked and answered, by operation: written by ``make openapi``."""
+    found: dict[str, list[dict[str, Any]]] = json.loads((HERE / "examples.json").read_text())
+    return found
+
+
+def _complete_operation(path: str, operation: dict[str, Any]) -> None:
+    merchants = operation.pop("x-merchant-api", False)
+    is_once = any(p.get("name") == "Idempotency-Key" for p in operation.get("parameters", ()))
+    responses = operation["responses"]
+    statuses = {401, 500, 503}
+    if merchants:
+        statuses |= {400, 403, 429}
+        operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{p}"} for p in PARAMETERS)
+    if "{" in path:
+        statuses.add(404)
+    if is_once:
+        statuses |= {409, 422}
+    scopes = sorted({scope for way in operation.get("security", ()) for names in way.values() for scope in names})
+    if scopes:
+        needed = ", ".join(f"`{scope}`" for scope in scopes)
+        operation["description"] = f"{operation.get('description', '').rstrip()}\n\nNeeds the scope {needed}.".strip()
+    for status, response in responses.items():
+        if set(response.get("content", ())) == {PROBLEM}:
+            statuses.add(int(status))
+            continue
+        shown = ["X-Request-Id", *(["API-Version", *RATE_LIMITS] if merchants else [])]
+        shown += ["Idempotent-Replayed"] if is_once else []
+        response.setdefault("headers", {}).update({name: {"$ref": f"#/components/headers/{name}"} for name in shown})
+        response["description"] = response.get("description") or "Done"
+    for status in statuses:
+        given = responses.get(str(status))
+        if given is None or set(given.get("content", ())) == {PROBLEM}:
+            responses[str(status)] = {"$ref": f"#/components/responses/{RESPONSES[status][0]}"}
+    operation["responses"] = dict(sorted(responses.items()))
+    for number, example in enumerate(examples().get(operation["operationId"], ())):
+        _show(operation, example, f"example{number + 1}")
+
+
+def _show(operation: dict[str, Any], example: dict[str, Any], name: str) -> None:
+    """Write one recorded exchange into the operation's request body and response."""
+    for part, holder in (
+        ("request", operation.get("requestBody", {})),
+        ("response", operation["responses"].get(str(example["status"]), {})),
+    ):
+        for content_type, media in holder.get("content", {}).items():
+            if part in example and content_type.split(";")[0] in ("application/json", PROBLEM):
+                media.setdefault("examples", {})[name] = {"summary": example["summary"], "value": example[part]}
+
+
+def _response(status: int) -> dict[str, Any]:
+    """An error answer with an example of each code it may carry."""
+    codes = {code: error for code, error in (ERRORS | PROVIDER_ERRORS).items() if error.status == status}
+    shown = ["X-Request-Id"]
+    if status in (409, 429, 503):
+        shown.append("Retry-After")
+    if status == 401:
+        shown.append("WWW-Authenticate")
+    if status == 429:
+        shown += RATE_LIMITS
+    return {
+        "description": f"{RESPONSES[status][1]}. Codes: {', '.join(f'`{code}`' for code in codes)}",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in shown},
+        "content": {
+            PROBLEM: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {code: _problem(code, error) for code, error in codes.items()},
+            }
+        },
+    }
+
+
+def _problem(code: str, error: ErrorCode) -> dict[str, Any]:
+    return {
+        "summary": error.meaning,
+        "value": {
+            "type": f"/v1/docs#error-{code}",
+            "title": TITLES.get(error.status) or HTTPStatus(error.status).phrase,
+            "status": error.status,
+            "detail": error.meaning,
+            "instance": "/v1/payments",
+            "code": code,
+            "request_id": "req_4f0c7a1e92b35d6880aa17c3",
+        },
+    }

@@ -1,0 +1,31 @@
+"""``/v1/openapi.json`` for programs and ``/v1/docs`` for the people who write them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import condition, require_safe
+
+from payments_site.openapi import document, page
+
+FRESH = "public, max-age=300"
+PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+"""The page runs no script and loads nothing but our own style sheet."""
+
+
+def _etag(request: HttpRequest) -> str:
+    return document.etag()
+
+
+@require_safe
+@condition(etag_func=_etag)
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The document, from memory."""
+    return HttpResponse(document.as_bytes(), content_type="application/json", headers={"Cache-Control": FRESH})
+
+
+@require_safe
+@condition(etag_func=_etag)
+def docs(request: HttpRequest) -> HttpResponse:
+    """The document as a page that needs no script."""
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": FRESH}
+    return HttpResponse(page.html(), headers=headers)

@@ -1,0 +1,47 @@
+"""The site as it runs in production, with a merchant, both providers and objects in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import cluster
+from tests.conftest import Api
+from tests.provider_messages import ConektaSender, StpSender
+from tests.web_process import Web
+
+
+@dataclass
+class Live:
+    """A running gunicorn, and whoever talks to it."""
+
+    web: Web
+    api: Api
+    stp: StpSender
+    conekta: ConektaSender
+
+
+@pytest.fixture
+def live(
+    committed_db: None,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    api: Api,
+    stp: StpSender,
+    at_conekta: Any,
+    conekta: ConektaSender,
+) -> Iterator[Live]:
+    """The merchant's limits are raised, not removed: no example is about being too fast."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    environ |= {"DATABASE_URL": cluster.url("payments_app"), "WEB_CONCURRENCY": "1", "WEB_THREADS": "4"}
+    web = Web(tmp_path / "web.jsonl", environ)
+    web.start()
+    try:
+        yield Live(web, api, stp, conekta)
+    finally:
+        web.stop()
