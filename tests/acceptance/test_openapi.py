@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def test_the_page_runs_no_script_and_loads_only_our_style_sheet(page):
     assert page.inline == []
     assert [load for load in page.loads if load != "data:,"] == ["/static/openapi/docs.css"]
     assert policy.startswith("default-src 'none'; style-src 'self'; img-src")
-    assert Client().get("/static/openapi/docs.css").status_code == 200
+    with closing(Client().get("/static/openapi/docs.css")) as style:
+        assert style.status_code == 200
 
 
 def test_text_in_descriptions_is_shown_not_obeyed():
