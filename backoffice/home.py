@@ -54,14 +54,15 @@ def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:
         cards.append(_card(_("Pending payments"), pending, "payments_payment", "status__exact=pending", livemode))
     if may("webhooks.view_providerevent"):
         count = ProviderEvent.objects.filter(
-            status__in=[ProviderEvent.Status.RETRY, ProviderEvent.Status.CONFLICT], livemode=livemode
+            status__in=[ProviderEvent.Status.RETRY, ProviderEvent.Status.CONFLICT, ProviderEvent.Status.DEAD],
+            livemode=livemode,
         ).count()
         cards.append(
             {
                 "title": _("Events that need attention"),
                 "figure": str(count),
                 "note": _("not applied yet, or in conflict") if count else _("all applied"),
-                "url": _list_url("webhooks_providerevent", "status__in=retry,conflict", livemode),
+                "url": _list_url("webhooks_providerevent", "status__in=retry,conflict,dead", livemode),
                 "alarm": count > 0,
             }
         )

@@ -26,6 +26,7 @@ from core.db import is_append_only, keeps_rows, missing_guards
 from payments_site import health
 from payments_site.env import connection_parameters
 from payments_site.models import Release
+from webhooks.inbound.services import bodies
 
 LOCK_KEY = 4_737_002_023
 LOCK_WAIT = 600.0
@@ -37,6 +38,9 @@ BASES = {
     "ledger_position_base": ("ledger_transaction", "position", 0),
 }
 """Sequence that holds a base -> the table and column counted from it, and by how many bits they are shifted."""
+
+FUNCTIONS = ["webhooks_make_body_partitions(integer)", "webhooks_drop_body_partitions(integer)"]
+"""Run with the owner's rights, also when the application calls them."""
 
 Say = Callable[[str], Any]
 
@@ -109,6 +113,7 @@ def _release(version: str, started_at: datetime, say: Say) -> Release:
     if missing:
         raise ReleaseError(f"Migrations are still missing: {', '.join(missing)}")
     _verify_guards()
+    bodies.make_partitions(using="owner")
     return Release.objects.using("owner").create(version=version, migrations=before, started_at=started_at)
 
 
@@ -134,8 +139,14 @@ def _grant(say: Say) -> None:
     frozen_for_app = append_only | {"django_migrations", Release._meta.db_table}
     # One transaction: the application that is running meanwhile never sees a right taken away and not yet given again.
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for (table,) in cursor.fetchall():
+        cursor.execute(
+            "SELECT relname, relispartition FROM pg_class "
+            "WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        )
+        for table, is_partition in cursor.fetchall():
+            if is_partition:  # reached through its table only
+                _grant_exactly(cursor, table, [], role)
+                continue
             rights = ["SELECT"]
             if table not in ("django_migrations", Release._meta.db_table):
                 rights.append("INSERT")
@@ -147,6 +158,8 @@ def _grant(say: Say) -> None:
         cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
         for (view,) in cursor.fetchall():
             _grant_exactly(cursor, view, ["SELECT"], role)
+        for function in FUNCTIONS:
+            cursor.execute(_for_role(f"GRANT EXECUTE ON FUNCTION {function} TO {{role}}", role))
         cursor.execute(_for_role("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", role))
         for base in BASES:
             cursor.execute(_for_role(f"REVOKE ALL ON SEQUENCE {base} FROM {{role}}", role))
@@ -156,9 +169,10 @@ def _grant(say: Say) -> None:
 
 def _grant_exactly(cursor: CursorWrapper, table: str, rights: list[str], role: str) -> None:
     names = {"table": sql.Identifier("public", table), "role": sql.Identifier(role)}
-    listed = sql.SQL(", ").join(sql.SQL(right) for right in rights)
     cursor.execute(sql.SQL("REVOKE ALL ON {table} FROM {role}").format(**names))
-    cursor.execute(sql.SQL("GRANT {rights} ON {table} TO {role}").format(rights=listed, **names))
+    if rights:
+        listed = sql.SQL(", ").join(sql.SQL(right) for right in rights)
+        cursor.execute(sql.SQL("GRANT {rights} ON {table} TO {role}").format(rights=listed, **names))
 
 
 def _for_role(statement: str, role: str) -> sql.Composed:

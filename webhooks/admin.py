@@ -29,8 +29,9 @@ from webhooks.inbound.models import ProviderEvent
 STATUS_COLOURS = {
     ProviderEvent.Status.RECEIVED: "info",
     ProviderEvent.Status.PROCESSED: "success",
-    ProviderEvent.Status.RETRY: "danger",
+    ProviderEvent.Status.RETRY: "warning",
     ProviderEvent.Status.CONFLICT: "danger",
+    ProviderEvent.Status.DEAD: "danger",
 }
 
 _ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)')
@@ -45,9 +46,9 @@ _received = moment("received_at", _("received"), seconds=True)
 _status = badge("status", STATUS_COLOURS, _("status"))
 
 
-def readable_body(event: ProviderEvent) -> str:
+def readable_body(body: bytes) -> str:
     """The notice as people read it: JSON indented, every account number masked."""
-    text = bytes(event.body).decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace")
     try:
         text = json.dumps(json.loads(text, parse_float=_AS_WRITTEN.__add__), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -57,13 +58,18 @@ def readable_body(event: ProviderEvent) -> str:
     return _ACCOUNT_NUMBER.sub(lambda found: clabe.mask(found[0]), text)
 
 
+def _shown_body(event: ProviderEvent) -> str:
+    body = event.body
+    return str(_("deleted: its time was over")) if body is None else readable_body(body)
+
+
 def _pre(text: str) -> str:
     return format_html(
         '<pre class="overflow-x-auto" style="white-space: pre-wrap; overflow-wrap: anywhere;">{}</pre>', text
     )
 
 
-_body = column("body", _("body"), lambda event: _pre(readable_body(event)))
+_body = column("body", _("body"), lambda event: _pre(_shown_body(event)))
 _answer = column(
     "answer", _("our answer"), lambda e: _pre(f"{e.response_status or EMPTY} {json.dumps(e.response_body)}")
 )
@@ -88,7 +94,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         "account",
         ModeFilter,
     ]
-    search_fields = ["public_id__exact", "object_id__exact", "event_id", "event_type"]
+    search_fields = ["public_id__exact", "object_id__exact", "business_key__exact", "event_id__exact"]
     list_select_related = ["account"]
     fieldsets = [
         (

@@ -1,10 +1,17 @@
 """Tasks that the worker runs for the border."""
 
 from core import jobs
-from webhooks.inbound.services import inbox
+from webhooks.inbound.services import bodies, sweeper
 
 
-@jobs.periodic("* * * * *", "webhooks.retry_provider_events")
-def retry_provider_events(timestamp: int) -> None:
+@jobs.periodic("* * * * * */5", "webhooks.sweep_provider_events")
+def sweep_provider_events(timestamp: int) -> None:
     """Apply stored notices that could not be applied when they came."""
-    inbox.retry_open()
+    sweeper.sweep()
+
+
+@jobs.periodic("17 8 * * *", "webhooks.keep_provider_event_bodies")
+def keep_provider_event_bodies(timestamp: int) -> None:
+    """Make room for the months to come; drop what was kept long enough."""
+    bodies.make_partitions()
+    bodies.drop_old()

@@ -1,3 +1,3 @@
-from webhooks.inbound.models import ProviderEvent
+from webhooks.inbound.models import Channel, ProviderEvent, ProviderEventBody, ProviderEventTransition
 
-__all__ = ["ProviderEvent"]
+__all__ = ["Channel", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition"]

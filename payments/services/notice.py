@@ -35,6 +35,9 @@ _PAYABLE = {Payment.Status.PENDING, Payment.Status.PROCESSING, Payment.Status.EX
 CONFLICT = "conflict"
 """Begins the reason of an outcome that somebody must look at: the notice contradicts what is booked."""
 
+UNMATCHED = "unmatched"
+"""Begins the reason of an outcome that may be another one later: what the notice is about is not here (yet)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -147,7 +150,7 @@ def _suspend(deposit: Deposit, payment: Payment | None, reason: Deposit.Suspense
 def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) -> Outcome:
     payment = _find_payment(account, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
-        return Outcome(False, "unknown_order")
+        return Outcome(False, f"{UNMATCHED}: no payment has this order")
     if payment.order_id not in (None, notice.order_id):
         return Outcome(False, "another_order", payment.public_id)
     if payment.status not in (Payment.Status.PENDING, Payment.Status.PROCESSING):

@@ -184,6 +184,18 @@ OXXO_AMOUNTS = (1_000, 1_000_000)
 EXTRA_BANKING_HOLIDAYS: list[date] = []
 """Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
 
+INBOX_TRIES = 12
+"""How often a provider's notice is tried before it is given up."""
+INBOX_RETRY_FIRST = timedelta(seconds=2)
+INBOX_RETRY_MOST = timedelta(hours=1)
+"""Time before its second try; doubled before each further one, up to the most."""
+INBOX_STALE_AFTER = timedelta(seconds=30)
+"""A notice that was stored and not applied (its process died) is the worker's after this time."""
+INBOX_BATCH = 50
+"""Notices that the worker applies in one transaction."""
+INBOX_BODY_DAYS = 400
+"""How long the raw bytes of notices are kept (at least 90 days); their rows stay for ever."""
+
 APPROVAL_LIFETIME = timedelta(days=7)
 """How long a second person may decide about what somebody proposed."""
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from webhooks.admin import readable_body
-from webhooks.models import ProviderEvent
 
 
 @pytest.mark.parametrize(
@@ -21,11 +20,11 @@ from webhooks.models import ProviderEvent
     ],
 )
 def test_a_body_is_readable_and_every_account_in_it_masked(body: bytes, shown: str) -> None:
-    assert shown in readable_body(ProviderEvent(body=body))
-    assert "646180157000000017" not in readable_body(ProviderEvent(body=body))
+    assert shown in readable_body(body)
+    assert "646180157000000017" not in readable_body(body)
 
 
 def test_a_body_nested_too_deeply_is_shown_as_it_came() -> None:
     body = b"[" * 30_000
 
-    assert readable_body(ProviderEvent(body=body)) == body.decode()
+    assert readable_body(body) == body.decode()

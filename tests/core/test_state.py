@@ -199,11 +199,16 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
         (
             ProviderEvent,
             [
+                ("conflict", "retry"),
+                ("dead", "retry"),
+                ("ignored", "retry"),
                 ("received", "conflict"),
+                ("received", "dead"),
                 ("received", "ignored"),
                 ("received", "processed"),
                 ("received", "retry"),
                 ("retry", "conflict"),
+                ("retry", "dead"),
                 ("retry", "ignored"),
                 ("retry", "processed"),
                 ("retry", "retry"),

@@ -202,6 +202,16 @@ class Attacker:
             )
         )
 
+    def whole_key(self, table: str) -> str:
+        """All columns of the primary key, as ON CONFLICT names them."""
+        return str(
+            self.run(
+                "SELECT string_agg(attname, ', ') FROM pg_index i JOIN pg_attribute a ON attrelid = indrelid "
+                "AND attnum = ANY(indkey) WHERE indisprimary AND indrelid = %s::regclass",
+                table,
+            )
+        )
+
     def clone(self, table: str, **changes: Any) -> int:
         """Insert a copy of the table's first row under a new id, with ``changes``; return the id."""
         fresh = self.run(f"SELECT max(id) + 1000 FROM {table}")

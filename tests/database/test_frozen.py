@@ -48,8 +48,11 @@ FROZEN = {
         "livemode",
         "event_id",
         "event_type",
-        "body",
+        "channel",
+        "business_key",
         "body_sha256",
+        "key_id",
+        "remote_address",
         "received_at",
     },
     "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
@@ -68,6 +71,7 @@ OTHER_VALUE = {
     "text": "coalesce({column}, '') || 'z'",
     "timestamp with time zone": "{column} + interval '1 second'",
     "date": "{column} + 1",
+    "inet": "coalesce({column}, '10.0.0.1') + 1",
     "bytea": "{column} || '\\x00'",
     "jsonb": "jsonb_build_array({column})",
     "numeric": "coalesce({column}, 0) + 1",
@@ -172,7 +176,7 @@ def test_what_is_not_settled_yet_may_change(attacker):
     attacker.run("UPDATE payments_payment SET tracking_key = 'T', payer_name = 'Ana' WHERE id = %s", payment)
     attacker.run("UPDATE webhooks_providerevent SET reason = 'r', response_status = 200 WHERE id = %s", event)
     attacker.run("UPDATE payments_deposit SET suspense_reason = 'unknown_order' WHERE status = 'suspended'")
-    attacker.run("UPDATE webhooks_providerevent SET status = 'retry', last_error = 'x' WHERE id = %s", event)
+    attacker.run("UPDATE webhooks_providerevent SET status = 'retry', next_at = now() WHERE id = %s", event)
     attacker.run("UPDATE webhooks_providerevent SET reason = 'later', response_status = 400 WHERE id = %s", event)
 
 

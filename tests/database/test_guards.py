@@ -50,6 +50,8 @@ def test_the_tables_of_money_and_evidence_are_append_only():
         "kyc_casetransition",
         "kyc_document",
         "merchants_event",
+        "webhooks_providereventbody",
+        "webhooks_providereventtransition",
     } <= set(APPEND_ONLY)
     assert {
         "ledger_account",
@@ -76,14 +78,16 @@ def test_the_tables_of_money_and_evidence_are_append_only():
         "WITH gone AS (DELETE FROM {table} RETURNING *) SELECT count(*) FROM gone",
         "TRUNCATE {table}",
         "TRUNCATE {table} CASCADE",
-        "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT ({id}) DO UPDATE SET {id} = EXCLUDED.{id}",
+        "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT ({key}) DO UPDATE SET {id} = EXCLUDED.{id}",
         "MERGE INTO {table} t USING {table} s ON t.{id} = s.{id} WHEN MATCHED THEN UPDATE SET {id} = s.{id}",
         "MERGE INTO {table} t USING {table} s ON t.{id} = s.{id} WHEN MATCHED THEN DELETE",
     ],
 )
 def test_rows_that_were_written_never_change_or_vanish(attacker, table, statement):
     attacker.refused(
-        statement.format(table=table, id=attacker.key(table)), by=refusal(attacker, table, statement), saying=table
+        statement.format(table=table, id=attacker.key(table), key=attacker.whole_key(table)),
+        by=refusal(attacker, table, statement),
+        saying=table,
     )
 
 
@@ -144,12 +148,18 @@ def test_the_application_cannot_take_a_guard_away(app, table):
 def test_every_guard_is_always_enabled(schema_owner):
     declared = sum(len(getattr(model._meta, "triggers", ())) for model in our_models())
 
-    modes = schema_owner.run(
-        "SELECT array_agg(tgenabled) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid "
-        "WHERE NOT tgisinternal AND tgname LIKE 'pgtrigger_%'"
+    modes, of_partitions = (
+        schema_owner.run(
+            "SELECT array_agg(tgenabled) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid "
+            f"WHERE NOT tgisinternal AND tgname LIKE 'pgtrigger_%' AND {which} relispartition"
+        )
+        for which in ("NOT", "")
     )
 
     assert modes == ["A"] * declared
+    partitions = schema_owner.run("SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'")
+    assert of_partitions == ["A"] * partitions
+    assert partitions >= 5
 
 
 IGNORE_ALL = (

@@ -32,13 +32,26 @@ def test_the_application_has_exactly_the_rights_that_each_table_needs(app):
     cursor = app.connection.execute(
         "SELECT tablename, array(SELECT r FROM unnest(%s::text[]) r "
         "  WHERE has_table_privilege('payments_app', format('public.%%I', tablename), r)) "
-        "FROM pg_tables WHERE schemaname = 'public'",
+        "FROM pg_tables WHERE schemaname = 'public' "
+        "AND NOT (SELECT relispartition FROM pg_class WHERE oid = format('public.%%I', tablename)::regclass)",
         [EVERY_RIGHT],
     )
     granted = {table: set(rights) for table, rights in cursor}
 
     assert granted.keys() >= MODELS.keys()
     assert granted == {table: expected_rights(table) for table in granted}
+
+
+def test_a_partition_is_reached_through_its_table_only(app):
+    cursor = app.connection.execute(
+        "SELECT relname, array(SELECT r FROM unnest(%s::text[]) r WHERE has_table_privilege('payments_app', oid, r)) "
+        "FROM pg_class WHERE relispartition AND relkind = 'r'",
+        [EVERY_RIGHT],
+    )
+    granted = dict(cursor.fetchall())
+
+    assert len(granted) >= 5
+    assert {name: rights for name, rights in granted.items() if rights} == {}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_every_primary_key_and_every_key_to_one_is_bigint(columns):
 
     assert {table for table, _, kind, _ in keys if kind == "p"} == set(OUR_TABLES)
     ours = [(t, column) for t, column, kind, to in keys if kind == "p" or to in OUR_TABLES]
-    assert [key for key in ours if kinds[key] != "bigint"] == []
+    by_month = ("webhooks_providereventbody", "received_at")  # a partitioned table's key holds what parts it
+    assert [key for key in ours if kinds[key] != "bigint"] == [by_month]
 
 
 def test_every_foreign_key_keeps_what_it_points_to():

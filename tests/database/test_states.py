@@ -52,11 +52,12 @@ LEGAL = {
         "cancelled": set(),
     },
     "webhooks_providerevent": {
-        "received": {"processed", "ignored", "retry", "conflict"},
-        "retry": {"processed", "ignored", "retry", "conflict"},
+        "received": {"processed", "ignored", "retry", "conflict", "dead"},
+        "retry": {"processed", "ignored", "retry", "conflict", "dead"},
         "processed": set(),
-        "ignored": set(),
-        "conflict": set(),
+        "ignored": {"retry"},
+        "conflict": {"retry"},
+        "dead": {"retry"},
     },
 }
 """Table -> reachable state -> the states it may become. Staying as it is, is always legal."""
@@ -70,6 +71,7 @@ EVERY = {table: [*model.Status.values, "invented", ""] for table, model in GUARD
 PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.product(states, EVERY[table])]
 
 WITH = {
+    "webhooks_providerevent": ", next_at = now()",
     "payments_payment": ", amount_received = amount, completed_at = now()",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"

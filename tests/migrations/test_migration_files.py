@@ -9,11 +9,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django_migration_linter import MigrationLinter
 
-pytestmark = pytest.mark.django_db
-
 OURS = ["staff", "merchants", "ledger", "kyc", "payments", "webhooks", "backoffice", "payments_site"]
 
 
+@pytest.mark.django_db
 def test_the_models_need_no_further_migration():
     said = StringIO()
 
@@ -23,7 +22,7 @@ def test_the_models_need_no_further_migration():
 
 
 @pytest.mark.promise("P23", "the migration linter over every migration", unit="lints")
-def test_no_migration_of_ours_breaks_a_running_system():
+def test_no_migration_of_ours_breaks_a_running_system(committed_db):
     linter = MigrationLinter(str(settings.BASE_DIR), include_apps=OURS, no_cache=True, quiet=["ok", "ignore"])
 
     linter.lint_all_migrations()

@@ -15,6 +15,7 @@ from merchants.models import Event
 from payments.models import Payment, ProviderAccount
 from payments.providers.conekta.messages import CashOrder
 from payments.services import payment as payment_service
+from webhooks.inbound.services import sweeper
 from webhooks.models import ProviderEvent
 
 RECEIVED = (200, {"received": True})
@@ -25,9 +26,10 @@ def make_payment(merchant, *, amount=25_000, livemode=False) -> Payment:
     wanted = payment_service.NewPayment(
         method=Payment.Method.OXXO, amount=amount, expires_at=clock.now() + timedelta(days=3)
     )
-    return payment_service.create(
-        merchant, livemode=livemode, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
-    )
+    with transaction.atomic():
+        return payment_service.create(
+            merchant, livemode=livemode, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
+        )
 
 
 def attach(payment: Payment, order_id: str = "ord_2xayxSvfWzQ2TLz7r") -> Payment:
@@ -62,6 +64,11 @@ def event_types():
 
 def inbox():
     return list(ProviderEvent.objects.order_by("pk").values_list("event_type", "status", "reason"))
+
+
+def sweep_all() -> int:
+    """Let the worker try every open notice once, due or not."""
+    return sweeper.sweep(now=clock.now() + timedelta(hours=2))
 
 
 def sign_with(key: rsa.RSAPrivateKey, raw: bytes) -> str:

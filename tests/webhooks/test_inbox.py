@@ -17,8 +17,9 @@ from payments.models import Deposit, Payment
 from payments.services import payment as payment_service
 from tests import cluster
 from tests.problems import assert_problem, rows
-from webhooks.inbound.services import inbox
-from webhooks.jobs import retry_provider_events
+from tests.webhooks.oxxo import sweep_all
+from webhooks.inbound.services import applying, inbox, sweeper
+from webhooks.jobs import sweep_provider_events
 from webhooks.models import ProviderEvent
 
 DEVOLVER = (400, {"mensaje": "devolver", "id": 14})
@@ -90,7 +91,7 @@ def test_an_authentic_notice_that_cannot_be_read_is_stored_and_answered(payment,
     assert rows() == {**before, "webhooks_providerevent": 2}
     by_stp, by_conekta = ProviderEvent.objects.order_by("pk")
     identity = ("unreadable", f"sha256:{hashlib.sha256(raw).hexdigest()}", raw)
-    assert {(e.event_type, e.event_id, bytes(e.body)) for e in (by_stp, by_conekta)} == {identity}
+    assert {(e.event_type, e.event_id, e.body) for e in (by_stp, by_conekta)} == {identity}
     assert (by_stp.status, by_stp.attempts, by_stp.reason[:12]) == ("ignored", 1, "unreadable: ")
     assert (by_conekta.status, by_conekta.attempts, by_conekta.last_error[:12]) == ("retry", 2, "unreadable: ")
 
@@ -133,7 +134,7 @@ def test_a_deposit_without_what_books_it_is_sent_back(payment, stp, changes):
     assert rows() == {**before, "webhooks_providerevent": 1}
     event = ProviderEvent.objects.get()
     assert (event.status, event.reason.startswith("unreadable: ")) == ("ignored", True)
-    assert inbox.retry_open() == 0
+    assert sweep_all() == 0
 
 
 @pytest.mark.django_db
@@ -200,7 +201,7 @@ def test_a_fault_while_applying_is_5xx_leaves_no_effect_and_keeps_the_notice(
     assert rows() == {**before, "webhooks_providerevent": 1}
     event = ProviderEvent.objects.get()
     assert (event.status, event.attempts, event.last_error) == ("retry", 1, "ZeroDivisionError")
-    assert bytes(event.body) == raw
+    assert event.body == raw
     assert event.response_status is None
 
     again, once_more = stp.post(raw), stp.post(raw)
@@ -215,18 +216,18 @@ def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment
     with monkeypatch.context() as patched:
         explode_after_applying(patched, RuntimeError("a bug"))
         assert stp.post(stp.deposit(payment.clabe, 100_000)).status_code == 500
-        assert inbox.retry_open() == 0
+        assert sweep_all() == 0
         assert ProviderEvent.objects.get().attempts == 2
 
-    assert inbox.retry_open() == 1
-    assert inbox.retry_open() == 0
-    retry_provider_events(0)
+    assert sweep_all() == 1
+    assert sweep_all() == 0
+    sweep_provider_events(0)
 
     assert_credited_once(payment, merchant)
     event = ProviderEvent.objects.get()
     assert (event.status, event.attempts, event.response_status) == ("processed", 3, 200)
     assert event.response_body == {"mensaje": "confirmar"}
-    repeated = stp.post(bytes(event.body))
+    repeated = stp.post(event.body)
     assert told(repeated) == (200, {"mensaje": "confirmar"})
 
 
@@ -244,7 +245,7 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
 
     monkeypatch.setattr(inbox.notice_service, "apply", fail_on_poison)
 
-    assert inbox.retry_open() == 1
+    assert sweep_all() == 1
     assert_credited_once(payment, merchant)
     assert list(ProviderEvent.objects.order_by("pk").values_list("status", "attempts")) == [
         ("retry", 2),
@@ -260,12 +261,12 @@ def test_a_notice_that_somebody_else_is_applying_is_left_to_him(committed_db, pa
 
     with psycopg.connect(cluster.url("payments_owner")) as holder:
         holder.execute("SELECT 1 FROM webhooks_providerevent FOR UPDATE")
-        assert inbox.retry(event.pk) is False
-        assert inbox.retry_open() == 0
+        assert sweeper.sweep_one(event.pk) is False
+        assert sweep_all() == 0
         holder.rollback()
 
-    assert inbox.retry(event.pk) is True
-    assert inbox.retry(event.pk) is False
+    assert sweeper.sweep_one(event.pk) is True
+    assert sweeper.sweep_one(event.pk) is False
 
 
 def test_what_is_applied_is_the_body_that_is_stored(committed_db, payment, stp, merchant, monkeypatch):
@@ -279,7 +280,7 @@ def test_what_is_applied_is_the_body_that_is_stored(committed_db, payment, stp, 
     assert told(answer) == (200, {"mensaje": "confirmar"})
     assert_credited_once(payment, merchant)
     assert Deposit.objects.get().payer_name == "ANA"
-    assert bytes(ProviderEvent.objects.get().body) == first
+    assert ProviderEvent.objects.get().body == first
 
 
 def test_another_amount_contradicts_a_notice_that_is_still_open(committed_db, payment, stp, merchant, monkeypatch):
@@ -292,7 +293,7 @@ def test_another_amount_contradicts_a_notice_that_is_still_open(committed_db, pa
     assert told(answer) == (400, {"mensaje": "devolver", "id": 30})
     assert list(ProviderEvent.objects.order_by("pk").values_list("status", flat=True)) == ["retry", "conflict"]
     assert Deposit.objects.count() == 0
-    assert inbox.retry_open() == 1
+    assert sweep_all() == 1
     assert_credited_once(payment, merchant)
     assert Deposit.objects.get().amount == 100_000
 
@@ -304,7 +305,7 @@ def test_a_fault_while_a_conflict_is_kept_is_5xx_and_it_is_kept_the_next_time(
     other, before = stp.deposit(payment.clabe, 100_001), rows()
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "_contradict", lambda *_: 1 / 0)
+        patched.setattr(applying, "_conflict", lambda *_: 1 / 0)
         assert_problem(stp.post(other), 500, "internal_error")
     assert rows() == before
 

@@ -68,7 +68,7 @@ def test_a_notice_is_stored_byte_for_byte_with_whom_it_came_from(payment, stp):
     stp.post(raw)
 
     event = ProviderEvent.objects.get()
-    assert bytes(event.body) == raw
+    assert event.body == raw
     assert event.body_sha256 == hashlib.sha256(raw).hexdigest()
     assert (event.account, event.livemode, event.remote_address) == (stp.account, False, "127.0.0.1")
     assert (event.attempts, event.response_status, event.response_body) == (1, *CONFIRM)
@@ -137,9 +137,9 @@ def test_one_tracking_key_told_with_other_money_is_a_conflict_and_goes_back(paym
     kept, conflict = ProviderEvent.objects.order_by("pk")
     assert (kept.status, kept.reason) == ("processed", "credited")
     assert conflict.event_id == f"{kept.event_id}:{hashlib.sha256(raw).hexdigest()[:16]}"
-    assert (conflict.status, bytes(conflict.body), conflict.attempts) == ("conflict", raw, 1)
+    assert (conflict.status, conflict.body, conflict.attempts) == ("conflict", raw, 1)
     assert conflict.reason == "another notice with this id said something else"
-    again = stp.post(bytes(kept.body))
+    again = stp.post(kept.body)
     assert (again.status_code, again.content) == (first.status_code, first.content)
 
 

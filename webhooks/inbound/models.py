@@ -1,21 +1,38 @@
+"""The inbox: one slim row for ever for each authentic notice, its raw bytes for as long as the law wants them."""
+
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
+from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
-from core.state import ProtectedRefreshMixin, StatusField
+from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+
+class Channel(models.TextChoices):
+    """By which way a notice reached us; it decides how its bytes are read."""
+
+    STP_DEPOSITS = "stp.deposits", _("STP: deposits")
+    STP_ORDERS = "stp.orders", _("STP: sent orders")
+    STP_CONCILIATION = "stp.conciliation", _("STP: asked for")
+    CONEKTA_EVENTS = "conekta.events", _("Conekta: events")
+    CONEKTA_LIST = "conekta.list", _("Conekta: asked for")
 
 
 class ProviderEvent(ProtectedRefreshMixin):
-    """One authentic notice of a provider, byte for byte, and what became of it.
+    """One authentic notice of a provider, and what became of it.
 
     ``event_id`` is the provider's identity of the message (or, where it has none, of what it reports): an account
-    never has two. The stored answer is given again to every repetition.
+    never has two. The stored answer is given again to every repetition. The first settlement, in the transaction that
+    stored the notice, is this row itself; every other change of state has its ``ProviderEventTransition``.
     """
 
     class Status(models.TextChoices):
@@ -26,9 +43,11 @@ class ProviderEvent(ProtectedRefreshMixin):
         IGNORED = "ignored", _("ignored")
         """Nothing had to change; the reason says why."""
         RETRY = "retry", _("to be retried")
-        """It could not be read or applied; it is tried again when it is sent again, and by the worker."""
+        """It could not be read or applied; the worker tries again at ``next_at``, and so does a repetition."""
         CONFLICT = "conflict", _("conflict")
         """It contradicts what is stored or booked; nothing was changed, somebody must look."""
+        DEAD = "dead", _("given up")
+        """Every try failed; somebody must look, and may replay it."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_event")
@@ -37,13 +56,22 @@ class ProviderEvent(ProtectedRefreshMixin):
         "payments.ProviderAccount", models.PROTECT, related_name="+", verbose_name=_("provider account")
     )
     livemode = models.BooleanField(_("live"))
+    channel = models.CharField(_("channel"), max_length=32, choices=Channel.choices, default="", db_default="")
     event_id = models.CharField(_("provider's id"), max_length=160)
     event_type = models.CharField(_("type"), max_length=64)
+    business_key = models.CharField(_("tracking key or order"), max_length=64, blank=True, default="", db_default="")
     status = StatusField(_("status"), choices=Status.choices, default=Status.RECEIVED)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     object_id = models.CharField(_("object"), max_length=40, blank=True)
-    body = models.BinaryField()
     body_sha256 = models.CharField(max_length=64)
+    key_id = models.CharField(
+        _("proven by"),
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Start of the key's SHA-256."),
+    )
     remote_address = models.GenericIPAddressField(_("address"), null=True)
     response_status = models.PositiveSmallIntegerField(_("answer"), null=True)
     response_body = models.JSONField(default=dict)
@@ -51,24 +79,48 @@ class ProviderEvent(ProtectedRefreshMixin):
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     received_at = models.DateTimeField(_("received"), default=clock.now)
     processed_at = models.DateTimeField(_("processed"), null=True)
+    next_at = models.DateTimeField(_("next try"), null=True, db_default=Now())
 
     class Meta:
         verbose_name = _("provider event")
         verbose_name_plural = _("provider events")
         ordering = ["-id"]
+        permissions = [("replay_providerevent", "Can replay provider events")]
         constraints = [
             models.UniqueConstraint(fields=["account", "event_id"], name="provider_event_unique"),
+            models.CheckConstraint(
+                condition=~models.Q(status="retry") | models.Q(next_at__isnull=False), name="provider_event_retry_at"
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["id"], condition=models.Q(status__in=["received", "retry"]), name="provider_event_open"
+                fields=["next_at"], condition=models.Q(status__in=["received", "retry"]), name="provider_event_due"
             ),
-            models.Index(fields=["object_id"], name="provider_event_object"),
+            models.Index(
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["conflict", "dead"]),
+                name="provider_event_attention",
+            ),
+            models.Index(fields=["object_id"], condition=~models.Q(object_id=""), name="provider_event_about"),
+            models.Index(fields=["business_key"], condition=~models.Q(business_key=""), name="provider_event_business"),
+            BrinIndex(fields=["received_at"], name="provider_event_received", autosummarize=True),
         ]
         triggers = [
             NoDelete(),
             StateGuard(initial=["received"]),
-            Frozen("public_id", "account", "livemode", "event_id", "event_type", "body", "body_sha256", "received_at"),
+            Frozen(
+                "public_id",
+                "account",
+                "livemode",
+                "channel",
+                "event_id",
+                "event_type",
+                "business_key",
+                "body_sha256",
+                "key_id",
+                "remote_address",
+                "received_at",
+            ),
             FrozenOnce(
                 "OLD.status IN ('processed', 'ignored', 'conflict')",
                 "reason",
@@ -99,18 +151,74 @@ class ProviderEvent(ProtectedRefreshMixin):
         self._settle(reason, object_id)
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.RETRY)
-    def fail(self, *, error: str) -> None:
-        """Applying it failed; whatever it wrote was rolled back."""
+    def postpone(self, *, error: str, next_at: datetime) -> None:
+        """This try changed nothing: applying failed and was rolled back, or what it is about is not there yet."""
         self.attempts += 1
         self.last_error = error[:500]
+        self.next_at = next_at
+
+    @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.DEAD)
+    def give_up(self, *, error: str) -> None:
+        """The last try failed."""
+        self.attempts += 1
+        self.last_error = error[:500]
+        self.next_at = None
+
+    @transition(field=status, source=[Status.IGNORED, Status.CONFLICT, Status.DEAD], target=Status.RETRY)
+    def reopen(self, *, next_at: datetime) -> None:
+        """Somebody wants it applied again. What was applied is never reopened."""
+        self.next_at = next_at
 
     @property
     def is_settled(self) -> bool:
         """True once it needs no further work."""
         return self.status in (self.Status.PROCESSED, self.Status.IGNORED, self.Status.CONFLICT)
 
+    @property
+    def stored(self) -> ProviderEventBody | None:
+        """Bytes and headers as they came; None once they were dropped."""
+        return ProviderEventBody.objects.filter(event_id=self.pk, received_at=self.received_at).first()
+
+    @property
+    def body(self) -> bytes | None:
+        """The raw bytes; None once they were dropped."""
+        found = self.stored
+        return None if found is None else bytes(found.body)
+
     def _settle(self, reason: str, object_id: str) -> None:
         self.attempts += 1
         self.reason = reason[:200]
         self.object_id = object_id
         self.processed_at = clock.now()
+        self.next_at = None
+
+
+class ProviderEventBody(models.Model):
+    """Raw bytes and some headers of a notice, in monthly partitions that are dropped when their time is over.
+
+    The table, its partitions and the two functions that make and drop them are SQL of a migration: the application may
+    insert and read, and call the functions; it may not change the schema.
+    """
+
+    event = models.OneToOneField(ProviderEvent, models.PROTECT, primary_key=True, related_name="+", db_constraint=False)
+    received_at = models.DateTimeField()
+    headers = models.JSONField()
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = "webhooks_providereventbody"
+        triggers = [AppendOnly()]
+
+    def __str__(self) -> str:
+        return f"body of {self.event_id}"
+
+
+class ProviderEventTransition(TransitionRow):
+    """One change of a notice's state after the transaction that stored it, or one more try that changed nothing."""
+
+    event = models.ForeignKey(ProviderEvent, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("step of a provider event")
+        verbose_name_plural = _("steps of provider events")
+        triggers: list[Any] = [AppendOnly()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -34,6 +35,12 @@ def load_public_key(pem: str) -> RSAPublicKey:
     if key.key_size < MIN_KEY_BITS:
         raise ValueError(f"an RSA key of {key.key_size} bits is too short: at least {MIN_KEY_BITS}")
     return key
+
+
+@lru_cache(maxsize=64)
+def key_id(pem: str) -> str:
+    """Sixteen hexadecimal digits by which people and rows name a public key."""
+    return hashlib.sha256(pem.strip().encode()).hexdigest()[:16]
 
 
 def is_authentic(raw: bytes, digest_header: str, public_keys: Iterable[RSAPublicKey]) -> bool:

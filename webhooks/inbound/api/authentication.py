@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -13,6 +14,14 @@ from core.errors import NoticeRejected
 from payments.models import ProviderAccount
 from payments.providers.conekta import signature
 from payments.providers.stp import credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The raw bytes of an authentic notice, and the start of the hash of the secret or key that proved it."""
+
+    raw: bytes
+    key_id: str
 
 
 class NoticeWithoutBody(NoticeRejected):
@@ -37,7 +46,7 @@ def raw_body(request: Request) -> bytes:
 class StpSecret(BaseAuthentication):
     """HTTP Basic, as in the URL that STP was given: STP signs nothing."""
 
-    def authenticate(self, request: Request) -> tuple[ProviderAccount, bytes]:
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
         given = credentials.parse_basic(request.META.get("HTTP_AUTHORIZATION", ""))
         if given is None:
             raise NoticeRejected("The credentials in the registered URL are missing.")
@@ -51,7 +60,7 @@ class StpSecret(BaseAuthentication):
             or not account
         ):
             raise NoticeRejected("The credentials in the registered URL are wrong.")
-        return account, raw_body(request)
+        return account, Proven(raw_body(request), account.webhook_secret_sha256[:16])
 
     def authenticate_header(self, request: Request) -> str:
         return 'Basic realm="provider webhooks"'
@@ -60,14 +69,14 @@ class StpSecret(BaseAuthentication):
 class ConektaDigest(BaseAuthentication):
     """Header DIGEST: RSA PKCS#1 v1.5 over SHA-256 of the raw body, by a key of one of our accounts."""
 
-    def authenticate(self, request: Request) -> tuple[ProviderAccount, bytes]:
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
         accounts = ProviderAccount.objects.filter(provider=ProviderAccount.Provider.CONEKTA, is_active=True)
         for account in accounts if digest else ():
-            keys = [signature.load_public_key(pem) for pem in account.webhook_public_keys]
-            if signature.is_authentic(raw, digest, keys):
-                return account, raw
+            for pem in account.webhook_public_keys:
+                if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
+                    return account, Proven(raw, signature.key_id(pem))
         raise NoticeRejected("The DIGEST header does not sign this body.")
 
     def authenticate_header(self, request: Request) -> str:

@@ -13,8 +13,20 @@ from rest_framework.views import APIView
 
 from core import request_context
 from core.api import schema
-from webhooks.inbound.api.authentication import ConektaDigest, StpSecret
+from webhooks.inbound.api.authentication import ConektaDigest, Proven, StpSecret
+from webhooks.inbound.models import Channel
 from webhooks.inbound.services import inbox
+
+KEPT_HEADERS = {
+    "CONTENT_TYPE": "Content-Type",
+    "HTTP_USER_AGENT": "User-Agent",
+    "HTTP_DATE": "Date",
+    "HTTP_DIGEST": "DIGEST",
+    "HTTP_X_REQUEST_ID": "X-Request-Id",
+}
+"""What is kept of a notice's headers: what may serve as evidence, never a credential."""
+
+MAX_HEADER = 2_000
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -36,16 +48,25 @@ class NoticeView(APIView):
     parser_classes = []
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysJson
+    channel: Channel
 
     def post(self, request: Request) -> Response:
-        address = request_context.client_address(request)
-        answer = inbox.receive(request.user, request.auth, remote_address=address or None)  # type: ignore[arg-type]
+        proven: Proven = request.auth  # type: ignore[assignment]
+        answer = inbox.receive(
+            request.user,  # type: ignore[arg-type]  # the provider account is who is calling
+            proven.raw,
+            channel=self.channel,
+            remote_address=request_context.client_address(request) or None,
+            headers={name: request.META[key][:MAX_HEADER] for key, name in KEPT_HEADERS.items() if key in request.META},
+            key_id=proven.key_id,
+        )
         return Response(answer.body, status=answer.status)
 
 
 class StpDepositsView(NoticeView):
     """STP tells of an incoming SPEI transfer (abono)."""
 
+    channel = Channel.STP_DEPOSITS
     authentication_classes: list[type[BaseAuthentication]] = [StpSecret]
 
     @extend_schema(
@@ -65,6 +86,7 @@ class StpDepositsView(NoticeView):
 class ConektaView(NoticeView):
     """Conekta tells of an event."""
 
+    channel = Channel.CONEKTA_EVENTS
     authentication_classes: list[type[BaseAuthentication]] = [ConektaDigest]
 
     @extend_schema(

@@ -1,0 +1,176 @@
+"""Applying one stored notice, whoever asks: its arrival, a repetition, the worker, staff. The caller holds its row."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from core import clock
+from core.db import transaction_required
+from core.state import Origin, TransitionRow
+from payments.providers.stp import notices as stp
+from payments.services import notice as notice_service
+from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
+from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
+
+logger = logging.getLogger(__name__)
+
+_SETTLED = [
+    "status",
+    "attempts",
+    "last_error",
+    "reason",
+    "object_id",
+    "processed_at",
+    "response_status",
+    "response_body",
+    "next_at",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider is told. ``repeated`` if it had been told before."""
+
+    status: int
+    body: dict[str, Any]
+    repeated: bool = False
+
+
+@transaction_required
+def apply(event: ProviderEvent, notice: Read, dialect: Dialect, origin: Origin, *, fresh: bool = False) -> Answer:
+    """Carry the notice out and settle its row. ``fresh``: this transaction stored it.
+
+    What it is about may not be there yet: a notice can overtake the answer to our own request. Then it waits.
+    """
+    before = event.status
+    if isinstance(notice, Unreadable):
+        answer = _set_aside(event, notice, dialect)
+    else:
+        answer = _carry_out(event, notice, dialect)
+    event.save(update_fields=_SETTLED)
+    _log(event, before, origin, fresh=fresh)
+    return answer
+
+
+@transaction_required
+def contradict(event: ProviderEvent, reason: str, dialect: Dialect, origin: Origin, *, fresh: bool = False) -> Answer:
+    """Nothing is booked twice or otherwise; money that can be sent back is."""
+    before = event.status
+    answer = _conflict(event, reason, "", dialect)
+    event.save(update_fields=_SETTLED)
+    _log(event, before, origin, fresh=fresh)
+    return answer
+
+
+def stored_answer(event: ProviderEvent, *, repeated: bool = False) -> Answer:
+    """The stored answer, the same bytes each time: the database keeps no order of keys."""
+    return Answer(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
+
+
+@transaction.atomic
+def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
+    """Applying failed and was rolled back: try again later, or give up after the last try and say so."""
+    event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
+    cause = error if isinstance(error, Exception) else None
+    logger.error("a provider's notice could not be applied", exc_info=cause, extra={"provider_event": event.public_id})
+    if event.is_settled or event.status == ProviderEvent.Status.DEAD:
+        return
+    before = event.status
+    _later(event, error if isinstance(error, str) else type(error).__name__)
+    event.save(update_fields=_SETTLED)
+    _log(event, before, origin, fresh=False)
+
+
+@transaction_required
+def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
+    """What was ignored, contradicted or given up is open again; the row must be locked."""
+    before, why = event.status, event.reason or event.last_error
+    event.reopen(next_at=clock.now())
+    event.save(update_fields=_SETTLED)
+    _row(event, before, origin, f"{reason} (before: {why})" if why else reason)
+
+
+def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect) -> Answer:
+    outcome = notice_service.apply(event.account, notice, event_id=event.public_id)
+    if outcome.reason.startswith(notice_service.CONFLICT):
+        return _conflict(event, outcome.reason, outcome.object_id, dialect)
+    unmatched = outcome.reason.startswith(notice_service.UNMATCHED)
+    if unmatched and event.attempts + 1 < settings.INBOX_TRIES:
+        event.postpone(error=outcome.reason, next_at=_next_try(event.attempts + 1))
+    else:
+        settle = event.process if outcome.applied else event.ignore
+        settle(reason=outcome.reason, object_id=outcome.object_id)
+    return _say(event, 200, dialect.confirm)
+
+
+def _set_aside(event: ProviderEvent, notice: Unreadable, dialect: Dialect) -> Answer:
+    """Unreadable: the money goes back if the provider can be told so, else the notice waits until it can be read."""
+    if dialect.give_back is not None:
+        event.ignore(reason=f"unreadable: {notice.fault}", object_id="")
+        return _say(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.MISSING_INFORMATION))
+    _later(event, f"unreadable: {notice.fault}")
+    return _say(event, 200, dialect.confirm)
+
+
+def _conflict(event: ProviderEvent, reason: str, object_id: str, dialect: Dialect) -> Answer:
+    logger.warning("a notice contradicts what is stored", extra={"provider_event": event.public_id, "why": reason})
+    event.contradict(reason=reason, object_id=object_id)
+    if dialect.give_back is not None:
+        return _say(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.REPEATED_TRACKING_KEY))
+    return _say(event, 200, dialect.confirm)
+
+
+def _say(event: ProviderEvent, status: int, body: dict[str, Any]) -> Answer:
+    """An answer is given once; what the notice comes to later does not change it."""
+    if event.response_status is None:
+        event.response_status = status
+        event.response_body = body
+    return stored_answer(event)
+
+
+def _later(event: ProviderEvent, error: str) -> None:
+    if event.attempts + 1 < settings.INBOX_TRIES:
+        event.postpone(error=error, next_at=_next_try(event.attempts + 1))
+        return
+    event.give_up(error=error)
+    logger.error("a provider's notice was given up", extra={"provider_event": event.public_id, "tries": event.attempts})
+
+
+def _next_try(tries: int) -> datetime:
+    """2, 4, 8 … seconds from now, at most an hour, 20 % sooner or later so that a backlog does not come at once."""
+    delay = min(settings.INBOX_RETRY_FIRST * 2 ** min(tries - 1, 20), settings.INBOX_RETRY_MOST)
+    return clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _log(event: ProviderEvent, before: str, origin: Origin, *, fresh: bool) -> None:
+    """A step for every change but the one that the row itself tells: settled in the transaction that stored it."""
+    if not (fresh and event.is_settled):
+        _row(event, before, origin, event.reason if event.is_settled else event.last_error)
+
+
+def _row(event: ProviderEvent, before: str, origin: Origin, reason: str) -> None:
+    ProviderEventTransition.objects.create(
+        event=event,
+        from_status=before,
+        to_status=event.status,
+        cause=origin.cause,
+        actor=origin.actor,
+        reference=origin.reference,
+        reason=reason[:500],
+    )
+
+
+def by_notice(event_or_account: Any) -> Origin:
+    """The provider itself as the cause."""
+    account = getattr(event_or_account, "account", event_or_account)
+    return Origin(TransitionRow.Cause.NOTICE, account.public_id)
+
+
+BY_WORKER = Origin(TransitionRow.Cause.WORKER, "inbox")

@@ -1,0 +1,98 @@
+"""One statement stores a notice: its slim row and its bytes, or nothing if the account has one with this id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+
+from core import ids
+from core.db import transaction_required
+from payments.models import ProviderAccount
+from webhooks.inbound.models import Channel, ProviderEvent
+
+_INSERT = """
+WITH event AS (
+    INSERT INTO webhooks_providerevent (
+        public_id, account_id, livemode, channel, event_id, event_type, business_key, status, reason, object_id,
+        body_sha256, key_id, remote_address, response_body, attempts, last_error, received_at, next_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, 'received', '', '', %s, %s, %s, '{}', 0, '', %s, %s)
+    ON CONFLICT (account_id, event_id) DO NOTHING
+    RETURNING id
+), body AS (
+    INSERT INTO webhooks_providereventbody (event_id, received_at, headers, body)
+    SELECT id, %s::timestamptz, %s::jsonb, %s::bytea FROM event
+)
+SELECT id FROM event
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came, from whom and how: all that is kept of a notice beside its meaning."""
+
+    account: ProviderAccount
+    channel: Channel
+    raw: bytes
+    received_at: datetime
+    remote_address: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key_id: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+
+@transaction_required
+def insert(
+    arrival: Arrival, *, digest: str, event_id: str, event_type: str, business_key: str = ""
+) -> ProviderEvent | None:
+    """The new row, ours until the transaction ends; None if the account has a notice with this id."""
+    event = ProviderEvent(
+        public_id=ids.new_id("provider_event"),
+        account=arrival.account,
+        livemode=arrival.account.livemode,
+        channel=arrival.channel,
+        event_id=event_id,
+        event_type=event_type[:64],
+        business_key=business_key,
+        body_sha256=digest,
+        key_id=arrival.key_id,
+        remote_address=arrival.remote_address,
+        received_at=arrival.received_at,
+        next_at=arrival.received_at + settings.INBOX_STALE_AFTER,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                event.public_id,
+                arrival.account.pk,
+                event.livemode,
+                event.channel,
+                event.event_id,
+                event.event_type,
+                event.business_key,
+                event.body_sha256,
+                event.key_id,
+                event.remote_address,
+                event.received_at,
+                event.next_at,
+                event.received_at,
+                json.dumps(dict(arrival.headers)),
+                arrival.raw,
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    event.pk = row[0]
+    event._state.adding = False
+    return event

@@ -1,0 +1,114 @@
+"""What is still open is applied by the worker: batches claimed with SKIP LOCKED, one bad notice stopping no other."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from core import clock
+from core.db import transaction_required
+from webhooks.inbound.models import ProviderEvent, ProviderEventBody
+from webhooks.inbound.services import applying
+from webhooks.inbound.services.dialect import DIALECTS, channel_of, read
+
+DROPPED = "its bytes were dropped"
+
+_SLOTS_KEY = 4_737_002
+_OPEN = [ProviderEvent.Status.RECEIVED, ProviderEvent.Status.RETRY]
+_TOO_MANY = 1_000
+"""So many failures in one sweep mean that something else is wrong: the next sweep is soon enough."""
+
+
+def sweep(*, now: datetime | None = None, seconds: float = 20) -> int:
+    """Apply the open notices that are due, the longest waiting first, for ``seconds`` at most; how many were settled.
+
+    Two sweeps at once share the work; a third finds no slot and ends. ``now`` says what is due.
+    """
+    until, settled, postponed = time.monotonic() + seconds, 0, set[int]()
+    while time.monotonic() < until and len(postponed) < _TOO_MANY:
+        claimed, done = _batch(now or clock.now(), postponed)
+        settled += len(done)
+        postponed |= claimed - done
+        if not claimed:
+            break
+    return settled
+
+
+def sweep_one(event_pk: int) -> bool:
+    """Apply one open notice, due or not. False if it is settled already, given up, or somebody else holds it."""
+    with transaction.atomic():
+        return bool(_apply_all(list(_open().filter(pk=event_pk))))
+
+
+def _batch(now: datetime, without: set[int]) -> tuple[set[int], set[int]]:
+    """(claimed, settled of them). All in one transaction; if one fails, each again in a transaction of its own."""
+    claimed: list[int] = []
+    try:
+        with transaction.atomic():
+            if not _slot():
+                return set(), set()
+            events = _claim(now, without)
+            claimed = [event.pk for event in events]
+            return set(claimed), _apply_all(events)
+    except Exception:
+        if not claimed:
+            raise
+    return set(claimed), {pk for pk in claimed if _alone(pk)}
+
+
+def _alone(event_pk: int) -> bool:
+    try:
+        return sweep_one(event_pk)
+    except Exception as error:
+        applying.fail(event_pk, error, applying.BY_WORKER)  # raises in turn if the database is away
+        return False
+
+
+@transaction_required
+def _slot() -> bool:
+    """Take one of two places; a sweep that finds none leaves the work to the others."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT CASE WHEN pg_try_advisory_xact_lock(%s, 1) THEN true ELSE pg_try_advisory_xact_lock(%s, 2) END",
+            [_SLOTS_KEY, _SLOTS_KEY],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _claim(now: datetime, without: set[int]) -> list[ProviderEvent]:
+    due = _open().filter(next_at__lte=now).exclude(pk__in=without)
+    return list(due.order_by("next_at")[: settings.INBOX_BATCH])
+
+
+def _open() -> QuerySet[ProviderEvent]:
+    """Open notices that nobody else holds, locked as they are read."""
+    rows = ProviderEvent.objects.select_for_update(of=("self",), skip_locked=True).select_related("account")
+    return rows.filter(status__in=_OPEN)
+
+
+def _apply_all(events: list[ProviderEvent]) -> set[int]:
+    """The ids of those that are settled now."""
+    bodies = _bodies(events)
+    for event in events:
+        raw = bodies.get(event.pk)
+        if raw is None:
+            applying.fail(event.pk, DROPPED, applying.BY_WORKER)
+            continue
+        dialect = DIALECTS[channel_of(event)]
+        notice = read(dialect, raw, event.received_at, event.body_sha256)
+        applying.apply(event, notice, dialect, applying.BY_WORKER)
+    return {event.pk for event in events if event.is_settled}
+
+
+def _bodies(events: list[ProviderEvent]) -> dict[int, bytes]:
+    if not events:
+        return {}
+    moments = [event.received_at for event in events]
+    rows = ProviderEventBody.objects.filter(
+        event_id__in=[event.pk for event in events], received_at__range=(min(moments), max(moments))
+    )
+    return {pk: bytes(body) for pk, body in rows.values_list("event_id", "body")}
