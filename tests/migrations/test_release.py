@@ -6,6 +6,7 @@ Real processes against fresh databases of this run's cluster.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -159,7 +160,7 @@ def test_a_table_that_somebody_holds_for_two_seconds_delays_it_and_no_more(datab
     cluster.postgres.drop_database(database)
     cluster.postgres.create_database_from_template(database, cluster.TEMPLATE)
     with psycopg.connect(cluster.url(OWNER, database)) as connection:
-        connection.execute("DROP TABLE webhooks_providerevent")
+        _drop_everything_of_webhooks(connection)
         connection.execute("DELETE FROM django_migrations WHERE app = 'webhooks'")
         connection.commit()
         connection.execute("LOCK TABLE payments_provideraccount IN ACCESS EXCLUSIVE MODE")
@@ -174,7 +175,18 @@ def test_a_table_that_somebody_holds_for_two_seconds_delays_it_and_no_more(datab
     code, said = finish(process)
 
     assert code == 0, said
-    assert "Applying 1 migrations" in said
+    assert re.search(r"Applying [1-9]\d* migrations", said)
+
+
+def _drop_everything_of_webhooks(connection):
+    ours = connection.execute(
+        "SELECT 'TABLE', oid::regclass::text FROM pg_class "
+        "WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname LIKE 'webhooks\\_%' "
+        "UNION ALL SELECT 'VIEW', viewname FROM pg_views WHERE viewname LIKE 'webhooks\\_%' "
+        "UNION ALL SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'webhooks\\_%'"
+    ).fetchall()
+    for kind, name in ours:
+        connection.execute(f"DROP {kind} IF EXISTS {name} CASCADE")
 
 
 @pytest.mark.promise("P22", "the web process has no right to migrate", unit="attempts")
