@@ -7,7 +7,8 @@ its schema, so that a temporary table cannot stand in for a real one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -43,6 +44,23 @@ def transaction_forbidden(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return wrapper
+
+
+@contextmanager
+def planned_anew() -> Iterator[None]:
+    """Within it, every query of this thread is planned for its own values, never by a plan made for any.
+
+    For queries whose best way depends on how rare a value is.
+    """
+    connection = transaction.get_connection()
+    connection.ensure_connection()
+    raw = connection.connection
+    before = raw.prepare_threshold
+    raw.prepare_threshold = None
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = before
 
 
 class GuardSql(compiler.UpsertTriggerSql):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from core.api import cursor
 from core.errors import FieldError, InvalidRequest
 
 M = TypeVar("M", bound=Model)
@@ -22,46 +21,41 @@ def page(
     rows: QuerySet[M],
     query: QueryDict,
     *,
+    owner: Sequence[object],
     render: Callable[[M], dict[str, Any]],
     order: str = "pk",
     oldest_first: bool = False,
-    within: QuerySet[M] | None = None,
 ) -> dict[str, Any]:
-    """One page of ``rows`` by ``limit`` and ``cursor`` of the query string, ordered by the unique field ``order``.
+    """One page of ``rows`` by ``limit`` and ``cursor`` of the query string, ordered by the unique integer ``order``.
 
-    A cursor names the last row of the page before by its public id; one that is not ``within`` the whole list (``rows``
-    unless given) raises ``InvalidRequest`` with code ``invalid_cursor``. Give ``within`` if ``rows`` are filtered by
-    what may change: a row that has left the filter meanwhile still says where the next page begins.
+    ``owner`` says whose list it is (merchant and mode): a cursor of another owner, of another list or of other filters
+    raises ``InvalidRequest`` with code ``invalid_cursor``. It holds the place where the page before ended, so a row
+    that left the list meanwhile does not matter.
     """
-    limit = _limit(query.get("limit"))
-    cursor = query.get("cursor")
+    size = limit(query)
+    bound_to = binding(rows.model._meta.label, owner, query)
     remaining = rows
-    if cursor is not None:
-        whole = rows if within is None else within
-        after = whole.filter(public_id=_decode(cursor)).values_list(order, flat=True).first()
-        if after is None:
-            raise _invalid_cursor()
+    if "cursor" in query:
+        (after,) = cursor.unseal(query["cursor"], 1, *bound_to)
         remaining = rows.filter(**{f"{order}__{'gt' if oldest_first else 'lt'}": after})
-    found = list(remaining.order_by(order if oldest_first else f"-{order}")[: limit + 1])
-    shown, has_more = found[:limit], len(found) > limit
+    found = list(remaining.order_by(order if oldest_first else f"-{order}")[: size + 1])
+    shown, has_more = found[:size], len(found) > size
     return {
         "data": [render(row) for row in shown],
         "has_more": has_more,
-        "next_cursor": _encode(str(shown[-1].public_id)) if has_more else None,  # type: ignore[attr-defined]
+        "next_cursor": cursor.seal([getattr(shown[-1], order)], *bound_to) if has_more else None,
     }
 
 
-def refuse_unknown(query: QueryDict, *known: str) -> None:
-    """Raise ``InvalidRequest`` for a query parameter that the list does not have: a filter must never pass silently."""
-    allowed = {"limit", "cursor", *known}
-    faults = [
-        FieldError(name[:100], "unknown_field", "This filter does not exist.") for name in query if name not in allowed
-    ]
-    if faults:
-        raise InvalidRequest("; ".join(f.field for f in faults), code="unknown_field", errors=faults)
+def binding(name: str, owner: Sequence[object], query: QueryDict) -> tuple[object, ...]:
+    """What a cursor of list ``name`` belongs to: the list, its owner, and every filter of the query string."""
+    filters = sorted((key, value) for key, value in query.items() if key not in ("limit", "cursor"))
+    return name, tuple(owner), filters
 
 
-def _limit(text: str | None) -> int:
+def limit(query: QueryDict) -> int:
+    """How many rows a page shows, 1 to 100; ``InvalidRequest`` for anything else."""
+    text = query.get("limit")
     if text is None:
         return DEFAULT_LIMIT
     if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT:
@@ -70,20 +64,17 @@ def _limit(text: str | None) -> int:
     raise InvalidRequest(message, errors=[FieldError("limit", "invalid", message)])
 
 
-def _encode(public_id: str) -> str:
-    return base64.urlsafe_b64encode(public_id.encode()).decode().rstrip("=")
+def refuse_unknown(query: QueryDict, *known: str) -> None:
+    """Raise ``InvalidRequest`` for a query parameter that the list does not have: a filter must never pass silently.
 
-
-def _decode(cursor: str) -> str:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        raise _invalid_cursor() from None
-    if "\0" in text:
-        raise _invalid_cursor()
-    return text
-
-
-def _invalid_cursor() -> InvalidRequest:
-    message = "This cursor does not belong to this list."
-    return InvalidRequest(message, code="invalid_cursor", errors=[FieldError("cursor", "invalid_cursor", message)])
+    One that is given twice is refused too: only one of its values could count.
+    """
+    allowed = {"limit", "cursor", *known}
+    faults = [
+        FieldError(name[:100], "unknown_field", "This filter does not exist.") for name in query if name not in allowed
+    ]
+    if faults:
+        raise InvalidRequest("; ".join(f.field for f in faults), code="unknown_field", errors=faults)
+    repeated = [FieldError(name, "invalid", "Give this once.") for name in query if len(query.getlist(name)) > 1]
+    if repeated:
+        raise InvalidRequest("; ".join(f.field for f in repeated), errors=repeated)

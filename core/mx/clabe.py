@@ -10,6 +10,12 @@ import clabe as _clabe
 from core.errors import FieldError, InvalidRequest
 
 
+INSTITUTIONS: dict[str, str] = dict(_clabe.BANK_NAMES)
+"""Names of the SPEI institutions by their 5-digit codes."""
+BANKS: dict[str, str] = {code: _clabe.BANK_NAMES[long] for code, long in _clabe.BANKS.items()}
+"""Names of the banks by the first three digits of their CLABEs."""
+
+
 def check_digit(first_17: str) -> str:
     """Weights 3, 7, 1 over the first 17 digits, each product mod 10, ten's complement of the sum."""
     if len(first_17) != 17 or not first_17.isascii() or not first_17.isdigit():

@@ -37,9 +37,10 @@ class EventsView(MerchantView):
     def get(self, request: Request) -> Response:
         refuse_unknown(request.query_params, "after_sequence")
         rows = event.feed(self.merchant, livemode=self.livemode)
+        owner = (self.merchant.pk, self.livemode)
         after = request.query_params.get("after_sequence")
         if after is None:
-            return Response(page(rows, request.query_params, render=event_resource, order="sequence"))
+            return Response(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             message = "after_sequence is the sequence of an event you have."
             raise InvalidRequest(message, errors=[FieldError("after_sequence", "invalid", message)])
@@ -47,6 +48,7 @@ class EventsView(MerchantView):
             page(
                 rows.filter(sequence__gt=int(after)),
                 request.query_params,
+                owner=owner,
                 render=event_resource,
                 order="sequence",
                 oldest_first=True,

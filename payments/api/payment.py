@@ -6,14 +6,13 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
 from core.api import schema
-from core.api.pagination import page, refuse_unknown
 from core.api.serializers import (
     AmountField,
     CurrencyField,
@@ -22,10 +21,10 @@ from core.api.serializers import (
     StrictSerializer,
     TextField,
 )
-from core.errors import FieldError, InvalidRequest
 from merchants.api.idempotency import run_once, stored_answer
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
+from payments.api import payment_list
 from payments.models import Payment
 from payments.resources.payment import payment as payment_resource
 from payments.services import payment as payment_service
@@ -143,26 +142,13 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="list_payments",
         summary="List payments",
-        description="Your payments in the key's mode, newest first. A filter that does not exist is refused.",
-        parameters=[
-            *schema.PAGE,
-            OpenApiParameter("status", enum=Payment.Status.values, description="Only those in this state"),
-            OpenApiParameter("method", enum=Payment.Method.values, description="Only those paid this way"),
-        ],
+        description="Your payments in the key's mode, newest first. Filters narrow together; one that does not exist is "
+        "refused. A cursor belongs to the filters it was given for.",
+        parameters=payment_list.PARAMETERS,
         responses={200: schema.PaymentPage},
     )
-    def get(self, request: Request) -> Response:
-        refuse_unknown(request.query_params, "status", "method")
-        rows = _payments(self)
-        for name, choices in (("status", Payment.Status.values), ("method", Payment.Method.values)):
-            value = request.query_params.get(name)
-            if value is None:
-                continue
-            if value not in choices:
-                message = f"Choose one of: {', '.join(choices)}."
-                raise InvalidRequest(message, errors=[FieldError(name, "invalid_choice", message)])
-            rows = rows.filter(**{name: value})
-        return Response(page(rows, request.query_params, render=payment_resource, within=_payments(self)))
+    def get(self, request: Request) -> HttpResponse:
+        return payment_list.answer(self, request)
 
     def _find(self, public_id: str) -> Payment:
         return _payments(self).get(public_id=public_id)

@@ -5,12 +5,15 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 if TYPE_CHECKING:
@@ -44,10 +47,12 @@ class Payment(ProtectedRefreshMixin):
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "payment")
     )
     merchant = models.ForeignKey(
-        "merchants.Merchant", models.PROTECT, related_name="payments", verbose_name=_("merchant")
+        "merchants.Merchant", models.PROTECT, related_name="payments", verbose_name=_("merchant"), db_index=False
     )
     livemode = models.BooleanField(_("live"))
-    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="payments")
+    provider_account = models.ForeignKey(
+        "payments.ProviderAccount", models.PROTECT, related_name="payments", db_index=False
+    )
     method = models.CharField(_("method"), max_length=8, choices=Method.choices)
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
@@ -110,11 +115,38 @@ class Payment(ProtectedRefreshMixin):
                 condition=~models.Q(status="completed") | models.Q(amount_received__gt=0, completed_at__isnull=False),
                 name="payment_completed_has_money",
             ),
-            models.UniqueConstraint(fields=["merchant", "livemode", "external_id"], name="payment_external_id_unique"),
+            # With this operator class it also finds those that begin with a text.
+            models.UniqueConstraint(
+                fields=["merchant", "livemode", "external_id"],
+                opclasses=["int8_ops", "bool_ops", "varchar_pattern_ops"],
+                condition=models.Q(external_id__isnull=False),
+                name="payment_external_id_unique",
+            ),
             models.UniqueConstraint(fields=["provider_account", "order_id"], name="payment_order_unique"),
         ]
         indexes = [
-            models.Index(fields=["merchant", "livemode", "-id"], name="payment_list"),
+            # The list's order, then by what it is narrowed to. An index by amount finds few among many.
+            models.Index(fields=["merchant", "livemode", "-created_at", "-id"], name="payment_newest"),
+            models.Index(fields=["merchant", "livemode", "status", "-created_at", "-id"], name="payment_by_status"),
+            models.Index(fields=["merchant", "livemode", "method", "-created_at", "-id"], name="payment_by_method"),
+            models.Index(fields=["merchant", "livemode", "amount"], name="payment_by_amount"),
+            GinIndex(
+                OpClass(F("merchant"), name="int8_ops"),
+                OpClass(
+                    SearchText(
+                        F("clabe"),
+                        F("voucher_reference"),
+                        F("order_id"),
+                        F("external_id"),
+                        F("customer_name"),
+                        F("customer_email"),
+                        F("tracking_key"),
+                        F("payer_name"),
+                    ),
+                    name="gin_trgm_ops",
+                ),
+                name="payment_search",
+            ),
             models.Index(fields=["-created_at"], name="payment_created"),
         ]
         triggers = [

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from core.api import cursor, filters, schema
+from core.api.pagination import binding, limit, refuse_unknown
+from core.search import MAX_LENGTH
+from merchants.api.views import MerchantView
+from payments.models import Payment
+from payments.services import payment_list
+from payments.services.payment_list import Filters
+
+NAMES = (
+    "status",
+    "method",
+    *filters.CREATED_AT,
+    "amount[gte]",
+    "amount[lte]",
+    "external_id",
+    "external_id[prefix]",
+    "q",
+)
+
+PARAMETERS = [
+    *schema.PAGE,
+    OpenApiParameter("status", enum=Payment.Status.values, description="Only those in this state"),
+    OpenApiParameter("method", enum=Payment.Method.values, description="Only those paid this way"),
+    *(
+        OpenApiParameter(
+            name,
+            str,
+            description="A moment (RFC 3339 with its offset), or a day: that whole day in Mexico City.",
+        )
+        for name in filters.CREATED_AT
+    ),
+    OpenApiParameter("amount[gte]", int, description="Centavos: this much or more."),
+    OpenApiParameter("amount[lte]", int, description="Centavos: this much or less."),
+    OpenApiParameter("external_id", str, description="Exactly this one of yours."),
+    OpenApiParameter("external_id[prefix]", str, description="Yours that begin with exactly this."),
+    OpenApiParameter(
+        "q",
+        str,
+        description="Looks for a text in CLABE, reference, Conekta order, external_id, tracking key, customer's and "
+        "payer's name and e-mail. Case and accents do not matter, no character has a special meaning. One or two "
+        "characters are looked for where a word begins.",
+    ),
+]
+
+
+def answer(view: MerchantView, request: Request) -> HttpResponse:
+    """One page of the caller's payments, its objects as PostgreSQL wrote them."""
+    query = request.query_params
+    refuse_unknown(query, *NAMES)
+    size = limit(query)
+    bound_to = binding("payments", (view.merchant.pk, view.livemode), query)
+    after = None
+    if "cursor" in query:
+        moment, key = cursor.unseal(query["cursor"], 2, *bound_to)
+        after = (cursor.to_moment(moment), key)
+    found = payment_list.page(
+        view.merchant, livemode=view.livemode, filters=_filters(request), after=after, limit=size + 1
+    )
+    shown = found[:size]
+    next_cursor = "null"
+    if len(found) > size:
+        moment, key, _ = shown[-1]
+        next_cursor = f'"{cursor.seal([cursor.from_moment(moment), key], *bound_to)}"'
+    data = ",".join([body for _, _, body in shown])
+    has_more = "true" if len(found) > size else "false"
+    return HttpResponse(
+        f'{{"data":[{data}],"has_more":{has_more},"next_cursor":{next_cursor}}}', content_type="application/json"
+    )
+
+
+def _filters(request: Request) -> Filters:
+    query = request.query_params
+    created_from, created_before = filters.created_at(query)
+    q = filters.text(query, "q", max_length=MAX_LENGTH)
+    if q is not None and not q.strip():
+        filters.refuse("q", "Give something to look for.")
+    return Filters(
+        status=filters.choice(query, "status", Payment.Status.values),
+        method=filters.choice(query, "method", Payment.Method.values),
+        created_from=created_from,
+        created_before=created_before,
+        amount_from=filters.amount(query, "amount[gte]"),
+        amount_to=filters.amount(query, "amount[lte]"),
+        external_id=filters.text(query, "external_id", max_length=100),
+        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=100),
+        q=q,
+    )

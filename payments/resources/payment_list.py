@@ -1,0 +1,121 @@
+"""The payment's JSON form as PostgreSQL writes it, for pages of many.
+
+The other form of ``payments.resources.payment``: a test compares both in every situation, another one in ``make check``
+compares their members.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from core import sql_json as js
+from core.mx import clabe
+from payments.models import Payment
+
+SOURCE = f"(SELECT {js.catalogue(clabe.INSTITUTIONS | clabe.BANKS)} AS names) banks"
+"""What else ``row`` reads from, beside ``p``: five digits name an institution, three a bank."""
+
+_IS_SPEI = f"p.method = '{Payment.Method.SPEI.value}'"
+
+
+def row() -> str:
+    """SQL of the JSON of row ``p`` of payments_payment; its one parameter is the merchant's name as JSON."""
+    by_method = js.when(_IS_SPEI, js.members_of({"spei": _spei()}), js.members_of({"oxxo": _oxxo()}))
+    return js.obj(members(), more=by_method)
+
+
+def members() -> dict[str, str]:
+    """SQL of every member that payments of all methods have."""
+    return {
+        "id": js.plain("p.public_id"),
+        "object": js.constant("payment"),
+        "livemode": js.boolean("p.livemode"),
+        "created_at": js.moment("p.created_at"),
+        "status": js.plain("p.status"),
+        "method": js.plain("p.method"),
+        "amount": js.number("p.amount"),
+        "currency": js.plain("p.currency"),
+        "amount_received": js.number("p.amount_received"),
+        "amount_refunded": js.number("p.amount_refunded"),
+        "fee": js.number("p.fee"),
+        "fee_tax": js.number("p.fee_tax"),
+        "net": js.number("p.amount_received - p.fee - p.fee_tax"),
+        "description": _text_or_null("p.description"),
+        "external_id": js.or_null("p.external_id", js.text("p.external_id")),
+        "customer": js.when(
+            "p.customer_name <> '' OR p.customer_email <> '' OR p.customer_phone <> ''",
+            js.obj(
+                {
+                    "name": _text_or_null("p.customer_name"),
+                    "email": _text_or_null("p.customer_email"),
+                    "phone": _text_or_null("p.customer_phone"),
+                }
+            ),
+        ),
+        "provider": js.when(_IS_SPEI, js.constant("stp"), js.constant("conekta")),
+        "provider_reference": js.when(
+            _IS_SPEI,
+            js.or_null("p.clabe", js.plain("p.clabe")),
+            js.or_null("p.order_id", js.text("p.order_id")),
+        ),
+        "failure": js.or_null_if_empty(
+            "p.failure_code",
+            js.obj({"code": js.text("p.failure_code"), "message": js.text("p.failure_message")}),
+        ),
+        "completed_at": js.or_null("p.completed_at", js.moment("p.completed_at")),
+        "expires_at": js.moment("p.expires_at"),
+        "payment_page_url": _page_url(),
+        "metadata": "p.metadata::text",
+    }
+
+
+def _spei() -> str:
+    payer = js.obj(
+        {
+            "name": js.text("p.payer_name"),
+            "account_masked": _masked("p.payer_account"),
+            "bank_name": js.looked_up("banks.names", "p.payer_institution"),
+        }
+    )
+    return js.obj(
+        {
+            "clabe": js.plain("p.clabe"),
+            "bank_name": js.looked_up("banks.names", "left(p.clabe, 3)"),
+            "beneficiary_name": "%s::text",
+            "reference_number": js.plain("p.reference_number"),
+            "tracking_key": _text_or_null("p.tracking_key"),
+            "payer": js.when("p.payer_name <> '' OR p.payer_account <> ''", payer),
+            "operating_date": js.or_null("p.operating_date", js.plain("p.operating_date")),
+            "cep_url": js.constant(None),
+        }
+    )
+
+
+def _oxxo() -> str:
+    return js.or_null_if_empty(
+        "p.voucher_reference",
+        js.obj(
+            {
+                "reference": js.text("p.voucher_reference"),
+                "barcode_url": js.text("p.voucher_barcode_url"),
+                "voucher_url": _page_url(),
+                "store_name": js.text("p.voucher_store_name"),
+            }
+        ),
+    )
+
+
+def _text_or_null(column: str) -> str:
+    return js.or_null_if_empty(column, js.text(column))
+
+
+def _page_url() -> str:
+    return js.plain(f"{js.quoted(settings.SITE.base_url + '/pay/')} || p.public_id")
+
+
+def _masked(column: str) -> str:
+    """``core.mx.clabe.mask``."""
+    shown = f"CASE WHEN length({column}) = 18 THEN 6 ELSE 0 END"
+    last = f"CASE WHEN length({column}) >= 8 THEN 4 ELSE 0 END"
+    stars = f"repeat('*', length({column}) - {shown} - {last})"
+    return js.text(f"concat(left({column}, {shown}), {stars}, right({column}, {last}))")
