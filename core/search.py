@@ -5,7 +5,7 @@ The work is done by three functions of the database (a migration of payments mad
 - ``search_fold(text)``: without accents, in lower case: ``"José PEÑA"`` -> ``"jose pena"``.
 - ``search_pattern(text)``: what is looked for as a LIKE pattern, folded, its ``%``, ``_`` and ``\\`` literal. Three
   characters or more are found anywhere. One or two would be anywhere: they are found where a word begins.
-- ``search_text(text, …)``: several texts folded, each on a line of its own that begins with a blank; without empty ones.
+- ``search_text(text, …)``: several texts folded, each that is not empty on a line that begins with a blank.
 
 What is looked for is always a parameter, never part of the statement's text.
 """

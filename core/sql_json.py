@@ -79,8 +79,8 @@ def catalogue(names: Mapping[str, str]) -> str:
 
 
 def quoted(value: str) -> str:
-    """Text of ours as a literal in a query with parameters."""
-    return "'" + value.replace("'", "''").replace("%", "%%") + "'"
+    """Text of ours as a literal, for queries whose parameters are ``$1``, ``$2``, … (``core.writes.fetch``)."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _joined(members: Mapping[str, str]) -> str:
@@ -88,4 +88,3 @@ def _joined(members: Mapping[str, str]) -> str:
     for position, (name, value) in enumerate(members.items()):
         parts += [quoted(f"{',' if position else ''}{json.dumps(name)}:"), value]
     return ", ".join(parts)
-

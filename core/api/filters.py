@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NoReturn
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.serializers import MomentField
@@ -26,7 +27,7 @@ def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
     """The filter's value, one of ``choices``; None if it is not given."""
     value = query.get(name)
     if value is not None and value not in choices:
-        refuse(name, f"Choose one of: {', '.join(choices)}.", "invalid_choice")
+        refuse(name, _("Choose one of: %(choices)s.") % {"choices": ", ".join(choices)}, "invalid_choice")
     return value
 
 
@@ -36,7 +37,7 @@ def text(query: QueryDict, name: str, *, max_length: int) -> str | None:
     if value is None:
         return None
     if not value or len(value) > max_length:
-        refuse(name, f"Give 1 to {max_length} characters.")
+        refuse(name, _("Give 1 to %(count)s characters.") % {"count": max_length})
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         refuse(name, "Control characters are not allowed.")
     return value
@@ -48,15 +49,17 @@ def amount(query: QueryDict, name: str) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 18) or int(value) > MAX_AMOUNT:
-        refuse(name, "Give the amount as a whole number of centavos, for example 125050 for $1,250.50.", "invalid_amount")
+        refuse(
+            name, "Give the amount as a whole number of centavos, for example 125050 for $1,250.50.", "invalid_amount"
+        )
     return int(value)
 
 
 def created_at(query: QueryDict) -> tuple[datetime | None, datetime | None]:
     """``(first, end)`` of the moments that the filters ``created_at[…]`` leave: ``first <= created_at < end``.
 
-    A value is a moment with its offset (RFC 3339), or a day, which means that whole day in Mexico City: ``gte`` from its
-    first moment, ``gt`` from the first moment of the next day, ``lte`` to its last moment, ``lt`` before its first.
+    A value is a moment with its offset (RFC 3339), or a day, which means that whole day in Mexico City: ``gte`` from
+    its first moment, ``gt`` from the first moment of the next day, ``lte`` to its last one, ``lt`` before its first.
     """
     first: list[datetime] = []
     end: list[datetime] = []

@@ -9,7 +9,6 @@ import clabe as _clabe
 
 from core.errors import FieldError, InvalidRequest
 
-
 INSTITUTIONS: dict[str, str] = dict(_clabe.BANK_NAMES)
 """Names of the SPEI institutions by their 5-digit codes."""
 BANKS: dict[str, str] = {code: _clabe.BANK_NAMES[long] for code, long in _clabe.BANKS.items()}

@@ -11,11 +11,11 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 BUILT = {
-    "payment_newest": "INDEX {name} ON public.payments_payment (merchant_id, livemode, created_at DESC, id DESC)",
+    "payment_newest": "INDEX {name} ON public.payments_payment (merchant_id, livemode, created_at DESC NULLS LAST, id DESC)",
     "payment_by_status": "INDEX {name} ON public.payments_payment "
-    "(merchant_id, livemode, status, created_at DESC, id DESC)",
+    "(merchant_id, livemode, status, created_at DESC NULLS LAST, id DESC)",
     "payment_by_method": "INDEX {name} ON public.payments_payment "
-    "(merchant_id, livemode, method, created_at DESC, id DESC)",
+    "(merchant_id, livemode, method, created_at DESC NULLS LAST, id DESC)",
     "payment_by_amount": "INDEX {name} ON public.payments_payment (merchant_id, livemode, amount)",
     "payment_search": "INDEX {name} ON public.payments_payment USING gin (merchant_id public.int8_ops, "
     "(public.search_text(clabe, voucher_reference, order_id, external_id, customer_name, customer_email, tracking_key, "
@@ -97,18 +97,29 @@ class Migration(migrations.Migration):
                 ),
                 migrations.AddIndex(
                     model_name="payment",
-                    index=models.Index(fields=["merchant", "livemode", "-created_at", "-id"], name="payment_newest"),
-                ),
-                migrations.AddIndex(
-                    model_name="payment",
                     index=models.Index(
-                        fields=["merchant", "livemode", "status", "-created_at", "-id"], name="payment_by_status"
+                        models.F("merchant"), models.F("livemode"),
+                        models.OrderBy(models.F("created_at"), descending=True, nulls_last=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="payment_newest",
                     ),
                 ),
                 migrations.AddIndex(
                     model_name="payment",
                     index=models.Index(
-                        fields=["merchant", "livemode", "method", "-created_at", "-id"], name="payment_by_method"
+                        models.F("merchant"), models.F("livemode"), models.F("status"),
+                        models.OrderBy(models.F("created_at"), descending=True, nulls_last=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="payment_by_status",
+                    ),
+                ),
+                migrations.AddIndex(
+                    model_name="payment",
+                    index=models.Index(
+                        models.F("merchant"), models.F("livemode"), models.F("method"),
+                        models.OrderBy(models.F("created_at"), descending=True, nulls_last=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="payment_by_method",
                     ),
                 ),
                 migrations.AddIndex(

@@ -19,6 +19,8 @@ from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 if TYPE_CHECKING:
     from payments.models.deposit import Deposit
 
+_NEWEST_FIRST = (F("created_at").desc(nulls_last=True), F("id").desc())
+
 
 class Payment(ProtectedRefreshMixin):
     """A pay-in: a merchant asks a payer for an amount, by SPEI transfer or cash at OXXO. Money in centavos."""
@@ -125,10 +127,12 @@ class Payment(ProtectedRefreshMixin):
             models.UniqueConstraint(fields=["provider_account", "order_id"], name="payment_order_unique"),
         ]
         indexes = [
-            # The list's order, then by what it is narrowed to. An index by amount finds few among many.
-            models.Index(fields=["merchant", "livemode", "-created_at", "-id"], name="payment_newest"),
-            models.Index(fields=["merchant", "livemode", "status", "-created_at", "-id"], name="payment_by_status"),
-            models.Index(fields=["merchant", "livemode", "method", "-created_at", "-id"], name="payment_by_method"),
+            # The order of merchants' lists, also narrowed. NULLS LAST, although there are none: PostgreSQL must not
+            # take payment_created for it, where a merchant's rows may lie behind any number of others'.
+            models.Index(F("merchant"), F("livemode"), *_NEWEST_FIRST, name="payment_newest"),
+            models.Index(F("merchant"), F("livemode"), F("status"), *_NEWEST_FIRST, name="payment_by_status"),
+            models.Index(F("merchant"), F("livemode"), F("method"), *_NEWEST_FIRST, name="payment_by_method"),
+            # Few among many.
             models.Index(fields=["merchant", "livemode", "amount"], name="payment_by_amount"),
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),

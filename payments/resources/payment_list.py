@@ -19,7 +19,7 @@ _IS_SPEI = f"p.method = '{Payment.Method.SPEI.value}'"
 
 
 def row() -> str:
-    """SQL of the JSON of row ``p`` of payments_payment; its one parameter is the merchant's name as JSON."""
+    """SQL of the JSON of row ``p`` of payments_payment; its parameter ``$1`` is the merchant's name as JSON."""
     by_method = js.when(_IS_SPEI, js.members_of({"spei": _spei()}), js.members_of({"oxxo": _oxxo()}))
     return js.obj(members(), more=by_method)
 
@@ -81,7 +81,7 @@ def _spei() -> str:
         {
             "clabe": js.plain("p.clabe"),
             "bank_name": js.looked_up("banks.names", "left(p.clabe, 3)"),
-            "beneficiary_name": "%s::text",
+            "beneficiary_name": "$1::text",
             "reference_number": js.plain("p.reference_number"),
             "tracking_key": _text_or_null("p.tracking_key"),
             "payer": js.when("p.payer_name <> '' OR p.payer_account <> ''", payer),

@@ -11,11 +11,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
+from typing import Any
 
-from django.db import connection
+from psycopg.types.numeric import Int8
 
 from core.db import planned_anew
 from core.search import literal_prefix
+from core.writes import fetch
 from merchants.models import Merchant
 from payments.resources import payment_list
 
@@ -52,16 +54,16 @@ class Filters:
 
 
 CONDITIONS = {
-    "status": "p.status = %s",
-    "method": "p.method = %s",
-    "created_from": "p.created_at >= %s",
-    "created_before": "p.created_at < %s",
-    "amount_from": "p.amount >= %s",
-    "amount_to": "p.amount <= %s",
-    "external_id": "p.external_id = %s",
-    "external_id_prefix": "p.external_id LIKE %s",
-    "q": f"{SEARCH_TEXT} LIKE public.search_pattern(%s)",
-    "after": "(p.created_at, p.id) < (%s, %s)",
+    "status": "p.status = ?",
+    "method": "p.method = ?",
+    "created_from": "p.created_at >= ?",
+    "created_before": "p.created_at < ?",
+    "amount_from": "p.amount >= ?",
+    "amount_to": "p.amount <= ?",
+    "external_id": "p.external_id = ?",
+    "external_id_prefix": "p.external_id LIKE ?",
+    "q": f"{SEARCH_TEXT} LIKE public.search_pattern(?)",
+    "after": "(p.created_at, p.id) < (?, ?)",
 }
 
 _BY_POSITION = {"created_from", "created_before"}
@@ -70,24 +72,28 @@ _BY_POSITION = {"created_from", "created_before"}
 
 def page(
     merchant: Merchant, *, livemode: bool, filters: Filters, after: Position | None, limit: int
-) -> list[tuple[datetime, int, str]]:
-    """Up to ``limit`` payments behind ``after``, newest first: the place of each, and its JSON as text."""
+) -> list[tuple[Any, ...]]:
+    """Up to ``limit`` payments behind ``after``, newest first: ``created_at``, key, and JSON as text of each."""
     given = filters.given()
-    parameters: list[object] = [json.dumps(merchant.name, ensure_ascii=False), merchant.pk, livemode, *given.values()]
+    parameters: list[object] = [json.dumps(merchant.name, ensure_ascii=False), Int8(merchant.pk), livemode]
+    parameters += [Int8(value) if isinstance(value, int) else value for value in given.values()]
     if after is not None:
-        parameters += after
+        parameters += [after[0], Int8(after[1])]
     query = statement((*given, "after") if after is not None else tuple(given))
-    with nullcontext() if given.keys() <= _BY_POSITION else planned_anew(), connection.cursor() as cursor:
-        cursor.execute(query, [*parameters, limit])
-        return cursor.fetchall()
+    with nullcontext() if given.keys() <= _BY_POSITION else planned_anew():
+        return fetch(query, [*parameters, limit])
 
 
 @cache
 def statement(conditions: tuple[str, ...]) -> str:
-    """The statement of a page with these of ``CONDITIONS``; parameters: the merchant's name, key and mode first."""
-    where = " AND ".join(["p.merchant_id = %s AND p.livemode = %s", *(CONDITIONS[name] for name in conditions)])
+    """The statement of a page with these of ``CONDITIONS``.
+
+    Parameters: the merchant's name as JSON, its key, the mode, those of the conditions, how many rows.
+    """
+    where = " AND ".join(["p.merchant_id = ? AND p.livemode = ?", *(CONDITIONS[name] for name in conditions)])
+    pieces = f"{where} ORDER BY p.created_at DESC NULLS LAST, p.id DESC LIMIT ?".split("?")
+    numbered = pieces[0] + "".join(f"${number}{piece}" for number, piece in enumerate(pieces[1:], start=2))
     return (
         f"SELECT p.created_at, p.id, {payment_list.row()} "  # noqa: S608 - constants only
-        f"FROM payments_payment p, {payment_list.SOURCE} WHERE {where} "
-        "ORDER BY p.created_at DESC, p.id DESC LIMIT %s"
+        f"FROM payments_payment p, {payment_list.SOURCE} WHERE {numbered}"
     )

@@ -92,9 +92,7 @@ def make(merchant, stp):
 
 def listed(payment):
     """The payment as the list shows it."""
-    found = payment_list.page(
-        payment.merchant, livemode=payment.livemode, filters=Filters(), after=None, limit=100
-    )
+    found = payment_list.page(payment.merchant, livemode=payment.livemode, filters=Filters(), after=None, limit=100)
     return next(json.loads(body) for _, key, body in found if key == payment.pk)
 
 
@@ -135,5 +133,3 @@ def test_every_member_that_the_schema_names_is_there(make, client):
         assert set(shown) == set(schemas["PaymentObject"]["properties"]) - ({"spei", "oxxo"} - {method})
         details = {"spei": "SpeiDetails", "oxxo": "OxxoDetails"}[method]
         assert set(shown[method]) == set(schemas[details]["properties"])
-
-

@@ -1,0 +1,122 @@
+"""Every page reads an index, and no more rows than it shows or its filter finds, at any depth: by PostgreSQL's plans.
+
+One merchant of 20,000 payments among others. Nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg.types.numeric import Int8
+
+from payments.services import payment_list
+from payments.services.payment_list import Filters
+from tests import cluster
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+OLDEST = datetime(2025, 1, 1, tzinfo=UTC)
+HOT, OTHERS = 20_000, 10_000
+SEED = f"""
+    INSERT INTO payments_payment (public_id, merchant_id, livemode, provider_account_id, method, status, amount,
+        currency, amount_received, amount_refunded, fee_percent, fee_fixed, fee, fee_tax, description, external_id,
+        customer_name, customer_email, customer_phone, metadata, failure_code, failure_message, clabe,
+        reference_number, tracking_key, payer_name, payer_account, payer_institution, voucher_reference,
+        voucher_barcode_url, voucher_store_name, expires_at, created_at)
+    SELECT 'pay_' || lpad(n::text, 26, '0'), CASE WHEN n <= {HOT} THEN %(hot)s ELSE %(other)s END, false, %(account)s,
+        CASE WHEN n = 7 THEN 'oxxo' ELSE 'spei' END, 'pending', 10000 + n, 'MXN', 0, 0, 1, 0, 0, 0, '',
+        'ord-' || left(md5(n::text), 10), 'Cliente ' || left(md5('c' || n), 8), left(md5('e' || n), 9) || '@x.mx', '',
+        '{{}}', '', '', '6461801570' || lpad(n::text, 8, '0'), lpad(n::text, 7, '0'), '', '', '', '', '', '', '',
+        %(oldest)s, %(oldest)s + n * interval '1 minute'
+    FROM generate_series(1, {HOT + OTHERS}) n;
+"""
+
+
+@pytest.fixture
+def explain(merchant, other_merchant, stp, owner):
+    owner.execute(SEED, {"hot": merchant.pk, "other": other_merchant.pk, "account": stp.account.pk, "oldest": OLDEST})
+    owner.execute("UPDATE payments_payment SET status = 'cancelled' WHERE id IN (SELECT id FROM payments_payment "
+                  "WHERE merchant_id = %s ORDER BY created_at LIMIT 3)", [merchant.pk])  # fmt: skip
+    owner.commit()
+    owner.autocommit = True
+    owner.execute("VACUUM ANALYZE payments_payment")
+
+    def plan(filters=Filters(), *, depth=None):  # noqa: B008 - frozen
+        """``(indexes, rows read)`` of a page of 50, ``depth`` rows behind the newest."""
+        given = filters.given()
+        parameters = ['"x"', Int8(merchant.pk), False]
+        parameters += [Int8(value) if isinstance(value, int) else value for value in given.values()]
+        names = tuple(given)
+        if depth is not None:
+            names += ("after",)
+            parameters += [OLDEST + timedelta(minutes=HOT + 1 - depth), Int8(2**62)]
+        text = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {payment_list.statement(names)}"
+        with (
+            psycopg.connect(cluster.url("payments_app"), autocommit=True, prepare_threshold=None) as connection,
+            psycopg.RawCursor(connection) as cursor,
+        ):
+            found = cursor.execute(text, [*parameters, 51]).fetchone()[0]
+        return walk(found[0]["Plan"] if not isinstance(found, str) else json.loads(found)[0]["Plan"])
+
+    return plan
+
+
+def walk(node):
+    """Index names and rows read from the table below a plan's node; a scan of the whole table has the name "seq"."""
+    indexes, rows = set(), 0
+    if node["Node Type"] == "Seq Scan":
+        indexes.add("seq")
+    if "Index Name" in node:
+        indexes.add(node["Index Name"])
+    if node.get("Relation Name") == "payments_payment":
+        removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        rows += node["Actual Rows"] + removed
+    for child in node.get("Plans", ()):
+        below = walk(child)
+        indexes |= below[0]
+        rows += below[1]
+    return indexes, rows
+
+
+def cheap(plan):
+    """By an index, and no more than twice the rows of a page."""
+    indexes, rows = plan
+    return "seq" not in indexes and rows <= 102
+
+
+def test_no_page_reads_the_whole_table_nor_more_with_depth(explain):
+    assert explain() == ({"payment_newest"}, 51)
+    assert explain(depth=1) == explain(depth=10_000) == ({"payment_newest"}, 51)
+    # Where little is left, its few rows may be sorted.
+    assert all(cheap(explain(depth=depth)) for depth in (19_000, 19_900, 19_990, 20_000))
+    day = Filters(created_from=OLDEST, created_before=OLDEST + timedelta(minutes=100))
+    assert cheap(explain(day))
+    assert cheap(explain(day, depth=19_950))
+
+    # A few among many, and none.
+    assert explain(Filters(status="cancelled")) == ({"payment_by_status"}, 3)
+    assert explain(Filters(status="failed")) == ({"payment_by_status"}, 0)
+    assert explain(Filters(method="oxxo")) == ({"payment_by_method"}, 1)
+    assert explain(Filters(amount_from=10_000 + HOT - 4, amount_to=10_000 + HOT)) == ({"payment_by_amount"}, 5)
+    assert explain(Filters(amount_from=10**9)) == ({"payment_by_amount"}, 0)
+    assert explain(Filters(external_id="ord-c4ca4238a0")) == ({"payment_external_id_unique"}, 1)
+
+    # Many: the first page of them.
+    assert cheap(explain(Filters(status="pending"), depth=10_000))
+    assert cheap(explain(Filters(amount_from=1)))
+    assert cheap(explain(Filters(external_id_prefix="ord-"), depth=15_000))
+
+
+def test_a_text_is_found_by_index_where_it_is_rare_and_on_the_way_where_it_is_not(explain):
+    indexes, rows = explain(Filters(external_id_prefix="ord-c4c"))
+    assert (indexes, rows < 30) == ({"payment_external_id_unique"}, True)
+
+    indexes, rows = explain(Filters(q="c4ca4238a0"))
+    assert (indexes, 1 <= rows < 30) == ({"payment_search"}, True)
+    assert explain(Filters(q="nowhere at all")) == ({"payment_search"}, 0)
+    assert explain(Filters(q="zz")) == ({"payment_search"}, 0)
+    assert explain(Filters(q="00000007"))[0] == {"payment_search"}
+    assert cheap(explain(Filters(q="Cliente")))
