@@ -12,7 +12,7 @@ What is looked for is always a parameter, never part of the statement's text.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import CharField, Func, Lookup, TextField
 
@@ -20,18 +20,24 @@ MAX_LENGTH = 100
 """Longest text that may be looked for."""
 
 
+if TYPE_CHECKING:
+    _Lookup = Lookup[str]
+else:
+    _Lookup = Lookup
+
+
 @CharField.register_lookup
 @TextField.register_lookup
-class FoundIn(Lookup):  # type: ignore[type-arg]  # not generic at run time
+class FoundIn(_Lookup):
     """``filter(search_text__found_in=term)``: rows whose folded search text contains ``term``."""
 
     lookup_name = "found_in"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, left_params = self.process_lhs(compiler, connection)
         right, right_params = self.process_rhs(compiler, connection)
-        return f"{left} LIKE public.search_pattern({right})", [*left_params, *right_params]
+        return f"{left} LIKE public.search_pattern({right})", (*left_params, *right_params)
 
 
 class SearchText(Func):

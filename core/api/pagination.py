@@ -35,8 +35,9 @@ def page(
     size = limit(query)
     bound_to = binding(rows.model._meta.label, owner, query)
     remaining = rows
-    if "cursor" in query:
-        (after,) = cursor.unseal(query["cursor"], 1, *bound_to)
+    given = query.get("cursor")
+    if given is not None:
+        (after,) = cursor.unseal(given, 1, *bound_to)
         remaining = rows.filter(**{f"{order}__{'gt' if oldest_first else 'lt'}": after})
     found = list(remaining.order_by(order if oldest_first else f"-{order}")[: size + 1])
     shown, has_more = found[:size], len(found) > size

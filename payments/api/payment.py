@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -142,8 +142,8 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="list_payments",
         summary="List payments",
-        description="Your payments in the key's mode, newest first. Filters narrow together; one that does not exist is "
-        "refused. A cursor belongs to the filters it was given for.",
+        description="Your payments in the key's mode, newest first. Filters narrow together; one that does not exist "
+        "is refused. A cursor belongs to the filters that it was given for.",
         parameters=payment_list.PARAMETERS,
         responses={200: schema.PaymentPage},
     )

@@ -56,8 +56,9 @@ def answer(view: MerchantView, request: Request) -> HttpResponse:
     size = limit(query)
     bound_to = binding("payments", (view.merchant.pk, view.livemode), query)
     after = None
-    if "cursor" in query:
-        moment, key = cursor.unseal(query["cursor"], 2, *bound_to)
+    given = query.get("cursor")
+    if given is not None:
+        moment, key = cursor.unseal(given, 2, *bound_to)
         after = (cursor.to_moment(moment), key)
     found = payment_list.page(
         view.merchant, livemode=view.livemode, filters=_filters(request), after=after, limit=size + 1

@@ -69,8 +69,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(forwards, migrations.RunPython.noop),
         migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RunPython(forwards, migrations.RunPython.noop)],
             state_operations=[
                 migrations.RemoveConstraint(model_name="payment", name="payment_external_id_unique"),
                 migrations.RemoveIndex(model_name="payment", name="payment_list"),
