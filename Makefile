@@ -18,7 +18,7 @@ demo: .venv/.runtime  ## Start everything, do the main job, serve until Ctrl-C (
 	@exec $(PY) -m payments_site.demo
 
 test: .venv/.development  ## Run every test on a PostgreSQL and a Redis of their own
-	@exec $(PY) -m pytest -n $(WORKERS) -q $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup -q $(ARGS)
 
 check: .venv/.development  ## Lint, format, types, import contracts, migrations
 	$(BIN)/ruff check -q .

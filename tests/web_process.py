@@ -1,4 +1,4 @@
-"""The site as production runs it: gunicorn in a process group of its own, and a client that speaks raw HTTP to it."""
+"""The site as production runs it, each program in a process group of its own, and a client that speaks raw HTTP."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from payments_site.embedded.process import free_port
+from payments_site.embedded.process import die_with_parent, free_port, process_started
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,50 +27,125 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
 
-class Web:
-    """gunicorn on a free port; its log is everything it ever wrote."""
+class SiteProcess:
+    """One of the site's programs in a process group of its own; its log is everything it ever wrote.
+
+    It is started from the thread that may be killed last: on Linux it ends with that thread.
+    """
+
+    command: tuple[str, ...]
 
     def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
         self.log = log
-        self.port = free_port()
         self._environ = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "payments_site.settings.test"}
-        self._environ |= environ | {"WEB_BIND": f"127.0.0.1:{self.port}"}
+        self._environ |= environ
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float = 40.0) -> None:
-        """Return once it answers."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi"]
+        """Return once it is ready."""
+        self.launch()
+        self.wait_ready(seconds)
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
+        assert self._process is None, "it runs already"
+        parent = os.getpid()
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environ, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, *self.command],
+                cwd=ROOT,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: die_with_parent(parent=parent),  # noqa: PLW1509
             )
+
+    def wait_ready(self, seconds: float = 40.0) -> None:
+        """Return once it does its work; AssertionError with its log if it ends or takes longer."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert self._process.poll() is None, self.log.read_text()
+        while not self.is_ready():
+            assert self.is_running, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started, which leads the group."""
+        assert self._process is not None
+        return self._process.pid
+
+    def children(self) -> list[int]:
+        """Process ids of its children, the oldest first."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
-                if self.get("/healthz").status == 200:
-                    return
-            except (OSError, HTTPException):
-                time.sleep(0.02)
-        raise AssertionError(self.log.read_text())
+                state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(parent) == self.pid and state not in "ZX":
+                found.append(int(stat.parent.name))
+        return sorted(found)
 
     def kill(self) -> None:
-        """SIGKILL for master and workers at once, as when the machine's memory is full."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
-        self._process = None
+        """SIGKILL for the whole group at once, as when the machine's memory is full."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._forget()
+
+    def kill_leader(self) -> None:
+        """SIGKILL for the process that was started; return when the children it leaves have ended by themselves."""
+        children = self.children()
+        os.kill(self.pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while any(process_started(child) for child in children):
+            assert time.monotonic() < end, f"orphans go on: {children}"
+            time.sleep(0.01)
+        self._forget()
+
+    def kill_child(self, number: int) -> None:
+        """SIGKILL for one of its children; it replaces that itself."""
+        children = self.children()
+        os.kill(children[number % len(children)], signal.SIGKILL)
 
     def stop(self) -> None:
         """End it as an operator would; nothing happens if it does not run."""
         if self._process is None:
             return
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
+
+    def _forget(self) -> None:
+        assert self._process is not None
+        self._process.wait(10)
         self._process = None
+
+
+class Web(SiteProcess):
+    """gunicorn on a port of its own."""
+
+    command = ("-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi")
+
+    def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
+        self.port = free_port()
+        super().__init__(log, {**environ, "WEB_BIND": f"127.0.0.1:{self.port}"})
+
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/healthz").status == 200
+        except (OSError, HTTPException):
+            return False
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.request("GET", path, None, headers)
@@ -97,6 +173,17 @@ class Web:
             while chunk := connection.recv(65536):
                 received += chunk
             return received
+
+
+class Worker(SiteProcess):
+    """``manage.py worker``."""
+
+    command = ("manage.py", "worker", "--grace", "3")
+
+    def is_ready(self) -> bool:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return b"worker: ready" in log.read()
 
 
 def basic(username: str, secret: str) -> str:

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
 from typing import Any
 
+import psycopg
 from django.core.management.base import BaseCommand, CommandParser
-from procrastinate.contrib.django import app
+from procrastinate import PsycopgConnector
+from procrastinate.contrib.django import app, connector_params
+from procrastinate.exceptions import ConnectorException
+
+logger = logging.getLogger(__name__)
 
 HARD_STOP_AFTER = 3.0
 """Seconds beyond the grace after which the process ends whatever it is waiting for (a database that is gone)."""
+AGAIN_AFTER = 1.0
+"""Seconds between losing the database and looking for it again."""
+CONNECTION_WAIT = 2.0
+"""Seconds that the queue waits for a connection; with psycopg's 30 a short outage would take as long to notice."""
 
 
 class Command(BaseCommand):
@@ -26,25 +36,36 @@ class Command(BaseCommand):
         asyncio.run(self._run(options["concurrency"], options["grace"]))
 
     async def _run(self, concurrency: int, grace: float) -> None:
-        worker_app = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
-        async with worker_app.open_async():
-            work = asyncio.create_task(
-                worker_app.run_worker_async(
-                    concurrency=concurrency, shutdown_graceful_timeout=grace, install_signal_handlers=False
-                )
-            )
+        work = asyncio.create_task(self._work(concurrency, grace))
 
-            def stop() -> None:
-                deadline = threading.Timer(grace + HARD_STOP_AFTER, os._exit, args=(1,))
-                deadline.daemon = True
-                deadline.start()
-                work.cancel()
+        def stop() -> None:
+            deadline = threading.Timer(grace + HARD_STOP_AFTER, os._exit, args=(1,))
+            deadline.daemon = True
+            deadline.start()
+            work.cancel()
 
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, stop)
-            self.stdout.write("worker: ready")
-            self.stdout.flush()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            self._say("worker: stopped")
+
+    async def _work(self, concurrency: int, grace: float) -> None:
+        """Run jobs for ever. Losing the database ends procrastinate's worker; another begins when it is back."""
+        while True:
+            connector = PsycopgConnector(kwargs=connector_params(), timeout=CONNECTION_WAIT)
+            worker_app = app.with_connector(connector)
             try:
-                await work
-            except asyncio.CancelledError:
-                self.stdout.write("worker: stopped")
+                async with worker_app.open_async():
+                    self._say("worker: ready")
+                    await worker_app.run_worker_async(
+                        concurrency=concurrency, shutdown_graceful_timeout=grace, install_signal_handlers=False
+                    )
+            except (psycopg.Error, ConnectorException) as error:
+                logger.warning("the worker lost the database", exc_info=error)
+            await asyncio.sleep(AGAIN_AFTER)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()

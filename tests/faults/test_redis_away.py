@@ -1,0 +1,53 @@
+"""Redis refused, hung, reset or slow: webhooks and payments never need it, and the rest says so quickly."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.faults.books import assert_paid_once
+from tests.faults.house import AMOUNT, through
+from tests.faults.proxy import FaultProxy
+from tests.faults.traffic import oxxo_paid, spei_paid
+
+FAULTS = ["refuse", "black_hole", "reset", "cut", "latency", "heal"]
+
+
+@pytest.mark.promise("P19", "Redis refused, hung, reset, cut, slow: webhooks and payments never ask it")
+def test_webhooks_and_payments_never_need_redis(trials, house):
+    each = 5
+    spei, oxxo = house.orders("spei", len(FAULTS) * each), house.orders("oxxo", len(FAULTS) * each)
+    with FaultProxy(int(house.environ["REDIS_URL"].rpartition(":")[2].partition("/")[0])) as redis:
+        with house.web(REDIS_URL=through(house.environ["REDIS_URL"], redis.port)) as web:
+            assert json.loads(web.get("/readyz").body)["redis"] == "ok"
+            for number, fault in enumerate(FAULTS):
+                {"cut": lambda: redis.cut_after(2), "latency": lambda: redis.latency(0.5)}.get(
+                    fault, getattr(redis, fault, None)
+                )()
+                asked, slowest = redis.accepted, 0.0
+                for turn in range(number * each, (number + 1) * each):
+                    messages = [spei_paid(house, spei[turn]), *oxxo_paid(house, oxxo[turn])]
+                    calls = [lambda message=message: message.post(web) for message in messages]
+                    calls.append(lambda turn=turn: create(web, house, f"redis-{turn}"))
+                    for call, wanted in zip(calls, (200, 200, 200, 201), strict=True):
+                        began = time.monotonic()
+                        assert call().status == wanted
+                        slowest = max(slowest, time.monotonic() - began)
+                        trials.done(unit="requests")
+                assert redis.accepted == asked, f"{fault}: somebody asked Redis"
+                assert slowest < 1.5, f"{fault}: {slowest:.2f} s"  # quick; the rest is a busy machine's
+                began, ready = time.monotonic(), web.get("/readyz")
+                assert ready.status == 200
+                assert json.loads(ready.body)["redis"] == ("ok" if fault == "heal" else "unavailable"), fault
+                assert time.monotonic() - began < 1.5
+                trials.done(unit="outages" if fault != "heal" else "recoveries")
+
+    assert_paid_once(house, [*spei, *oxxo])
+
+
+def create(web, house, key):
+    body = json.dumps({"method": "spei", "amount": AMOUNT, "currency": "MXN"}).encode()
+    headers = {"Authorization": f"Bearer {house.api_secret}", "Idempotency-Key": key}
+    return web.post("/v1/payments", body, **headers)
