@@ -56,7 +56,7 @@ class Account(models.Model):
         ]
         triggers = [
             NoDelete(),
-            Frozen("code", "purpose", "merchant", "livemode", "currency", "normal_side", "floor"),
+            Frozen("id", "code", "purpose", "merchant", "livemode", "currency", "normal_side", "floor"),
         ]
 
     def __str__(self) -> str:

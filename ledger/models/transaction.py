@@ -9,6 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from core import clock, ids
 from core.db import AppendOnly, Guard
 
+_POSITION = "pg_sequence_last_value('public.ledger_position_base'::regclass) + pg_current_xact_id()::text::bigint"
+"""This database transaction's position. An expression without a table: PL/pgSQL evaluates it without a query."""
+
 
 class Transaction(models.Model):
     """A balanced movement of money: why (``kind``), on account of what (``source``), and when.
@@ -47,9 +50,8 @@ class Transaction(models.Model):
                 name="stamp",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                func="""
-                    SELECT last_value + pg_current_xact_id()::text::bigint INTO NEW.position
-                        FROM public.ledger_position_base;
+                func=f"""
+                    NEW.position := {_POSITION};
                     RETURN NEW;
                 """,
             ),
@@ -59,18 +61,24 @@ class Transaction(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 timing=pgtrigger.Deferred,
-                declare=[("account", "record"), ("found", "bigint")],
+                declare=[("legs", "bigint"), ("debited", "bigint[]"), ("account", "record"), ("found", "bigint")],
+                # Accounts by outer join: the legs of one transaction are few, those of one account are not.
                 func="""
-                    IF NOT EXISTS (SELECT 1 FROM public.ledger_entry WHERE transaction_id = NEW.id) THEN
+                    SELECT count(*), array_agg(a.id) FILTER (
+                        WHERE a.floor IS NOT NULL AND (e.amount > 0) = (a.normal_side = 'credit')
+                    ) INTO legs, debited
+                    FROM public.ledger_entry e LEFT JOIN public.ledger_account a ON a.id = e.account_id
+                    WHERE e.transaction_id = NEW.id;
+                    IF legs = 0 THEN
                         RAISE EXCEPTION 'ledger: transaction % has no entries', NEW.public_id
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
+                    IF debited IS NULL THEN
+                        RETURN NULL;
+                    END IF;
                     FOR account IN
-                        SELECT a.id, a.code, a.floor, a.normal_side
-                        FROM public.ledger_entry e JOIN public.ledger_account a ON a.id = e.account_id
-                        WHERE e.transaction_id = NEW.id AND a.floor IS NOT NULL
-                            AND (e.amount > 0) = (a.normal_side = 'credit')
-                        ORDER BY a.id
+                        SELECT id, code, floor, normal_side FROM public.ledger_account
+                        WHERE id = ANY (debited) ORDER BY id
                     LOOP
                         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
                             RAISE EXCEPTION 'ledger: % is debited at an isolation level that hides other debits',
@@ -100,10 +108,14 @@ class Entry(models.Model):
     """One leg of a transaction: ``amount`` centavos, debits positive, credits negative.
 
     ``position`` and ``effective_at`` repeat the transaction's, so that one index answers what an account held when.
+    No foreign keys in the database: ``balanced`` refuses an entry whose transaction or account is not there, and
+    neither can be removed or renumbered. A key would check the same eight times a posting and lock the accounts' rows.
     """
 
-    transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="entries")
-    account = models.ForeignKey("ledger.Account", models.PROTECT, related_name="entries", db_index=False)
+    transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="entries", db_constraint=False)
+    account = models.ForeignKey(
+        "ledger.Account", models.PROTECT, related_name="entries", db_index=False, db_constraint=False
+    )
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos; debits are positive, credits negative."))
     currency = models.CharField(_("currency"), max_length=3)
     position = models.BigIntegerField(editable=False)
@@ -129,35 +141,40 @@ class Entry(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
-                declare=[("fault", "text")],
+                declare=[("fault", "text"), ("this", f"bigint := {_POSITION}")],
                 # All legs come in one statement: what came later would evade a check of floors that was done already.
                 func="""
-                    SELECT CASE
-                        WHEN bool_or(t.position IS DISTINCT FROM now.position) THEN
-                            'an entry cannot join an earlier transaction'
-                        WHEN bool_or(e.position <> t.position OR e.effective_at <> t.effective_at) THEN
-                            'an entry and its transaction differ in position or moment'
-                        WHEN bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency) THEN
-                            'an entry and its account differ in mode or currency'
-                        WHEN count(*) < 2 THEN 'entries come two or more at once'
-                        WHEN sum(e.amount) <> 0 THEN 'entries do not sum to zero'
-                        ELSE 'a transaction gets all its entries at once' END
-                    INTO fault
-                    FROM added e
-                    CROSS JOIN (
-                        SELECT last_value + pg_current_xact_id()::text::bigint AS position
-                        FROM public.ledger_position_base
-                    ) now
-                    LEFT JOIN public.ledger_transaction t ON t.id = e.transaction_id
-                    LEFT JOIN public.ledger_account a ON a.id = e.account_id
-                    GROUP BY e.transaction_id, e.currency
-                    HAVING bool_or(t.position IS DISTINCT FROM now.position)
-                        OR bool_or(e.position <> t.position OR e.effective_at <> t.effective_at)
-                        OR bool_or(a.livemode IS DISTINCT FROM t.livemode OR a.currency <> e.currency)
-                        OR count(*) < 2 OR sum(e.amount) <> 0
-                        OR count(*) <> (SELECT count(*) FROM public.ledger_entry o
-                                        WHERE o.transaction_id = e.transaction_id)
-                    LIMIT 1;
+                    SELECT judged.fault INTO fault FROM (
+                        SELECT CASE
+                            WHEN t.position IS DISTINCT FROM this THEN
+                                'an entry cannot join an earlier transaction'
+                            WHEN legs.lowest <> this OR legs.highest <> this
+                                    OR legs.earliest <> t.effective_at OR legs.latest <> t.effective_at THEN
+                                'an entry and its transaction differ in position or moment'
+                            WHEN stored.of_its_account < stored.count THEN
+                                'an entry and its account differ in mode or currency'
+                            WHEN legs.count < 2 THEN 'entries come two or more at once'
+                            WHEN legs.total <> 0 OR legs.a_currency <> legs.z_currency THEN
+                                'entries do not sum to zero in one currency'
+                            WHEN legs.count <> stored.count THEN 'a transaction gets all its entries at once'
+                        END AS fault
+                        FROM (
+                            SELECT transaction_id, count(*) AS count, sum(amount) AS total,
+                                min(position) AS lowest, max(position) AS highest,
+                                min(effective_at) AS earliest, max(effective_at) AS latest,
+                                min(currency) AS a_currency, max(currency) AS z_currency
+                            FROM added GROUP BY transaction_id
+                        ) legs
+                        LEFT JOIN public.ledger_transaction t ON t.id = legs.transaction_id
+                        CROSS JOIN LATERAL (
+                            SELECT count(*) AS count,
+                                count(*) FILTER (WHERE a.livemode = t.livemode AND a.currency = e.currency)
+                                    AS of_its_account
+                            FROM public.ledger_entry e LEFT JOIN public.ledger_account a ON a.id = e.account_id
+                            WHERE e.transaction_id = legs.transaction_id
+                        ) stored
+                    ) judged
+                    WHERE judged.fault IS NOT NULL LIMIT 1;
                     IF fault IS NOT NULL THEN
                         RAISE EXCEPTION 'ledger: %', fault USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
