@@ -164,4 +164,5 @@ def accounts_offered() -> list[tuple[str, str]]:
         (f"{merchant.public_id}:{purpose}", f"{merchant.name} · {PURPOSES[purpose]}")
         for merchant in merchants
         for purpose in MERCHANT_PURPOSES
+        if purpose != "reserved"  # only holds move it
     ]

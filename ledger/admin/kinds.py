@@ -24,6 +24,8 @@ KINDS = {
     "refund_failed": _("Refund failed: money back"),
     "refund_returned": _("Refund returned"),
     "payment_reversed": _("Payment reversed"),
+    "payment_return_settled": _("Return of a payment settled"),
+    "payment_return_failed": _("Return of a payment failed: money back"),
     "debt_recovered": _("Debt recovered"),
     "debt_written_off": _("Debt written off"),
     "funds_blocked": _("Money frozen by compliance"),

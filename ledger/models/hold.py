@@ -29,6 +29,8 @@ class Hold(ProtectedRefreshMixin):
     class Purpose(models.TextChoices):
         PAYOUT = "payout", _("payout")
         REFUND = "refund", _("refund")
+        RETURN = "return", _("return of a payment")
+        """A credited payment that must go back; the merchant may owe a part of it."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "hold")

@@ -12,6 +12,27 @@ from core.db import AppendOnly, Guard
 _POSITION = "pg_sequence_last_value('public.ledger_position_base'::regclass) + pg_current_xact_id()::text::bigint"
 """This database transaction's position. An expression without a table: PL/pgSQL evaluates it without a query."""
 
+IS_APPROVED = """
+    EXISTS (
+        SELECT 1 FROM public.ledger_adjustment j
+        JOIN public.staff_approval a
+            ON a.subject = j.public_id AND a.kind = 'ledger.adjustment' AND a.maker_id = j.maker_id
+        JOIN public.staff_vote v
+            ON v.approval_id = a.id AND v.decision = 'approve' AND v.user_id <> a.maker_id
+        WHERE j.public_id = t.source AND j.status = 'posted' AND a.status = 'approved' AND j.livemode = t.livemode
+            AND t.kind = CASE WHEN j.reverses_id IS NULL THEN 'adjustment' ELSE 'reversal' END
+            AND j.reverses_id IS NOT DISTINCT FROM t.reverses_id
+            AND j.legs = (
+                SELECT jsonb_agg(
+                    jsonb_build_object('account', c.code, 'amount', e.amount) ORDER BY e.amount < 0, c.code COLLATE "C"
+                )
+                FROM public.ledger_entry e JOIN public.ledger_account c ON c.id = e.account_id
+                WHERE e.transaction_id = t.id
+            )
+    )
+"""
+"""SQL: the transaction ``t`` is, leg by leg, an adjustment that somebody else than its maker approved."""
+
 
 class Transaction(models.Model):
     """A balanced movement of money: why (``kind``), on account of what (``source``), and when.
@@ -95,6 +116,22 @@ class Transaction(models.Model):
                                     CONSTRAINT = 'account_floor';
                         END IF;
                     END LOOP;
+                    RETURN NULL;
+                """,
+            ),
+            Guard(
+                name="approved",
+                by_index=True,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                condition=pgtrigger.Condition("NEW.kind = 'adjustment' OR NEW.source LIKE 'adj%'"),
+                func=f"""
+                    PERFORM 1 FROM public.ledger_transaction t WHERE t.id = NEW.id AND {IS_APPROVED};
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION 'ledger: % is not what a second person approved', NEW.public_id
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
                     RETURN NULL;
                 """,
             ),

@@ -98,6 +98,8 @@ KINDS = {
     "refund_failed": "Reembolso fallido",
     "refund_returned": "Reembolso devuelto",
     "payment_reversed": "Pago revertido",
+    "payment_return_settled": "Pago devuelto",
+    "payment_return_failed": "Devolución fallida",
     "debt_recovered": "Adeudo recuperado",
     "debt_written_off": "Adeudo cancelado",
     "funds_blocked": "Dinero congelado",

@@ -76,7 +76,7 @@ def propose_reversal(
     does, and ``NothingLeftToReverse``.
     """
     wanted = Adjustment(
-        livemode=original.livemode, description=f"Reversal of {original.public_id}", legs=[], reverses=original
+        livemode=original.livemode, description=f"Reversión de {original.public_id}", legs=[], reverses=original
     )
     return _propose(wanted, reason, evidence, maker, amount)
 

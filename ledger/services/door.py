@@ -20,6 +20,7 @@ from ledger.services.errors import (
     EffectiveTooOld,
     InvalidAmount,
     InvalidDescription,
+    MoneyHeld,
     SameAccountTwice,
     Unbalanced,
     UnsupportedCurrency,
@@ -28,6 +29,11 @@ from ledger.services.errors import (
 OLDEST_EFFECTIVE = timedelta(days=7)
 ADJUSTMENT = "adjustment"
 """The one kind that may take effect long ago."""
+
+HOLD_KINDS = frozenset(
+    f"{what}_{step}" for what in ("payout", "refund") for step in ("created", "settled", "failed")
+) | {"payment_reversed", "payment_return_settled", "payment_return_failed"}
+"""The only kinds that move ``reserved``; ``ledger.services.hold`` alone posts them, each with its hold."""
 
 Leg = tuple[AccountName, int]
 """An account and what it gets, in centavos: debits positive, credits negative."""
@@ -125,6 +131,8 @@ def _refuse_bad_input(
         raise SameAccountTwice
     if len(legs) < 2 or sum(amount for _, amount in legs) != 0:
         raise Unbalanced
+    if kind not in HOLD_KINDS and any(name.purpose == "reserved" for name, _ in legs):
+        raise MoneyHeld
     if not 1 <= len(description) <= 200:
         raise InvalidDescription
     if kind != ADJUSTMENT and when.effective_at < now - OLDEST_EFFECTIVE:

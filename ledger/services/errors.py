@@ -10,7 +10,7 @@ PostingRefused
 ├── EffectiveTooOld      more than seven days ago, and not an adjustment
 ├── AlreadyPosted        this kind and source are in the books
 ├── NothingLeftToReverse more than the rest of the transaction
-├── MoneyHeld            the transaction moved money that is reserved for a hold
+├── MoneyHeld            only a hold and its outcome move reserved money
 └── HoldResolved         the hold was captured or released before
 """
 

@@ -1,12 +1,16 @@
-"""Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing."""
+"""Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing.
+
+Nothing else moves ``reserved``: the door refuses it (``MoneyHeld``), so that it always is the sum of open holds.
+"""
 
 from __future__ import annotations
 
 from django_fsm import TransitionNotAllowed
 
 from core.db import transaction_required
-from ledger.models import Hold
-from ledger.services import gate
+from ledger.models import Entry, Hold
+from ledger.services import balance, door, gate
+from ledger.services.chart import AccountName
 from ledger.services.door import When, valid_amount
 from ledger.services.errors import HoldResolved, InvalidAmount
 from ledger.services.postings import payout
@@ -22,8 +26,21 @@ def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpo
     second hold of one source, ``GateClosed`` while a broken invariant stops outgoing money.
     """
     gate.require_open(merchant)
-    create = payout.refund_created if purpose == Hold.Purpose.REFUND else payout.payout_created
+    create = {Hold.Purpose.PAYOUT: payout.payout_created, Hold.Purpose.REFUND: payout.refund_created}[purpose]
     create(merchant, livemode=livemode, source=source, amount=amount, when=when)
+    return Hold.objects.create(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+
+
+@transaction_required
+def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When) -> Hold:
+    """Hold a credited payment that must go back: ``source`` is the payment's public id, ``amount`` all that was paid.
+
+    ``from_debt`` centavos of it the merchant does not have and owes from now on. Ledger: available, debt -> reserved.
+    Raises what ``place`` raises.
+    """
+    gate.require_open(merchant)
+    payout.payment_reversed(merchant, livemode=livemode, source=source, amount=amount, from_debt=from_debt, when=when)
+    purpose = Hold.Purpose.RETURN
     return Hold.objects.create(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
 
 
@@ -35,15 +52,13 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
     """
     hold = lock(hold_id)
     spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
-    if hold.purpose == Hold.Purpose.REFUND and spent > amount:
-        raise InvalidAmount("A refund has no fee.")
+    if hold.purpose != Hold.Purpose.PAYOUT and spent > amount:
+        raise InvalidAmount("Only a payout has a fee.")
     if spent > hold.amount:
         raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
     _resolve(hold, spent)
     rest = hold.amount - spent
-    if hold.purpose == Hold.Purpose.REFUND:
-        payout.refund_settled(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
-    else:
+    if hold.purpose == Hold.Purpose.PAYOUT:
         payout.payout_settled(
             hold.merchant,
             livemode=hold.livemode,
@@ -53,6 +68,10 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
             fee_tax=fee_tax,
             when=when,
         )
+    else:
+        is_refund = hold.purpose == Hold.Purpose.REFUND
+        settle = payout.refund_settled if is_refund else payout.payment_return_settled
+        settle(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
     if rest:
         _give_back(hold, rest, when)
     return hold
@@ -60,7 +79,10 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
 
 @transaction_required
 def release(hold_id: int, *, when: When) -> Hold:
-    """Give a hold back to available. Raises ``HoldResolved`` if it was captured or released before."""
+    """Give a hold back to available; a return's first lowers the debt that it made, as far as it is still owed.
+
+    Raises ``HoldResolved`` if it was captured or released before.
+    """
     hold = lock(hold_id)
     _resolve(hold, 0)
     _give_back(hold, hold.amount, when)
@@ -74,8 +96,26 @@ def lock(hold_id: int) -> Hold:
 
 
 def _give_back(hold: Hold, amount: int, when: When) -> None:
-    back = payout.refund_failed if hold.purpose == Hold.Purpose.REFUND else payout.payout_failed
-    back(hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, when=when)
+    if hold.purpose == Hold.Purpose.RETURN:
+        to_debt = min(amount, _still_owed(hold))
+        payout.payment_return_failed(
+            hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, to_debt=to_debt, when=when
+        )
+    else:
+        back = payout.refund_failed if hold.purpose == Hold.Purpose.REFUND else payout.payout_failed
+        back(hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, when=when)
+
+
+def _still_owed(hold: Hold) -> int:
+    """What the return made the merchant owe, as far as it was neither recovered nor written off since."""
+    made = Entry.objects.filter(
+        transaction__kind="payment_reversed", transaction__source=hold.source, account__purpose="debt"
+    ).first()
+    if made is None:
+        return 0
+    debt, reserved = (AccountName(purpose, hold.merchant) for purpose in ("debt", "reserved"))
+    locked = door.lock([debt, reserved], livemode=hold.livemode)
+    return max(0, min(made.amount, balance.of_account(locked[debt.code])))
 
 
 def _resolve(hold: Hold, spent: int) -> None:

@@ -13,6 +13,8 @@ from core import clock, invariants
 from core.db import missing_guards
 from core.invariants import Fault
 from ledger.models import Breach
+from ledger.models.transaction import IS_APPROVED
+from ledger.services import snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +71,9 @@ def register() -> None:
         ("entries_sum_to_zero", "Every currency of every mode sums to zero.", _entries_sum_to_zero),
         ("transactions_balance", "Every recent transaction sums to zero and has two entries.", _transactions_balance),
         ("floors_hold", "No account is below its floor.", _floors_hold),
-        ("snapshots_match", "Every recently moved snapshot is the sum of its entries.", _snapshots_match),
+        ("snapshots_match", "Every snapshot is the sum of its entries.", _snapshots_match),
         ("reserved_is_held", "Reserved is the sum of open holds.", _reserved_is_held),
+        ("adjustments_approved", "Every adjustment was approved by a second person.", _adjustments_approved),
         ("covered", "Cash and receivables cover what is owed to merchants and suspense.", _covered),
         ("guards_enabled", "Every trigger of the ledger is there and always enabled.", _guards_enabled),
     ):
@@ -122,25 +125,18 @@ def _floors_hold() -> Iterable[Fault]:
 
 
 def _snapshots_match() -> Iterable[Fault]:
-    """The ten snapshots moved last, and those of owners with an open breach.
+    for code, merchant_id, total, right in snapshot.wrong():
+        yield Fault(f"the snapshot of {code} says {total}, its entries {right}", merchant_id)
 
-    ``manage.py audit_ledger`` looks at all of them.
-    """
-    query = """
-        SELECT a.code, a.merchant_id, s.total, coalesce(sum(e.amount), 0)
-        FROM ledger_snapshot s
-        JOIN ledger_account a ON a.id = s.account_id
-        LEFT JOIN ledger_entry e ON e.account_id = s.account_id AND e.position < s.position
-        WHERE s.account_id IN (SELECT account_id FROM ledger_snapshot ORDER BY taken_at DESC LIMIT 10)
-            OR EXISTS (
-                SELECT 1 FROM ledger_breach b
-                WHERE b.invariant = 'snapshots_match' AND b.cleared_at IS NULL
-                    AND b.merchant_id IS NOT DISTINCT FROM a.merchant_id
-            )
-        GROUP BY a.id, s.total HAVING s.total <> coalesce(sum(e.amount), 0) ORDER BY a.code
-    """
-    for code, merchant_id, total, right in _rows(query):
-        yield Fault(f"the snapshot of {code} says {total}, its entries {right}", merchant_id)  # type: ignore[arg-type]
+
+def _adjustments_approved() -> Iterable[Fault]:
+    query = f"""
+        SELECT t.public_id, t.source FROM ledger_transaction t
+        WHERE (t.kind = 'adjustment' OR (t.kind = 'reversal' AND t.source LIKE 'adj%%')) AND NOT {IS_APPROVED}
+        ORDER BY t.id
+    """  # noqa: S608 - constants
+    for public_id, source in _rows(query):
+        yield Fault(f"{public_id} is not what a second person approved as {source}")
 
 
 def _reserved_is_held() -> Iterable[Fault]:

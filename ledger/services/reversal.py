@@ -9,7 +9,7 @@ from core.db import transaction_required
 from ledger.models import Entry, Transaction
 from ledger.services.chart import AccountName
 from ledger.services.door import Leg, When, post, valid_amount
-from ledger.services.errors import MoneyHeld, NothingLeftToReverse
+from ledger.services.errors import NothingLeftToReverse
 
 KIND = "reversal"
 
@@ -40,8 +40,6 @@ def reverse(
         entry.account_id: AccountName(entry.account.purpose, entry.account.merchant)
         for entry in original.entries.select_related("account__merchant")
     }
-    if any(name.purpose == "reserved" for name in names.values()):
-        raise MoneyHeld(f"{original.public_id} belongs to a hold: resolve that, or book what came back.")
     legs: list[Leg] = [(names[pk], -part) for pk, part in parts.items() if part]
     return post(KIND, source, legs, livemode=original.livemode, when=when, description=description, reverses=original)
 

@@ -109,7 +109,7 @@ def test_every_page_of_the_books_opens_and_none_can_be_changed(viewer: Client, m
     when = When(clock.now(), clock.now().date())
     with transaction.atomic():
         held = hold.place(
-            merchant, livemode=False, source=found.public_id, amount=1, purpose=Hold.Purpose.PAYOUT, when=when
+            merchant, livemode=False, source=posted.public_id, amount=1, purpose=Hold.Purpose.PAYOUT, when=when
         )
     Breach.objects.create(invariant="floors_hold", message="algo")
     pages = {
@@ -127,7 +127,7 @@ def test_every_page_of_the_books_opens_and_none_can_be_changed(viewer: Client, m
         assert 'name="_save"' not in shown.content.decode()
         assert viewer.post(reverse(f"admin:{page}_change", args=[key]), {"_save": "1"}).status_code == 403
         assert viewer.post(reverse(f"admin:{page}_delete", args=[key]), {"post": "yes"}).status_code == 403
-    assert found.public_id in viewer.get(reverse("admin:ledger_hold_change", args=[held.public_id])).content.decode()
+    assert posted.public_id in viewer.get(reverse("admin:ledger_hold_change", args=[held.public_id])).content.decode()
 
 
 def test_a_transaction_leads_to_its_seal_and_back(committed_db: None, merchant: Merchant) -> None:

@@ -55,7 +55,7 @@ FROZEN = {
         "remote_address",
         "received_at",
     },
-    "ledger_account": {"code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
+    "ledger_account": {"id", "code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
     "ledger_hold": {"public_id", "merchant_id", "livemode", "purpose", "source", "amount"},
     "ledger_breach": {"invariant", "merchant_id", "found_at"},
     "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256", "scopes"},

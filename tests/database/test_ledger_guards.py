@@ -286,3 +286,68 @@ def test_an_amount_that_is_no_number_is_refused(attacker, cash, suspense):
         entries((posted, cash, "'NaN'::bigint"), (posted, suspense, 1)), by=errors.InvalidTextRepresentation
     )
     attacker.refused(entries((posted, cash, "NULL::bigint")), by=errors.NotNullViolation)
+
+
+def test_a_transaction_and_its_entries_may_come_in_one_statement(attacker, cash, suspense):
+    attacker.run(
+        f"""
+        WITH posted AS (
+            INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
+                operating_date, recorded_at, position)
+            SELECT 'txn_' || n, 'test', 'dep_' || n, false, '', now(), '2026-11-23', now(), 0
+            FROM generate_series(1, 3) n RETURNING id, position, effective_at
+        ), legs AS (
+            INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
+            SELECT posted.id, leg.account, leg.amount, 'MXN', posted.position, posted.effective_at
+            FROM posted, (VALUES ({cash}, 700), ({suspense}, -700)) leg (account, amount) RETURNING 1
+        )
+        SELECT count(*) FROM legs
+        """
+    )
+
+    attacker.run(CHECK_DEFERRED)
+    assert (
+        attacker.run(
+            "SELECT count(*) FROM ledger_entry e JOIN ledger_transaction t ON t.id = transaction_id "
+            "WHERE t.kind = 'test'"
+        )
+        == 6
+    )
+
+
+def test_one_bad_transaction_among_good_ones_is_refused(attacker, cash, suspense):
+    good, bad, last = (new_transaction(attacker, f"dep_{n}") for n in range(3))
+
+    attacker.refused(
+        entries(
+            (good, cash, 700), (good, suspense, -700), (bad, cash, 1), (bad, suspense, -2), (last, cash, 1),
+            (last, suspense, -1),
+        ),
+        by=errors.CheckViolation,
+        saying="entries do not sum to zero",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["ledger_account", "ledger_transaction"])
+def test_what_entries_point_to_is_neither_removed_nor_renumbered(attacker, table):
+    for change in (
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table} CASCADE",
+        f"UPDATE {table} SET id = id + 1000000",
+        f"UPDATE {table} SET id = DEFAULT",
+        f"MERGE INTO {table} t USING (SELECT 1) x ON true WHEN MATCHED THEN DELETE",
+        f"WITH gone AS (DELETE FROM {table} RETURNING 1) SELECT count(*) FROM gone",
+    ):
+        with pytest.raises((errors.RestrictViolation, errors.InsufficientPrivilege, errors.GeneratedAlways,
+                            errors.SyntaxError, errors.ObjectNotInPrerequisiteState)), attacker.attempt():  # fmt: skip
+            attacker.run(change)
+
+
+def test_no_entry_is_without_its_account_and_transaction(attacker):
+    assert (
+        attacker.run(
+            "SELECT count(*) FROM ledger_entry e LEFT JOIN ledger_account a ON a.id = e.account_id "
+            "LEFT JOIN ledger_transaction t ON t.id = e.transaction_id WHERE a.id IS NULL OR t.id IS NULL"
+        )
+        == 0
+    )

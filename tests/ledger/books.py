@@ -27,7 +27,8 @@ def fund(purpose: str, amount: int, merchant: Merchant | None = None, *, livemod
     """Money to begin with: stp_cash / any account."""
     owner = merchant if purpose in MERCHANT_PURPOSES else None
     legs = [(AccountName("stp_cash"), amount), (AccountName(purpose, owner), -amount)]
-    return post("fund", f"fund_{next(_number)}", legs, livemode=livemode, when=when(), description="To begin with")
+    kind = "payout_created" if purpose == "reserved" else "fund"  # nothing but holds moves reserved
+    return post(kind, f"fund_{next(_number)}", legs, livemode=livemode, when=when(), description="To begin with")
 
 
 def legs(posted: Transaction) -> dict[str, int]:

@@ -31,6 +31,9 @@ TABLES = (
     "ledger_snapshot",
     "ledger_seal",
     "ledger_breach",
+    "ledger_adjustment",
+    "staff_approval",
+    "staff_vote",
 )
 
 

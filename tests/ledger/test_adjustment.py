@@ -25,6 +25,7 @@ from ledger.services.door import When
 from ledger.services.errors import (
     InvalidAmount,
     InvalidDescription,
+    MoneyHeld,
     NothingLeftToReverse,
     SameAccountTwice,
     Unbalanced,
@@ -208,6 +209,17 @@ def test_a_bad_proposal_is_refused_by_name_and_leaves_nothing(
 
     with time_machine.travel(NOW, tick=False), pytest.raises(error, match=saying):
         propose(ana, **changes)
+
+    assert everything() == before
+
+
+@pytest.mark.parametrize("amount", [500, -500])
+def test_what_is_reserved_is_not_adjusted(amount: int, ana: User, merchant: Merchant) -> None:
+    deposit(merchant)
+    before = everything()
+
+    with pytest.raises(MoneyHeld, match="hold's outcome"):
+        propose(ana, legs=[(f"{merchant.public_id}:reserved", amount), ("platform:losses", -amount)])
 
     assert everything() == before
 

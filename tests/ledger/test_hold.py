@@ -176,12 +176,13 @@ def test_a_fee_that_is_not_whole_centavos_is_refused(merchant, purpose, wrong):
 
 
 @pytest.mark.parametrize("wrong", [{"fee": 1}, {"fee_tax": 1}, {"fee": 500, "fee_tax": 80}])
-def test_a_refund_has_no_fee(merchant, wrong):
-    fund("available", 100_000, merchant)
-    placed = place(merchant, purpose=REFUND)
+def test_only_a_payout_has_a_fee(merchant, wrong):
+    fund("available", 150_580, merchant)
+    back = hold.place_return(merchant, livemode=False, source="pay_1", amount=100_000, from_debt=0, when=when())
 
-    with nothing_written(), pytest.raises(InvalidAmount, match="A refund has no fee"):
-        capture(placed, 50_000, **wrong)
+    for placed in (place(merchant, purpose=REFUND), back):
+        with nothing_written(), pytest.raises(InvalidAmount, match="Only a payout has a fee"):
+            capture(placed, 50_000, **wrong)
 
 
 @PURPOSES

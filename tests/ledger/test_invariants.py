@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 
 from core import clock, invariants
 from core.invariants import Fault
@@ -17,7 +17,18 @@ from ledger.services.gate import GateClosed
 from ledger.services.hold import lock
 from merchants.models import Merchant
 from tests import cluster
-from tests.ledger.sabotage import break_books, deposit, entry, now, place_hold, set_trigger, take_snapshots, triggers
+from tests.ledger.sabotage import (
+    audit,
+    break_books,
+    deposit,
+    entry,
+    now,
+    place_hold,
+    set_trigger,
+    take_snapshots,
+    triggers,
+)
+from tests.ledger.test_adjustment import decide, person, propose
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ def book_cash_as(purpose: str, now_on: str) -> str:
 
 
 AVAILABLE = "account_id = (SELECT account_id FROM ledger_entry WHERE " + entry("available") + ")"
+ADJUSTED = "transaction_id = (SELECT id FROM ledger_transaction WHERE kind = 'adjustment') AND "
 SABOTAGES = [
     Sabotage(
         "entries_sum_to_zero",
@@ -80,6 +92,27 @@ SABOTAGES = [
         "merchant",
     ),
     Sabotage(
+        "adjustments_approved",
+        {"adjustments_approved"},
+        ("UPDATE staff_vote SET user_id = (SELECT id FROM auth_user WHERE username = 'ana')",),
+        ("UPDATE staff_vote SET user_id = (SELECT id FROM auth_user WHERE username = 'berta')",),
+        "everybody",
+    ),
+    Sabotage(
+        "adjustments_approved",
+        {"adjustments_approved"},
+        ("UPDATE ledger_transaction SET kind = 'adjustment' WHERE source = 'dep_2'",),
+        ("UPDATE ledger_transaction SET kind = 'spei_deposit' WHERE source = 'dep_2'",),
+        "everybody",
+    ),
+    Sabotage(
+        "adjustments_approved",
+        {"adjustments_approved"},
+        (add(1, ADJUSTED + "amount > 0"), add(-1, ADJUSTED + "amount < 0")),
+        (add(-1, ADJUSTED + "amount > 0"), add(1, ADJUSTED + "amount < 0")),
+        "everybody",
+    ),
+    Sabotage(
         "covered",
         {"covered"},
         (book_cash_as("fee_revenue", "stp_cash"),),
@@ -94,12 +127,14 @@ SABOTAGES = [
 
 @pytest.fixture
 def books(committed_db: None, merchant: Merchant, other_merchant: Merchant) -> None:
-    """Two deposits and a hold of the merchant, two deposits of the other."""
+    """Two deposits and a hold of the merchant, two deposits of the other, an adjustment."""
     for source in ("dep_1", "dep_2"):
         deposit(merchant, source)
     place_hold(merchant)
     deposit(other_merchant, "dep_3")
     deposit(other_merchant, "dep_4")
+    ana, berta = person("ana", "add_approval"), person("berta", "decide_approval")
+    decide(propose(ana, legs=[("platform:losses", 10), ("platform:stp_cash", -10)]), berta)
     assert invariant.check() == []
 
 
@@ -261,6 +296,37 @@ def test_a_breach_is_not_cleared_because_its_fault_grows_old(books, merchant):
 
     assert {"transactions_balance", "snapshots_match"} <= set(invariant.check())
     assert refuses(merchant)
+
+
+def test_a_wrong_snapshot_is_found_though_it_moved_on_meanwhile(books, merchant):
+    take_snapshots()
+    assert invariant.check() == []
+    break_books(f"UPDATE ledger_snapshot SET total = total - 5 WHERE {AVAILABLE}")
+    deposit(merchant, "dep_new")
+    take_snapshots()
+
+    assert set(invariant.check()) == {"snapshots_match", "entries_sum_to_zero"}
+    assert set(invariant.check()) == {"snapshots_match", "entries_sum_to_zero"}
+
+    break_books(f"UPDATE ledger_snapshot SET total = total + 5 WHERE {AVAILABLE}")
+    assert invariant.check() == []
+
+
+def test_the_check_of_snapshots_reads_only_what_it_has_not_read(books, merchant):
+    take_snapshots()
+    invariant.check()
+    read = (
+        "SELECT sum(position - checked_position), count(*) FILTER (WHERE total <> checked_total) FROM ledger_snapshot"
+    )
+
+    with connection.cursor() as cursor:
+        cursor.execute(read)
+        assert cursor.fetchone() == (0, 0)
+    break_books(add(1, entry("stp_cash", "dep_1")), add(-1, entry("stp_cash", "dep_2")))
+    assert invariant.check() == ["transactions_balance"]  # what is below was read before: the audit finds it
+    break_books(add(7, entry("stp_cash", "dep_1")))
+    assert "snapshots_match" not in invariant.check()
+    assert any("the snapshot of platform:stp_cash" in line for line in audit()[1])
 
 
 def test_a_hold_placed_before_the_breach_can_still_be_resolved(books, merchant):

@@ -34,7 +34,7 @@ def deposit(merchant) -> Transaction:
     )
 
 
-def reverse(original: Transaction, *, source="adj_1", amount: int | None = None) -> Transaction:
+def reverse(original: Transaction, *, source="cau_1", amount: int | None = None) -> Transaction:
     return reversal.reverse(original, source=source, when=when(), description="Booked by mistake", amount=amount)
 
 
@@ -46,7 +46,7 @@ def test_a_whole_reversal_is_the_opposite_and_leaves_nothing(deposit, merchant):
     reversed_by = reverse(deposit)
 
     assert legs(reversed_by) == negated(WHOLE)
-    assert (reversed_by.kind, reversed_by.source, reversed_by.reverses) == ("reversal", "adj_1", deposit)
+    assert (reversed_by.kind, reversed_by.source, reversed_by.reverses) == ("reversal", "cau_1", deposit)
     assert (reversed_by.livemode, reversed_by.description) == (False, "Booked by mistake")
     assert (held(merchant), platform()) == ({}, {})
     assert legs(deposit) == WHOLE
@@ -72,12 +72,12 @@ def test_a_part_is_taken_from_every_leg_in_proportion(deposit):
 
 def test_what_rounding_loses_goes_to_the_largest_leg(deposit):
     assert legs(reverse(deposit, amount=333)) == {"stp_cash": -333, "available": 330, "fee_revenue": 3}
-    assert legs(reverse(deposit, source="adj_2", amount=1)) == {"stp_cash": -1, "available": 1}
+    assert legs(reverse(deposit, source="cau_2", amount=1)) == {"stp_cash": -1, "available": 1}
 
 
 def test_parts_may_be_reversed_until_nothing_is_left(deposit, merchant):
-    parts = [reverse(deposit, source=f"adj_{n}", amount=30_000) for n in range(3)]
-    last = reverse(deposit, source="adj_last")
+    parts = [reverse(deposit, source=f"cau_{n}", amount=30_000) for n in range(3)]
+    last = reverse(deposit, source="cau_last")
 
     assert [legs(part)["stp_cash"] for part in (*parts, last)] == [-30_000, -30_000, -30_000, -10_000]
     assert (held(merchant), platform()) == ({}, {})
@@ -86,7 +86,7 @@ def test_parts_may_be_reversed_until_nothing_is_left(deposit, merchant):
             nothing_written(),
             pytest.raises(NothingLeftToReverse, match=f"0 centavos are left of {deposit.public_id}"),
         ):
-            reverse(deposit, source="adj_more", amount=amount)
+            reverse(deposit, source="cau_more", amount=amount)
 
 
 def test_more_than_the_rest_is_refused(deposit, merchant):
@@ -96,9 +96,9 @@ def test_more_than_the_rest_is_refused(deposit, merchant):
     reverse(deposit, amount=60_000)
 
     with nothing_written(), pytest.raises(NothingLeftToReverse, match="40000 centavos are left"):
-        reverse(deposit, source="adj_2", amount=40_001)
+        reverse(deposit, source="cau_2", amount=40_001)
 
-    reverse(deposit, source="adj_2", amount=40_000)
+    reverse(deposit, source="cau_2", amount=40_000)
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.0, True, "100", MAX_AMOUNT + 1])
@@ -112,7 +112,7 @@ def test_one_cause_reverses_once(deposit, merchant):
     reverse(deposit, amount=100)
 
     for original in (deposit, other):
-        with nothing_written(), pytest.raises(AlreadyPosted, match="reversal adj_1 is posted already"):
+        with nothing_written(), pytest.raises(AlreadyPosted, match="reversal cau_1 is posted already"):
             reverse(original, amount=100)
 
 
@@ -121,7 +121,7 @@ def test_a_reversal_is_not_reversed(deposit):
 
     for amount in (None, 1):
         with nothing_written(), pytest.raises(NothingLeftToReverse, match="A reversal is not reversed"):
-            reverse(part, source="adj_2", amount=amount)
+            reverse(part, source="cau_2", amount=amount)
 
 
 def test_what_the_merchant_no_longer_has_is_not_taken_back(deposit, merchant):
@@ -168,7 +168,7 @@ def test_what_was_booked_years_ago_is_reversed_today(merchant):
         old = pay_in.merchant_top_up(merchant, livemode=False, source="dep_1", amount=700, when=when())
 
     with nothing_written(), pytest.raises(EffectiveTooOld):
-        reversal.reverse(old, source="adj_1", when=when(old.effective_at), description="Booked by mistake")
+        reversal.reverse(old, source="cau_1", when=when(old.effective_at), description="Booked by mistake")
     reversed_now = reverse(old)
 
     assert reversed_now.effective_at > old.effective_at + timedelta(days=899)
@@ -201,9 +201,9 @@ def test_whatever_is_reversed_in_whatever_parts_no_centavo_is_lost_or_invented(c
             wanted = left if cut is None else cut
             if wanted > left:
                 with pytest.raises(NothingLeftToReverse):
-                    reverse(original, source=f"adj_{number}", amount=cut)
+                    reverse(original, source=f"cau_{number}", amount=cut)
                 continue
-            part = legs(reverse(original, source=f"adj_{number}", amount=cut))
+            part = legs(reverse(original, source=f"cau_{number}", amount=cut))
             assert sum(part.values()) == 0
             assert sum(amount for amount in part.values() if amount > 0) == wanted
             for purpose, amount in part.items():

@@ -173,7 +173,7 @@ def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(nov
         "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[2] == [
-        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI abonado", "'=dep_1", "SPEI deposit credited",
+        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI abonado", "'=dep_1", "Depósito SPEI abonado",
         "1000.00", "10.00", "1.60", "988.40", "1976.80", "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[3][6:] == ["0.00", "0.00", "0.00", "0.00", "1976.80", "-505.80", "0.00", "505.80", "0.00", "0.00"]

@@ -100,19 +100,14 @@ class History:
             case "release" if self.holds:
                 held = self.holds.pop()
                 hold.release(held.pk, when=when)
-                self._say(when, Figures(held.amount, 0, -held.amount, 0, 0))
+                self._say(when, self._back(held, held.amount))
             case "back":
                 payout.payout_returned(self.merchant, amount=amount, fee=fee, fee_tax=iva, **common)
                 self._say(when, Figures(amount + fee + iva, 0, 0, 0, 0), -fee, -iva)
             case "reverse" if self.posted:
                 self._reverse(amount, f"src_{number}", when)
             case "debt":
-                payout.payment_reversed(self.merchant, amount=amount, from_debt=amount, **common)
-                self.holds.append(
-                    Hold.objects.create(
-                        merchant=self.merchant, livemode=False, purpose="refund", source=f"src_{number}", amount=amount
-                    )
-                )
+                self.holds.append(hold.place_return(self.merchant, amount=amount, from_debt=amount, **common))
                 self._say(when, Figures(0, 0, amount, 0, amount))
 
     def _capture(self, held: Hold, amount: int, when: When) -> None:
@@ -123,7 +118,13 @@ class History:
         hold.capture(held.pk, amount=spent, fee=fee, fee_tax=iva, when=when)
         self._say(when, Figures(0, 0, -spent - fee - iva, 0, 0), fee, iva)
         if rest := held.amount - spent - fee - iva:
-            self._say(when, Figures(rest, 0, -rest, 0, 0))
+            self._say(when, self._back(held, rest))
+
+    def _back(self, held: Hold, amount: int) -> Figures:
+        """What comes back of a hold; the whole of a return was owed."""
+        if held.purpose == Hold.Purpose.RETURN:
+            return Figures(0, 0, -amount, 0, -amount)
+        return Figures(amount, 0, -amount, 0, 0)
 
     def _reverse(self, amount: int, source: str, when: When) -> None:
         undone = reversal.reverse(self.posted[-1], amount=amount, description="Undone", source=source, when=when)

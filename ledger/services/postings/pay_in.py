@@ -11,13 +11,23 @@ from merchants.models import Merchant
 
 Cash = Literal["stp_cash", "conekta_receivable"]
 
+_REASONS = {
+    "unknown_clabe": "ningún pago tiene esta CLABE",
+    "unknown_order": "ningún pago corresponde a esta orden",
+    "amount_differs": "importe distinto al del pago",
+    "already_paid": "el pago ya está pagado",
+    "not_payable": "el estado del pago no admite dinero",
+    "returned_transfer": "una transferencia nuestra que regresó",
+}
+"""What the books say for a reason; any other one stands there as it is."""
+
 
 def spei_deposit(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
 ) -> Transaction:
     """SPEI deposit credited: stp_cash / available, fee_revenue, iva_payable."""
     legs = [debit("stp_cash", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
-    return post("spei_deposit", source, legs, livemode=livemode, when=when, description="SPEI deposit credited")
+    return post("spei_deposit", source, legs, livemode=livemode, when=when, description="Depósito SPEI abonado")
 
 
 def oxxo_paid(
@@ -25,37 +35,37 @@ def oxxo_paid(
 ) -> Transaction:
     """OXXO paid: conekta_receivable / pending, fee_revenue, iva_payable."""
     legs = [debit("conekta_receivable", amount), *merchant_share("pending", merchant, amount, fee, fee_tax)]
-    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description="OXXO payment at Conekta")
+    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description="Pago OXXO recibido por Conekta")
 
 
 def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: When) -> Transaction:
     """Conekta's own fee: provider_fees, iva_creditable / conekta_receivable."""
     legs = [debit("provider_fees", fee), debit("iva_creditable", fee_tax), credit("conekta_receivable", fee + fee_tax)]
-    return post("conekta_fee", source, legs, livemode=livemode, when=when, description="Conekta's fee and its IVA")
+    return post("conekta_fee", source, legs, livemode=livemode, when=when, description="Comisión de Conekta y su IVA")
 
 
 def oxxo_received(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
     """OXXO received at the bank (matched transfer): bank_cash / conekta_receivable."""
     legs = [debit("bank_cash", amount), credit("conekta_receivable", amount)]
-    return post("oxxo_received", source, legs, livemode=livemode, when=when, description="Transfer from Conekta")
+    return post("oxxo_received", source, legs, livemode=livemode, when=when, description="Transferencia de Conekta")
 
 
 def oxxo_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
     """… and released to the merchant: pending / available."""
     legs = [debit("pending", amount, merchant), credit("available", amount, merchant)]
-    return post("oxxo_released", source, legs, livemode=livemode, when=when, description="OXXO money released")
+    return post("oxxo_released", source, legs, livemode=livemode, when=when, description="Dinero de OXXO liberado")
 
 
 def merchant_top_up(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
     """Merchant top-up by its funding CLABE (no fee): stp_cash / available."""
     legs = [debit("stp_cash", amount), credit("available", amount, merchant)]
-    return post("merchant_top_up", source, legs, livemode=livemode, when=when, description="Top-up by the merchant")
+    return post("merchant_top_up", source, legs, livemode=livemode, when=when, description="Fondeo del comercio")
 
 
 def deposit_suspended(*, livemode: bool, source: str, cash: Cash, amount: int, reason: str, when: When) -> Transaction:
     """Deposit not creditable (unknown CLABE, policy, late): stp_cash or conekta_receivable / suspense."""
     legs = [debit(cash, amount), credit("suspense", amount)]
-    description = f"Deposit kept in suspense: {reason}"
+    description = f"Depósito por identificar: {_REASONS.get(reason, reason)}"
     return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description)
 
 
@@ -64,16 +74,32 @@ def suspense_assigned(
 ) -> Transaction:
     """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable."""
     legs = [debit("suspense", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
-    return post("suspense_assigned", source, legs, livemode=livemode, when=when, description="Deposit assigned")
+    return post(
+        "suspense_assigned", source, legs, livemode=livemode, when=when, description="Depósito por identificar asignado"
+    )
 
 
 def suspense_return_created(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
     """Suspense sent back, created: suspense / suspense_reserved."""
     legs = [debit("suspense", amount), credit("suspense_reserved", amount)]
-    return post("suspense_return_created", source, legs, livemode=livemode, when=when, description="Deposit goes back")
+    return post(
+        "suspense_return_created",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Devolución de un depósito por identificar",
+    )
 
 
 def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
     """Suspense sent back, settled: suspense_reserved / stp_cash."""
     legs = [debit("suspense_reserved", amount), credit("stp_cash", amount)]
-    return post("suspense_return_settled", source, legs, livemode=livemode, when=when, description="Deposit sent back")
+    return post(
+        "suspense_return_settled",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Depósito por identificar devuelto",
+    )
