@@ -124,7 +124,7 @@ def door_statement(statement: str, legs: str) -> str:
             "'spei_deposit'",
             "'dep_' || :n",
             "false",
-            "'SPEI deposit credited'",
+            "'Depósito SPEI abonado'",
             "now()",
             "current_date",
             "now()",

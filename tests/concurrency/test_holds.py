@@ -174,7 +174,7 @@ def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(trials, com
     def attempt(number: int) -> str:
         def work() -> None:
             with transaction.atomic():
-                reversal.reverse(original, source=f"adj_{number}", when=when(), description="Part", amount=300)
+                reversal.reverse(original, source=f"cau_{number}", when=when(), description="Part", amount=300)
 
         return outcome(work, NothingLeftToReverse)
 
@@ -195,7 +195,7 @@ def test_every_step_of_a_hold_needs_its_callers_transaction(committed_db, mercha
         lambda: hold.capture(placed.pk, amount=1, when=when()),
         lambda: hold.release(placed.pk, when=when()),
         lambda: hold.lock(placed.pk),
-        lambda: reversal.reverse(Transaction.objects.first(), source="adj_1", when=when(), description="x"),
+        lambda: reversal.reverse(Transaction.objects.first(), source="cau_1", when=when(), description="x"),
     ]
 
     for step in steps:
