@@ -138,7 +138,7 @@ class Transaction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.source}"
+        return self.public_id
 
 
 class Entry(models.Model):
