@@ -32,6 +32,7 @@ class Snapshot(models.Model):
     class Meta:
         verbose_name = _("balance snapshot")
         verbose_name_plural = _("balance snapshots")
+        indexes = [models.Index(fields=["position"], name="snapshot_position")]
         triggers = [
             NoDelete(),
             Guard(

@@ -183,6 +183,8 @@ class Entry(models.Model):
                 func="""
                     SELECT judged.fault INTO fault FROM (
                         SELECT CASE
+                            WHEN this < (SELECT max(position) FROM public.ledger_snapshot) THEN
+                                'positions fell behind the snapshots of another cluster: run manage.py release'
                             WHEN t.position IS DISTINCT FROM this THEN
                                 'an entry cannot join an earlier transaction'
                             WHEN legs.lowest <> this OR legs.highest <> this

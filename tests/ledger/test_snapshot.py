@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import psycopg
-from django.db import connection, connections, transaction
+import pytest
+from django.db import IntegrityError, connection, connections, transaction
 
 from core import clock
 from ledger.models import Account, Seal, Snapshot, Transaction
@@ -167,6 +168,8 @@ def test_a_database_restored_into_a_new_cluster_goes_on_counting(committed_db, m
         chain.seal()
         deposit(merchant, "dep_old_tail")
         owner.execute("SELECT setval('ledger_position_base', 0)")
+    with pytest.raises(IntegrityError, match=r"positions fell behind .* run manage\.py release"):
+        deposit(merchant, "dep_too_soon")
 
     said: list[str] = []
     release._raise_bases(said.append)
