@@ -36,6 +36,7 @@ from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
 from core.state import Origin, TransitionRow
+from core.translation import spoken
 
 Column = Callable[[Any], Any]
 
@@ -361,8 +362,8 @@ def action_page(
 
 def show_refusal(form: forms.Form, refused: RequestRefused) -> None:
     """Say on the form what a service refused: at the fields at fault, else above them."""
-    errors = [error for error in getattr(refused, "errors", ()) if error.field in form.fields]
+    errors = [error for error in refused.errors if error.field in form.fields]
     for error in errors:
-        form.add_error(error.field, _(error.message))
+        form.add_error(error.field, spoken(error))
     if not errors:
-        form.add_error(None, _(refused.message))
+        form.add_error(None, spoken(refused))

@@ -23,17 +23,18 @@ A class's docstring is its default message; ``code`` is the stable name of the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault of one input field: where, a stable code, and a sentence for people."""
+    """One fault of one input field: where, a stable code, and a sentence for people (``%(name)s``: from ``params``)."""
 
     field: str
     code: str
     message: str
+    params: Mapping[str, object] | None = None
 
 
 class PaymentsError(Exception):
@@ -44,8 +45,13 @@ class PaymentsError(Exception):
     retry_after: int | None = None
     """Seconds after which trying again makes sense; sent as Retry-After."""
 
-    def __init__(self, message: str | None = None) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+    errors: tuple[FieldError, ...] = ()
+
+    def __init__(self, message: str | None = None, *, params: Mapping[str, object] | None = None) -> None:
+        self.template = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        """What the catalogue knows: ``%(name)s`` stands for each of ``params``."""
+        self.params = params
+        self.message = self.template % params if params else self.template
         super().__init__(self.message)
 
 
@@ -60,9 +66,14 @@ class InvalidRequest(RequestRefused):
     """The request is not valid."""
 
     def __init__(
-        self, message: str | None = None, *, code: str | None = None, errors: Sequence[FieldError] = ()
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        errors: Sequence[FieldError] = (),
+        params: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, params=params)
         self.code = code or self.code
         self.errors = tuple(errors)
 
@@ -136,6 +147,10 @@ class IdempotencyKeyReused(RequestRefused):
 
     code = "idempotency_key_reused"
     http_status = 422
+
+    def __init__(self, message: str | None = None, *, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
 
 
 class DuplicateExternalId(RequestRefused):

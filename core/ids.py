@@ -28,6 +28,7 @@ PREFIXES = {
 }
 """Kind of object -> prefix. One prefix, one kind."""
 
+_KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHAPE = re.compile(r"[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{26}\Z")
 
@@ -37,6 +38,13 @@ def new_id(kind: str) -> str:
     number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     characters = [_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5)]
     return f"{PREFIXES[kind]}_{''.join(characters)}"
+
+
+def kind(text: str) -> str | None:
+    """What kind of object has the public id ``text``; None if it is no public id."""
+    if not _SHAPE.match(text):
+        return None
+    return _KINDS.get(text.partition("_")[0])
 
 
 def is_id(text: str, kind: str | None = None) -> bool:

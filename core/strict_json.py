@@ -15,10 +15,18 @@ MAX_NUMBER_LENGTH = 40
 MAX_EXPONENT = 40
 
 
+class NotStrictJson(ValueError):
+    """The bytes are not JSON as we read it. ``template`` is a sentence with ``%(name)s`` for each of ``params``."""
+
+    def __init__(self, template: str, **params: object) -> None:
+        self.template, self.params = template, params
+        super().__init__(template % params if params else template)
+
+
 def loads(raw: bytes) -> Any:
     """The JSON value in ``raw``: integers as ``int``, other numbers as ``Decimal``, never a float.
 
-    Raises ``ValueError`` with a sentence for people: not UTF-8, not JSON, duplicate keys, NaN and Infinity, numbers
+    Raises ``NotStrictJson`` with a sentence for people: not UTF-8, not JSON, duplicate keys, NaN and Infinity, numbers
     beyond 40 characters or 10^±40, lone surrogates, nesting deeper than Python's own limit.
     """
     try:
@@ -30,41 +38,43 @@ def loads(raw: bytes) -> Any:
             object_pairs_hook=_without_duplicates,
         )
     except UnicodeDecodeError:
-        raise ValueError("The body is not UTF-8.") from None
+        raise NotStrictJson("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"The body is not JSON: {error.msg} (line {error.lineno} column {error.colno}).") from None
+        raise NotStrictJson(
+            "The body is not JSON: look at line %(line)s, column %(column)s.", line=error.lineno, column=error.colno
+        ) from None
     except RecursionError:
-        raise ValueError("The body is nested too deeply.") from None
+        raise NotStrictJson("The body is nested too deeply.") from None
     _refuse_surrogates(value)
     return value
 
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_NUMBER_LENGTH:
-        raise ValueError("The body holds a number that is too long.")
+        raise NotStrictJson("The body holds a number that is too long.")
     return int(digits)
 
 
 def _decimal(digits: str) -> Decimal:
     if len(digits) > MAX_NUMBER_LENGTH:
-        raise ValueError("The body holds a number that is too long.")
+        raise NotStrictJson("The body holds a number that is too long.")
     try:
         number = Decimal(digits)
     except ArithmeticError:  # an exponent that even Decimal cannot hold
-        raise ValueError("The body holds a number that is too large.") from None
+        raise NotStrictJson("The body holds a number that is too large.") from None
     if abs(number.adjusted()) > MAX_EXPONENT:
-        raise ValueError("The body holds a number that is too large or too small.")
+        raise NotStrictJson("The body holds a number that is too large or too small.")
     return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"The body holds {name}, which is not a number.")
+    raise NotStrictJson("The body holds %(name)s, which is not a number.", name=name)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("The body holds the same key twice.")
+        raise NotStrictJson("The body holds the same key twice.")
     return members
 
 
@@ -82,4 +92,4 @@ def _refuse_surrogates(value: Any) -> None:
             try:
                 item.encode("utf-8")
             except UnicodeEncodeError:
-                raise ValueError("The body holds half of a surrogate pair.") from None
+                raise NotStrictJson("The body holds half of a surrogate pair.") from None

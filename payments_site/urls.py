@@ -10,6 +10,7 @@ from django.urls import path
 from core.api.errors import problem_response
 from core.errors import NotFound, PaymentsError
 from merchants.api.event import EventsView, EventView
+from merchants.api.idempotency_key import IdempotencyKeyView
 from payments.api.balance import BalanceView
 from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
@@ -55,6 +56,7 @@ urlpatterns = [
     path("v1/balance", BalanceView.as_view()),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
+    path("v1/idempotency-keys/<str:key>", IdempotencyKeyView.as_view()),
     path("v1/openapi.json", openapi.openapi, name="openapi"),
     path("v1/docs", openapi.docs, name="docs"),
     path("webhooks/stp/deposits", StpDepositsView.as_view()),

@@ -25,6 +25,7 @@ from core.errors import (
     PaymentsError,
     RateLimited,
 )
+from core.translation import spoken
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +69,13 @@ def problem(error: PaymentsError, *, instance: str) -> dict[str, Any]:
         "type": f"/v1/docs#error-{error.code}",
         "title": _(HTTPStatus(error.http_status).phrase),
         "status": error.http_status,
-        "detail": _(error.message),
+        "detail": spoken(error),
         "instance": instance,
         "code": error.code,
         "request_id": request_context.current().get("request_id", ""),
     }
-    errors = getattr(error, "errors", ())
-    if errors:
-        body["errors"] = [{"field": e.field, "code": e.code, "message": _(e.message)} for e in errors]
+    if error.errors:
+        body["errors"] = [{"field": e.field, "code": e.code, "message": spoken(e)} for e in error.errors]
     return body
 
 
@@ -123,7 +123,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
 def invalid_fields(errors: list[FieldError]) -> InvalidRequest:
     """One 400 for all faulty fields, its code as specific as the contract allows."""
     code = next((e.code for e in errors if e.code in _SPECIFIC_CODES), None)
-    detail = " ".join(f"{e.field}: {_(e.message)}" if e.field else _(e.message) for e in errors[:3])
+    detail = " ".join(f"{e.field}: {spoken(e)}" if e.field else spoken(e) for e in errors[:3])
     return InvalidRequest(detail or None, code=code, errors=errors)
 
 

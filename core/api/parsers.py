@@ -43,8 +43,8 @@ def read_body(meta: Mapping[str, Any], stream: Any) -> bytes:
 
 
 def read_json(raw: bytes) -> Any:
-    """``core.strict_json.loads`` with its faults as ``InvalidRequest``."""
+    """``core.strict_json.loads`` with what it refuses as ``InvalidRequest``."""
     try:
         return strict_json.loads(raw)
-    except ValueError as error:
-        raise InvalidRequest(str(error)) from None
+    except strict_json.NotStrictJson as error:
+        raise InvalidRequest(error.template, params=error.params) from None

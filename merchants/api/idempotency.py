@@ -1,8 +1,9 @@
 """One intention, one effect: the Idempotency-Key of a POST that moves or reserves money.
 
-The key's row commits together with the effect. An equal request that arrives meanwhile waits for that transaction (up
-to the database's lock timeout) and then replays its answer. Business refusals are answers too, and are kept; malformed
-requests and server faults are not: nothing was done, the key stays free.
+The key's row commits together with the effect and the answer. An equal request that arrives meanwhile waits for that
+transaction (up to the database's lock timeout) and then replays its answer. A refusal on business grounds (422) is an
+answer too: its effect is rolled back, the answer kept. Malformed requests, missing rights, conflicts with a passing
+state and faults of ours are not: nothing was done, the key stays free.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, TypeVar
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.http import HttpResponse
-from psycopg.errors import LockNotAvailable
 from rest_framework.request import Request
 
-from core import clock
 from core.api.errors import CONTENT_TYPE, problem
-from core.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidRequest, RequestRefused
+from core.errors import (
+    FieldError,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    RequestRefused,
+)
 from merchants.api.views import MerchantView
 from merchants.models import IdempotencyKey
+from merchants.services import idempotency_key
+from merchants.services.idempotency_key import Intention
 
 T = TypeVar("T")
-
-TAKEOVER_AFTER = timedelta(seconds=60)
-"""A creation in phases that stopped half-way may be finished by a repetition after this time."""
 
 _SHAPE = re.compile(r"[A-Za-z0-9_\-:.]{1,255}\Z")
 
@@ -51,39 +56,37 @@ def run_once(
     request already began it and may have reached the provider. ``find`` loads an object by public id.
 
     Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key came with another
-    method, path or body, ``IdempotencyInProgress`` while the first request runs.
+    method, path or body, ``IdempotencyInProgress`` while the first request runs, and whatever ``create`` refuses.
     """
-    key = _key(request)
-    fingerprint = _fingerprint(request)
-    with transaction.atomic():
-        record, created = _claim(view, key, fingerprint)
-        if not created:
-            if {name: getattr(record, name) for name in fingerprint} != fingerprint:
-                raise IdempotencyKeyReused
-            if record.state == IdempotencyKey.State.COMPLETED:
-                return _answer(record, replayed=True)
-            if clock.now() - record.locked_at < TAKEOVER_AFTER:
-                raise IdempotencyInProgress
-            record.locked_at = clock.now()
-            record.save(update_fields=["locked_at"])
-            obj = find(record.object_id)
-        else:
-            try:
-                with transaction.atomic():
-                    obj = create()
-            except RequestRefused as refusal:
-                _complete(record, refusal.http_status, problem(refusal, instance=request.path))
-                return _answer(record)
-            record.object_id = public_id(obj)
-            if finish is None:
-                _complete(record, status, render(obj))
-                return _answer(record)
-            record.save(update_fields=["object_id"])
+    intention = _intention(view, request, _key(request))
+    try:
+        with transaction.atomic():
+            row_id = idempotency_key.claim(intention)
+            if row_id is not None:
+                obj = create()
+                if finish is None:
+                    answer = _json(render(obj))
+                    idempotency_key.complete(row_id, status, answer, public_id(obj))
+                else:
+                    idempotency_key.remember_object(row_id, public_id(obj))
+    except RequestRefused as refusal:
+        if refusal.http_status != HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(refusal, IdempotencyKeyReused):
+            raise
+        return _refused(intention, refusal)
+    record = None
+    if row_id is None:
+        record = _known(intention)
+        if record.state == IdempotencyKey.State.COMPLETED:
+            return _replay(record)
+        if finish is None or not idempotency_key.take_over(record):
+            raise IdempotencyInProgress
+        row_id, obj = record.pk, find(record.object_id)
     if finish is not None:
-        obj = finish(obj, not created)
-    with transaction.atomic():
-        _complete(record, status, render(obj))
-    return _answer(record)
+        obj = finish(obj, record is not None)
+        answer = _json(render(obj))
+        if not idempotency_key.complete(row_id, status, answer, public_id(obj)):
+            return _replay(_known(intention))
+    return _answer(status, answer)
 
 
 def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
@@ -92,45 +95,49 @@ def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
     For a request that is not valid any more: what was in the future when it came may have passed.
     """
     key = _given(request)
-    if not _SHAPE.match(key):
+    if not is_key(key):
         return None
-    record = IdempotencyKey.objects.filter(
-        merchant=view.merchant,
-        livemode=view.livemode,
-        key=key,
-        state=IdempotencyKey.State.COMPLETED,
-        **_fingerprint(request),
-    ).first()
-    return None if record is None else _answer(record, replayed=True)
+    record = idempotency_key.find(view.merchant, livemode=view.livemode, key=key)
+    if record is None or record.state != IdempotencyKey.State.COMPLETED:
+        return None
+    return _replay(record) if _intention(view, request, key).is_that_of(record) else None
 
 
-def _claim(view: MerchantView, key: str, fingerprint: dict[str, str]) -> tuple[IdempotencyKey, bool]:
-    fresh = IdempotencyKey(merchant=view.merchant, livemode=view.livemode, key=key, **fingerprint)
-    try:
-        IdempotencyKey.objects.bulk_create([fresh], ignore_conflicts=True)
-        record = IdempotencyKey.objects.select_for_update().get(merchant=view.merchant, livemode=view.livemode, key=key)
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise IdempotencyInProgress from error
-        raise
-    return record, record.public_id == fresh.public_id
+def is_key(text: str) -> bool:
+    """True if ``text`` may be an Idempotency-Key."""
+    return bool(_SHAPE.match(text))
 
 
-def _complete(record: IdempotencyKey, status: int, body: dict[str, Any]) -> None:
-    record.state = IdempotencyKey.State.COMPLETED
-    record.response_status = status
-    record.response_body = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    record.save(update_fields=["state", "response_status", "response_body", "object_id"])
+def _refused(intention: Intention, refusal: RequestRefused) -> HttpResponse:
+    """Keep the refusal as the answer, unless an equal request has got one meanwhile."""
+    answer = _json(problem(refusal, instance=intention.path))
+    if idempotency_key.claim_refused(intention, refusal.http_status, answer) is not None:
+        return _answer(refusal.http_status, answer)
+    record = _known(intention)
+    if record.state != IdempotencyKey.State.COMPLETED:
+        raise IdempotencyInProgress
+    return _replay(record)
 
 
-def _answer(record: IdempotencyKey, *, replayed: bool = False) -> HttpResponse:
-    status = record.response_status or 500
-    return HttpResponse(
-        record.response_body,
-        status=status,
-        content_type=CONTENT_TYPE if status >= 400 else "application/json",
-        headers={"Idempotent-Replayed": "true"} if replayed else {},
-    )
+def _known(intention: Intention) -> IdempotencyKey:
+    record = idempotency_key.find(intention.merchant, livemode=intention.livemode, key=intention.key)
+    if record is None:  # thirty days old, and forgotten in this moment
+        raise IdempotencyInProgress
+    if not intention.is_that_of(record):
+        message = "This differs from the first request with this Idempotency-Key."
+        fields = intention.differing_fields(record) if intention.path == record.path else []
+        raise IdempotencyKeyReused(errors=[FieldError(name[:100], "differs", message) for name in fields])
+    return record
+
+
+def _replay(record: IdempotencyKey) -> HttpResponse:
+    response = _answer(record.response_status or HTTPStatus.INTERNAL_SERVER_ERROR, record.response_body)
+    response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _answer(status: int, body: str) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE if status >= 400 else "application/json")
 
 
 def _given(request: Request) -> str:
@@ -145,21 +152,39 @@ def _key(request: Request) -> str:
             "Send an Idempotency-Key: one fresh value for each thing you want done, the same one when you retry it.",
             code="idempotency_key_required",
         )
-    if not _SHAPE.match(key):
-        raise InvalidRequest(
-            "An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .", code="invalid_request"
-        )
+    if not is_key(key):
+        raise InvalidRequest("An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .")
     return key
 
 
-def _fingerprint(request: Request) -> dict[str, str]:
-    return {
-        "method": request.method or "",
-        "path": request.path,
-        "body_sha256": hashlib.sha256(_canonical(request.data)).hexdigest(),
+def _intention(view: MerchantView, request: Request, key: str) -> Intention:
+    body = cast("dict[str, Any]", request.data)
+    # Salted with the key: equal values of two requests are not seen to be equal.
+    hashes = {
+        name: hashlib.sha256(f"{key}\0{_canonical(value)}".encode()).hexdigest()[:16] for name, value in body.items()
     }
+    return Intention(
+        merchant=view.merchant,
+        livemode=view.livemode,
+        key=key,
+        method=request.method or "",
+        path=request.path,
+        body_sha256=hashlib.sha256(_canonical(body).encode()).hexdigest(),
+        field_hashes=hashes,
+    )
 
 
-def _canonical(body: Any) -> bytes:
-    """The body's meaning: key order and white space do not make another request."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), default=str).encode()
+def _canonical(value: Any) -> str:
+    """What a value means: key order and white space do not make another request."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_decimal)
+
+
+def _decimal(value: Any) -> dict[str, str]:
+    """A number with a fraction, which no text can be mistaken for."""
+    if isinstance(value, Decimal):
+        return {"\0number": str(value)}
+    raise TypeError(type(value).__name__)
+
+
+def _json(body: dict[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

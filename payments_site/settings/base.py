@@ -124,6 +124,8 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # Django's own RedisCache in
 SIGN_IN_PER_ACCOUNT = 5
 SIGN_IN_PER_ADDRESS = 20
 
+IDEMPOTENCY_KEY_LIFETIME = timedelta(days=31)
+"""How long an Idempotency-Key is remembered; the database keeps each for thirty days at least."""
 API_KEY_CACHE_SECONDS = 0.8
 """How long a process believes what it knows of an API key: a revocation is felt everywhere within a second."""
 

@@ -49,6 +49,11 @@ class Victim:
         assert answer.status_code == 201, answer.content
         return dict(answer.json())
 
+    def idempotency_key(self) -> str:
+        """A key that made a payment."""
+        self.payment()
+        return f"victim-{self.made}"
+
     def _deposit(self, payment: dict[str, Any]) -> bytes:
         known = {"id": 7_000_000 + self.made, "claveRastreo": f"TENANCY{self.made}"}
         return self.stp.deposit(payment["spei"]["clabe"], payment["amount"], **known)
@@ -67,6 +72,7 @@ class Victim:
 IDS: dict[str, Callable[[Victim], str]] = {
     "payment_id": lambda victim: victim.payment()["id"],
     "event_id": lambda victim: victim.event(),
+    "key": lambda victim: victim.idempotency_key(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 

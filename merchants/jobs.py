@@ -1,0 +1,10 @@
+"""Tasks that the worker runs for merchants."""
+
+from core import jobs
+from merchants.services import idempotency_key
+
+
+@jobs.periodic("17 9 * * *", "merchants.forget_idempotency_keys")
+def forget_idempotency_keys(timestamp: int) -> None:
+    """Delete what has been kept long enough."""
+    idempotency_key.forget_old()

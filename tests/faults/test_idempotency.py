@@ -1,0 +1,54 @@
+"""kill -9 of the whole site while a payment is being made: the retry makes one, and both ask for the same."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import psycopg
+import pytest
+
+from tests.faults.test_durability import create
+
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'merchants_event'::regclass"
+_COUNTS = "SELECT (SELECT count(*) FROM payments_payment), (SELECT count(*) FROM merchants_event)"
+
+
+@pytest.mark.promise("P9", "kill -9 while a payment is being made, then the same request again")
+def test_a_kill_in_the_middle_and_a_retry_make_one_payment(web, house, trials):
+    for number in trials.each(quick=4, full=60, unit="kills"):
+        key = f"killed-{trials.seed}-{number}"
+        ((payments, events),) = house.query(_COUNTS)
+        sender = threading.Thread(target=create, args=(web, house, key))
+        if number % 2:  # anywhere, also between the commit and the answer
+            sender.start()
+            time.sleep(trials.random.uniform(0, 0.06))
+            web.kill()
+        else:  # certainly in the middle: its event cannot be written
+            with psycopg.connect(house.postgres.url("payments_owner", "payments")) as holder:
+                holder.execute("LOCK TABLE merchants_event IN SHARE MODE")
+                sender.start()
+                _until(lambda: house.query(_WAITING)[0][0] > 0)
+                web.kill()
+            _until(lambda: house.query(_WAITING)[0][0] == 0)
+            assert house.query("SELECT count(*) FROM merchants_idempotencykey WHERE key = %s", key) == [(0,)]
+            assert house.query(_COUNTS) == [(payments, events)]
+        sender.join(30)
+        web.start()
+
+        first, second = create(web, house, key), create(web, house, key)
+
+        assert first.status == second.status == 201
+        assert first.body == second.body
+        assert second.headers["idempotent-replayed"] == "true"
+        assert house.query(_COUNTS) == [(payments + 1, events + 1)]
+        made = house.query("SELECT state, object_id FROM merchants_idempotencykey WHERE key = %s", key)
+        assert made == [("completed", json.loads(first.body)["id"])]
+
+
+def _until(true, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
