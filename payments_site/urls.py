@@ -9,8 +9,11 @@ from django.urls import path
 
 from core.api.errors import problem_response
 from core.errors import NotFound, PaymentsError
+from merchants.api.api_key import ApiKeyRollView, ApiKeysView
+from merchants.api.bank import BanksView
 from merchants.api.event import EventsView, EventView
 from merchants.api.idempotency_key import IdempotencyKeyView
+from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
 from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
@@ -56,6 +59,10 @@ urlpatterns = [
     path("v1/balance", BalanceView.as_view()),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
+    path("v1/merchant", MerchantSelfView.as_view()),
+    path("v1/api-keys", ApiKeysView.as_view()),
+    path("v1/api-keys/<str:api_key_id>/roll", ApiKeyRollView.as_view()),
+    path("v1/banks", BanksView.as_view()),
     path("v1/idempotency-keys/<str:key>", IdempotencyKeyView.as_view()),
     path("v1/openapi.json", openapi.openapi, name="openapi"),
     path("v1/docs", openapi.docs, name="docs"),

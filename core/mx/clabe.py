@@ -5,6 +5,9 @@ Check digit and catalogue of SPEI institutions come from the ``clabe`` package.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 import clabe as _clabe
 
 from core.errors import FieldError, InvalidRequest
@@ -46,6 +49,22 @@ def bank_name(clabe: str) -> str | None:
 def institution_name(code: str) -> str | None:
     """Name of a SPEI institution by its 5-digit code ("40012"; Banxico itself is "2001"), or None."""
     return _clabe.BANK_NAMES.get(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A SPEI institution: its 5-digit code, the first three digits of its CLABEs, its short name."""
+
+    code: str
+    clabe_prefix: str
+    name: str
+
+
+@cache
+def banks() -> tuple[Bank, ...]:
+    """Every institution of the catalogue, by name."""
+    found = (Bank(code, prefix, INSTITUTIONS[code]) for prefix, code in _clabe.BANKS.items())
+    return tuple(sorted(found, key=lambda bank: (bank.name, bank.code)))
 
 
 def mask(account: str) -> str:

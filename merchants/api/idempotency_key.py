@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import schema
 from core.errors import NotFound
 from merchants.api.idempotency import is_key
 from merchants.api.views import ANY_KEY, MerchantView
@@ -19,26 +18,28 @@ from merchants.services import idempotency_key
 class MadeObject(serializers.Serializer[Any]):
     """What the request made."""
 
-    object = serializers.CharField()
-    id = serializers.CharField()
+    object = serializers.CharField(help_text="What kind of object, for example `payment`")
+    id = serializers.CharField(help_text="Its id")
 
 
 class IdempotencyKeyObject(serializers.Serializer[Any]):
     """What became of a request with an Idempotency-Key."""
 
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["idempotency_key"])
-    livemode = serializers.BooleanField()
-    created_at = serializers.DateTimeField()
-    key = serializers.CharField()
+    id = serializers.CharField(help_text="`idk_…`")
+    object = serializers.ChoiceField(choices=["idempotency_key"], help_text="Always `idempotency_key`")
+    livemode = serializers.BooleanField(help_text="Whether the request came with a live key")
+    created_at = serializers.DateTimeField(help_text="When the request came first")
+    key = serializers.CharField(help_text="The key as you sent it")
     state = serializers.ChoiceField(
         choices=IdempotencyKey.State.choices,
-        help_text="`in_progress` only while a provider is being asked; repeat the request, not the key of another.",
+        help_text="`in_progress` while a provider is being asked; repeat the request to get its answer",
     )
-    method = serializers.CharField()
-    path = serializers.CharField()
-    response_status = serializers.IntegerField(allow_null=True)
-    resource = MadeObject(allow_null=True)
+    method = serializers.CharField(help_text="The request's HTTP method")
+    path = serializers.CharField(help_text="The request's path")
+    response_status = serializers.IntegerField(
+        allow_null=True, help_text="The status it was answered with; null while in progress"
+    )
+    resource = MadeObject(allow_null=True, help_text="What it made; null if it was refused")
 
 
 class IdempotencyKeyView(MerchantView):
@@ -52,7 +53,10 @@ class IdempotencyKeyView(MerchantView):
         summary="What happened to my request?",
         description="For a request whose answer was lost. 404: it was not carried out, and may be sent again with the "
         "same key; a key is remembered for at least 30 days",
-        responses={200: IdempotencyKeyObject, **schema.problems(401, 403, 404, 503)},
+        parameters=[
+            OpenApiParameter("key", str, OpenApiParameter.PATH, description="The Idempotency-Key that you sent")
+        ],
+        responses=IdempotencyKeyObject,
     )
     def get(self, request: Request, key: str) -> Response:
         record = idempotency_key.find(self.merchant, livemode=self.livemode, key=key) if is_key(key) else None

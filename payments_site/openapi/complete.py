@@ -23,6 +23,9 @@ TAGS = {
     "payments": "Pay-ins: a SPEI transfer to a CLABE made for the payment, or cash at an OXXO till.",
     "balance": "Your money with us, now or at any past moment.",
     "events": "Everything that happened to your objects, in order: pull what you missed.",
+    "idempotency": "What became of a request whose answer was lost.",
+    "account": "Who you are to us, and your API keys.",
+    "banks": "The institutions of SPEI.",
     PROVIDERS: "What payment providers call, not you. Each notice is stored before it is believed, applied once, and "
     "answered the same however often it comes.",
 }

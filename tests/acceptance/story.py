@@ -59,7 +59,15 @@ def events(story: Story) -> None:
     story.ask("read_event", "The same event", event_id=first["id"])
 
 
-STORY: list[Callable[[Story], None]] = [payments, balance, events]
+def account(story: Story) -> None:
+    story.ask("read_merchant", "With a test key")
+    keys = story.ask("list_api_keys", "The newest", query={"limit": 1})["data"]
+    story.ask("roll_api_key", "With an overlap of 24 hours", body={}, api_key_id=keys[0]["id"])
+    story.ask("list_banks", "All of them")
+    story.ask("read_idempotency_key", "It made a payment", key="order-1001")
+
+
+STORY: list[Callable[[Story], None]] = [payments, balance, events, account]
 """A group of operations adds its function here; earlier ones have left their objects."""
 
 

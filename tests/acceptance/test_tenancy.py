@@ -49,6 +49,10 @@ class Victim:
         assert answer.status_code == 201, answer.content
         return dict(answer.json())
 
+    def api_key(self) -> str:
+        """Another key of the victim, no mightier than any: what is refused is not refused for its scopes."""
+        return api_key.create(self.merchant, livemode=False, scopes=[])[0].public_id
+
     def idempotency_key(self) -> str:
         """A key that made a payment."""
         self.payment()
@@ -72,12 +76,14 @@ class Victim:
 IDS: dict[str, Callable[[Victim], str]] = {
     "payment_id": lambda victim: victim.payment()["id"],
     "event_id": lambda victim: victim.event(),
+    "api_key_id": lambda victim: victim.api_key(),
     "key": lambda victim: victim.idempotency_key(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/payments"): SPEI,
+    ("post", "/v1/api-keys/{api_key_id}/roll"): {},
 }
 """A valid body for every operation that takes one."""
 

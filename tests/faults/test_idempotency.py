@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import threading
 import time
+from http.client import HTTPException
 
 import psycopg
 import pytest
 
-from tests.faults.test_durability import create
+from tests.faults.house import DATABASE
 
+SPEI = json.dumps({"method": "spei", "amount": 10_000, "currency": "MXN"}).encode()
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'merchants_event'::regclass"
 _COUNTS = "SELECT (SELECT count(*) FROM payments_payment), (SELECT count(*) FROM merchants_event)"
+
+
+def create(web, house, key):
+    """The answer to a payment's creation, or None if none came."""
+    try:
+        return web.post("/v1/payments", SPEI, Authorization=f"Bearer {house.api_secret}", **{"Idempotency-Key": key})
+    except (OSError, HTTPException):
+        return None
 
 
 @pytest.mark.promise("P9", "kill -9 while a payment is being made, then the same request again")
@@ -26,7 +36,7 @@ def test_a_kill_in_the_middle_and_a_retry_make_one_payment(web, house, trials):
             time.sleep(trials.random.uniform(0, 0.06))
             web.kill()
         else:  # certainly in the middle: its event cannot be written
-            with psycopg.connect(house.postgres.url("payments_owner", "payments")) as holder:
+            with psycopg.connect(house.postgres.url("payments_owner", DATABASE)) as holder:
                 holder.execute("LOCK TABLE merchants_event IN SHARE MODE")
                 sender.start()
                 _until(lambda: house.query(_WAITING)[0][0] > 0)

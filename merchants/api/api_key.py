@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.api import schema
+from core.api.pagination import page, refuse_unknown
+from core.api.serializers import MomentField, StrictSerializer
+from merchants.api.views import ANY_KEY, MerchantView
+from merchants.models import ApiKey
+from merchants.resources.api_key import api_key as api_key_resource
+from merchants.services import api_key
+
+
+class ApiKeyObject(serializers.Serializer[Any]):
+    """One of your API keys, without its secret."""
+
+    id = serializers.CharField(help_text="`key_…`")
+    object = serializers.ChoiceField(choices=["api_key"], help_text="Always `api_key`")
+    livemode = serializers.BooleanField(help_text="Whether the key moves real money")
+    created_at = serializers.DateTimeField(help_text="When the key was made")
+    name = serializers.CharField(help_text="Where it is used, as you told us; may be empty")
+    prefix = serializers.CharField(help_text="How the key begins, to recognise it")
+    status = serializers.ChoiceField(
+        choices=["active", "expired", "revoked"], help_text="Only `active` keys are accepted"
+    )
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=ApiKey.Scope.choices), help_text="What the key may do"
+    )
+    networks = serializers.ListField(
+        child=serializers.CharField(), help_text="Where it may be used from; empty: from anywhere"
+    )
+    replaces = serializers.CharField(allow_null=True, help_text="The key whose successor it is")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When it ends; null: it does not")
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute; null: never used")
+    revoked_at = serializers.DateTimeField(allow_null=True, help_text="When it was revoked")
+
+
+class ApiKeyPage(serializers.Serializer[Any]):
+    """One page of API keys."""
+
+    data = ApiKeyObject(many=True, help_text="The newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether another page follows")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Give it as `cursor` to get the next page")
+
+
+class RolledApiKey(ApiKeyObject):
+    """The successor, with its secret: the only time that it is shown."""
+
+    secret = serializers.CharField(help_text="The key itself, `sk_…`: keep it like a password, it is shown once")
+
+
+class RollRequest(StrictSerializer):
+    """How long the old key works on."""
+
+    old_key_expires_at = MomentField(
+        required=False,
+        help_text="Until when the old key works on: 24 hours from now unless told, at most 7 days; a moment that has "
+        "passed ends it at once",
+    )
+
+    def validate_old_key_expires_at(self, moment: datetime) -> datetime:
+        if moment > clock.now() + api_key.MAX_OVERLAP:
+            raise serializers.ValidationError(_("The old key works on for at most 7 days."), code="invalid")
+        return moment
+
+
+class ApiKeysView(MerchantView):
+    """The merchant's keys of this mode."""
+
+    scopes = {"GET": ANY_KEY}
+
+    @extend_schema(
+        tags=["account"],
+        operation_id="list_api_keys",
+        summary="List API keys",
+        description="Your keys of this mode, the newest first, also expired and revoked ones; never their secrets",
+        parameters=[*schema.PAGE],
+        responses=ApiKeyPage,
+    )
+    def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params)
+        rows = self.own(ApiKey.objects.select_related("replaces"))
+        return Response(page(rows, request.query_params, render=api_key_resource))
+
+
+class ApiKeyRollView(MerchantView):
+    """A new key for an old one."""
+
+    scopes = {"POST": ANY_KEY}
+
+    @extend_schema(
+        tags=["account"],
+        operation_id="roll_api_key",
+        summary="Roll an API key",
+        description="Makes a key that may do the same, from the same addresses, until the same end. The old key works "
+        "on until `old_key_expires_at`, so that you can change it everywhere without a gap. A key can roll itself, and "
+        "keys that may do no more than itself. If the answer was lost, roll the old key again: a successor that was "
+        "never used is revoked",
+        parameters=[OpenApiParameter("api_key_id", str, OpenApiParameter.PATH, description="The old key, `key_…`")],
+        request=RollRequest,
+        responses={201: RolledApiKey, **schema.problems(409)},
+    )
+    def post(self, request: Request, api_key_id: str) -> Response:
+        wanted = RollRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        old = self.find(ApiKey.objects.all(), api_key_id)
+        made, secret = api_key.roll(
+            old.pk, by=self.key, old_key_expires_at=wanted.validated_data.get("old_key_expires_at")
+        )
+        return Response({**api_key_resource(made), "secret": secret}, status=201)

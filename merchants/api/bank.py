@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.pagination import refuse_unknown
+from core.mx import clabe
+from merchants.api.views import ANY_KEY, MerchantView
+
+
+class BankObject(serializers.Serializer[Any]):
+    """An institution that takes part in SPEI."""
+
+    object = serializers.ChoiceField(choices=["bank"], help_text="Always `bank`")
+    code = serializers.CharField(help_text="Its number in SPEI, up to five digits")
+    clabe_prefix = serializers.CharField(help_text="The first three digits of its CLABEs")
+    name = serializers.CharField(help_text="Its short name in SPEI")
+
+
+class BankPage(serializers.Serializer[Any]):
+    """All of them."""
+
+    data = BankObject(many=True, help_text="By name")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Always false: the list is whole")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Always null")
+
+
+class BanksView(MerchantView):
+    """The institutions of SPEI, by name."""
+
+    scopes = {"GET": ANY_KEY}
+
+    @extend_schema(
+        tags=["banks"],
+        operation_id="list_banks",
+        summary="List the banks of SPEI",
+        description="Every institution that the catalogue knows, in one page, by name: for a form in which a payer or "
+        "payee chooses a bank",
+        responses=BankPage,
+    )
+    def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params)
+        banks = [
+            {"object": "bank", "code": bank.code, "clabe_prefix": bank.clabe_prefix, "name": bank.name}
+            for bank in clabe.banks()
+        ]
+        return Response({"data": banks, "has_more": False, "next_cursor": None})

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from merchants.api.views import ANY_KEY, MerchantView
+from merchants.models import Merchant
+from merchants.resources.merchant import merchant as merchant_resource
+
+
+class MerchantObject(serializers.Serializer[Any]):
+    """You, as we know you."""
+
+    id = serializers.CharField(help_text="`mer_…`")
+    object = serializers.ChoiceField(choices=["merchant"], help_text="Always `merchant`")
+    livemode = serializers.BooleanField(help_text="Whether the key that asks moves real money")
+    created_at = serializers.DateTimeField(help_text="When you became our customer")
+    name = serializers.CharField(help_text="Your trade name: what payers see")
+    legal_name = serializers.CharField(help_text="Your name on the tax certificate")
+    status = serializers.ChoiceField(
+        choices=Merchant.Status.choices, help_text="A suspended merchant's keys are refused, so you read `active`"
+    )
+
+
+class MerchantSelfView(MerchantView):
+    """The merchant whose key asks."""
+
+    scopes = {"GET": ANY_KEY}
+
+    @extend_schema(
+        tags=["account"],
+        operation_id="read_merchant",
+        summary="Who am I?",
+        description="The merchant and the mode of the key that asks: a first request that shows whether a key works",
+        responses=MerchantObject,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(merchant_resource(self.merchant, livemode=self.livemode))
