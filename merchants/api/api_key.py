@@ -88,7 +88,7 @@ class ApiKeysView(MerchantView):
     def get(self, request: Request) -> Response:
         refuse_unknown(request.query_params)
         rows = self.own(ApiKey.objects.select_related("replaces"))
-        return Response(page(rows, request.query_params, render=api_key_resource))
+        return Response(page(rows, request.query_params, owner=self.owner, render=api_key_resource))
 
 
 class ApiKeyRollView(MerchantView):

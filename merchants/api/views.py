@@ -68,6 +68,11 @@ class MerchantView(APIView):
         return self.key.livemode
 
     @property
+    def owner(self) -> tuple[int, bool]:
+        """Whose list a cursor belongs to."""
+        return self.merchant.pk, self.livemode
+
+    @property
     def origin(self) -> Origin:
         """This request as the cause of a change."""
         return Origin(TransitionRow.Cause.API, self.key.public_id, getattr(self.request, "request_id", ""))
