@@ -223,6 +223,8 @@ class Steady:
     def _text(self, text: str, key: str) -> str:
         if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text):
             return self.MOMENTS.get(key, self.LATER)
+        if key == "prefix" and text.startswith("sk_"):
+            return self._once(text, "sk", lambda n: f"sk_test_Qm4vT7x{n}")
         if key == "next_cursor":
             return "cGF5XzAxa2Izd2RnYTRxOWM3bXgweWo2NXJlMg"
         if key in ("reference", "reference_number") and text.isdigit():
