@@ -10,7 +10,7 @@ PaymentsError
 │   ├── IdempotencyKeyReused, DuplicateExternalId, InsufficientFunds, LimitExceeded, AmountExceedsRefundable   422
 │   └── RateLimited           429
 ├── ServiceUnavailable        503; try again later
-│   └── DatabaseUnavailable, ProviderUnavailable, ReleasePending
+│   └── DatabaseUnavailable (└── Overloaded), ProviderUnavailable, ReleasePending
 ├── ProviderError             what a provider's answer means for us
 │   ├── ProviderNotContacted  it certainly never saw the request: may be sent again
 │   ├── ProviderRefused       it understood and refused: final
@@ -204,6 +204,12 @@ class DatabaseUnavailable(ServiceUnavailable):
     """The service is not available right now."""
 
     code = "database_unavailable"
+
+
+class Overloaded(DatabaseUnavailable):
+    """Too much is going on at this moment."""
+
+    retry_after = 2
 
 
 class ProviderUnavailable(ServiceUnavailable):

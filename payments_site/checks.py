@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseError
 from django.db import connection
+
+from payments_site import env
 
 
 @register(Tags.security)
@@ -60,7 +63,7 @@ def database_is_durable(databases: Any = None, **kwargs: Any) -> list[CheckMessa
                         id="payments_site.E003",
                     )
                 ]
-            return _role_is_limited(cursor)
+            return [*_role_is_limited(cursor), *_budget_fits(cursor)]
     except DatabaseError as error:
         return [Warning(f"The database cannot be checked: {type(error).__name__}", id="payments_site.W005")]
 
@@ -80,3 +83,75 @@ def _role_is_limited(cursor: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+SPARE = 10
+"""Connections that stay free: for an administrator in trouble, replication, monitoring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many connections this installation may open at once, and out of what."""
+
+    web_instances: int
+    web_processes: int
+    pool: int
+    worker_instances: int
+
+    @classmethod
+    def from_env(cls) -> Budget:
+        """What the environment asks for."""
+        database = settings.DATABASE
+        return cls(database.web_instances, env.Web.from_env().workers, database.pool_size, database.worker_instances)
+
+    @property
+    def needed(self) -> int:
+        """Each web process has its pool and one connection for /readyz; each worker its pool and 4 for its queue; a
+        release takes 2."""
+        web = self.web_instances * self.web_processes * (self.pool + 1)
+        return web + self.worker_instances * (self.pool + 4) + 2
+
+    def __str__(self) -> str:
+        return (
+            f"{self.web_instances} web × {self.web_processes} processes × ({self.pool} pool + 1 for /readyz) + "
+            f"{self.worker_instances} worker × ({self.pool} pool + 4 for its queue) + 2 for a release = {self.needed}"
+        )
+
+
+def allowed_connections(cursor: Any) -> int:
+    """Most connections that the application's role may hold: the least of server, database and role, reserves off."""
+    cursor.execute(
+        "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
+        " nullif((SELECT datconnlimit FROM pg_database WHERE datname = current_database()), -1),"
+        " nullif((SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user), -1))"
+    )
+    return int(cursor.fetchone()[0])
+
+
+def _budget_fits(cursor: Any) -> list[CheckMessage]:
+    """payments_site.E006: all processes together leave connections free."""
+    budget, allowed = Budget.from_env(), allowed_connections(cursor)
+    if budget.needed <= allowed - SPARE:
+        return []
+    return [
+        Error(
+            f"Too many connections are planned: {budget}; the database allows {allowed}, of which {SPARE} stay free.",
+            hint="Lower DATABASE_POOL_SIZE or WEB_CONCURRENCY, or raise max_connections. See docs/guides/sizing.md.",
+            id="payments_site.E006",
+        )
+    ]
+
+
+@register()
+def pool_serves_every_thread(**kwargs: Any) -> list[CheckMessage]:
+    """payments_site.W007: no thread of a web process waits for another one's connection."""
+    threads, pool = env.Web.from_env().threads, settings.DATABASE.pool_size
+    if pool >= threads:
+        return []
+    return [
+        Warning(
+            f"DATABASE_POOL_SIZE is {pool}, less than WEB_THREADS ({threads}): threads will wait for connections.",
+            hint="Give each process as many connections as threads. See docs/guides/sizing.md.",
+            id="payments_site.W007",
+        )
+    ]

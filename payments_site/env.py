@@ -51,6 +51,10 @@ class Database:
     url: str = field(repr=False)
     owner_url: str | None = field(repr=False)
     pool_size: int
+    """Most connections of one process's pool."""
+    web_instances: int
+    worker_instances: int
+    """How many copies of web (a gunicorn with all its processes) and worker share the database."""
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Database:
@@ -60,7 +64,13 @@ class Database:
         for name, value in (("DATABASE_URL", url), ("RELEASE_DATABASE_URL", owner_url)):
             if value is not None:
                 connection_parameters(name, value)
-        return cls(url, owner_url, number(environ, "DATABASE_POOL_SIZE", 8))
+        return cls(
+            url,
+            owner_url,
+            pool_size=number(environ, "DATABASE_POOL_SIZE", 8, least=1),
+            web_instances=number(environ, "WEB_INSTANCES", 1),
+            worker_instances=number(environ, "WORKER_INSTANCES", 1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,8 @@ class Web:
         """Raises ``EnvironmentVariableError``."""
         return cls(
             bind=environ.get("WEB_BIND", "").strip() or "127.0.0.1:8000",
-            workers=number(environ, "WEB_CONCURRENCY", 2),
-            threads=number(environ, "WEB_THREADS", 4),
+            workers=number(environ, "WEB_CONCURRENCY", 2, least=1),
+            threads=number(environ, "WEB_THREADS", 4, least=1),
         )
 
 
@@ -132,13 +142,15 @@ def required(environ: Environ, name: str, meaning: str) -> str:
     return value
 
 
-def number(environ: Environ, name: str, default: int) -> int:
-    """A whole number of zero or more."""
+def number(environ: Environ, name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of ``least`` or more."""
     text = environ.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()):
-        raise EnvironmentVariableError(f"{name} must be a whole number, not {text!r}")
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise EnvironmentVariableError(
+            f"{name} must be a whole number{f' from {least}' if least else ''}, not {text!r}"
+        )
     return int(text)
 
 

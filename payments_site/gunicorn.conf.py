@@ -4,6 +4,11 @@
 ``DATABASE_POOL_SIZE`` allows per worker. Migrations never run here.
 """
 
+import os
+import shutil
+import tempfile
+from typing import Any
+
 from payments_site import env
 
 _size = env.Web.from_env()
@@ -27,3 +32,26 @@ logconfig_dict = {
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
 }
 """gunicorn's own lines as JSON and masked, like ours."""
+
+_counters = tempfile.mkdtemp(prefix="payments-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
+"""Where every process counts its requests; prometheus_client reads this when it is imported, so not before here."""
+
+
+def post_worker_init(worker: Any) -> None:
+    """The application is loaded and about to serve."""
+    from payments_site import start
+
+    start.web(is_first=worker.age == 1)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Its counters stay, its gauges go."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Nobody asks any more."""
+    shutil.rmtree(_counters, ignore_errors=True)

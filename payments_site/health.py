@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.apps import apps
 from django.core.cache import cache
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from psycopg.errors import QueryCanceled, TooManyConnections
 from redis.exceptions import RedisError
 
 from core.db import missing_guards
 from ledger.services import gate
+from payments_site.aside import PATIENCE, aside
+
+MISSES = 3
+"""So many slow answers in a row mean: not ready."""
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -23,28 +29,78 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if the database answers, has every migration this code knows, and every guard is enabled.
 
-    Redis away, and a broken invariant of the ledger (which stops outgoing money by itself), are only ``degraded``.
+    Redis away, and a broken invariant of the ledger (which stops outgoing money by itself), are only ``degraded``. So
+    is a database that is slow for a moment: a full house must not be emptied by taking its processes out of service.
 
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
     try:
-        missing = unapplied_migrations()
-        guards = [] if missing else missing_guards(apps.get_models())
+        seen = probe.look()
     except Error:
         return _not_ready({"database": "unavailable"})
-    if missing:
-        return _not_ready({"database": "ok", "migrations": f"{len(missing)} not applied: run manage.py release"})
-    if guards:
-        return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(guards)}"})
-    broken = gate.broken()
+    if seen is None:
+        return _not_ready({"database": f"no answer within {PATIENCE} s, {probe.misses} times in a row"})
+    if seen.missing:
+        return _not_ready({"database": "ok", "migrations": f"{len(seen.missing)} not applied: run manage.py release"})
+    if seen.guards:
+        return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(seen.guards)}"})
     answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok"}
+    if probe.misses:
+        answer |= {"status": "degraded", "database": "slow"}
     try:
         cache.get("readyz")
     except (RedisError, OSError):
         answer |= {"status": "degraded", "redis": "unavailable"}
-    if broken:
-        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(broken)}; outgoing money is stopped"}
+    if seen.broken:
+        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(seen.broken)}; outgoing money is stopped"}
     return JsonResponse(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the database said: migrations that are missing, guards that are not enabled, invariants that are broken."""
+
+    missing: list[str]
+    guards: list[str]
+    broken: list[str]
+
+
+class Probe:
+    """Remembers what the database said last, and how often in a row it was too slow to say anything."""
+
+    def __init__(self) -> None:
+        self.misses = 0
+        self._last: Seen | None = None
+
+    def look(self) -> Seen | None:
+        """What the database says now, or said last if it is slow; None once it was slow three times in a row.
+
+        Raises ``django.db.Error`` if it refuses.
+        """
+        try:
+            self._last = aside.run(_look)
+        except TimeoutError:
+            return self._slow()
+        except OperationalError as error:
+            if isinstance(error.__cause__, QueryCanceled | TooManyConnections):
+                return self._slow()
+            raise
+        self.misses = 0
+        return self._last
+
+    def _slow(self) -> Seen | None:
+        self.misses += 1
+        return self._last if self.misses < MISSES else None
+
+
+probe = Probe()
+
+
+def _look() -> Seen:
+    missing = unapplied_migrations()
+    if missing:
+        return Seen(missing, [], [])
+    return Seen([], missing_guards(apps.get_models()), gate.broken())
 
 
 def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:

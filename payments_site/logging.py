@@ -1,6 +1,8 @@
-"""One JSON object a line, with the request's names in it and without anything secret.
+"""One JSON object a line, with the request's names in it and without anything secret or personal.
 
-The mask works on every text and number of the finished line, tracebacks included: whatever a caller logs by mistake,
+Addresses are named by their route: a path may hold anything. Of an exception the frames and the class are written, and
+its message only where it is ours or PostgreSQL's first line: messages quote values, and values are people's. The mask
+works on every text and number of the finished line, tracebacks included: whatever a caller logs by mistake,
 an API key, credentials or a complete account number never reach the disk. It works before the text is written as
 JSON: in JSON a line break is the letter n, which would hide where a word begins.
 """
@@ -10,12 +12,16 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
+from redis.exceptions import RedisError
 
 from core import request_context
+from core.errors import PaymentsError
 
 _START = r"(?:\b|(?<=\\[nrt]))"
 """Where a word begins, also behind a line break that somebody wrote as ``repr`` does."""
@@ -29,6 +35,9 @@ _MASKS = [
     (re.compile(r"[\w.%+-]{1,64}@[\w-]{1,63}\.[\w.-]+"), "…@…"),
 ]
 
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=\w)\((?:[^()]|\([^()]*\))*\)""")
+"""A quotation, or the arguments of a call."""
+
 
 def masked(text: str) -> str:
     """``text`` without keys, credentials, complete CLABEs and e-mail addresses."""
@@ -37,11 +46,45 @@ def masked(text: str) -> str:
     return text
 
 
+def told(error: BaseException) -> str:
+    """``error`` and what it came from: classes, frames, and of messages only what quotes nobody's input."""
+    parts, seen = [], set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{frames}{type(current).__module__}.{type(current).__qualname__}{_said(current)}")
+        if isinstance(current, BaseExceptionGroup):
+            parts += [told(inner) for inner in current.exceptions]
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\nraised while handling\n".join(reversed(parts))
+
+
+def _said(error: BaseException) -> str:
+    match error:
+        case PaymentsError():
+            template = getattr(error, "template", (type(error).__doc__ or "").strip().split("\n")[0])
+            return f": {template}"
+        case psycopg.Error() if error.sqlstate is not None:
+            # Class 22 is faulty data, and quotes it. Details and contexts quote whole rows.
+            text = "" if error.sqlstate.startswith("22") else error.diag.message_primary or ""
+            return f": {error.sqlstate} {text}"
+        case psycopg.OperationalError() | RedisError():
+            return f": {error}"
+        case OSError():
+            return f": {error.strerror}"
+    return ""
+
+
 class JsonFormatter(BaseJsonFormatter):
     """time, level, logger, message, the request's names, and whatever ``extra`` holds."""
 
     def __init__(self) -> None:
         super().__init__("%(levelname)s %(name)s %(message)s", rename_fields={"levelname": "level", "name": "logger"})
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """See ``told``."""
+        return told(ei[1])
 
     def add_fields(
         self, log_data: dict[str, object], record: logging.LogRecord, message_dict: dict[str, object]
@@ -49,6 +92,10 @@ class JsonFormatter(BaseJsonFormatter):
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         super().add_fields(log_data, record, message_dict)
         log_data.pop("request", None)
+        if record.name.startswith(("django.", "gunicorn.", "procrastinate.")):
+            log_data["message"] = _message_of_others(record)
+            for name in ("job", "task_kwargs", "args"):
+                log_data.pop(name, None)
         log_data.update(request_context.current())
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
@@ -56,6 +103,15 @@ class JsonFormatter(BaseJsonFormatter):
         if "\\" not in line and masked(line) == line:  # nothing escaped, nothing secret: most lines
             return line
         return json.dumps(_masked_value(json.loads(line)))
+
+
+def _message_of_others(record: logging.LogRecord) -> str:
+    """What libraries say without the paths, headers and arguments that they quote."""
+    if record.name == "django.request":
+        return str(record.args[0]) if isinstance(record.args, tuple) and record.args else "request failed"
+    if record.name.startswith("django.security"):
+        return f"refused: {record.name.rpartition('.')[2]}"
+    return _QUOTED.sub("…", record.getMessage())
 
 
 def _masked_value(value: Any) -> Any:

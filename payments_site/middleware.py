@@ -11,8 +11,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from core import request_context
-from core.api.errors import problem_response
-from core.errors import DatabaseUnavailable
+from core.api.errors import as_payments_error, problem_response
+from payments_site import metrics
 
 logger = logging.getLogger("payments_site.request")
 
@@ -32,13 +32,15 @@ class RequestMiddleware:
         if request.path.startswith("/v1/"):
             response["API-Version"] = settings.API_VERSION
             response.headers.setdefault("Cache-Control", "no-store")
+        seconds = time.monotonic() - started
+        metrics.count(request, response.status_code, seconds)
         logger.info(
             "request",
             extra={
                 "method": request.method,
-                "path": request.path,
+                "route": metrics.route_of(request),
                 "status": response.status_code,
-                "milliseconds": round((time.monotonic() - started) * 1000),
+                "milliseconds": round(seconds * 1000, 1),
             },
         )
         return response
@@ -47,5 +49,5 @@ class RequestMiddleware:
         """Outside the API too, a database that is away is 503, not 500."""
         if isinstance(error, OperationalError | InterfaceError):
             logger.warning("database unavailable", exc_info=error)
-            return problem_response(DatabaseUnavailable(), request)
+            return problem_response(as_payments_error(error), request)
         return None

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -22,6 +23,7 @@ from core.errors import (
     FieldError,
     InvalidRequest,
     NotFound,
+    Overloaded,
     PaymentsError,
     RateLimited,
 )
@@ -106,7 +108,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
         case exceptions.Throttled():
             return RateLimited(retry_after=int(getattr(error, "wait", None) or 60))
         case OperationalError() | InterfaceError():
-            return DatabaseUnavailable()
+            return Overloaded() if isinstance(error.__cause__, PoolTimeout) else DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():
             return InvalidRequest("Send JSON: Content-Type: application/json.")
         case exceptions.APIException():

@@ -6,19 +6,28 @@ import base64
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
+from urllib.parse import quote, urlencode
 
 import pytest
+from procrastinate.contrib.django.models import ProcrastinateJob as Job
 
-from core import request_context
+from core import jobs, request_context
+from payments.models import Payment
 from payments_site.logging import JsonFormatter
 from tests import cluster
-from tests.web_process import Web, basic
+from tests.web_process import ROOT, Web, basic
 
 CLABE = "012180015025335996"
 EMAIL = "canary.person@example.mx"
 KEY = "sk_test_" + "Canary0" * 6 + "x"
 SECRETS = [CLABE, EMAIL, KEY, "stp-canary-secret", "key_canary0123456789"]
+NAME = "Canaria Zopilote"
+PHONE = "5512349876"
+PERSONAL = ["Canaria", "Zopilote", "ZOPILOTE", PHONE, "ZOCC800101"]
+"""Parts of what only a person's data holds: no line may have any of them."""
 
 
 def logged(message, *arguments, extra=None, error=None):
@@ -118,22 +127,26 @@ def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, 
         sent = drive(web, api, stp, conekta)
     finally:
         web.stop()
+    worked = work_on_everything(environ, tmp_path / "worker.log")
 
-    lines = web.log.read_text().splitlines()
+    written = web.log.read_text()
+    lines = written.splitlines() + [line for line in worked.splitlines() if not line.startswith("worker: ")]
     said = [json.loads(line) for line in lines]
-    ours = [line for line in said if line["logger"] != "gunicorn.error"]
-    requests = [line for line in ours if line.get("message") == "request"]
+    requests = [line for line in said if line.get("message") == "request"]
     text = "\n".join(lines)
-    assert sorted(line["status"] for line in requests if line["path"] != "/healthz") == sorted(sent)
-    assert all(line["request_id"] for line in ours)
-    assert sum("Failing row" in line.get("exc_info", "") for line in ours) >= 2
+    assert sorted(line["status"] for line in requests if line["route"] != "healthz") == sorted(sent)
+    assert all(line["request_id"] and line["method"] and line["milliseconds"] >= 0 for line in requests)
+    assert sum("violates check constraint" in line.get("exc_info", "") for line in said) >= 3  # web twice, worker
+    assert "DETAIL" not in text
+    assert any(line["logger"].startswith("procrastinate") for line in said)
     for secret in [
         *SECRETS,
         api.secret,
         stp.secret,
         *(basic("stp-test", s).split()[1] for s in (stp.secret, "stp-canary-secret")),
+        *PERSONAL,
     ]:
-        assert secret not in text, secret
+        assert secret not in text, (secret, next(line for line in lines if secret in line))
     assert api.secret[:16] in text  # the beginning names the key
 
 
@@ -144,9 +157,9 @@ def drive(web, api, stp, conekta):
         "method": "spei",
         "amount": 100_000,
         "currency": "MXN",
-        "description": f"{EMAIL} {CLABE}",
-        "customer": {"name": CLABE, "email": EMAIL},
-        "metadata": {"note": f"{KEY}\n{EMAIL}"},
+        "description": f"{EMAIL} {CLABE} {NAME}",
+        "customer": {"name": NAME, "email": EMAIL, "phone": PHONE},
+        "metadata": {"note": f"{KEY}\n{EMAIL}", NAME: NAME},
     }
     sent = []
 
@@ -158,21 +171,71 @@ def drive(web, api, stp, conekta):
 
     clabe = json.loads(create({}, "a").body)["spei"]["clabe"]
     create({"amount": 0}, "b")
-    create({EMAIL: CLABE}, "c")
+    create({EMAIL: CLABE, NAME: NAME}, "c")
     create({"amount": 66601}, "d")
     create({}, "e", Authorization=f"Bearer {KEY}")
     create({}, "f", Authorization=basic(api.secret, "stp-canary-secret"))
+    create({"external_id": NAME}, "g")
+    create({"external_id": NAME}, "h")
+    create({"external_id": f"{NAME}\0"}, "i")
+    create({"method": "oxxo"}, "j")
+    create({"currency": NAME, "expires_at": NAME, "method": NAME, "amount": NAME, "customer": NAME}, "k")
+    create({}, NAME)
+    for path in (f"/v1/payments/{NAME}", f"/v1/{NAME}", f"/{NAME}", f"/pay/{NAME}", f"/admin/{NAME}"):
+        sent.append(web.get(quote(path), **key).status)
+    for query in ("limit", "cursor", "status", "q", "external_id", "created_at[gte]", NAME):
+        sent.append(web.get(f"/v1/payments?{urlencode({query: NAME})}", **key).status)
+    sent.append(web.get(f"/v1/events?{urlencode({'after_sequence': NAME})}", **key).status)
+    sent.append(web.get(f"/v1/balance?{urlencode({'as_of': NAME})}", **key).status)
+    sent.append(web.get("/v1/balance", Authorization=NAME, Host=NAME.replace(" ", "")).status)
+    sent.append(web.post("/admin/login/", urlencode({"username": NAME, "password": KEY}).encode()).status)
+    web.raw(f"{NAME} /x HTTP/9\r\n{NAME}: {NAME}\r\n\r\n".encode())
     sent.append(web.get(f"/v1/payments/{CLABE}?q={EMAIL}", **key).status)
     sent.append(web.get(f"/v1/payments?cursor={KEY}", **key, **{"X-Request-Id": EMAIL}).status)
     for amount in (100_000, 66602):
-        raw = stp.deposit(clabe, amount, claveRastreo=f"T{amount}", conceptoPago=EMAIL, cuentaOrdenante=CLABE)
+        raw = stp.deposit(
+            clabe,
+            amount,
+            claveRastreo=f"T{amount}",
+            conceptoPago=f"{EMAIL} {NAME}",
+            cuentaOrdenante=CLABE,
+            nombreOrdenante="CANARIA ZOPILOTE",
+            rfcCurpOrdenante="ZOCC800101AB1",
+            nombreBeneficiario=NAME,
+        )
         for secret in (stp.secret, "stp-canary-secret"):
             answer = web.post("/webhooks/stp/deposits", raw, Authorization=basic(stp.username, secret))
             sent.append(answer.status)
-    unreadable = f"{EMAIL} {CLABE} {KEY}".encode()
+    unreadable = f"{EMAIL} {CLABE} {KEY} {NAME}".encode()
     sent.append(web.post("/webhooks/stp/deposits", unreadable, Authorization=basic(stp.username, stp.secret)).status)
     digest = base64.b64encode(conekta.sign(unreadable)).decode()
     sent.append(web.post("/webhooks/conekta", unreadable, DIGEST=digest).status)
     sent.append(web.post("/webhooks/conekta", unreadable, DIGEST="key_canary0123456789").status)
-    assert sent == [201, 400, 400, 500, 401, 401, 404, 400, 200, 401, 500, 401, 400, 200, 401], sent
+    damaged = json.dumps({"id": NAME, "type": NAME, "data": {"object": {"id": NAME, "amount": NAME}}}).encode()
+    digest = base64.b64encode(conekta.sign(damaged)).decode()
+    sent.append(web.post("/webhooks/conekta", damaged, DIGEST=digest).status)
+    assert {200, 201, 400, 401, 404, 422, 500} <= set(sent), sent
+    assert 503 not in sent
     return sent
+
+
+def work_on_everything(environ, log):
+    """What a worker writes about jobs that fail on these people's data: as it runs in production, until it is idle."""
+    jobs.defer("webhooks.retry_provider_events", timestamp=0)
+    for payment in Payment.objects.filter(method="oxxo"):
+        jobs.defer("payments.request_voucher", payment_id=payment.pk, attempt=1)
+    jobs.defer("payments.no_such_task", payer=NAME)
+    with log.open("wb") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "worker", "--grace", "5"], cwd=ROOT, env=environ, stdout=file, stderr=file
+        )
+        try:
+            end = time.monotonic() + 30
+            while (
+                time.monotonic() < end and Job.objects.filter(status__in=("todo", "doing"), scheduled_at=None).exists()
+            ):
+                time.sleep(0.1)
+        finally:
+            worker.terminate()
+            assert worker.wait(20) == 0
+    return log.read_text()

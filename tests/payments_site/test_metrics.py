@@ -1,36 +1,208 @@
-"""/metrics says which invariants are broken, to whoever has the token and to nobody else."""
+"""/metrics adds up what every process counted and says what the database knows, to whoever has the token."""
 
 from __future__ import annotations
 
+import json
+import os
+import timeit
 from dataclasses import replace
 
 import pytest
+from django.db import connection
+from django.test import RequestFactory, override_settings
+from prometheus_client.parser import text_string_to_metric_families
 
+from core import jobs
+from core.request_context import begin
 from ledger.services import invariant
+from payments_site import facts, metrics
+from tests import cluster
+from tests.web_process import Web, basic
 
-pytestmark = pytest.mark.django_db
+TOKEN = "metrics-secret"
 
 
 @pytest.fixture
 def token(settings):
-    settings.SITE = replace(settings.SITE, metrics_token="metrics-secret")
-    return {"Authorization": "Bearer metrics-secret"}
+    settings.SITE = replace(settings.SITE, metrics_token=TOKEN)
+    metrics._DATABASE.forget()
+    return {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_every_invariant_is_shown_as_whole_or_broken(client, token):
+def samples(text):
+    """{(name, labels): value}."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def asked(client, token):
+    metrics._DATABASE.forget()
+    answer = client.get("/metrics", headers=token)
+    assert answer.status_code == 200
+    return samples(answer.content.decode())
+
+
+def test_every_invariant_is_shown_as_whole_or_broken(committed_db, client, token):
     invariant._write_down("covered", [invariant.Fault("test MXN: 1 for 2")])
 
-    lines = client.get("/metrics", headers=token).content.decode().splitlines()
+    found = asked(client, token)
 
-    assert 'ledger_invariant_broken{name="covered"} 1.0' in lines
-    assert 'ledger_invariant_broken{name="floors_hold"} 0.0' in lines
+    assert found["ledger_invariant_broken", (("name", "covered"),)] == 1
+    assert found["ledger_invariant_broken", (("name", "floors_hold"),)] == 0
     assert client.get("/readyz").json()["ledger"] == "broken: covered; outgoing money is stopped"
 
 
 def test_a_wrong_token_is_refused_and_without_one_the_page_does_not_exist(client, token, settings):
+    """Without a database fixture, any query would fail this test."""
     wrong = client.get("/metrics", headers={"Authorization": "Bearer metrics-secret-2"})
     settings.SITE = replace(settings.SITE, metrics_token="")
     absent = client.get("/metrics", headers=token)
 
     assert (wrong.status_code, absent.status_code) == (401, 404)
     assert b"ledger" not in wrong.content
+
+
+def test_the_database_says_what_waits_and_how_much_there_is(committed_db, client, token, api, stp, owner):
+    for number in range(20):
+        body = {"method": "spei", "amount": 10_000, "currency": "MXN"}
+        created = api.post("/v1/payments", body, key=f"m-{number}").json()
+        if number < 6:
+            raw = stp.deposit(created["spei"]["clabe"], 10_000, claveRastreo=f"M{number}", id=number + 1)
+            assert stp.post(raw).status_code == 200
+    owner.execute("INSERT INTO webhooks_providerevent (public_id, account_id, livemode, event_id, event_type, status,"
+                  " reason, object_id, body, body_sha256, response_body, attempts, last_error, received_at)"
+                  " SELECT 'pev_waits', id, false, 'e-1', 't', 'received', '', '', '', '', '{}', 0, '',"
+                  " now() - interval '90 s' FROM payments_provideraccount LIMIT 1")  # fmt: skip
+    owner.execute("ANALYZE payments_payment")
+    owner.execute("ANALYZE webhooks_providerevent")
+    owner.commit()
+    jobs.defer("payments.no_such_task")
+
+    found = asked(client, token)
+
+    assert found["payments", (("method", "spei"), ("state", "pending"))] == 14
+    assert found["payments", (("method", "spei"), ("state", "completed"))] == 6
+    assert found["payments_created_last_15_minutes", (("method", "spei"), ("state", "pending"))] == 14
+    assert found["inbox_open", (("state", "received"),)] == 1
+    assert found["inbox_open", (("state", "retry"),)] == 0
+    assert 90 <= found["inbox_oldest_seconds", ()] < 120
+    assert found["inbox", (("state", "processed"),)] == 6
+    assert found["jobs", (("state", "waiting"),)] >= 1
+    assert found["jobs_oldest_seconds", ()] >= 0
+    assert [(name, value) for (name, _), value in found.items() if name == "build_info"] == [("build_info", 1)]
+    assert found["database_answers", ()] == 1
+
+
+def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, owner):
+    """Where no index fits, PostgreSQL reads the table although it was told not to."""
+    asked_for = []
+
+    class Spy:
+        def __init__(self, cursor):
+            self.cursor = cursor
+
+        def execute(self, statement, params=None):
+            asked_for.append((statement, params))
+            self.cursor.execute(statement, params)
+
+        def __getattr__(self, name):
+            return getattr(self.cursor, name)
+
+    with connection.cursor() as cursor:
+        spy = Spy(cursor)
+        [*facts._payments(spy), *facts._inbox(spy), *facts._jobs(spy), facts._release(spy)]
+    owner.execute("SET enable_seqscan = off")
+
+    for statement, params in asked_for:
+        plan = owner.execute("EXPLAIN (FORMAT JSON) " + statement, params).fetchone()[0]
+        scanned = json.dumps(plan)
+        for table in ("payments_payment", "webhooks_providerevent"):
+            for node in nodes(plan[0]["Plan"]):
+                if node.get("Relation Name") == table:
+                    assert node["Node Type"] != "Seq Scan", scanned
+
+
+def nodes(plan):
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def test_the_database_being_away_leaves_the_rest(client, token, monkeypatch):
+    def slow(*args, **kwargs):
+        raise TimeoutError
+
+    monkeypatch.setattr(metrics.aside, "run", slow)
+    monkeypatch.setattr(metrics, "sample_pool", lambda: None)
+
+    found = asked(client, token)
+
+    assert found["database_answers", ()] == 0
+    assert any(name == "http_requests_total" for name, _ in found)
+
+
+def test_no_label_is_made_of_what_a_caller_sends(committed_db, client, token, api):
+    before = {labels for name, labels in asked(client, token) if name == "http_requests_total"}
+    for number in range(30):
+        client.get(f"/v1/payments/pay_{number}", headers={"Authorization": f"Bearer {api.secret}"})
+        client.get(f"/v1/nowhere/{number}")
+        client.get(f"/nowhere/{number}")
+        client.generic(f"VERB{number}", "/v1/payments")
+
+    after = {labels for name, labels in asked(client, token) if name == "http_requests_total"}
+
+    assert len(after - before) <= 5
+    assert {dict(labels)["route"] for labels in after - before} <= {
+        "v1/payments/<str:payment_id>",
+        "v1/<path:rest>",
+        "unmatched",
+        "v1/payments",
+        "metrics",
+    }
+
+
+def test_counting_a_request_costs_microseconds():
+    request = RequestFactory().get("/v1/payments")
+    request.resolver_match = None
+    begin(None)
+    metrics.count(request, 200, 0.01)
+
+    seconds = min(timeit.repeat(lambda: metrics.count(request, 200, 0.01), number=2000, repeat=5)) / 2000
+
+    assert seconds < 100e-6
+
+
+def test_several_processes_count_together(committed_db, api, tmp_path):
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    environ |= {"WEB_CONCURRENCY": "3", "DATABASE_URL": cluster.url("payments_app"), "METRICS_TOKEN": TOKEN}
+    environ |= {"DATABASE_POOL_SIZE": "4"}
+    web = Web(tmp_path / "log.jsonl", environ)
+    web.start()
+    key, bearer = {"Authorization": f"Bearer {api.secret}"}, {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        for _ in range(60):
+            assert web.get("/v1/balance", **key).status == 200
+        web.get("/v1/balance", Authorization=basic("nobody", "x"))
+        seen = [samples(web.get("/metrics", **bearer).body.decode()) for _ in range(6)]
+    finally:
+        web.stop()
+
+    balance = (("method", "GET"), ("route", "v1/balance"))
+    for found in seen:
+        assert found["http_requests_total", (("code", "200"), *balance)] == 60
+        assert found["http_requests_total", (("code", "401"), *balance)] == 1
+        assert found["http_request_seconds_count", balance] == 61
+    assert seen[-1]["db_pool_connections", (("kind", "max"),)] == 12
+    assert seen[-1]["db_pool_timeouts_total", ()] == 0
+    assert seen[-1]["db_pool_waiting", ()] == 0
+
+
+@override_settings(STATIC_URL="/static/")
+def test_static_files_are_one_route():
+    request = RequestFactory().get("/static/openapi/docs.css")
+    request.resolver_match = None
+
+    assert metrics.route_of(request) == "static"

@@ -9,9 +9,12 @@ from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
 from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import app, connector_params
 from procrastinate.exceptions import ConnectorException
+
+from payments_site import start
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,17 @@ AGAIN_AFTER = 1.0
 """Seconds between losing the database and looking for it again."""
 CONNECTION_WAIT = 2.0
 """Seconds that the queue waits for a connection; with psycopg's 30 a short outage would take as long to notice."""
+STATEMENT_TIMEOUT = "60s"
+"""A job may take longer over one statement than a request may."""
+
+
+def allow_long_statements() -> None:
+    """From now on this process's database sessions bear statements of ``STATEMENT_TIMEOUT``."""
+    connection: Any = connections[DEFAULT_DB_ALIAS]
+    connection.close()
+    connection.close_pool()
+    # Settings are shared by all threads: each session that begins from here on has them, the queue's own as well.
+    connection.settings_dict["OPTIONS"]["options"] += f" -c statement_timeout={STATEMENT_TIMEOUT}"
 
 
 class Command(BaseCommand):
@@ -33,6 +47,8 @@ class Command(BaseCommand):
         parser.add_argument("--grace", type=float, default=20, help="Seconds to finish running jobs (default 20).")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        start.worker()
+        allow_long_statements()
         asyncio.run(self._run(options["concurrency"], options["grace"]))
 
     async def _run(self, concurrency: int, grace: float) -> None:

@@ -1,0 +1,103 @@
+"""What the database is asked for /metrics: bounded questions, whose cost does not grow with what was ever paid.
+
+Exact numbers come from partial indexes and stop at ``MOST`` rows; totals over whole tables are PostgreSQL's own
+estimates, as fresh as its last ANALYZE.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from prometheus_client.core import GaugeMetricFamily
+
+MOST = 10_000
+"""Rows that an exact number counts at most."""
+
+
+def ask() -> list[GaugeMetricFamily]:
+    """Raises ``django.db.Error``."""
+    with connection.cursor() as cursor:
+        return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _release(cursor)]
+
+
+def _payments(cursor: Any) -> list[GaugeMetricFamily]:
+    total = GaugeMetricFamily(
+        "payments", "Payments by method and state; estimated from PostgreSQL's statistics.", labels=["method", "state"]
+    )
+    cursor.execute("SELECT names, items, shares, total FROM public.payments_by_method_and_state()")
+    for names, values, shares, rows in cursor.fetchall():
+        if values is None:
+            continue
+        method, state = names.index("method"), names.index("status")
+        for value, share in zip(values, shares, strict=True):
+            total.add_metric([value[method], value[state]], round(share * rows))
+    recent = GaugeMetricFamily(
+        "payments_created_last_15_minutes",
+        f"Payments created in the last 15 minutes, by method and present state; the newest {MOST} at most.",
+        labels=["method", "state"],
+    )
+    cursor.execute(
+        "SELECT method, status, count(*) FROM (SELECT method, status FROM payments_payment"
+        " WHERE created_at > now() - interval '15 minutes' ORDER BY created_at DESC LIMIT %s) AS newest GROUP BY 1, 2",
+        [MOST],
+    )
+    for method, state, number in cursor.fetchall():
+        recent.add_metric([method, state], number)
+    return [total, recent]
+
+
+def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
+    """Notices that wait, exactly (the partial index knows them); how many there are of each state, estimated."""
+    age = GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest notice that is not settled; 0 if there is none.")
+    waiting = GaugeMetricFamily(
+        "inbox_open", f"Notices that are not settled, by state; {MOST} at most.", labels=["state"]
+    )
+    cursor.execute(
+        "SELECT status, count(*), extract(epoch FROM now() - min(received_at)) FROM (SELECT status, received_at"
+        " FROM webhooks_providerevent WHERE status IN ('received', 'retry') ORDER BY id LIMIT %s) AS oldest GROUP BY 1",
+        [MOST],
+    )
+    found = {status: (number, seconds) for status, number, seconds in cursor.fetchall()}
+    for status in ("received", "retry"):
+        waiting.add_metric([status], found.get(status, (0, 0))[0])
+    age.add_metric([], max((max(0.0, float(seconds)) for _, seconds in found.values()), default=0.0))
+    total = GaugeMetricFamily("inbox", "Notices by state; estimated from PostgreSQL's statistics.", labels=["state"])
+    cursor.execute(
+        "SELECT most_common_vals::text::text[], most_common_freqs, reltuples FROM pg_stats"
+        " JOIN pg_class ON pg_class.relname = tablename AND pg_class.relnamespace = schemaname::regnamespace"
+        " WHERE schemaname = 'public' AND tablename = 'webhooks_providerevent' AND attname = 'status'"
+    )
+    for values, shares, rows in cursor.fetchall():
+        for value, share in zip(values or (), shares or (), strict=True):
+            total.add_metric([value], round(share * rows))
+    return [age, waiting, total]
+
+
+def _jobs(cursor: Any) -> list[GaugeMetricFamily]:
+    jobs = GaugeMetricFamily("jobs", f"Background jobs that wait or run; {MOST} at most.", labels=["state"])
+    age = GaugeMetricFamily("jobs_oldest_seconds", "For how long the oldest job that may run has been waiting.")
+    cursor.execute(
+        "SELECT status::text, count(*), max(extract(epoch FROM now() - coalesce(scheduled_at, now())))"
+        " FROM (SELECT status, scheduled_at FROM procrastinate_jobs WHERE status IN ('todo', 'doing') LIMIT %s) AS open"
+        " GROUP BY 1",
+        [MOST],
+    )
+    found = {status: (number, seconds) for status, number, seconds in cursor.fetchall()}
+    for status, name in (("todo", "waiting"), ("doing", "running")):
+        jobs.add_metric([name], found.get(status, (0, 0))[0])
+    cursor.execute(
+        "SELECT extract(epoch FROM now() - min(at)) FROM procrastinate_events JOIN (SELECT id FROM procrastinate_jobs"
+        " WHERE status = 'todo' AND coalesce(scheduled_at, now()) <= now() ORDER BY id LIMIT 1) AS first"
+        " ON first.id = procrastinate_events.job_id"
+    )
+    age.add_metric([], max(0.0, float(cursor.fetchone()[0] or 0)))
+    return [jobs, age]
+
+
+def _release(cursor: Any) -> GaugeMetricFamily:
+    info = GaugeMetricFamily("build_info", "Always 1: the release that the schema belongs to.", labels=["version"])
+    cursor.execute("SELECT version FROM payments_site_release ORDER BY id DESC LIMIT 1")
+    for (version,) in cursor.fetchall():
+        info.add_metric([version], 1)
+    return info

@@ -1,0 +1,44 @@
+"""What web and worker processes do when they begin to serve."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.core import checks
+from django.core.checks import Tags
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from payments_site import metrics
+from payments_site.checks import pool_serves_every_thread
+
+logger = logging.getLogger("payments_site.start")
+
+
+def web(*, is_first: bool) -> None:
+    """Called in each gunicorn worker after the application was loaded."""
+    metrics.sample_pool_for_ever()
+    if is_first:
+        threading.Thread(target=_look, name="start-checks", daemon=True).start()
+
+
+def worker() -> None:
+    """Called before the worker takes jobs."""
+    _look()
+
+
+def _look() -> None:
+    """Say in the log what `manage.py check` would: a budget of connections that cannot hold, a role that may too much.
+
+    Nothing is refused: a database that is away or was made smaller is no reason not to come back.
+    """
+    try:
+        for message in [
+            *checks.run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]),
+            *pool_serves_every_thread(),
+        ]:
+            logger.log(message.level, "%s: %s", message.id, message.msg, extra={"hint": message.hint})
+    except Exception:
+        logger.exception("the checks at start could not be made")
+    finally:
+        connections[DEFAULT_DB_ALIAS].close()

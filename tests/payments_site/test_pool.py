@@ -1,0 +1,233 @@
+"""A full house answers 503 within two seconds and stays reachable; statements end; connections fit the server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from unittest import mock
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection, connections
+from django.test import Client
+
+from payments_site import checks, health
+from payments_site.aside import Aside
+from tests import cluster
+from tests.problems import assert_problem
+from tests.web_process import ROOT
+
+
+@pytest.fixture
+def exhausted(committed_db, api):
+    """Every connection of this process's pool is out."""
+    pool = connection.pool
+    connections.close_all()
+    held = [pool.getconn() for _ in range(pool.max_size)]
+    yield pool
+    for one in held:
+        pool.putconn(one)
+
+
+def test_an_exhausted_pool_is_503_within_two_seconds_and_recovers(exhausted, api):
+    started = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(api.get, path) for path in ("/v1/balance", "/v1/payments", "/v1/events")]
+        created = threads.submit(api.post, "/v1/payments", {"method": "spei", "amount": 1_000, "currency": "MXN"})
+        health_answers = []
+        while not all(future.done() for future in [*asked, created]):
+            began = time.monotonic()
+            health_answers += [Client().get("/healthz").status_code, Client().get("/readyz").status_code]
+            assert time.monotonic() - began < 1
+        held_answers = [future.result() for future in [*asked, created]]
+    seconds = time.monotonic() - started
+
+    for answer in held_answers:
+        assert_problem(answer, 503, "database_unavailable")
+        assert answer["Retry-After"] == "2"
+    assert 1.9 < seconds < 3.5
+    assert set(health_answers) == {200}
+    assert len(health_answers) >= 4
+
+
+def test_after_the_rush_it_serves_again(committed_db, api):
+    pool = connection.pool
+    connections.close_all()
+    held = [pool.getconn() for _ in range(pool.max_size)]
+    refused = api.get("/v1/balance")
+    for one in held:
+        pool.putconn(one)
+
+    assert refused.status_code == 503
+    assert api.get("/v1/balance").status_code == 200
+
+
+def test_a_pages_reader_hears_503_too(exhausted):
+    answer = Client(raise_request_exception=False).get("/pay/pay_01kb3wdga4q9c7mx0yj65re201")
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "2")
+
+
+@pytest.mark.django_db
+def test_a_request_has_five_seconds_for_a_statement_and_two_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+        assert cursor.fetchone() == ("5s", "2s")
+
+
+def test_a_job_has_sixty_seconds_for_a_statement():
+    """Seen in a process of its own, as the worker makes it, in its threads and in its queue's connections."""
+    script = (
+        "import django; django.setup()\n"
+        "from django.db import connection\n"
+        "with connection.cursor() as cursor: cursor.execute('SELECT 1')\n"
+        "from payments_site.management.commands.worker import allow_long_statements\n"
+        "allow_long_statements()\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from procrastinate.contrib.django.utils import connector_params\n"
+        "def ask():\n"
+        "    with connection.cursor() as cursor:\n"
+        "        cursor.execute('SHOW statement_timeout'); return cursor.fetchone()[0]\n"
+        "print(ask(), ThreadPoolExecutor(1).submit(ask).result(), '60s' in connector_params()['options'])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["1min", "1min", "True"], done.stderr
+
+
+class Slow(Aside):
+    """A database that takes its time."""
+
+    slow = True
+
+    def run(self, function, patience=0.5):
+        if self.slow:
+            raise TimeoutError
+        return super().run(function, patience)
+
+
+@pytest.fixture
+def aside(committed_db):
+    made = Slow()
+    made.slow = False
+    yield made
+    made.close()
+
+
+def test_a_slow_database_is_not_ready_only_after_three_times(aside, client, monkeypatch):
+    monkeypatch.setattr(health, "aside", aside)
+    monkeypatch.setattr(health, "probe", health.Probe())
+    assert client.get("/readyz").json()["status"] == "ok"
+
+    aside.slow = True
+    answers = [client.get("/readyz") for _ in range(4)]
+    aside.slow = False
+    after = client.get("/readyz")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
+    assert [answer.json()["status"] for answer in answers[:2]] == ["degraded", "degraded"]
+    assert answers[0].json()["database"] == "slow"
+    assert (after.status_code, after.json()["status"]) == (200, "ok")
+
+
+def test_a_database_that_was_never_seen_is_not_ready(monkeypatch, client):
+    monkeypatch.setattr(health, "aside", Slow())
+    monkeypatch.setattr(health, "probe", health.Probe())
+
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_question_that_hangs_is_left_after_half_a_second_and_the_next_is_answered(aside):
+    aside.run(lambda: None)
+    started = time.monotonic()
+
+    with pytest.raises((TimeoutError, OperationalError)):
+        aside.run(lambda: connection.cursor().execute("SELECT pg_sleep(3)"))
+
+    assert time.monotonic() - started < 1
+    assert aside.run(lambda: "again", patience=2) == "again"
+
+
+def test_a_connection_that_broke_is_replaced(aside):
+    def backend():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return cursor.fetchone()[0]
+
+    first = aside.run(backend, patience=5)
+    with cluster_admin() as admin:
+        admin.execute("SELECT pg_terminate_backend(%s)", [first])
+
+    assert aside.run(backend, patience=5) != first
+
+
+def cluster_admin():
+    return psycopg.connect(cluster.url("postgres"), autocommit=True)
+
+
+@pytest.mark.django_db
+def test_a_budget_that_fits_passes_and_one_that_does_not_says_the_sum(settings):
+    assert found(checks.database_is_durable(databases=["default"])) == []
+
+    settings.DATABASE = replace(settings.DATABASE, pool_size=50, web_instances=2)
+    (message,) = checks.database_is_durable(databases=["default"])
+
+    assert message.id == "payments_site.E006"
+    assert "2 web × 2 processes × (50 pool + 1 for /readyz) + 1 worker × (50 pool + 4 for its queue)" in message.msg
+    assert "= 260" in message.msg
+
+
+@pytest.mark.parametrize(("pool", "expected"), [(3, ["payments_site.W007"]), (4, []), (20, [])])
+def test_a_pool_smaller_than_the_threads_is_a_warning(settings, pool, expected):
+    settings.DATABASE = replace(settings.DATABASE, pool_size=pool)
+
+    assert found(checks.pool_serves_every_thread()) == expected
+
+
+def found(messages):
+    return [message.id for message in messages]
+
+
+def manage(*arguments, **environ):
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_doctor_finds_a_sound_installation_sound(committed_db):
+    with mock.patch.dict(os.environ, {"DATABASE_POOL_SIZE": "8"}):
+        ended = manage("doctor")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "WRONG" not in ended.stdout
+    assert "ok    migrations: applied" in ended.stdout
+    assert "1 web × 2 processes × (8 pool + 1 for /readyz)" in ended.stdout
+
+
+def test_the_doctor_names_what_is_wrong(committed_db):
+    ended = manage("doctor", DATABASE_POOL_SIZE="2", WEB_INSTANCES="40", REDIS_URL="redis://127.0.0.1:9/0")
+
+    assert ended.returncode == 1
+    assert "WRONG connections: 40 web × 2 processes" in ended.stdout
+    assert "WRONG pool: 2 connections for 4 threads" in ended.stdout
+    assert "WRONG redis" in ended.stdout
+
+
+def test_the_doctor_says_that_the_database_is_away_without_its_address():
+    ended = manage("doctor", DATABASE_URL="postgresql://payments_app:hunter2@127.0.0.1:9/payments")
+
+    assert ended.returncode == 1
+    assert "WRONG database" in ended.stdout
+    assert "hunter2" not in ended.stdout + ended.stderr
