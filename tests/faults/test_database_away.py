@@ -54,7 +54,7 @@ def test_an_outage_under_load_is_503_and_ends_by_itself(trials, house):
     assert_paid_once(house, [*spei, *oxxo])
     assert_books_are_sound(house)
     assert set(traffic.statuses()) == {200, 503}
-    assert {answer.headers["retry-after"] for answer in traffic.refused} <= {"2", "5", "30"}  # 2: nobody gave a connection
+    assert {answer.headers["retry-after"] for answer in traffic.refused} <= {"2", "5", "30"}
     assert {json.loads(answer.body)["code"] for answer in traffic.refused} == {"database_unavailable"}
     during = [(took, status) for sent, took, status in traffic.answers if stopped < sent < restarted - ANSWER_WITHIN]
     assert len(during) >= 8
