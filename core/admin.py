@@ -45,6 +45,8 @@ EMPTY = "-"
 _PAGES = {
     "payment": "payments_payment",
     "deposit": "payments_deposit",
+    "clabe": "payments_clabe",
+    "review_case": "payments_reviewcase",
     "provider_account": "payments_provideraccount",
     "provider_event": "webhooks_providerevent",
     "transaction": "ledger_transaction",

@@ -238,8 +238,7 @@ class SameMode(Guard):
         for name in self.fields:
             field = model._meta.get_field(name)
             table = cast("type[models.Model]", field.related_model)._meta.db_table
-            checks.append(
-                f"""
+            check = f"""
                 IF EXISTS (
                     SELECT 1 FROM public.{table} WHERE id = NEW.{_column(model, name)} AND livemode <> NEW.livemode
                 ) THEN
@@ -247,7 +246,8 @@ class SameMode(Guard):
                         USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                 END IF;
                 """  # noqa: S608
-            )
+            # Without a value there is nothing to look up, and most rows have none.
+            checks.append(f"IF NEW.{_column(model, name)} IS NOT NULL THEN {check} END IF;" if field.null else check)
         return "".join(checks) + "RETURN NEW;"
 
 

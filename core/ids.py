@@ -17,6 +17,8 @@ PREFIXES = {
     "event": "evt",
     "payment": "pay",
     "deposit": "dep",
+    "clabe": "clb",
+    "review_case": "rev",
     "provider_account": "pac",
     "provider_event": "pev",
     "transaction": "txn",

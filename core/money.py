@@ -51,18 +51,18 @@ def centavos_to_pesos(centavos: int) -> Decimal:
     return Decimal(centavos).scaleb(-2).quantize(Decimal("0.01"))
 
 
-def fee_with_iva(amount: int, *, percent: Decimal, fixed: int) -> tuple[int, int]:
+def fee_with_iva(amount: int, *, percent: Decimal, fixed: int, rate: Decimal = IVA) -> tuple[int, int]:
     """Fee on ``amount`` and the IVA on that fee, both in centavos, each rounded half-up once.
 
-    ``percent`` is in percent (``Decimal("2.9")`` is 2.9 %), ``fixed`` in centavos. The fee never exceeds what the
-    amount can carry together with its IVA, so that the merchant's net is never negative.
+    ``percent`` is in percent (``Decimal("2.9")`` is 2.9 %), ``fixed`` in centavos, ``rate`` the IVA. The fee never
+    exceeds what the amount can carry together with its IVA, so that the merchant's net is never negative.
     """
     _refuse_non_integer(amount)
     _refuse_non_integer(fixed)
     fee = round_half_up(Decimal(amount) * percent / 100 + fixed)
-    iva = round_half_up(fee * IVA)
+    iva = round_half_up(fee * rate)
     if fee + iva > amount:
-        fee = round_half_up(Decimal(amount) / (1 + IVA))
+        fee = round_half_up(Decimal(amount) / (1 + rate))
         iva = amount - fee
     return fee, iva
 

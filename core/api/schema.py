@@ -62,8 +62,12 @@ class Payer(serializers.Serializer[Any]):
 class SpeiDetails(serializers.Serializer[Any]):
     """Where the payer sends the transfer, and what is known of it."""
 
-    clabe = serializers.CharField(help_text="18 digits, made for this payment alone: the payer transfers to it")
-    bank_name = serializers.CharField(help_text="The bank that the payer chooses in their banking app")
+    clabe = serializers.CharField(
+        allow_null=True,
+        help_text="18 digits: the payer transfers to it. Made for this payment alone, unless `clabe_id` names a reusable "
+        "CLABE; null if our staff assigned a transfer to you",
+    )
+    bank_name = serializers.CharField(allow_null=True, help_text="The bank that the payer chooses in their banking app")
     beneficiary_name = serializers.CharField(help_text="Whom the payer sees as the receiver")
     reference_number = serializers.CharField(help_text="Up to 7 digits that the payer may enter as reference")
     tracking_key = serializers.CharField(
@@ -124,6 +128,9 @@ class PaymentObject(serializers.Serializer[Any]):
     net = serializers.IntegerField(help_text="What your balance rose by: received less fee and tax, in centavos")
     description = serializers.CharField(allow_null=True, help_text="Your text for the payer")
     external_id = serializers.CharField(allow_null=True, help_text="Your own id of it, unique in this mode")
+    clabe_id = serializers.CharField(
+        allow_null=True, help_text="`clb_…`: the reusable CLABE that the money was sent to, if it was"
+    )
     customer = Customer(allow_null=True, help_text="Whom you expect to pay")
     provider = serializers.ChoiceField(choices=["stp", "conekta"], help_text="Who takes the money for us")
     provider_reference = serializers.CharField(

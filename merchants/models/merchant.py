@@ -16,6 +16,13 @@ class Merchant(models.Model):
         ACTIVE = "active", _("active")
         SUSPENDED = "suspended", _("suspended")
 
+    class DepositPolicy(models.TextChoices):
+        """What becomes of money that is not what a payment asked for (docs/adr/0021)."""
+
+        EXACT = "exact", _("exact amount, also late")
+        ACCEPT_ANY = "accept_any", _("accept any money")
+        REVIEW = "review", _("review whatever differs")
+
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "merchant")
     )
@@ -27,6 +34,18 @@ class Merchant(models.Model):
         choices=Status.choices,
         default=Status.ACTIVE,
         help_text=_("A suspended merchant's API keys are refused."),
+    )
+    deposit_policy = models.CharField(
+        _("money that differs"),
+        max_length=16,
+        choices=DepositPolicy.choices,
+        default=DepositPolicy.EXACT,
+        db_default=DepositPolicy.EXACT,
+        help_text=_(
+            "Exact: the exact amount is credited, also after the payment expired or was cancelled; another amount or a "
+            "second transfer waits for a person. Accept any: all of it is credited. Review: late money, another amount "
+            "and a second transfer wait for a person. Money that waits is in suspense, with a review case."
+        ),
     )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 

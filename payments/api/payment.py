@@ -176,4 +176,4 @@ class PaymentView(MerchantView):
 
 
 def _payments(view: MerchantView) -> Any:
-    return view.own(Payment.objects.select_related("merchant"))
+    return view.own(Payment.objects.select_related("merchant", "reusable_clabe"))

@@ -1,6 +1,19 @@
+from payments.models.clabe import Clabe, ClabeTransition
 from payments.models.deposit import Deposit, DepositTransition
 from payments.models.fee_rule import FeeRule
 from payments.models.payment import Payment, PaymentTransition
 from payments.models.provider_account import ProviderAccount
+from payments.models.review_case import ReviewCase, ReviewCaseTransition
 
-__all__ = ["Deposit", "DepositTransition", "FeeRule", "Payment", "PaymentTransition", "ProviderAccount"]
+__all__ = [
+    "Clabe",
+    "ClabeTransition",
+    "Deposit",
+    "DepositTransition",
+    "FeeRule",
+    "Payment",
+    "PaymentTransition",
+    "ProviderAccount",
+    "ReviewCase",
+    "ReviewCaseTransition",
+]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
@@ -10,16 +11,19 @@ from django_fsm import transition
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+from payments.models.guards import FiguresMatchDeposits, SuspenseHasCase
 
 if TYPE_CHECKING:
+    from payments.models.clabe import Clabe
     from payments.models.payment import Payment
 
 
 class Deposit(ProtectedRefreshMixin):
     """Money that arrived, by a provider's word: booked in the transaction that records it.
 
-    A deposit is born decided: credited to a payment, or kept in suspense with a reason. ``deposit_key`` is the
-    provider's identity of the money (SPEI: operating date, issuing institution and tracking key; OXXO: charge id).
+    A deposit is born decided: credited to a payment, or kept in suspense with a reason and a review case.
+    ``deposit_key`` is the provider's identity of the money (SPEI: operating date, issuing institution and tracking key;
+    OXXO: charge id). ``fee`` and ``fee_tax`` are what was charged for this deposit, in centavos.
     """
 
     class Status(models.TextChoices):
@@ -28,14 +32,18 @@ class Deposit(ProtectedRefreshMixin):
         CREDITED = "credited", _("credited")
         """Booked to the merchant."""
         SUSPENDED = "suspended", _("in suspense")
-        """Booked to suspense: somebody must decide whose it is."""
+        """Booked to suspense: somebody must decide whose it is (``ReviewCase``)."""
 
     class SuspenseReason(models.TextChoices):
         UNKNOWN_CLABE = "unknown_clabe", _("no payment has this CLABE")
         UNKNOWN_ORDER = "unknown_order", _("no payment belongs to this order")
-        AMOUNT_DIFFERS = "amount_differs", _("another amount than the payment's")
+        UNDERPAID = "underpaid", _("less than the payment's amount")
+        OVERPAID = "overpaid", _("more than the payment's amount")
+        LATE = "late", _("paid after the payment expired or was cancelled")
         ALREADY_PAID = "already_paid", _("the payment is already paid")
         NOT_PAYABLE = "not_payable", _("the payment's state takes no money")
+        OUT_OF_RANGE = "out_of_range", _("outside the amounts that the CLABE takes")
+        CLABE_CLOSED = "clabe_closed", _("paid after the CLABE was closed")
         RETURNED_TRANSFER = "returned_transfer", _("a transfer of ours that came back")
 
     public_id = models.CharField(
@@ -49,7 +57,18 @@ class Deposit(ProtectedRefreshMixin):
     payment = models.ForeignKey(
         "payments.Payment", models.PROTECT, null=True, blank=True, related_name="deposits", verbose_name=_("payment")
     )
+    reusable_clabe = models.ForeignKey(
+        "payments.Clabe",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="deposits",
+        verbose_name=_("reusable CLABE"),
+    )
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
+    fee = models.BigIntegerField(_("fee"), default=0, db_default=0)
+    fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0, db_default=0)
     currency = models.CharField(_("currency"), max_length=3)
     paid_at = models.DateTimeField(_("paid"), help_text=_("The provider's own payment time."))
     operating_date = models.DateField(_("operating date"))
@@ -60,7 +79,7 @@ class Deposit(ProtectedRefreshMixin):
     payer_account = models.CharField(_("payer's account"), max_length=20, blank=True)
     payer_institution = models.CharField(max_length=5, blank=True)
     provider_event = models.CharField(
-        _("provider event"), max_length=40, help_text=_("Public id of the notice that reported it first.")
+        _("provider event"), max_length=40, help_text=_("Public id of the notice that reported it first, or the order.")
     )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
@@ -78,6 +97,14 @@ class Deposit(ProtectedRefreshMixin):
             models.CheckConstraint(
                 condition=~models.Q(status="suspended") | ~models.Q(suspense_reason=""),
                 name="deposit_suspended_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(fee__gte=0, fee_tax__gte=0, amount__gte=models.F("fee") + models.F("fee_tax")),
+                name="deposit_fee_within_amount",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="suspended") | models.Q(fee=0, fee_tax=0),
+                name="deposit_suspended_has_no_fee",
             ),
         ]
         indexes = [models.Index(fields=["-created_at"], name="deposit_created")]
@@ -98,22 +125,32 @@ class Deposit(ProtectedRefreshMixin):
                 "payer_account",
                 "provider_event",
             ),
-            FrozenOnce("OLD.status = 'credited'", "payment", "suspense_reason"),
-            SameMode("provider_account", "payment"),
+            FrozenOnce("OLD.status = 'credited'", "payment", "reusable_clabe", "suspense_reason", "fee", "fee_tax"),
+            SameMode("provider_account", "payment", "reusable_clabe"),
+            FiguresMatchDeposits(
+                payment="NEW.payment_id",
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                condition=pgtrigger.Condition("NEW.status = 'credited'"),
+            ),
+            SuspenseHasCase(),
         ]
 
     def __str__(self) -> str:
         return self.public_id
 
-    @transition(field=status, source=Status.RECEIVED, target=Status.CREDITED)
-    def credit(self, *, payment: Payment) -> None:
-        """It pays ``payment``. Ledger: cash or receivable -> merchant, fee, IVA."""
+    @transition(field=status, source=[Status.RECEIVED, Status.SUSPENDED], target=Status.CREDITED)
+    def credit(self, *, payment: Payment, fee: int, fee_tax: int) -> None:
+        """It pays ``payment``. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
         self.payment = payment
+        self.reusable_clabe = payment.reusable_clabe
+        self.fee = fee
+        self.fee_tax = fee_tax
 
     @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
-    def suspend(self, *, reason: str, payment: Payment | None) -> None:
+    def suspend(self, *, reason: str, payment: Payment | None, reusable_clabe: Clabe | None) -> None:
         """It cannot be credited as it is. Ledger: cash or receivable -> suspense."""
         self.payment = payment
+        self.reusable_clabe = reusable_clabe
         self.suspense_reason = reason
 
 

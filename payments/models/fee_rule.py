@@ -1,14 +1,36 @@
 from __future__ import annotations
 
+from datetime import date
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateRangeField, RangeBoundary, RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F, Func, Q
 from django.utils.translation import gettext_lazy as _
 
+from core import clock
 from payments.models.payment import Payment
 
 
+def today() -> date:
+    """The date in Mexico City."""
+    return clock.mexico_city_date(clock.now())
+
+
+class DateRange(Func):
+    """Days from one to another."""
+
+    function = "DATERANGE"
+    output_field = DateRangeField()
+
+
 class FeeRule(models.Model):
-    """What a merchant pays for a payment by one method: percent and fixed part, IVA on top. No rule, no fee."""
+    """What a merchant pays for a payment by one method during a period: percent and fixed part, IVA on top.
+
+    Both days belong to the period, by the calendar of Mexico City; periods never overlap. A payment keeps the rule of
+    the day on which it was made. No rule, no fee.
+    """
 
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="fee_rules")
     method = models.CharField(_("method"), max_length=8, choices=Payment.Method.choices)
@@ -20,14 +42,43 @@ class FeeRule(models.Model):
         help_text=_("2.9 is 2.9 % of the amount."),
     )
     fixed = models.BigIntegerField(_("fixed"), validators=[MinValueValidator(0)], help_text=_("Centavos, before IVA."))
+    valid_from = models.DateField(
+        _("valid from"),
+        default=today,
+        db_default=date(2020, 1, 1),
+        help_text=_("First day, Mexico City. Payments made before keep the fee they were made with."),
+    )
+    valid_until = models.DateField(
+        _("valid until"), null=True, blank=True, help_text=_("Last day, included. Empty: until further notice.")
+    )
 
     class Meta:
         verbose_name = _("fee")
         verbose_name_plural = _("fees")
         constraints = [
-            models.UniqueConstraint(fields=["merchant", "method"], name="fee_rule_unique"),
+            ExclusionConstraint(
+                name="fee_rule_periods_apart",
+                expressions=[
+                    ("merchant", RangeOperators.EQUAL),
+                    ("method", RangeOperators.EQUAL),
+                    (
+                        DateRange(
+                            F("valid_from"),
+                            F("valid_until"),
+                            RangeBoundary(inclusive_lower=True, inclusive_upper=True),
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+                violation_error_message=_("This merchant already has a fee for this method in that period."),
+            ),
             models.CheckConstraint(
-                condition=models.Q(percent__gte=0, percent__lte=50, fixed__gte=0), name="fee_rule_sensible"
+                condition=Q(percent__gte=0, percent__lte=50, fixed__gte=0), name="fee_rule_sensible"
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_until__isnull=True) | Q(valid_until__gte=F("valid_from")),
+                name="fee_rule_period_not_empty",
+                violation_error_message=_("The last day is before the first."),
             ),
         ]
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pgtrigger
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F
@@ -13,8 +14,10 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.money import IVA
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+from payments.models.guards import FiguresMatchDeposits
 
 if TYPE_CHECKING:
     from payments.models.deposit import Deposit
@@ -35,7 +38,7 @@ class Payment(ProtectedRefreshMixin):
         PROCESSING = "processing", _("processing")
         """The provider saw the payer's money and has not confirmed it."""
         COMPLETED = "completed", _("completed")
-        """The money is booked to the merchant."""
+        """Money is booked to the merchant; more may follow."""
         FAILED = "failed", _("failed")
         """The provider cannot take this payment."""
         EXPIRED = "expired", _("expired")
@@ -44,6 +47,12 @@ class Payment(ProtectedRefreshMixin):
         """The merchant withdrew it; late money is still accepted."""
         REVERSED = "reversed", _("reversed")
         """A credited transfer that had to go back."""
+
+    class MadeBy(models.TextChoices):
+        REQUEST = "request", _("request")
+        """The merchant asked for it; its CLABE or voucher is its own."""
+        CLABE = "clabe", _("deposit to a reusable CLABE")
+        STAFF = "staff", _("deposit assigned by staff")
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "payment")
@@ -56,6 +65,9 @@ class Payment(ProtectedRefreshMixin):
         "payments.ProviderAccount", models.PROTECT, related_name="payments", db_index=False
     )
     method = models.CharField(_("method"), max_length=8, choices=Method.choices)
+    made_by = models.CharField(
+        _("made by"), max_length=8, choices=MadeBy.choices, default=MadeBy.REQUEST, db_default=MadeBy.REQUEST
+    )
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
     currency = models.CharField(_("currency"), max_length=3)
@@ -63,6 +75,7 @@ class Payment(ProtectedRefreshMixin):
     amount_refunded = models.BigIntegerField(_("refunded"), default=0)
     fee_percent = models.DecimalField(max_digits=6, decimal_places=4, default=Decimal(0))
     fee_fixed = models.BigIntegerField(default=0)
+    fee_iva = models.DecimalField(max_digits=5, decimal_places=4, default=IVA, db_default=IVA)
     fee = models.BigIntegerField(_("fee"), default=0)
     fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0)
     description = models.CharField(_("description"), max_length=250, blank=True)
@@ -74,7 +87,16 @@ class Payment(ProtectedRefreshMixin):
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.CharField(max_length=250, blank=True)
 
-    clabe = models.CharField(_("CLABE"), max_length=18, null=True, blank=True, unique=True)
+    clabe = models.CharField(_("CLABE"), max_length=18, null=True, blank=True)
+    reusable_clabe = models.ForeignKey(
+        "payments.Clabe",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="payments",
+        verbose_name=_("reusable CLABE"),
+    )
     reference_number = models.CharField(_("reference number"), max_length=7, blank=True)
     tracking_key = models.CharField(_("tracking key"), max_length=40, blank=True)
     payer_name = models.CharField(_("payer"), max_length=120, blank=True)
@@ -86,11 +108,12 @@ class Payment(ProtectedRefreshMixin):
     voucher_reference = models.CharField(_("OXXO reference"), max_length=32, blank=True)
     voucher_barcode_url = models.URLField(max_length=500, blank=True)
     voucher_asked_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Until when one process may ask Conekta for the voucher."
+        null=True, blank=True, editable=False, help_text="Until when one process may ask Conekta about this payment."
     )
     voucher_store_name = models.CharField(max_length=100, blank=True)
 
     expires_at = models.DateTimeField(_("expires"))
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
@@ -111,7 +134,24 @@ class Payment(ProtectedRefreshMixin):
                 name="payment_refunds_within_received",
             ),
             models.CheckConstraint(
-                condition=~models.Q(method="spei") | models.Q(clabe__isnull=False), name="payment_spei_has_clabe"
+                condition=~models.Q(method="spei") | models.Q(clabe__isnull=False) | models.Q(made_by="staff"),
+                name="payment_spei_has_clabe",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(made_by="clabe", reusable_clabe__isnull=False)
+                | (~models.Q(made_by="clabe") & models.Q(reusable_clabe__isnull=True)),
+                name="payment_reusable_clabe_made_it",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="cancelled") | models.Q(cancelled_at__isnull=False),
+                name="payment_cancelled_has_moment",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["completed", "reversed"]) | models.Q(amount_received=0),
+                name="payment_unpaid_has_no_money",
+            ),
+            models.UniqueConstraint(
+                fields=["clabe"], condition=models.Q(made_by="request"), name="payment_clabe_unique"
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="completed") | models.Q(amount_received__gt=0, completed_at__isnull=False),
@@ -152,6 +192,17 @@ class Payment(ProtectedRefreshMixin):
                 name="payment_search",
             ),
             models.Index(fields=["-created_at"], name="payment_created"),
+            models.Index(fields=["clabe"], name="payment_clabe"),
+            models.Index(
+                fields=["reusable_clabe"],
+                condition=models.Q(reusable_clabe__isnull=False),
+                name="payment_reusable_clabe",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(status__in=["pending", "processing"]),
+                name="payment_waiting",
+            ),
         ]
         triggers = [
             NoDelete(),
@@ -168,12 +219,12 @@ class Payment(ProtectedRefreshMixin):
                 "reference_number",
                 "fee_percent",
                 "fee_fixed",
+                "fee_iva",
+                "made_by",
+                "reusable_clabe",
             ),
             FrozenOnce(
                 "OLD.status IN ('completed', 'reversed')",
-                "amount_received",
-                "fee",
-                "fee_tax",
                 "completed_at",
                 "tracking_key",
                 "payer_name",
@@ -181,7 +232,12 @@ class Payment(ProtectedRefreshMixin):
                 "payer_institution",
                 "operating_date",
             ),
-            SameMode("provider_account"),
+            SameMode("provider_account", "reusable_clabe"),
+            FiguresMatchDeposits(
+                payment="NEW.id",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("amount_received", "fee", "fee_tax"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -192,11 +248,9 @@ class Payment(ProtectedRefreshMixin):
         source=[Status.PENDING, Status.PROCESSING, Status.EXPIRED, Status.CANCELLED],
         target=Status.COMPLETED,
     )
-    def complete(self, *, deposit: Deposit, fee: int, fee_tax: int, completed_at: datetime) -> None:
-        """The payer's money is here, on time or late. Ledger: cash or receivable -> merchant, fee, IVA."""
-        self.amount_received = deposit.amount
-        self.fee = fee
-        self.fee_tax = fee_tax
+    def complete(self, *, deposit: Deposit, completed_at: datetime) -> None:
+        """The payer's money is here, on time or late. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
+        self.receive(deposit)
         self.tracking_key = deposit.tracking_key
         self.payer_name = deposit.payer_name
         self.payer_account = deposit.payer_account
@@ -213,8 +267,9 @@ class Payment(ProtectedRefreshMixin):
         """Nobody paid in time. No money moves."""
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.CANCELLED)
-    def cancel(self) -> None:
+    def cancel(self, *, at: datetime) -> None:
         """Withdrawn before anybody paid. No money moves."""
+        self.cancelled_at = at
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
     def fail(self, *, code: str, message: str) -> None:
@@ -225,6 +280,16 @@ class Payment(ProtectedRefreshMixin):
     @transition(field=status, source=Status.COMPLETED, target=Status.REVERSED)
     def reverse(self) -> None:
         """A credited transfer goes back to its sender."""
+
+    def receive(self, deposit: Deposit) -> None:
+        """Add a credited deposit to the figures; ``complete`` does it with the first."""
+        self.amount_received += deposit.amount
+        self.fee += deposit.fee
+        self.fee_tax += deposit.fee_tax
+
+    def is_late(self, paid_at: datetime) -> bool:
+        """True if the payer paid after this expired or was cancelled, by the provider's own time."""
+        return paid_at > self.expires_at or (self.cancelled_at is not None and paid_at > self.cancelled_at)
 
     @property
     def net(self) -> int:

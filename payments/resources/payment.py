@@ -7,6 +7,7 @@ from django.conf import settings
 from core.clock import to_rfc3339
 from core.mx import clabe
 from payments.models import Payment
+from payments.resources.customer import customer
 
 
 def payment(record: Payment) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def payment(record: Payment) -> dict[str, Any]:
         "net": record.net,
         "description": record.description or None,
         "external_id": record.external_id,
-        "customer": _customer(record),
+        "clabe_id": record.reusable_clabe.public_id if record.reusable_clabe else None,
+        "customer": customer(record),
         "provider": "stp" if record.method == Payment.Method.SPEI else "conekta",
         "provider_reference": record.clabe if record.method == Payment.Method.SPEI else record.order_id,
         "failure": {"code": record.failure_code, "message": record.failure_message} if record.failure_code else None,
@@ -42,16 +44,6 @@ def payment(record: Payment) -> dict[str, Any]:
 def payment_page_url(record: Payment) -> str:
     """The hosted page on which the payer sees where and how much to pay."""
     return f"{settings.SITE.base_url}/pay/{record.public_id}"
-
-
-def _customer(record: Payment) -> dict[str, Any] | None:
-    if not (record.customer_name or record.customer_email or record.customer_phone):
-        return None
-    return {
-        "name": record.customer_name or None,
-        "email": record.customer_email or None,
-        "phone": record.customer_phone or None,
-    }
 
 
 def _spei(record: Payment) -> dict[str, Any]:

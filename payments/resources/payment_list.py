@@ -15,6 +15,7 @@ from payments.models import Payment
 SOURCE = f"(SELECT {js.catalogue(clabe.INSTITUTIONS | clabe.BANKS)} AS names) banks"
 """What else ``row`` reads from, beside ``p``: five digits name an institution, three a bank."""
 
+_REUSABLE_CLABE = "(SELECT c.public_id FROM public.payments_clabe c WHERE c.id = p.reusable_clabe_id)"
 _IS_SPEI = f"p.method = '{Payment.Method.SPEI.value}'"
 
 
@@ -42,6 +43,7 @@ def members() -> dict[str, str]:
         "net": js.number("p.amount_received - p.fee - p.fee_tax"),
         "description": _text_or_null("p.description"),
         "external_id": js.or_null("p.external_id", js.text("p.external_id")),
+        "clabe_id": js.or_null("p.reusable_clabe_id", js.plain(_REUSABLE_CLABE)),
         "customer": js.when(
             "p.customer_name <> '' OR p.customer_email <> '' OR p.customer_phone <> ''",
             js.obj(
@@ -79,7 +81,7 @@ def _spei() -> str:
     )
     return js.obj(
         {
-            "clabe": js.plain("p.clabe"),
+            "clabe": js.or_null("p.clabe", js.plain("p.clabe")),
             "bank_name": js.looked_up("banks.names", "left(p.clabe, 3)"),
             "beneficiary_name": "$1::text",
             "reference_number": js.plain("p.reference_number"),

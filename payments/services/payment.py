@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -16,6 +15,7 @@ from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
 from core.errors import (
     DuplicateExternalId,
+    IllegalTransition,
     KycRequired,
     OutcomeUnknown,
     ProviderNotContacted,
@@ -26,10 +26,11 @@ from core.money import CURRENCY
 from core.state import Origin, TransitionRow
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
-from payments.models import FeeRule, Payment, ProviderAccount
+from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.conekta.client import ConektaClient
 from payments.providers.conekta.messages import CashOrder
 from payments.providers.stp import clabes
+from payments.services.fee import terms
 from payments.services.transition import record_payment
 
 logger = logging.getLogger(__name__)
@@ -71,14 +72,9 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
     Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId``, and ``ProviderUnavailable``
     if no account at the method's provider is active in this mode.
     """
-    if livemode and not kyc_case.is_approved(merchant):
-        raise KycRequired
-    account = ProviderAccount.objects.filter(
-        provider=_PROVIDERS[wanted.method], livemode=livemode, is_active=True
-    ).first()
-    if account is None or (wanted.method == Payment.Method.OXXO and not account.credentials.get("api_key")):
-        raise ProviderUnavailable(f"{wanted.method.upper()} payments are not set up in this mode.")
-    rule = FeeRule.objects.filter(merchant=merchant, method=wanted.method).first()
+    account = account_for(merchant, wanted.method, livemode=livemode)
+    now = clock.now()
+    costs = terms(merchant, wanted.method, clock.mexico_city_date(now))
     payment = Payment(
         merchant=merchant,
         livemode=livemode,
@@ -86,8 +82,9 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         method=wanted.method,
         amount=wanted.amount,
         currency=CURRENCY,
-        fee_percent=rule.percent if rule else Decimal(0),
-        fee_fixed=rule.fixed if rule else 0,
+        fee_percent=costs.percent,
+        fee_fixed=costs.fixed,
+        fee_iva=costs.iva,
         description=wanted.description,
         external_id=wanted.external_id,
         customer_name=wanted.customer_name,
@@ -95,9 +92,10 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         customer_phone=wanted.customer_phone,
         metadata=dict(wanted.metadata),
         expires_at=wanted.expires_at,
+        created_at=now,
     )
     if wanted.method == Payment.Method.SPEI:
-        number = _next_clabe_number(account)
+        number = next_clabe_number(account)
         payment.clabe = clabes.build(account.clabe_prefix or "", number)
         payment.reference_number = f"{number:07d}"
     try:
@@ -110,6 +108,75 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
     record_payment(payment, from_status="", origin=origin, event_type="payment.created")
     if wanted.method == Payment.Method.OXXO:
         _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)
+    return payment
+
+
+def account_for(merchant: Merchant, method: Payment.Method, *, livemode: bool) -> ProviderAccount:
+    """The provider account that takes the merchant's money by ``method`` in this mode.
+
+    Raises ``KycRequired`` in live mode without an approved case, ``ProviderUnavailable`` if no such account is active.
+    """
+    if livemode and not kyc_case.is_approved(merchant):
+        raise KycRequired
+    account = ProviderAccount.objects.filter(provider=_PROVIDERS[method], livemode=livemode, is_active=True).first()
+    if account is None or (method == Payment.Method.OXXO and not account.credentials.get("api_key")):
+        raise ProviderUnavailable(f"{method.upper()} payments are not set up in this mode.")
+    return account
+
+
+@transaction_required
+def create_for_deposit(
+    deposit: Deposit, merchant: Merchant, *, reusable_clabe: Clabe | None, origin: Origin, reason: str = ""
+) -> Payment:
+    """A pending payment for money that is there already: sent to a reusable CLABE, or assigned to the merchant."""
+    now = clock.now()
+    account = deposit.provider_account
+    method = Payment.Method.SPEI if account.provider == ProviderAccount.Provider.STP else Payment.Method.OXXO
+    costs = terms(merchant, method, clock.mexico_city_date(now))
+    payment = Payment(
+        merchant=merchant,
+        livemode=deposit.livemode,
+        provider_account=account,
+        method=method,
+        made_by=Payment.MadeBy.CLABE if reusable_clabe else Payment.MadeBy.STAFF,
+        amount=deposit.amount,
+        currency=deposit.currency,
+        fee_percent=costs.percent,
+        fee_fixed=costs.fixed,
+        fee_iva=costs.iva,
+        description=deposit.concept,
+        clabe=reusable_clabe.clabe if reusable_clabe else None,
+        reusable_clabe=reusable_clabe,
+        customer_name=reusable_clabe.customer_name if reusable_clabe else "",
+        customer_email=reusable_clabe.customer_email if reusable_clabe else "",
+        customer_phone=reusable_clabe.customer_phone if reusable_clabe else "",
+        metadata=reusable_clabe.metadata if reusable_clabe else {},
+        expires_at=now,
+        created_at=now,
+    )
+    payment.save(force_insert=True)
+    record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason)
+    return payment
+
+
+@transaction_required
+def cancel(payment_id: int, *, origin: Origin) -> Payment:
+    """Withdraw a payment that nobody has paid; cancelling it again changes nothing.
+
+    The worker withdraws the order at Conekta afterwards. Money that the payer sends all the same is booked by the
+    merchant's policy. Raises ``IllegalTransition`` for a payment that has ended otherwise.
+    """
+    payment = lock(payment_id)
+    if payment.status == Payment.Status.CANCELLED:
+        return payment
+    if payment.status not in (Payment.Status.PENDING, Payment.Status.PROCESSING):
+        raise IllegalTransition("Only a payment that nobody has paid and that has not ended can be cancelled.")
+    before = payment.status
+    payment.cancel(at=clock.now())
+    payment.save(update_fields=["status", "cancelled_at"])
+    record_payment(payment, from_status=before, origin=origin, event_type="payment.cancelled")
+    if payment.method == Payment.Method.OXXO:
+        jobs.defer("payments.withdraw_order", payment_id=payment.pk, attempt=0)
     return payment
 
 
@@ -223,10 +290,11 @@ def _fail(payment_id: int, error: ProviderRefused, *, actor: str) -> None:
 @transaction_required
 def lock(payment_id: int) -> Payment:
     """The payment's row, locked until the transaction ends: the first thing every change of state does."""
-    return Payment.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=payment_id)
+    payments = Payment.objects.select_for_update(of=("self",)).select_related("merchant", "reusable_clabe")
+    return payments.get(pk=payment_id)
 
 
-def _next_clabe_number(account: ProviderAccount) -> int:
+def next_clabe_number(account: ProviderAccount) -> int:
     """Seven digits never given out before by this account; sequences do not roll back, so gaps are normal."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(%s::regclass)", [f"payments_clabe_{account.clabe_sequence}"])

@@ -7,13 +7,29 @@ from typing import Any
 from core.db import transaction_required
 from core.state import Origin
 from merchants.services import event
-from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
+from payments.models import (
+    Clabe,
+    ClabeTransition,
+    Deposit,
+    DepositTransition,
+    Payment,
+    PaymentTransition,
+    ReviewCase,
+    ReviewCaseTransition,
+)
+from payments.resources.clabe import clabe as clabe_resource
 from payments.resources.payment import payment as payment_resource
 
 
 @transaction_required
 def record_payment(
-    payment: Payment, *, from_status: str, origin: Origin, event_type: str, previous: dict[str, Any] | None = None
+    payment: Payment,
+    *,
+    from_status: str,
+    origin: Origin,
+    event_type: str,
+    previous: dict[str, Any] | None = None,
+    reason: str = "",
 ) -> None:
     """Write the payment's transition row (if its state changed) and the event its merchant sees."""
     if from_status != payment.status:
@@ -24,6 +40,7 @@ def record_payment(
             cause=origin.cause,
             actor=origin.actor,
             reference=origin.reference,
+            reason=reason,
         )
     event.record(
         payment.merchant,
@@ -35,14 +52,48 @@ def record_payment(
 
 
 @transaction_required
-def record_deposit(deposit: Deposit, *, origin: Origin) -> None:
-    """Write the deposit's first transition row: how it was decided when it arrived."""
+def record_deposit(deposit: Deposit, *, from_status: str, origin: Origin, reason: str) -> None:
+    """Write the deposit's transition row."""
     DepositTransition.objects.create(
         deposit=deposit,
-        from_status=Deposit.Status.RECEIVED,
+        from_status=from_status,
         to_status=deposit.status,
         cause=origin.cause,
         actor=origin.actor,
         reference=origin.reference,
-        reason=deposit.suspense_reason,
+        reason=reason,
+    )
+
+
+@transaction_required
+def record_clabe(clabe: Clabe, *, from_status: str, origin: Origin, event_type: str) -> None:
+    """Write the CLABE's transition row and the event its merchant sees."""
+    ClabeTransition.objects.create(
+        clabe=clabe,
+        from_status=from_status,
+        to_status=clabe.status,
+        cause=origin.cause,
+        actor=origin.actor,
+        reference=origin.reference,
+    )
+    event.record(
+        clabe.merchant,
+        livemode=clabe.livemode,
+        type=event_type,
+        obj=clabe_resource(clabe),
+        previous={"status": from_status} if from_status else {},
+    )
+
+
+@transaction_required
+def record_review_case(case: ReviewCase, *, from_status: str, origin: Origin, reason: str) -> None:
+    """Write the review case's transition row: who decided, and why. Merchants hear of it through their payment."""
+    ReviewCaseTransition.objects.create(
+        review_case=case,
+        from_status=from_status,
+        to_status=case.status,
+        cause=origin.cause,
+        actor=origin.actor,
+        reference=origin.reference,
+        reason=reason,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,10 @@ CONEKTA_CUSTOMER_PHONE = "5500000000"
 """What Conekta is told of a payer whose e-mail or phone the merchant did not give: it refuses orders without."""
 OXXO_AMOUNTS = (1_000, 1_000_000)
 """Least and most that one voucher takes, in centavos."""
+IVA_RATES = ((date(2010, 1, 1), Decimal("0.16")),)
+"""(first day, rate) of the value added tax on fees, the newest last: a payment keeps the rate of its day."""
+REVIEW_WITHIN = timedelta(days=1)
+"""How long a deposit in suspense may wait for a decision before its review case is overdue."""
 EXTRA_BANKING_HOLIDAYS: list[date] = []
 """Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
 

@@ -27,8 +27,10 @@ from ledger.services import adjustment, chain, hold, snapshot
 from ledger.services.door import When
 from merchants.models import Merchant
 from merchants.services import api_key
-from payments.models import FeeRule, Payment, ProviderAccount
+from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ReviewCase
+from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
+from payments.services import review_case
 from staff.services import approval
 from tests import cluster
 from tests.concurrency.threads import soon
@@ -67,7 +69,10 @@ NEW_DEPOSIT = {
     "status": "suspended",
     "suspense_reason": "unknown_clabe",
     "payment_id": None,
+    "fee": 0,
+    "fee_tax": 0,
 }
+NEW_CASE = {"public_id": "rev_new", "status": "open", "resolved_at": None}
 NEW_EVENT = {"public_id": "pev_new", "event_id": "new", "status": "received"}
 LIVE_ACCOUNT = {"public_id": "pac_live", "livemode": True, "clabe_prefix": "6461801571", "clabe_sequence": 2}
 """What a copy of a table's first row needs to be accepted as another row; see ``Attacker.clone``."""
@@ -107,8 +112,14 @@ def _populate() -> None:
     )
     stp = StpSender(None, account, "", "")  # type: ignore[arg-type]
     paid, _ = (_spei_payment(merchant) for _ in range(2))
-    for clabe, tracking_key in ((paid.clabe, "CREDITED"), ("646180157099999990", "SUSPENDED")):
+    to_nobody = "646180157099999990"
+    for clabe, tracking_key in ((paid.clabe, "CREDITED"), (to_nobody, "SUSPENDED"), (to_nobody, "ASSIGNED")):
         inbox.receive(account, stp.deposit(clabe or "", 100_000, claveRastreo=tracking_key), remote_address=None)
+    with transaction.atomic():
+        case = ReviewCase.objects.get(deposit__tracking_key="ASSIGNED")
+        review_case.assign(case.pk, merchant.public_id, origin=ORIGIN, reason="The payer sent the receipt")
+        clabe_service.create(merchant, livemode=False, wanted=clabe_service.NewClabe(min_amount=1), origin=ORIGIN)
+        clabe_service.close(Clabe.objects.get().pk, origin=ORIGIN)
     with transaction.atomic():
         when = When(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)

@@ -6,12 +6,13 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT
+from tests.database.conftest import LIVE_ACCOUNT, NEW_CASE, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT
 
 
 def test_the_rows_that_the_following_tests_spoil_are_accepted_unspoilt(attacker):
     attacker.clone("payments_payment", **NEW_PAYMENT)
-    attacker.clone("payments_deposit", **NEW_DEPOSIT)
+    deposit = attacker.clone("payments_deposit", **NEW_DEPOSIT)
+    attacker.clone("payments_reviewcase", **NEW_CASE | {"deposit_id": deposit})
     attacker.clone("webhooks_providerevent", **NEW_EVENT)
 
     attacker.run("SET CONSTRAINTS ALL IMMEDIATE")
@@ -96,7 +97,6 @@ def duplicates() -> list[tuple]:
             [],
             "provider_account_active_one",
         ),
-        ("payments_feerule", {}, [], "fee_rule_unique"),
     ]
 
 

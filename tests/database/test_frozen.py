@@ -25,7 +25,20 @@ FROZEN = {
         "reference_number",
         "fee_percent",
         "fee_fixed",
+        "fee_iva",
+        "made_by",
+        "reusable_clabe_id",
     },
+    "payments_clabe": {
+        "public_id",
+        "merchant_id",
+        "livemode",
+        "provider_account_id",
+        "clabe",
+        "min_amount",
+        "max_amount",
+    },
+    "payments_reviewcase": {"public_id", "livemode", "deposit_id", "merchant_id", "payment_id", "reason"},
     "payments_deposit": {
         "public_id",
         "provider_account_id",
@@ -123,9 +136,6 @@ def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, tabl
 
 FROZEN_ONCE = {
     "payments_payment": {
-        "amount_received",
-        "fee",
-        "fee_tax",
         "completed_at",
         "tracking_key",
         "payer_name",
@@ -133,7 +143,9 @@ FROZEN_ONCE = {
         "payer_institution",
         "operating_date",
     },
-    "payments_deposit": {"payment_id", "suspense_reason"},
+    "payments_deposit": {"payment_id", "reusable_clabe_id", "suspense_reason", "fee", "fee_tax"},
+    "payments_clabe": {"closed_at"},
+    "payments_reviewcase": {"resolved_at", "due_at"},
     "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
     "merchants_apikey": {"revoked_at"},
 }
@@ -142,6 +154,8 @@ FROZEN_ONCE = {
 SETTLED = {
     "payments_payment": "status = 'completed'",
     "payments_deposit": "status = 'credited'",
+    "payments_clabe": "status = 'closed'",
+    "payments_reviewcase": "status <> 'open'",
     "webhooks_providerevent": "status = 'processed'",
     "merchants_apikey": "revoked_at IS NOT NULL",
 }
@@ -197,7 +211,7 @@ def test_an_answer_that_was_given_stays_whatever_became_of_the_notice(attacker, 
 def test_a_reversed_payment_keeps_what_it_received(attacker):
     attacker.run("UPDATE payments_payment SET status = 'reversed' WHERE status = 'completed'")
 
-    for change in ("amount_received = 0, fee = 0, fee_tax = 0", "completed_at = NULL", "tracking_key = 'OTHER'"):
+    for change in ("completed_at = NULL", "tracking_key = 'OTHER'"):
         attacker.refused(
             f"UPDATE payments_payment SET {change} WHERE status = 'reversed'",
             by=errors.RestrictViolation,
@@ -221,6 +235,10 @@ def test_test_and_live_are_kept_apart_where_they_could_meet():
         ("payments_payment", "provider_account_id"),
         ("payments_deposit", "provider_account_id"),
         ("payments_deposit", "payment_id"),
+        ("payments_deposit", "reusable_clabe_id"),
+        ("payments_payment", "reusable_clabe_id"),
+        ("payments_clabe", "provider_account_id"),
+        ("payments_reviewcase", "deposit_id"),
         ("webhooks_providerevent", "account_id"),
     } <= set(declared(SameMode))
 

@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 OUR_TABLES = [model._meta.db_table for model in our_models()]
-PERCENTAGES = {("payments_payment", "fee_percent"), ("payments_feerule", "percent")}
+PERCENTAGES = {("payments_payment", "fee_percent"), ("payments_payment", "fee_iva"), ("payments_feerule", "percent")}
 """The only fractions: rates, exact to four decimals, never amounts."""
 
 MONEY = re.compile(r"amount|(^|_)(fee|tax|fixed|balance|centavos|net)(_|$)")

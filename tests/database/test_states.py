@@ -12,7 +12,7 @@ import pytest
 from psycopg import errors
 
 from core.db import StateGuard
-from tests.database.conftest import our_models
+from tests.database.conftest import NEW_DEPOSIT, our_models
 from tests.database.raw_books import new_transaction
 
 pytestmark = pytest.mark.promise("P3", "raw SQL: every pair of states that no transition declares", unit="attacks")
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.promise("P3", "raw SQL: every pair of states that no tr
 INITIAL = {
     "payments_payment": {"pending"},
     "payments_deposit": {"credited", "suspended"},
+    "payments_clabe": {"active"},
+    "payments_reviewcase": {"open"},
     "kyc_case": {"draft"},
     "ledger_hold": {"open"},
     "ledger_adjustment": {"proposed"},
@@ -36,7 +38,9 @@ LEGAL = {
         "failed": set(),
         "reversed": set(),
     },
-    "payments_deposit": {"credited": set(), "suspended": set()},
+    "payments_deposit": {"credited": set(), "suspended": {"credited"}},
+    "payments_clabe": {"active": {"closed"}, "closed": set()},
+    "payments_reviewcase": {"open": {"credited", "assigned"}, "credited": set(), "assigned": set()},
     "kyc_case": {
         "draft": {"submitted"},
         "submitted": {"approved", "rejected"},
@@ -72,7 +76,10 @@ PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.
 
 WITH = {
     "webhooks_providerevent": ", next_at = now()",
-    "payments_payment": ", amount_received = amount, completed_at = now()",
+    "payments_payment": ", completed_at = now(), cancelled_at = now()"
+    ", amount_received = CASE WHEN '{after}' IN ('completed', 'reversed') THEN amount ELSE 0 END",
+    "payments_clabe": ", closed_at = CASE '{after}' WHEN 'closed' THEN now() ELSE closed_at END",
+    "payments_reviewcase": ", resolved_at = CASE '{after}' WHEN 'open' THEN resolved_at ELSE now() END",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
     ", resolved_at = CASE '{after}' WHEN 'open' THEN NULL ELSE now() END",
@@ -84,7 +91,10 @@ WITH = {
 CLONED = {
     "payments_payment": {"public_id": "pay_new", "clabe": "646180157000000990", "amount_received": 0, "fee": 0}
     | {"fee_tax": 0, "external_id": None},
-    "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"},
+    "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"}
+    | {"fee": 0, "fee_tax": 0},
+    "payments_clabe": {"public_id": "clb_new", "clabe": "646180157000000990", "closed_at": None},
+    "payments_reviewcase": {"public_id": "rev_new", "resolved_at": None},
     "kyc_case": {"public_id": "kyc_new"},
     "ledger_hold": {"public_id": "hold_new", "source": "po_new"},
     "ledger_adjustment": {"public_id": "adj_new"},
@@ -109,6 +119,8 @@ def clone(attacker, table: str, status: str) -> int:
         changes["merchant_id"] = attacker.clone("merchants_merchant", public_id="mer_new")
     if table == "payments_payment":
         changes["completed_at"] = None
+    if table == "payments_reviewcase":  # one case a deposit
+        changes["deposit_id"] = attacker.clone("payments_deposit", **NEW_DEPOSIT)
     row = attacker.clone(table, status=status, **changes)
     if table == "staff_approval":  # two people have voted, each his way
         for user, decision in (("berta", "approve"), ("carla", "reject")):
@@ -203,8 +215,12 @@ def test_a_merge_an_upsert_and_a_copy_meet_the_same_guard(attacker):
 
 def test_one_statement_that_changes_many_rows_is_refused_for_its_one_illegal_row(attacker):
     before = attacker.run("SELECT array_agg(status ORDER BY id) FROM payments_payment")
-    assert sorted(before) == ["completed", "pending"]
+    assert sorted(before) == ["completed", "completed", "pending"]
 
-    attacker.refused("UPDATE payments_payment SET status = 'cancelled'", by=errors.CheckViolation)
+    attacker.refused(
+        "UPDATE payments_payment SET status = 'cancelled', cancelled_at = now()",
+        by=errors.CheckViolation,
+        saying="cannot become cancelled",
+    )
 
     assert attacker.run("SELECT array_agg(status ORDER BY id) FROM payments_payment") == before

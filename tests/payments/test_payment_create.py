@@ -73,6 +73,7 @@ def test_a_spei_payment_answers_every_field_of_the_contract_and_nothing_else(api
         "net": 0,
         "description": None,
         "external_id": None,
+        "clabe_id": None,
         "customer": None,
         "provider": "stp",
         "provider_reference": payment.clabe,

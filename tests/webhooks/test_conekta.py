@@ -222,7 +222,7 @@ def test_money_that_does_not_fit_is_in_suspense_and_the_merchant_is_told(payment
     payment.refresh_from_db()
     deposit = Deposit.objects.get()
     assert (payment.status, payment.amount_received) == ("pending", 0)
-    assert (deposit.status, deposit.suspense_reason, deposit.payment) == ("suspended", "amount_differs", payment)
+    assert (deposit.status, deposit.suspense_reason, deposit.payment) == ("suspended", "underpaid", payment)
     assert event_types() == ["payment.review_required"]
 
 

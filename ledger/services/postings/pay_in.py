@@ -70,10 +70,21 @@ def deposit_suspended(*, livemode: bool, source: str, cash: Cash, amount: int, r
 
 
 def suspense_assigned(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    fee: int,
+    fee_tax: int,
+    when: When,
+    share: Literal["available", "pending"] = "available",
 ) -> Transaction:
-    """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable."""
-    legs = [debit("suspense", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
+    """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable.
+
+    ``share`` is ``pending`` for money that Conekta still owes us.
+    """
+    legs = [debit("suspense", amount), *merchant_share(share, merchant, amount, fee, fee_tax)]
     return post(
         "suspense_assigned", source, legs, livemode=livemode, when=when, description="Depósito por identificar asignado"
     )

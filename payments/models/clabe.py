@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+
+class Clabe(ProtectedRefreshMixin):
+    """A CLABE that takes any number of transfers: each accepted one becomes a completed payment. Money in centavos."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("active")
+        """Takes transfers."""
+        CLOSED = "closed", _("closed")
+        """Takes none any more; what was sent before it was closed is still taken."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "clabe")
+    )
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.PROTECT, related_name="clabes", verbose_name=_("merchant")
+    )
+    livemode = models.BooleanField(_("live"))
+    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="clabes")
+    clabe = models.CharField(_("CLABE"), max_length=18, unique=True)
+    status = StatusField(_("status"), choices=Status.choices, default=Status.ACTIVE)
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    customer_name = models.CharField(_("customer"), max_length=100, blank=True)
+    customer_email = models.EmailField(_("e-mail"), blank=True)
+    customer_phone = models.CharField(_("phone"), max_length=20, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    min_amount = models.BigIntegerField(_("least amount"), null=True, blank=True, help_text=_("Centavos."))
+    max_amount = models.BigIntegerField(_("greatest amount"), null=True, blank=True, help_text=_("Centavos."))
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("CLABE")
+        verbose_name_plural = _("CLABEs")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(clabe__regex=r"^646180[0-9]{12}$"), name="clabe_is_one_of_ours"),
+            models.CheckConstraint(
+                condition=models.Q(min_amount__isnull=True) | models.Q(min_amount__gt=0), name="clabe_least_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(max_amount__isnull=True) | models.Q(max_amount__gt=0), name="clabe_most_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(min_amount__isnull=True)
+                | models.Q(max_amount__isnull=True)
+                | models.Q(min_amount__lte=models.F("max_amount")),
+                name="clabe_range_not_empty",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="closed", closed_at__isnull=False)
+                | models.Q(status="active", closed_at__isnull=True),
+                name="clabe_closed_has_moment",
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "livemode", "-id"], name="clabe_list")]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["active"]),
+            Frozen("public_id", "merchant", "livemode", "provider_account", "clabe", "min_amount", "max_amount"),
+            FrozenOnce("OLD.status = 'closed'", "closed_at"),
+            SameMode("provider_account"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @transition(field=status, source=Status.ACTIVE, target=Status.CLOSED)
+    def close(self, *, at: datetime) -> None:
+        """The merchant wants no more transfers here. No money moves."""
+        self.closed_at = at
+
+    def takes(self, amount: int) -> bool:
+        """True if ``amount`` (centavos) is within the range of this account."""
+        return (self.min_amount or 0) <= amount and (self.max_amount is None or amount <= self.max_amount)
+
+    def was_closed(self, paid_at: datetime) -> bool:
+        """True if the payer sent the money after this account was closed, by the provider's own time."""
+        return self.closed_at is not None and paid_at > self.closed_at
+
+
+class ClabeTransition(TransitionRow):
+    """One change of a CLABE's state."""
+
+    clabe = models.ForeignKey(Clabe, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("CLABE transition")
+        verbose_name_plural = _("CLABE transitions")
+        triggers = [AppendOnly()]

@@ -1,0 +1,63 @@
+"""Reusable CLABEs: handed out once, closed once. What arrives on them is booked by ``payments.services.notice``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core import clock
+from core.db import transaction_required
+from core.state import Origin
+from merchants.models import Merchant
+from payments.models import Clabe, Payment
+from payments.providers.stp import clabes
+from payments.services.payment import account_for, next_clabe_number
+from payments.services.transition import record_clabe
+
+
+@dataclass(frozen=True, slots=True)
+class NewClabe:
+    """A valid request for a reusable CLABE. Amounts in centavos; None is no limit."""
+
+    label: str = ""
+    customer_name: str = ""
+    customer_email: str = ""
+    customer_phone: str = ""
+    min_amount: int | None = None
+    max_amount: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@transaction_required
+def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin) -> Clabe:
+    """Hand out a CLABE. Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does."""
+    account = account_for(merchant, Payment.Method.SPEI, livemode=livemode)
+    clabe = Clabe(
+        merchant=merchant,
+        livemode=livemode,
+        provider_account=account,
+        clabe=clabes.build(account.clabe_prefix or "", next_clabe_number(account)),
+        label=wanted.label,
+        customer_name=wanted.customer_name,
+        customer_email=wanted.customer_email,
+        customer_phone=wanted.customer_phone,
+        min_amount=wanted.min_amount,
+        max_amount=wanted.max_amount,
+        metadata=dict(wanted.metadata),
+    )
+    clabe.save(force_insert=True)
+    record_clabe(clabe, from_status="", origin=origin, event_type="clabe.created")
+    return clabe
+
+
+@transaction_required
+def close(clabe_id: int, *, origin: Origin) -> Clabe:
+    """Take no more transfers; closing it again changes nothing. What a payer sent before is still accepted."""
+    clabe = Clabe.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=clabe_id)
+    if clabe.status == Clabe.Status.CLOSED:
+        return clabe
+    before = clabe.status
+    clabe.close(at=clock.now())
+    clabe.save(update_fields=["status", "closed_at"])
+    record_clabe(clabe, from_status=before, origin=origin, event_type="clabe.closed")
+    return clabe

@@ -1,0 +1,154 @@
+"""Booking deposits: the one path by which money that arrived enters a payment, or suspense.
+
+Lock order: inbox row, review case, payment, ledger accounts. Each function's writes stand together, in this order: the
+deposit, the payment, the ledger, then the rows that tell of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from core import clock
+from core.db import transaction_required
+from core.mx.banking_days import banking_holidays
+from core.state import Origin
+from ledger.services.door import OLDEST_EFFECTIVE, When
+from ledger.services.postings import pay_in
+from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
+from payments.services.fee import further_fee
+from payments.services.transition import record_deposit, record_payment, record_review_case
+
+logger = logging.getLogger(__name__)
+
+_SLACK = timedelta(minutes=1)
+
+
+@transaction_required
+def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
+    """A deposit that has just arrived pays ``payment``, whose row is locked or was made in this transaction."""
+    before, seen = payment.status, _figures(payment)
+    _enter(deposit, payment)
+    deposit.save(force_insert=True)
+    payment.save()
+    post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
+    post(
+        payment.merchant,
+        livemode=deposit.livemode,
+        source=deposit.public_id,
+        amount=deposit.amount,
+        fee=deposit.fee,
+        fee_tax=deposit.fee_tax,
+        when=_when(deposit),
+    )
+    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="")
+    _record_payment(payment, before, seen, origin)
+
+
+@transaction_required
+def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, reason: str) -> None:
+    """A deposit in suspense pays ``payment``; both rows are locked. Takes effect now: until now it was nobody's."""
+    before, seen = payment.status, _figures(payment)
+    now = clock.now()
+    _enter(deposit, payment)
+    deposit.save(update_fields=["status", "payment", "reusable_clabe", "fee", "fee_tax"])
+    payment.save()
+    pay_in.suspense_assigned(
+        payment.merchant,
+        livemode=deposit.livemode,
+        source=deposit.public_id,
+        share="available" if payment.method == Payment.Method.SPEI else "pending",
+        amount=deposit.amount,
+        fee=deposit.fee,
+        fee_tax=deposit.fee_tax,
+        when=When(now, operating_date(now)),
+    )
+    record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason)
+    _record_payment(payment, before, seen, origin, reason)
+
+
+@transaction_required
+def suspend(
+    deposit: Deposit,
+    reason: Deposit.SuspenseReason,
+    *,
+    payment: Payment | None,
+    reusable_clabe: Clabe | None,
+    origin: Origin,
+) -> None:
+    """A deposit that has just arrived is kept in suspense, with a review case. ``payment`` is what it was sent to."""
+    deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
+    deposit.save(force_insert=True)
+    is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
+    pay_in.deposit_suspended(
+        livemode=deposit.livemode,
+        source=deposit.public_id,
+        cash="stp_cash" if is_stp else "conekta_receivable",
+        amount=deposit.amount,
+        reason=reason,
+        when=_when(deposit),
+    )
+    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason)
+    _open_review_case(deposit, origin)
+    if payment is not None:
+        record_payment(
+            payment, from_status=payment.status, origin=origin, event_type="payment.review_required", previous={}
+        )
+    logger.warning("deposit in suspense", extra={"deposit": deposit.public_id, "why": str(reason)})
+
+
+def _open_review_case(deposit: Deposit, origin: Origin) -> None:
+    """Ask a person about a deposit that was just put in suspense."""
+    sent_to = deposit.payment or deposit.reusable_clabe
+    now = clock.now()
+    case = ReviewCase(
+        livemode=deposit.livemode,
+        deposit=deposit,
+        merchant=sent_to.merchant if sent_to else None,
+        payment=deposit.payment,
+        reason=deposit.suspense_reason,
+        due_at=now + settings.REVIEW_WITHIN,
+        created_at=now,
+    )
+    case.save(force_insert=True)
+    record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason)
+
+
+def operating_date(moment: datetime) -> date:
+    """The SPEI operating date of ``moment``, with the holidays that this site believes in."""
+    year = moment.astimezone(clock.MEXICO_CITY).year
+    holidays = banking_holidays(year) | banking_holidays(year + 1) | frozenset(settings.EXTRA_BANKING_HOLIDAYS)
+    return clock.operating_date(moment, holidays=holidays)
+
+
+def _enter(deposit: Deposit, payment: Payment) -> None:
+    """Let the deposit pay the payment, in memory: states, fee, figures."""
+    fee, fee_tax = further_fee(payment, deposit.amount)
+    deposit.credit(payment=payment, fee=fee, fee_tax=fee_tax)
+    if payment.status == Payment.Status.COMPLETED:
+        payment.receive(deposit)
+    else:
+        payment.complete(deposit=deposit, completed_at=clock.now())
+
+
+def _figures(payment: Payment) -> dict[str, Any]:
+    return {name: getattr(payment, name) for name in ("amount_received", "fee", "fee_tax", "net")}
+
+
+def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "") -> None:
+    """``payment.completed`` with the first deposit, ``payment.updated`` and the former figures with every other."""
+    if before == payment.status:
+        record_payment(payment, from_status=before, origin=origin, event_type="payment.updated", previous=seen)
+    else:
+        record_payment(payment, from_status=before, origin=origin, event_type="payment.completed", reason=reason)
+
+
+def _when(deposit: Deposit) -> When:
+    """The provider's own moment. News that comes later than the ledger takes counts from the oldest moment it takes.
+
+    The ledger looks at the clock a little later than this; without the slack it would refuse the money.
+    """
+    return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE + _SLACK), deposit.operating_date)

@@ -1,0 +1,73 @@
+"""What becomes of money that arrived: credited, or kept in suspense for a person. The table of docs/adr/0021."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from merchants.models import Merchant
+from payments.models import Clabe, Deposit, Payment
+
+Reason = Deposit.SuspenseReason
+Policy = Merchant.DepositPolicy
+
+PAYABLE = frozenset(
+    {
+        Payment.Status.PENDING,
+        Payment.Status.PROCESSING,
+        Payment.Status.EXPIRED,
+        Payment.Status.CANCELLED,
+        Payment.Status.COMPLETED,
+    }
+)
+"""States in which a payment can take money; failed and reversed ones never do."""
+
+ALWAYS = frozenset({Reason.UNKNOWN_CLABE, Reason.UNKNOWN_ORDER, Reason.RETURNED_TRANSFER, Reason.NOT_PAYABLE})
+"""What no policy credits: nobody knows whose it is, or it can have no place."""
+
+KEPT: dict[str, frozenset[Reason]] = {
+    Policy.EXACT: frozenset(
+        {Reason.UNDERPAID, Reason.OVERPAID, Reason.ALREADY_PAID, Reason.OUT_OF_RANGE, Reason.CLABE_CLOSED}
+    ),
+    Policy.ACCEPT_ANY: frozenset(),
+    Policy.REVIEW: frozenset(
+        {
+            Reason.UNDERPAID,
+            Reason.OVERPAID,
+            Reason.ALREADY_PAID,
+            Reason.LATE,
+            Reason.OUT_OF_RANGE,
+            Reason.CLABE_CLOSED,
+        }
+    ),
+}
+"""Policy -> what it keeps in suspense, beside ``ALWAYS``."""
+
+
+def differences_from_payment(payment: Payment, deposit: Deposit) -> list[Reason]:
+    """How ``deposit`` differs from what ``payment`` asked for, the weightiest first. Late by the provider's time."""
+    if payment.status not in PAYABLE:
+        return [Reason.NOT_PAYABLE]
+    if payment.status == Payment.Status.COMPLETED:
+        return [Reason.ALREADY_PAID]
+    found = []
+    if deposit.amount != payment.amount:
+        found.append(Reason.UNDERPAID if deposit.amount < payment.amount else Reason.OVERPAID)
+    if payment.is_late(deposit.paid_at):
+        found.append(Reason.LATE)
+    return found
+
+
+def differences_from_clabe(clabe: Clabe, deposit: Deposit) -> list[Reason]:
+    """How ``deposit`` differs from what ``clabe`` takes, the weightiest first."""
+    found = []
+    if clabe.was_closed(deposit.paid_at):
+        found.append(Reason.CLABE_CLOSED)
+    if not clabe.takes(deposit.amount):
+        found.append(Reason.OUT_OF_RANGE)
+    return found
+
+
+def why_kept(merchant: Merchant, differences: Collection[Reason]) -> Reason | None:
+    """The first difference for which the merchant's policy keeps the money in suspense; None: it is credited."""
+    kept = ALWAYS | KEPT[merchant.deposit_policy]
+    return next((reason for reason in differences if reason in kept), None)

@@ -1,0 +1,148 @@
+"""Deciding about deposits in suspense: who gets the money, with a reason. It moves by named postings, and never twice.
+
+Lock order: review case, deposit, payment, ledger accounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core import clock, ids
+from core.db import transaction_required
+from core.errors import FieldError, IllegalTransition, InvalidRequest
+from core.money import fee_with_iva
+from core.state import Origin
+from merchants.models import Merchant
+from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
+from payments.services import deposit as deposit_service
+from payments.services.fee import further_fee, terms
+from payments.services.payment import create_for_deposit, lock
+from payments.services.policy import PAYABLE
+from payments.services.transition import record_review_case
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Who would get the money, and what of it is fee and IVA (centavos). Without a payment, one will be made."""
+
+    merchant: Merchant
+    payment: Payment | None
+    clabe: Clabe | None
+    fee: int
+    fee_tax: int
+    net: int
+
+
+@transaction_required
+def credit(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
+    """Let the money go to the payment or CLABE it was sent to.
+
+    Raises ``IllegalTransition`` if the case is resolved, ``InvalidRequest`` if it was sent to nobody known, the payment
+    can take no money, or there is no reason.
+    """
+    case = _open_case(case_id, reason)
+    to = sent_to(case)
+    before = case.status
+    _move(case, to, origin, reason)
+    case.credit(at=clock.now())
+    case.save(update_fields=["status", "resolved_at"])
+    record_review_case(case, from_status=before, origin=origin, reason=reason)
+    return case
+
+
+@transaction_required
+def assign(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewCase:
+    """Let the money go to another payment, reusable CLABE or merchant, by public id.
+
+    Raises as ``credit`` does, and ``InvalidRequest`` for a target that does not exist in this mode.
+    """
+    case = _open_case(case_id, reason)
+    to = another(case, target)
+    before = case.status
+    _move(case, to, origin, reason)
+    case.assign(at=clock.now())
+    case.save(update_fields=["status", "resolved_at"])
+    record_review_case(case, from_status=before, origin=origin, reason=reason)
+    return case
+
+
+def sent_to(case: ReviewCase) -> Destination:
+    """The payment or CLABE that the payer sent the money to. ``InvalidRequest`` if there is none that can take it."""
+    deposit = case.deposit
+    if deposit.payment is not None:
+        return _payment(deposit, deposit.payment)
+    if deposit.reusable_clabe is not None:
+        return _new_payment(deposit, deposit.reusable_clabe.merchant, deposit.reusable_clabe)
+    raise InvalidRequest("Nobody knows whom this money was sent to: assign it to a payment, a CLABE or a merchant.")
+
+
+def another(case: ReviewCase, target: str) -> Destination:
+    """What the public id ``target`` names, of the deposit's mode and provider; else ``InvalidRequest``."""
+    deposit = case.deposit
+    if ids.is_id(target, "payment"):
+        payment = Payment.objects.select_related("merchant", "reusable_clabe").filter(public_id=target).first()
+        if payment is not None and payment.livemode == deposit.livemode:
+            if payment.pk == deposit.payment_id:
+                raise _wrong_target("The money was sent to this payment: credit it there.")
+            if payment.provider_account_id != deposit.provider_account_id:
+                raise _wrong_target("This payment is paid by another method.")
+            return _payment(deposit, payment)
+    if ids.is_id(target, "clabe"):
+        clabe = Clabe.objects.select_related("merchant").filter(public_id=target).first()
+        if clabe is not None and clabe.livemode == deposit.livemode:
+            if clabe.pk == deposit.reusable_clabe_id:
+                raise _wrong_target("The money was sent to this CLABE: credit it there.")
+            if clabe.provider_account_id != deposit.provider_account_id:
+                raise _wrong_target("A CLABE takes SPEI transfers only.")
+            return _new_payment(deposit, clabe.merchant, clabe)
+    if ids.is_id(target, "merchant"):
+        merchant = Merchant.objects.filter(public_id=target).first()
+        if merchant is not None:
+            return _new_payment(deposit, merchant, None)
+    raise _wrong_target("There is no payment, CLABE or merchant with this id in this mode.")
+
+
+def _open_case(case_id: int, reason: str) -> ReviewCase:
+    """The case with its deposit, both locked, if somebody may still decide about it."""
+    if not reason.strip():
+        raise InvalidRequest("Say why.", errors=[FieldError("reason", "required", "Say why.")])
+    case = ReviewCase.objects.select_for_update(of=("self",)).get(pk=case_id)
+    if case.status != ReviewCase.Status.OPEN:
+        raise IllegalTransition("This case is resolved already.")
+    deposits = Deposit.objects.select_for_update(of=("self",))
+    case.deposit = deposits.select_related(
+        "provider_account", "payment__merchant", "payment__reusable_clabe", "reusable_clabe__merchant"
+    ).get(pk=case.deposit_id)
+    return case
+
+
+def _move(case: ReviewCase, to: Destination, origin: Origin, reason: str) -> None:
+    if to.payment is None:
+        payment = create_for_deposit(case.deposit, to.merchant, reusable_clabe=to.clabe, origin=origin, reason=reason)
+    else:
+        payment = lock(to.payment.pk)
+        _require_payable(payment)
+    deposit_service.credit_from_suspense(case.deposit, payment, origin=origin, reason=reason)
+
+
+def _payment(deposit: Deposit, payment: Payment) -> Destination:
+    _require_payable(payment)
+    fee, fee_tax = further_fee(payment, deposit.amount)
+    return Destination(payment.merchant, payment, None, fee, fee_tax, deposit.amount - fee - fee_tax)
+
+
+def _new_payment(deposit: Deposit, merchant: Merchant, clabe: Clabe | None) -> Destination:
+    is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
+    method = Payment.Method.SPEI if is_stp else Payment.Method.OXXO
+    costs = terms(merchant, method, clock.mexico_city_date(clock.now()))
+    fee, fee_tax = fee_with_iva(deposit.amount, percent=costs.percent, fixed=costs.fixed, rate=costs.iva)
+    return Destination(merchant, None, clabe, fee, fee_tax, deposit.amount - fee - fee_tax)
+
+
+def _require_payable(payment: Payment) -> None:
+    if payment.status not in PAYABLE:
+        raise _wrong_target("This payment has failed or was reversed: it can take no money.")
+
+
+def _wrong_target(message: str) -> InvalidRequest:
+    return InvalidRequest(message, errors=[FieldError("target", "invalid", message)])
