@@ -55,7 +55,7 @@ class MerchantAdmin(KeepingAdmin):
     search_fields = ["public_id", "name", "legal_name"]
     readonly_fields = ["public_id", moment("created_at", _("created"))]
     fieldsets = [
-        (None, {"fields": [("name", "legal_name"), "status", tuple(readonly_fields)]}),
+        (None, {"fields": [("name", "legal_name"), ("status", "deposit_policy"), tuple(readonly_fields)]}),
     ]
     add_fieldsets = [(None, {"fields": ["name", "legal_name"]})]
     inlines = [ApiKeyInline]

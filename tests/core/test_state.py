@@ -194,7 +194,7 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
                 ("processing", "failed"),
             ],
         ),
-        (Deposit, [("received", "credited"), ("received", "suspended")]),
+        (Deposit, [("received", "credited"), ("received", "suspended"), ("suspended", "credited")]),
         (Case, [("draft", "submitted"), ("rejected", "draft"), ("submitted", "approved"), ("submitted", "rejected")]),
         (
             ProviderEvent,
