@@ -64,8 +64,8 @@ class SpeiDetails(serializers.Serializer[Any]):
 
     clabe = serializers.CharField(
         allow_null=True,
-        help_text="18 digits: the payer transfers to it. Made for this payment alone, unless `clabe_id` names a reusable "
-        "CLABE; null if our staff assigned a transfer to you",
+        help_text="18 digits: the payer transfers to it. Made for this payment alone, unless `clabe_id` names a "
+        "reusable CLABE; null if our staff assigned a transfer to you",
     )
     bank_name = serializers.CharField(allow_null=True, help_text="The bank that the payer chooses in their banking app")
     beneficiary_name = serializers.CharField(help_text="Whom the payer sees as the receiver")
