@@ -121,6 +121,6 @@ def test_it_is_read_in_one_statement(history, django_assert_num_queries):
 def test_the_schema_names_it(client):
     parameters = client.get("/v1/openapi.json").json()["paths"]["/v1/balance"]["get"]["parameters"]
 
-    assert [(p["name"], p["in"], p["schema"]["format"]) for p in parameters if p["name"] == "as_of"] == [
+    assert [(p["name"], p["in"], p["schema"]["format"]) for p in parameters if p.get("name") == "as_of"] == [
         ("as_of", "query", "date-time")
     ]

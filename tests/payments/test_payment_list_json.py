@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from core.mx import clabe
-from payments.models import Payment
+from payments.models import Deposit, Payment
 from payments.resources.payment import payment as payment_resource
 from payments.services import payment_list
 from payments.services.payment_list import Filters
@@ -47,6 +47,9 @@ SITUATIONS = {
     "whole second": {"created_at": MOMENT.replace(microsecond=0), "expires_at": MOMENT.replace(microsecond=120_000)},
     "long ago": {"created_at": datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC)},
 }
+LATER = {"status", "amount_received", "amount_refunded", "fee", "fee_tax"}
+"""What a new row cannot have."""
+
 OXXO = {
     "no voucher": {"method": "oxxo", "clabe": None, "reference_number": ""},
     "voucher": {
@@ -79,12 +82,24 @@ def make(merchant, stp):
                 "clabe": digits + clabe.check_digit(digits),
                 "reference_number": digits[-7:],
                 "expires_at": MOMENT,
-                **{name: value for name, value in changes.items() if name != "status"},
+                **{name: value for name, value in changes.items() if name not in LATER},
             }
         )
         payment.save(force_insert=True)
-        if "status" in changes:
-            Payment.objects.filter(pk=payment.pk).update(status=changes["status"])
+        if "amount_received" in changes:
+            deposit = Deposit(
+                provider_account=stp.account,
+                livemode=False,
+                deposit_key=digits,
+                amount=changes["amount_received"],
+                currency="MXN",
+                paid_at=MOMENT,
+                operating_date=MOMENT.date(),
+            )
+            deposit.credit(payment=payment, fee=changes["fee"], fee_tax=changes["fee_tax"])
+            deposit.save()
+        if later := {name: value for name, value in changes.items() if name in LATER}:
+            Payment.objects.filter(pk=payment.pk).update(**later)
         return Payment.objects.select_related("merchant").get(pk=payment.pk)
 
     return create
