@@ -14,7 +14,11 @@ Cash = Literal["stp_cash", "conekta_receivable"]
 _REASONS = {
     "unknown_clabe": "ningún pago tiene esta CLABE",
     "unknown_order": "ningún pago corresponde a esta orden",
-    "amount_differs": "importe distinto al del pago",
+    "underpaid": "menos que el importe del pago",
+    "overpaid": "más que el importe del pago",
+    "late": "pagado después de vencer o cancelarse el pago",
+    "out_of_range": "fuera de los importes que acepta la CLABE",
+    "clabe_closed": "pagado después de cerrar la CLABE",
     "already_paid": "el pago ya está pagado",
     "not_payable": "el estado del pago no admite dinero",
     "returned_transfer": "una transferencia nuestra que regresó",
