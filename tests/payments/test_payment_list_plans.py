@@ -38,8 +38,11 @@ SEED = f"""
 @pytest.fixture
 def explain(merchant, other_merchant, stp, owner):
     owner.execute(SEED, {"hot": merchant.pk, "other": other_merchant.pk, "account": stp.account.pk, "oldest": OLDEST})
-    owner.execute("UPDATE payments_payment SET status = 'cancelled', cancelled_at = now() WHERE id IN (SELECT id FROM payments_payment "
-                  "WHERE merchant_id = %s ORDER BY created_at LIMIT 3)", [merchant.pk])  # fmt: skip
+    owner.execute(
+        "UPDATE payments_payment SET status = 'cancelled', cancelled_at = now() WHERE id IN ("
+        "SELECT id FROM payments_payment WHERE merchant_id = %s ORDER BY created_at LIMIT 3)",
+        [merchant.pk],
+    )
     owner.commit()
     owner.autocommit = True
     owner.execute("VACUUM ANALYZE payments_payment")
