@@ -110,13 +110,12 @@ class AccountAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        """Each account with ``balance``: the sum of its entries, positive on its normal side."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(total=balance.Total(F("pk")))
-            .annotate(balance=Case(When(normal_side=Account.Side.DEBIT, then=F("total")), default=-F("total")))
-        )
+        """Each account with ``balance``: the sum of its entries, positive on its normal side. All in one statement."""
+        found = super().get_queryset(request).annotate(total=balance.Total(F("pk")))
+        day = day_asked(request)
+        if day is not None:
+            found = found.annotate(total_then=balance.total_at(end_of(day)))
+        return found.annotate(balance=Case(When(normal_side=Account.Side.DEBIT, then=F("total")), default=-F("total")))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         day = day_asked(request)
@@ -173,5 +172,4 @@ def end_of(day: date) -> datetime:
 
 def _balance_at(day: date) -> Any:
     title = _("balance on %(day)s") % {"day": date_format(day, "d/m/Y")}
-    moment_ = end_of(day)
-    return column("balance", title, lambda account: in_one_line(format_mxn(balance.balance_at(account, moment_))))
+    return column("balance", title, lambda a: in_one_line(format_mxn(balance.on_side(a.total_then, a.normal_side))))

@@ -41,7 +41,7 @@ def of_merchant(merchant: Merchant, *, livemode: bool, as_of: datetime | None = 
     accounts = Account.objects.filter(merchant=merchant, livemode=livemode, currency=CURRENCY)
     totals = dict.fromkeys(MERCHANT_PURPOSES, 0)
     # One statement: money that moves between two of the accounts meanwhile is seen in both or in neither.
-    rows = accounts.annotate(total=Total(F("pk")) if as_of is None else _total_at(as_of))
+    rows = accounts.annotate(total=Total(F("pk")) if as_of is None else total_at(as_of))
     for purpose, side, total in rows.values_list("purpose", "normal_side", "total"):
         totals[purpose] = on_side(total, side)
     return MerchantBalance(livemode=livemode, currency=CURRENCY, as_of=as_of or moment, **totals)
@@ -66,7 +66,7 @@ def of_account(account: Account) -> int:
 
 def balance_at(account: Account, moment: datetime) -> int:
     """One account's balance as it was at ``moment``, by the entries' effective time, whenever they were recorded."""
-    found = Account.objects.filter(pk=account.pk).annotate(total=_total_at(moment)).values_list("total", flat=True)
+    found = Account.objects.filter(pk=account.pk).annotate(total=total_at(moment)).values_list("total", flat=True)
     return on_side(found.get(), account.normal_side)
 
 
@@ -81,7 +81,7 @@ def on_side(total: int, side: str) -> int:
     return int(total) if side == Account.Side.DEBIT else -int(total)
 
 
-def _total_at(moment: datetime) -> Case:
+def total_at(moment: datetime) -> Case:
     """What an account's entries up to ``moment`` sum to: the shorter way, up from the beginning or down from now."""
     back = min(clock.now() - moment, moment - _EARLIEST)
     return Case(

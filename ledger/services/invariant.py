@@ -75,7 +75,11 @@ def register() -> None:
         ("reserved_is_held", "Reserved is the sum of open holds.", _reserved_is_held),
         ("adjustments_approved", "Every adjustment was approved by a second person.", _adjustments_approved),
         ("covered", "Cash and receivables cover what is owed to merchants and suspense.", _covered),
-        ("guards_enabled", "Every trigger of the ledger is there and always enabled.", _guards_enabled),
+        (
+            "guards_enabled",
+            "Every trigger of the ledger and of approvals is there and always enabled.",
+            _guards_enabled,
+        ),
     ):
         invariants.register(name, meaning, find)
 
@@ -167,5 +171,6 @@ def _covered() -> Iterable[Fault]:
 
 
 def _guards_enabled() -> Iterable[Fault]:
-    for guard in missing_guards(apps.get_app_config("ledger").get_models()):
-        yield Fault(f"{guard} is missing or disabled")
+    for app in ("ledger", "staff"):
+        for guard in missing_guards(apps.get_app_config(app).get_models()):
+            yield Fault(f"{guard} is missing or disabled")

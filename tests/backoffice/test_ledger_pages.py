@@ -41,6 +41,32 @@ def test_an_account_shows_its_balance_on_any_day(merchant: Merchant, admin_clien
     assert admin_client.get(listed, {"as_of": "0001-01-01"}).status_code == 200
 
 
+def test_a_past_days_balances_cost_the_same_for_few_accounts_and_for_many(
+    admin_client: Client, merchant: Merchant, other_merchant: Merchant
+) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert admin_client.get("/admin/ledger/account/", {"as_of": "2026-11-01"}).status_code == 200
+        return len(queries)
+
+    deposit(merchant, 100, "dep_1")
+    cost()
+    few = cost()
+    deposit(other_merchant, 100, "dep_2")
+    with transaction.atomic():
+        pay_in.oxxo_paid(
+            other_merchant,
+            livemode=True,
+            source="dep_3",
+            amount=100,
+            fee=1,
+            fee_tax=1,
+            when=When(clock.now(), clock.now().date()),
+        )
+
+    assert cost() == few
+
+
 def test_entries_run_from_the_newest_with_the_balance_after_each(merchant: Merchant, admin_client: Client) -> None:
     for number in range(120):
         deposit(merchant, number + 1, f"dep_{number}")

@@ -185,7 +185,8 @@ def test_a_broken_invariant_is_named_and_stops_outgoing_money_until_it_is_repair
 def declared_triggers() -> list[tuple[str, str]]:
     return [
         (model._meta.db_table, trigger.get_pgid(model))
-        for model in apps.get_app_config("ledger").get_models()
+        for app in ("ledger", "staff")
+        for model in apps.get_app_config(app).get_models()
         for trigger in getattr(model._meta, "triggers", ())
     ]
 
