@@ -19,7 +19,7 @@ from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
 from payments_site import health, metrics
 from payments_site.openapi import views as openapi
-from webhooks.inbound.api.views import ConektaView, StpDepositsView
+from webhooks.inbound.api.views import ConektaView, StpDepositsView, StpOrdersView
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -67,6 +67,7 @@ urlpatterns = [
     path("v1/openapi.json", openapi.openapi, name="openapi"),
     path("v1/docs", openapi.docs, name="docs"),
     path("webhooks/stp/deposits", StpDepositsView.as_view()),
+    path("webhooks/stp/orders", StpOrdersView.as_view()),
     path("webhooks/conekta", ConektaView.as_view()),
     path("v1/<path:rest>", unknown),
     path("webhooks/<path:rest>", unknown),

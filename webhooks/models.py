@@ -1,3 +1,3 @@
-from webhooks.inbound.models import Channel, ProviderEvent, ProviderEventBody, ProviderEventTransition
+from webhooks.inbound.models import Channel, InboxTally, ProviderEvent, ProviderEventBody, ProviderEventTransition
 
-__all__ = ["Channel", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition"]
+__all__ = ["Channel", "InboxTally", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition"]

@@ -30,16 +30,22 @@ class StrictJSONParser(BaseParser):
 
 def read_body(meta: Mapping[str, Any], stream: Any) -> bytes:
     """The raw bytes; ``InvalidRequest`` for more than 64 KiB, decided before reading, or less than was announced."""
+    announced = announced_length(meta)
+    raw = bytes(stream.read(MAX_BODY_BYTES))
+    if len(raw) < announced:
+        raise InvalidRequest("The body is shorter than its Content-Length.")
+    return raw
+
+
+def announced_length(meta: Mapping[str, Any]) -> int:
+    """The Content-Length, 0 if there is none; ``InvalidRequest`` for more than 64 KiB."""
     try:
         announced = int(meta.get("CONTENT_LENGTH") or 0)
     except ValueError:
         announced = 0
     if announced > MAX_BODY_BYTES:
         raise InvalidRequest("The body is larger than 64 KiB.")
-    raw = bytes(stream.read(MAX_BODY_BYTES))
-    if len(raw) < announced:
-        raise InvalidRequest("The body is shorter than its Content-Length.")
-    return raw
+    return announced
 
 
 def read_json(raw: bytes) -> Any:

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
-from django.contrib import admin
-from django.utils.translation import gettext_lazy as _
+from typing import Any
+from urllib.parse import urlsplit
 
-from core.admin import ModeFilter, ReadOnlyAdmin, column, mode, moment
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
+
+from core.admin import EMPTY, ModeFilter, ReadOnlyAdmin, action_page, column, found_object, mode, moment
 from payments.models import ProviderAccount
+from payments.providers.conekta.signature import key_id
+from payments.services import provider_account as service
 
 _has_credentials = column("has_credentials", _("our credentials are set"), lambda a: bool(a.credentials))
 _has_webhook = column(
@@ -12,6 +24,39 @@ _has_webhook = column(
 )
 for _flag in (_has_credentials, _has_webhook):
     _flag.boolean = True  # type: ignore[attr-defined]
+
+
+_networks = column(
+    "webhook_networks", _("allowed addresses"), lambda a: ", ".join(a.webhook_networks or []) or _("any")
+)
+_username = column("webhook_username", _("user in the address"), lambda a: a.webhook_username or EMPTY)
+
+
+class PublicKeyForm(forms.Form):
+    """A public key as Conekta gives it."""
+
+    pem = forms.CharField(
+        label=_("public key"),
+        max_length=4_000,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "style": "font-family: monospace"}),
+        help_text=_("As Conekta shows it, from BEGIN PUBLIC KEY to END PUBLIC KEY."),
+    )
+
+
+def networks_form(present: list[str]) -> type[forms.Form]:
+    """From where STP calls, one network in each line."""
+
+    class NetworksForm(forms.Form):
+        networks = forms.CharField(
+            label=_("allowed addresses"),
+            required=False,
+            max_length=2_000,
+            initial="\n".join(present),
+            widget=UnfoldAdminTextareaWidget(attrs={"rows": 5}),
+            help_text=_("One in each line, e.g. 203.0.113.7 or 203.0.113.0/24. Empty: from anywhere."),
+        )
+
+    return NetworksForm
 
 
 @admin.register(ProviderAccount)
@@ -30,6 +75,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["provider", ModeFilter, "is_active"]
     search_fields = ["public_id__exact", "name"]
+    actions_detail = ["start", "finish", "cancel", "add_key", "remove_key", "networks"]
     fieldsets = [
         (
             None,
@@ -40,7 +86,142 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
                     ("is_active", "base_url"),
                     ("clabe_prefix", moment("created_at", _("created"))),
                     (_has_credentials, _has_webhook),
+                    (_username, _networks),
                 ]
             },
         )
     ]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        account = self.get_object(request, str(object_id))
+        offered: set[str] = set()
+        if account is not None and account.provider == ProviderAccount.Provider.STP:
+            offered = {"finish", "cancel"} if account.webhook_next_secret_sha256 else {"start"}
+            offered.add("networks")
+        elif account is not None:
+            keys = len(account.webhook_public_keys)
+            offered = ({"add_key"} if keys < service.MAX_KEYS else set()) | ({"remove_key"} if keys > 1 else set())
+        steps = super().get_actions_detail(request, object_id)
+        return [step for step in steps if step.method.original_function_name in offered]
+
+    @action(
+        description=_("New secret"), permissions=["payments.change_provideraccount"], url_path="new-secret", icon="key"
+    )
+    def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> HttpResponse:
+            secret = service.start_exchange(account.pk)
+            account.refresh_from_db()
+            ours = urlsplit(settings.SITE.base_url)
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("New secret"),
+                "opts": ProviderAccount._meta,
+                "original": account,
+                "addresses": [
+                    f"{ours.scheme}://{account.webhook_username}:{secret}@{ours.netloc}/webhooks/stp/{path}"
+                    for path in ("deposits", "orders")
+                ],
+                "exchanging": bool(account.webhook_next_secret_sha256),
+            }
+            return TemplateResponse(
+                request, "payments/webhook_secret.html", context, headers={"Cache-Control": "no-store"}
+            )
+
+        text = _(
+            "A new secret is made and shown once. The present one stays valid: have STP change the addresses, and "
+            "finish the exchange when notices come with the new secret."
+        )
+        return action_page(self, request, account, title=_("New secret"), run=run, text=text)
+
+    @action(
+        description=_("Finish exchange"),
+        permissions=["payments.change_provideraccount"],
+        url_path="finish-exchange",
+        icon="check",
+        variant=ActionVariant.SUCCESS,
+    )
+    def finish(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+        text = _(
+            "The old secret is refused from now on. Do this when STP uses the new addresses: the table on the "
+            "account's page shows with which secret notices came last."
+        )
+
+        def run(data: dict[str, Any]) -> None:
+            service.finish_exchange(account.pk)
+
+        return action_page(self, request, account, title=_("Finish exchange"), run=run, text=text, danger=True)
+
+    @action(
+        description=_("Cancel exchange"),
+        permissions=["payments.change_provideraccount"],
+        url_path="cancel-exchange",
+        icon="undo",
+    )
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            service.cancel_exchange(account.pk)
+
+        text = _("The new secret is refused from now on; the present one stays.")
+        return action_page(self, request, account, title=_("Cancel exchange"), run=run, text=text, danger=True)
+
+    @action(description=_("Add key"), permissions=["payments.change_provideraccount"], url_path="add-key", icon="key")
+    def add_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            service.add_key(account.pk, data["pem"])
+
+        text = _(
+            "Signatures by this key are accepted beside those by the present one. Add it before Conekta signs with it."
+        )
+        return action_page(self, request, account, title=_("Add key"), run=run, form_class=PublicKeyForm, text=text)
+
+    @action(
+        description=_("Remove key"),
+        permissions=["payments.change_provideraccount"],
+        url_path="remove-key",
+        icon="key_off",
+        variant=ActionVariant.DANGER,
+    )
+    def remove_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        class KeyForm(forms.Form):
+            key = forms.ChoiceField(
+                label=_("key"),
+                choices=[(name, name) for name in map(key_id, account.webhook_public_keys)],
+                widget=UnfoldAdminRadioSelectWidget(),
+            )
+
+        def run(data: dict[str, Any]) -> None:
+            service.remove_key(account.pk, data["key"])
+
+        text = _(
+            "Signatures by it are refused from now on. The table on the account's page shows with which key notices "
+            "came last."
+        )
+        return action_page(
+            self, request, account, title=_("Remove key"), run=run, form_class=KeyForm, text=text, danger=True
+        )
+
+    @action(
+        description=_("Allowed addresses"),
+        permissions=["payments.change_provideraccount"],
+        url_path="networks",
+        icon="lan",
+    )
+    def networks(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        form = networks_form(account.webhook_networks or [])
+
+        def run(data: dict[str, Any]) -> None:
+            service.set_networks(account.pk, data["networks"].split())
+
+        text = _("STP signs nothing: take its notices from its own addresses only.")
+        return action_page(self, request, account, title=_("Allowed addresses"), run=run, form_class=form, text=text)

@@ -19,8 +19,9 @@ class ProviderAccount(models.Model):
     """Our account at a provider, in one mode. The account that authenticates a notice fixes the notice's mode.
 
     ``credentials`` is what we show the provider: for Conekta ``{"api_key"}``. ``webhook_username`` and
-    ``webhook_secret_sha256`` are what STP shows us (Basic, in the URL it was given); ``webhook_public_keys`` verify
-    Conekta's DIGEST: two may be active while they are exchanged.
+    ``webhook_secret_sha256`` are what STP shows us (Basic, in the URL it was given), from ``webhook_networks`` if any
+    are named: STP signs nothing. ``webhook_public_keys`` verify Conekta's DIGEST. While a secret or key is exchanged
+    two are valid: ``webhook_next_secret_sha256`` beside the first, or two public keys.
     """
 
     class Provider(models.TextChoices):
@@ -38,7 +39,15 @@ class ProviderAccount(models.Model):
     credentials = EncryptedJSONField(default=dict, editable=False)
     webhook_username = models.CharField(max_length=64, null=True, blank=True, unique=True)
     webhook_secret_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    webhook_next_secret_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     webhook_public_keys = ArrayField(models.TextField(), default=list, blank=True)
+    webhook_networks = ArrayField(
+        models.CharField(max_length=43),
+        null=True,
+        blank=True,
+        verbose_name=_("allowed addresses"),
+        help_text=_("Networks (CIDR) from which STP calls us; empty: any."),
+    )
     clabe_prefix = models.CharField(
         _("CLABE prefix"),
         max_length=10,

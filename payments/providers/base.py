@@ -67,4 +67,21 @@ class Uninteresting:
     reason: str
 
 
-Notice = MoneyReceived | OrderClosed | Uninteresting
+@dataclass(frozen=True, slots=True)
+class OrderStateChanged:
+    """The provider says what became of money that we sent (``settled``, ``returned``, ``cancelled``, ``unknown``).
+
+    ``provider_id`` is the provider's number of our order, ``reference`` our own as far as it repeats it, ``cause`` the
+    provider's number for why it came back.
+    """
+
+    event_id: str
+    event_type: str
+    state: str
+    provider_id: str
+    reference: str
+    cause: int | None
+    occurred_at: datetime
+
+
+Notice = MoneyReceived | OrderClosed | OrderStateChanged | Uninteresting

@@ -17,7 +17,7 @@ from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
-from payments.providers.base import MoneyReceived, Notice, OrderClosed, Uninteresting
+from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
 from payments.services import policy
 from payments.services.deposit import operating_date
@@ -28,16 +28,20 @@ CONFLICT = "conflict"
 """Begins the reason of an outcome that somebody must look at: the notice contradicts what is booked."""
 
 UNMATCHED = "unmatched"
-"""Begins the reason of an outcome that may be another one later: what the notice is about is not here (yet)."""
+"""Begins the reason of an outcome that may be another one later: what the notice is about is not here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a notice led to. ``applied`` is False if nothing had to change; ``reason`` says why in one word."""
+    """What a notice led to. ``applied`` is False if nothing had to change; ``reason`` says why in one word.
+
+    ``wait``: what it is about may appear in a moment, the answer to our own request being on its way. Try again.
+    """
 
     applied: bool
     reason: str
     object_id: str = ""
+    wait: bool = False
 
 
 @transaction_required
@@ -55,6 +59,8 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome
             return _receive_money(account, notice, origin)
         case OrderClosed():
             return _close_order(account, notice, origin)
+        case OrderStateChanged():
+            return Outcome(False, f"{UNMATCHED}: nothing was sent")
         case Uninteresting():
             return Outcome(False, notice.reason)
         case _:
@@ -106,7 +112,7 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
 def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) -> Outcome:
     payment = _find_payment(account, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
-        return Outcome(False, f"{UNMATCHED}: no payment has this order")
+        return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
     if payment.order_id not in (None, notice.order_id):
         return Outcome(False, "another_order", payment.public_id)
     if payment.status not in (Payment.Status.PENDING, Payment.Status.PROCESSING):

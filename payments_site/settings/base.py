@@ -200,6 +200,10 @@ INBOX_STALE_AFTER = timedelta(seconds=30)
 """A notice that was stored and not applied (its process died) is the worker's after this time."""
 INBOX_BATCH = 50
 """Notices that the worker applies in one transaction."""
+INBOX_ACCOUNTS_SECONDS = 1.0
+"""How long a process may know provider accounts by heart: a secret that was taken away is refused after that."""
+INBOX_TALLY_SECONDS = 10.0
+"""How often a process writes down how many repetitions and refusals it has counted."""
 INBOX_BODY_DAYS = 400
 """How long the raw bytes of notices are kept (at least 90 days); their rows stay for ever."""
 

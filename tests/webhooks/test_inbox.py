@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.state import Origin, TransitionRow
@@ -18,9 +20,9 @@ from payments.services import payment as payment_service
 from tests import cluster
 from tests.problems import assert_problem, rows
 from tests.webhooks.oxxo import sweep_all
-from webhooks.inbound.services import applying, inbox, sweeper
+from webhooks.inbound.services import applying, inbox, sweeper, tally
 from webhooks.jobs import sweep_provider_events
-from webhooks.models import ProviderEvent
+from webhooks.models import InboxTally, ProviderEvent
 
 DEVOLVER = (400, {"mensaje": "devolver", "id": 14})
 
@@ -172,8 +174,8 @@ def test_a_webhook_is_posted_to_and_nothing_else(client, method, path):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "application/x-www-form-urlencoded"])
-def test_a_notice_is_read_whatever_its_content_type_says(payment, stp, content_type):
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/JSON; charset=utf-8", "application/v2+json"])
+def test_a_notice_is_json_by_whatever_name(payment, stp, content_type):
     authorization = "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
 
     answer = stp.client.generic(
@@ -338,3 +340,71 @@ def test_a_payment_that_is_locked_for_long_is_503_and_the_notice_comes_again(com
     assert rows() == before
     assert told(stp.post(raw)) == (200, {"mensaje": "confirmar"})
     assert_credited_once(payment, merchant)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "content_type", ["application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "a/b"]
+)
+def test_what_calls_itself_no_json_is_refused_before_anything_else(payment, stp, conekta, content_type):
+    before = rows()
+
+    for path, headers in (("stp/deposits", {}), ("stp/orders", {}), ("conekta", {"DIGEST": "x"})):
+        answer = stp.client.generic("POST", f"/webhooks/{path}", b"{}", content_type=content_type, headers=headers)
+        assert_problem(answer, 415, "invalid_notice")
+
+    assert rows() == before
+
+
+@pytest.mark.django_db
+def test_the_size_is_refused_before_the_secret_is_looked_at(payment, stp):
+    answer = stp.post(b" " * (64 * 1024 + 1), authorization="")
+
+    assert_problem(answer, 400, "invalid_request")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("provider", ["truora", "jumio", "x"])
+def test_no_identity_provider_is_set_up_yet(client, provider):
+    assert_problem(client.post(f"/webhooks/kyc/{provider}", b"{}", content_type="application/json"), 404, "not_found")
+
+
+@pytest.mark.django_db
+def test_a_repetition_is_counted_and_writes_nothing_else(payment, stp, settings, monkeypatch):
+    monkeypatch.setattr(tally, "_counts", Counter())
+    settings.INBOX_TALLY_SECONDS = 0
+    raw = stp.deposit(payment.clabe, 100_000)
+    stp.post(raw)
+    before = rows()
+
+    for _ in range(3):
+        stp.post(raw)
+    stp.post(raw, authorization="")
+
+    assert rows() == before
+    assert sorted(InboxTally.objects.values_list("channel", "kind", "count")) == [
+        ("stp.deposits", "duplicate", 3),
+        ("stp.deposits", "refused", 1),
+    ]
+
+
+def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(committed_db, payment, stp):
+    raw = stp.deposit(payment.clabe, 100_000)
+    stp.post(raw)
+
+    with CaptureQueriesContext(connection) as repeated:
+        stp.post(raw)
+    with CaptureQueriesContext(connection) as ignored:
+        stp.client.post(
+            "/webhooks/stp/orders",
+            b'{"id": 1, "estado": "LIQUIDACION"}',
+            content_type="application/json",
+            headers={"Authorization": "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()},
+        )
+
+    def kinds(captured):
+        said = [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
+        return [kind for kind in said if kind not in ("BEGIN", "COMMIT")]
+
+    assert kinds(repeated) == ["SELECT", "WITH", "SELECT"]  # who calls, known?, the stored answer
+    assert kinds(ignored) == ["SELECT", "WITH", "UPDATE"]  # who calls, store, settle

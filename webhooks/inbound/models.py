@@ -213,6 +213,25 @@ class ProviderEventBody(models.Model):
         return f"body of {self.event_id}"
 
 
+class InboxTally(models.Model):
+    """How many repetitions and refusals a channel had in an hour: neither leaves a row of its own."""
+
+    class Kind(models.TextChoices):
+        DUPLICATE = "duplicate", _("repeated")
+        REFUSED = "refused", _("refused")
+
+    hour = models.DateTimeField()
+    channel = models.CharField(max_length=32, choices=Channel.choices)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["hour", "channel", "kind"], name="inbox_tally_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.kind}: {self.count}"
+
+
 class ProviderEventTransition(TransitionRow):
     """One change of a notice's state after the transaction that stored it, or one more try that changed nothing."""
 

@@ -79,7 +79,7 @@ def parse_deposit(raw: bytes, *, received_at: datetime) -> MoneyReceived:
         deposit_key=key,
         amount=_amount(body),
         currency=CURRENCY,
-        paid_at=_settled_at(body) or received_at.astimezone(UTC),
+        paid_at=settled_at(body) or received_at.astimezone(UTC),
         operating_date=day,
         clabe=_key(body, "cuentaBeneficiario", required=not is_return),
         tracking_key=tracking_key,
@@ -192,7 +192,7 @@ def _payment_type(body: Mapping[str, Any]) -> int | None:
     return int(written)
 
 
-def _settled_at(body: Mapping[str, Any]) -> datetime | None:
+def settled_at(body: Mapping[str, Any]) -> datetime | None:
     """tsLiquidacion, milliseconds since 1970; None if absent or not between 2000 and 2100."""
     value = _value(body, "tsLiquidacion")
     written = str(value) if type(value) is int else value

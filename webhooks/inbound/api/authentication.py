@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from core.api.parsers import read_body
-from core.errors import NoticeRejected
+from core import request_context
+from core.api.parsers import announced_length, read_body
+from core.errors import IpNotAllowed, NoticeRejected
 from payments.models import ProviderAccount
 from payments.providers.conekta import signature
 from payments.providers.stp import credentials
+from webhooks.inbound.services import accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,29 @@ class NoticeWithoutBody(NoticeRejected):
     http_status = 411
 
 
+class NoticeOfAnotherKind(NoticeRejected):
+    """Send JSON: Content-Type: application/json."""
+
+    code = "invalid_notice"
+    http_status = 415
+
+
+class CallerNotAllowed(IpNotAllowed):
+    """Notices are not taken from your address."""
+
+
+_FORMS = re.compile(r"(application|text)/([a-z0-9.+-]*\+)?json|text/plain|application/octet-stream", re.IGNORECASE)
+"""What a notice may call itself. Forms, pages and XML are somebody else's."""
+
+
+def check_form(request: Request) -> None:
+    """Refuse by its headers alone what cannot be a notice: too long, or of another kind. No kind at all is fine."""
+    announced_length(request.META)
+    kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip()
+    if kind and not _FORMS.fullmatch(kind):
+        raise NoticeOfAnotherKind
+
+
 def raw_body(request: Request) -> bytes:
     """The bytes as they came, at most 64 KiB.
 
@@ -44,37 +71,50 @@ def raw_body(request: Request) -> bytes:
 
 
 class StpSecret(BaseAuthentication):
-    """HTTP Basic, as in the URL that STP was given: STP signs nothing."""
+    """HTTP Basic, as in the URL that STP was given, from an allowed address: STP signs nothing."""
 
     def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
+        check_form(request)
         given = credentials.parse_basic(request.META.get("HTTP_AUTHORIZATION", ""))
         if given is None:
             raise NoticeRejected("The credentials in the registered URL are missing.")
         username, secret = given
-        account = ProviderAccount.objects.filter(
-            provider=ProviderAccount.Provider.STP, is_active=True, webhook_username=username
-        ).first()
-        # An unknown user name costs the same comparison as a wrong secret.
-        if (
-            not credentials.secret_matches(secret, account.webhook_secret_sha256 if account else "0" * 64)
-            or not account
-        ):
+        known = accounts.active(ProviderAccount.Provider.STP)
+        account = next((account for account in known if account.webhook_username == username), None)
+        proven_by = _matching_secret(secret, account)
+        if account is None or not proven_by:
             raise NoticeRejected("The credentials in the registered URL are wrong.")
-        return account, Proven(raw_body(request), account.webhook_secret_sha256[:16])
+        _check_address(request, account)
+        return account, Proven(raw_body(request), proven_by[:16])
 
     def authenticate_header(self, request: Request) -> str:
         return 'Basic realm="provider webhooks"'
+
+
+def _matching_secret(secret: str, account: ProviderAccount | None) -> str:
+    """The hash that ``secret`` has, or "". An unknown user name costs the same comparisons as a wrong secret."""
+    hashes = (account.webhook_secret_sha256, account.webhook_next_secret_sha256) if account else ("0" * 64, "")
+    matching = [known for known in hashes if credentials.secret_matches(secret, known or "0" * 64) and known]
+    return matching[0] if matching else ""
+
+
+def _check_address(request: Request, account: ProviderAccount) -> None:
+    if not account.webhook_networks:
+        return
+    address = request_context.client_address(request)
+    if not address or not any(ip_address(address) in ip_network(network) for network in account.webhook_networks):
+        raise CallerNotAllowed
 
 
 class ConektaDigest(BaseAuthentication):
     """Header DIGEST: RSA PKCS#1 v1.5 over SHA-256 of the raw body, by a key of one of our accounts."""
 
     def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
+        check_form(request)
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
-        accounts = ProviderAccount.objects.filter(provider=ProviderAccount.Provider.CONEKTA, is_active=True)
-        for account in accounts if digest else ():
-            for pem in account.webhook_public_keys:
+        for account in accounts.active(ProviderAccount.Provider.CONEKTA) if digest else ():
+            for pem in reversed(account.webhook_public_keys):  # the newest signs most
                 if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
                     return account, Proven(raw, signature.key_id(pem))
         raise NoticeRejected("The DIGEST header does not sign this body.")

@@ -13,9 +13,10 @@ from rest_framework.views import APIView
 
 from core import request_context
 from core.api import schema
+from core.errors import NoticeRejected, RequestRefused
 from webhooks.inbound.api.authentication import ConektaDigest, Proven, StpSecret
-from webhooks.inbound.models import Channel
-from webhooks.inbound.services import inbox
+from webhooks.inbound.models import Channel, InboxTally
+from webhooks.inbound.services import inbox, tally
 
 KEPT_HEADERS = {
     "CONTENT_TYPE": "Content-Type",
@@ -60,7 +61,14 @@ class NoticeView(APIView):
             headers={name: request.META[key][:MAX_HEADER] for key, name in KEPT_HEADERS.items() if key in request.META},
             key_id=proven.key_id,
         )
+        if answer.repeated:
+            tally.count(self.channel, InboxTally.Kind.DUPLICATE)
         return Response(answer.body, status=answer.status)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, NoticeRejected | RequestRefused):
+            tally.count(self.channel, InboxTally.Kind.REFUSED)
+        return super().handle_exception(exc)
 
 
 class StpDepositsView(NoticeView):
@@ -77,7 +85,26 @@ class StpDepositsView(NoticeView):
         "`devolver` sends it back to the payer. STP authenticates itself with the user name and secret of the address "
         "it was given.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(411)},
+        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(403, 411, 415)},
+    )
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class StpOrdersView(NoticeView):
+    """STP tells of the state of an order that we sent."""
+
+    channel = Channel.STP_ORDERS
+    authentication_classes: list[type[BaseAuthentication]] = [StpSecret]
+
+    @extend_schema(
+        tags=["provider webhooks"],
+        operation_id="stp_order",
+        summary="STP: state of a sent order",
+        description="STP's *cambio de estado*. Whatever it says of whatever order is stored and answered 200 "
+        "`recibido`. STP authenticates itself as for deposits.",
+        request={"application/json": OpenApiTypes.OBJECT},
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 403, 411, 415)},
     )
     def post(self, request: Request) -> Response:
         return super().post(request)
@@ -96,7 +123,7 @@ class ConektaView(NoticeView):
         description="Any event of Conekta, signed over its bytes in the header `DIGEST`. Types that mean nothing to us "
         "are stored and answered 200 too.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 411)},
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 411, 415)},
     )
     def post(self, request: Request) -> Response:
         return super().post(request)

@@ -101,8 +101,7 @@ def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect) -> Answer:
     outcome = notice_service.apply(event.account, notice, event_id=event.public_id)
     if outcome.reason.startswith(notice_service.CONFLICT):
         return _conflict(event, outcome.reason, outcome.object_id, dialect)
-    unmatched = outcome.reason.startswith(notice_service.UNMATCHED)
-    if unmatched and event.attempts + 1 < settings.INBOX_TRIES:
+    if outcome.wait and event.attempts + 1 < settings.INBOX_TRIES:
         event.postpone(error=outcome.reason, next_at=_next_try(event.attempts + 1))
     else:
         settle = event.process if outcome.applied else event.ignore

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from payments.models import ProviderAccount
-from payments.providers.base import MoneyReceived, Notice, OrderClosed
+from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged
 from payments.providers.conekta import messages as conekta
 from payments.providers.errors import UnreadableNotice
 from payments.providers.stp import notices as stp
+from payments.providers.stp import orders as stp_orders
 from webhooks.inbound.models import Channel, ProviderEvent
 
 MAX_BUSINESS_KEY_LENGTH = 64
@@ -44,6 +45,9 @@ Read = Notice | Unreadable
 
 DIALECTS = {
     Channel.STP_DEPOSITS: Dialect(stp.parse_deposit, stp.CONFIRM, stp.refuse, lambda raw: ("", "")),
+    Channel.STP_ORDERS: Dialect(
+        stp_orders.parse_order_state, stp_orders.RECEIVED, None, lambda raw: ("", "stp.order.unreadable")
+    ),
     Channel.CONEKTA_EVENTS: Dialect(conekta.parse_event, {"received": True}, None, conekta.identify),
 }
 
@@ -97,6 +101,8 @@ def business_key(notice: Read) -> str:
             key = notice.tracking_key or notice.order_id
         case OrderClosed():
             key = notice.order_id
+        case OrderStateChanged():
+            key = notice.provider_id
         case _:
             key = ""
     return key[:MAX_BUSINESS_KEY_LENGTH]

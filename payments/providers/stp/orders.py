@@ -1,0 +1,84 @@
+"""What became of an order that we sent: STP's change of state ("cambio de estado"), and how to answer it.
+
+Wire format: STP, change of state, JSON dialect: ``id`` (the number that registering answered), ``folioOrigen`` (ours,
+may be empty), ``estado``, ``causaDevolucion``, ``tsLiquidacion`` (milliseconds since 1970, as text). How ``estado`` is
+written differs from integration to integration (LIQUIDACION, Liquidada, Éxito …): only its beginning is read.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from payments.providers.base import OrderStateChanged
+from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.stp.notices import settled_at
+
+RECEIVED: Final[dict[str, str]] = {"mensaje": "recibido"}
+"""Answer to every change of state, with HTTP 200."""
+
+MAX_FOLIO_LENGTH: Final = 64
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CAUSE = re.compile(r"[0-9]{1,4}")
+_STATES: Final = {
+    "liquid": "settled",
+    "exito": "settled",
+    "devol": "returned",
+    "devuel": "returned",
+    "cancel": "cancelled",
+}
+
+
+def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged:
+    """Read one change of state; ``state`` is ``settled``, ``returned``, ``cancelled`` or ``unknown``.
+
+    ``event_id`` is made of the order's number and what is said of it: STP gives the message none of its own.
+    ``occurred_at`` is ``tsLiquidacion`` if it is a credible moment, else ``received_at`` (aware).
+    Raises ``UnreadableNotice`` for a body without a number or state.
+    """
+    if received_at.utcoffset() is None:
+        raise ValueError("received_at needs its time zone")
+    body = read_object(raw)
+    number = _number(body.get("id"))
+    written = body.get("estado")
+    if not isinstance(written, str) or not written.strip():
+        raise UnreadableNotice("This field is required.", field="estado")
+    state = _state(written)
+    cause = _cause(body.get("causaDevolucion"))
+    return OrderStateChanged(
+        event_id=f"order:{number}:{state}" + (f":{cause}" if cause is not None else ""),
+        event_type=f"stp.order.{state}",
+        state=state,
+        provider_id=number,
+        reference=_folio(body.get("folioOrigen")),
+        cause=cause,
+        occurred_at=settled_at(body) or received_at.astimezone(UTC),
+    )
+
+
+def _state(written: str) -> str:
+    plain = unicodedata.normalize("NFKD", written.strip().casefold())
+    letters = "".join(character for character in plain if not unicodedata.combining(character))
+    return next((state for start, state in _STATES.items() if letters.startswith(start)), "unknown")
+
+
+def _number(value: Any) -> str:
+    written = str(value) if type(value) is int else value
+    if not isinstance(written, str) or not _NUMBER.fullmatch(written.strip()):
+        raise UnreadableNotice("This is not the number of an order.", field="id")
+    return written.strip().lstrip("0") or "0"
+
+
+def _cause(value: Any) -> int | None:
+    """One of STP's causas de devolución; None for none, or for text that is no number."""
+    written = str(value) if type(value) is int else value
+    return int(written) if isinstance(written, str) and _CAUSE.fullmatch(written.strip()) else None
+
+
+def _folio(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_FOLIO_LENGTH:
+        return ""
+    return "" if any(unicodedata.category(c) in ("Cc", "Cs") for c in value) else value.strip()

@@ -1,0 +1,114 @@
+"""How providers prove who they are. Two secrets or keys are valid while one replaces the other: no notice is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from django.db import transaction
+
+from core.errors import FieldError, IllegalTransition, InvalidRequest
+from payments.models import ProviderAccount
+from payments.providers.conekta.signature import key_id, load_public_key
+
+MAX_KEYS = 2
+
+
+@transaction.atomic
+def start_exchange(account_pk: int) -> str:
+    """A new secret for STP's URL, valid beside the present one; it is not kept and cannot be shown again.
+
+    Without a present secret it becomes the only one. ``IllegalTransition`` while an exchange is under way.
+    """
+    account = _locked(account_pk)
+    if account.provider != ProviderAccount.Provider.STP:
+        raise IllegalTransition("Only STP proves itself with a secret.")
+    if account.webhook_next_secret_sha256:
+        raise IllegalTransition("An exchange is under way: finish or cancel it first.")
+    secret = secrets.token_urlsafe(32)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    if account.webhook_secret_sha256:
+        account.webhook_next_secret_sha256 = digest
+    else:
+        account.webhook_secret_sha256 = digest
+        account.webhook_username = account.webhook_username or f"stp-{'live' if account.livemode else 'test'}"
+    account.save(update_fields=["webhook_secret_sha256", "webhook_next_secret_sha256", "webhook_username"])
+    return secret
+
+
+@transaction.atomic
+def finish_exchange(account_pk: int) -> None:
+    """The new secret is the only one from now on. ``IllegalTransition`` if there is none."""
+    account = _locked(account_pk)
+    if not account.webhook_next_secret_sha256:
+        raise IllegalTransition("No exchange is under way.")
+    account.webhook_secret_sha256, account.webhook_next_secret_sha256 = account.webhook_next_secret_sha256, ""
+    account.save(update_fields=["webhook_secret_sha256", "webhook_next_secret_sha256"])
+
+
+@transaction.atomic
+def cancel_exchange(account_pk: int) -> None:
+    """The new secret is forgotten; the present one stays. ``IllegalTransition`` if there is none."""
+    account = _locked(account_pk)
+    if not account.webhook_next_secret_sha256:
+        raise IllegalTransition("No exchange is under way.")
+    account.webhook_next_secret_sha256 = ""
+    account.save(update_fields=["webhook_next_secret_sha256"])
+
+
+@transaction.atomic
+def add_key(account_pk: int, pem: str) -> str:
+    """Verify Conekta's signatures with this public key too; its short name. ``InvalidRequest`` names what is wrong."""
+    account = _locked(account_pk)
+    if account.provider != ProviderAccount.Provider.CONEKTA:
+        raise IllegalTransition("Only Conekta proves itself with a key.")
+    pem = pem.strip().replace("\r\n", "\n") + "\n"
+    try:
+        load_public_key(pem)
+    except ValueError:
+        raise _wrong("pem", "This is not a public RSA key of at least 2048 bits in PEM form.") from None
+    known = account.webhook_public_keys
+    if key_id(pem) in {key_id(key) for key in known}:
+        raise _wrong("pem", "This key is there already.")
+    if len(known) >= MAX_KEYS:
+        raise IllegalTransition("Two keys are valid already: remove the old one first.")
+    account.webhook_public_keys = [*known, pem]
+    account.save(update_fields=["webhook_public_keys"])
+    return key_id(pem)
+
+
+@transaction.atomic
+def remove_key(account_pk: int, wanted: str) -> None:
+    """Signatures by this key (its short name) are refused from now on; the last key stays."""
+    account = _locked(account_pk)
+    left = [pem for pem in account.webhook_public_keys if key_id(pem) != wanted]
+    if len(left) == len(account.webhook_public_keys):
+        raise _wrong("key", "There is no such key.")
+    if not left:
+        raise IllegalTransition("This is the only key: every notice would be refused. Add the new one first.")
+    account.webhook_public_keys = left
+    account.save(update_fields=["webhook_public_keys"])
+
+
+@transaction.atomic
+def set_networks(account_pk: int, networks: Iterable[str]) -> None:
+    """Take notices from these networks (CIDR) only; none: from anywhere. ``InvalidRequest`` if one is wrong."""
+    account = _locked(account_pk)
+    clean = []
+    for network in networks:
+        try:
+            clean.append(str(ip_network(network.strip(), strict=False)))
+        except ValueError:
+            raise _wrong("networks", "This is not a network: write 203.0.113.7 or 203.0.113.0/24.") from None
+    account.webhook_networks = clean or None
+    account.save(update_fields=["webhook_networks"])
+
+
+def _locked(account_pk: int) -> ProviderAccount:
+    return ProviderAccount.objects.select_for_update().get(pk=account_pk)
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, errors=[FieldError(field, "invalid", message)])

@@ -1,0 +1,88 @@
+"""STP's changes of state of orders that we sent: stored, answered, and waiting until we send any."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from tests.problems import assert_problem, rows
+from webhooks.models import ProviderEvent
+
+pytestmark = pytest.mark.django_db
+
+RECEIVED = (200, b'{"mensaje":"recibido"}')
+
+
+def tell(stp, body, *, secret=None):
+    credentials = base64.b64encode(f"{stp.username}:{secret or stp.secret}".encode()).decode()
+    return stp.client.post(
+        "/webhooks/stp/orders",
+        body if isinstance(body, bytes) else json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Basic {credentials}"},
+    )
+
+
+def told(answer):
+    return answer.status_code, answer.content
+
+
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        ("LIQUIDACION", "settled"),
+        ("Liquidación", "settled"),
+        ("Éxito", "settled"),
+        ("DEVOLUCION", "returned"),
+        ("devuelta", "returned"),
+        ("CANCELADA", "cancelled"),
+        ("Algo nuevo", "unknown"),
+    ],
+)
+def test_a_state_is_stored_in_our_words_and_answered(stp, written, state):
+    before = rows()
+    body = {"id": 21784922, "empresa": "E", "folioOrigen": "po_1", "estado": written, "causaDevolucion": ""}
+
+    assert told(tell(stp, body)) == RECEIVED
+
+    assert rows() == {**before, "webhooks_providerevent": 1}
+    event = ProviderEvent.objects.get()
+    assert (event.channel, event.event_type, event.event_id, event.business_key) == (
+        "stp.orders",
+        f"stp.order.{state}",
+        f"order:21784922:{state}",
+        "21784922",
+    )
+    assert (event.status, event.reason) == ("ignored", "unmatched: nothing was sent")
+
+
+def test_a_repeated_state_is_one_event_and_another_state_is_another(stp):
+    first = {"id": 7, "estado": "LIQUIDACION", "tsLiquidacion": "1634919027297"}
+
+    answers = [told(tell(stp, body)) for body in (first, first, {"id": "7", "estado": "Liquidada"})]
+    answers.append(told(tell(stp, {"id": 7, "estado": "DEVOLUCION", "causaDevolucion": 3})))
+
+    assert answers == [RECEIVED] * 4
+    assert list(ProviderEvent.objects.order_by("pk").values_list("event_id", flat=True)) == [
+        "order:7:settled",
+        "order:7:returned:3",
+    ]
+
+
+@pytest.mark.parametrize("body", [b"not json", b"{}", b'{"id": 1}', b'{"id": "x", "estado": "L"}', b'{"estado": 1}'])
+def test_what_cannot_be_read_is_kept_for_another_try_and_answered(stp, body):
+    assert told(tell(stp, body)) == RECEIVED
+
+    event = ProviderEvent.objects.get()
+    assert (event.status, event.event_type, event.body) == ("retry", "stp.order.unreadable", body)
+    assert event.last_error.startswith("unreadable: ")
+
+
+def test_a_state_without_the_secret_is_not_believed(stp):
+    before = rows()
+
+    assert_problem(tell(stp, {"id": 7, "estado": "LIQUIDACION"}, secret="wrong"), 401, "invalid_signature")
+
+    assert rows() == before
