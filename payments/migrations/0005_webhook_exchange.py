@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0002_clabe_sequences'),
+        ('payments', '0004_lists'),
     ]
 
     operations = [
