@@ -141,6 +141,9 @@ PROVIDER_ERRORS = {
         401, "A provider's notice is not authentic.", "Check the credentials or the key that the provider was given."
     ),
     "invalid_notice": ErrorCode(411, "A provider's notice has no body.", "Send it with its Content-Length."),
+    "unsupported_media_type": ErrorCode(
+        415, "A provider's notice calls itself something else than JSON.", "Send it as application/json."
+    ),
 }
 """What only the addresses of provider webhooks answer."""
 

@@ -351,7 +351,7 @@ def test_what_calls_itself_no_json_is_refused_before_anything_else(payment, stp,
 
     for path, headers in (("stp/deposits", {}), ("stp/orders", {}), ("conekta", {"DIGEST": "x"})):
         answer = stp.client.generic("POST", f"/webhooks/{path}", b"{}", content_type=content_type, headers=headers)
-        assert_problem(answer, 415, "invalid_notice")
+        assert_problem(answer, 415, "unsupported_media_type")
 
     assert rows() == before
 

@@ -38,7 +38,7 @@ class NoticeWithoutBody(NoticeRejected):
 class NoticeOfAnotherKind(NoticeRejected):
     """Send JSON: Content-Type: application/json."""
 
-    code = "invalid_notice"
+    code = "unsupported_media_type"
     http_status = 415
 
 
