@@ -13,7 +13,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
 
-from core.admin import EMPTY, ModeFilter, ReadOnlyAdmin, action_page, column, found_object, mode, moment
+from core.admin import ModeFilter, ReadOnlyAdmin, action_page, column, found_object, mode, moment
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
@@ -29,7 +29,6 @@ for _flag in (_has_credentials, _has_webhook):
 _networks = column(
     "webhook_networks", _("allowed addresses"), lambda a: ", ".join(a.webhook_networks or []) or _("any")
 )
-_username = column("webhook_username", _("user in the address"), lambda a: a.webhook_username or EMPTY)
 
 
 class PublicKeyForm(forms.Form):
@@ -86,7 +85,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
                     ("is_active", "base_url"),
                     ("clabe_prefix", moment("created_at", _("created"))),
                     (_has_credentials, _has_webhook),
-                    (_username, _networks),
+                    _networks,
                 ]
             },
         )

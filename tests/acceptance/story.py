@@ -42,6 +42,8 @@ def payments(story: Story) -> None:
     oxxo = story.ask("create_payment", "OXXO", body={"method": "oxxo", "amount": 49900, "currency": "MXN"})
     raw = story.live.stp.deposit(spei["spei"]["clabe"], 125050, claveRastreo="MBAN01002611230099887766")
     story.notify("stp_deposit", "The money is kept", raw, Authorization=basic("stp-test", story.live.stp.secret))
+    raw = b'{"id":21784922,"empresa":"EMPRESA_DEMO","folioOrigen":"","estado":"LIQUIDACION","causaDevolucion":""}'
+    story.notify("stp_order", "An order was settled", raw, Authorization=basic("stp-test", story.live.stp.secret))
     raw = story.live.conekta.event(Payment.objects.get(public_id=oxxo["id"]))
     digest = base64.b64encode(story.live.conekta.sign(raw)).decode()
     story.notify("conekta_event", "An order was paid", raw, DIGEST=digest)
