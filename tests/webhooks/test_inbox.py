@@ -388,7 +388,11 @@ def test_a_repetition_is_counted_and_writes_nothing_else(payment, stp, settings,
     ]
 
 
-def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(committed_db, payment, stp):
+def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
+    committed_db, payment, stp, settings, monkeypatch
+):
+    settings.INBOX_TALLY_SECONDS = 3_600
+    monkeypatch.setattr(tally, "_written", time.monotonic())
     raw = stp.deposit(payment.clabe, 100_000)
     stp.post(raw)
 
