@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0004_lists'),
+        ('payments', '0008_life_cycle_indexes'),
     ]
 
     operations = [
