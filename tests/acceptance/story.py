@@ -79,6 +79,8 @@ class Story:
     def __init__(self, live: Live) -> None:
         self.live = live
         self.recorded: dict[str, list[dict[str, Any]]] = {}
+        self.ids: dict[str, str] = {}
+        """The last real object for each parameter of a path."""
         self._addresses = {op["operationId"]: (verb, path, op) for verb, path, op in operations(document())}
         self._steady = Steady(live.web.port)
         self._keys = 1000
@@ -102,6 +104,7 @@ class Story:
     ) -> Any:
         """One request of the merchant as an example; returns the answer's JSON (None without a body)."""
         verb, path, described = self._addresses[operation]
+        self.ids |= ids
         sent = {"Authorization": f"Bearer {self.live.api.secret}", **(headers or {})}
         if any(parameter.get("name") == "Idempotency-Key" for parameter in described.get("parameters", ())):
             self._keys += 1
