@@ -15,6 +15,7 @@ from merchants.api.event import EventsView, EventView
 from merchants.api.idempotency_key import IdempotencyKeyView
 from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
+from payments.api.balance_transaction import BalanceTransactionsView
 from payments.api.payment import PaymentsView, PaymentView
 from payments.pages import payment_page
 from payments_site import health, metrics
@@ -57,6 +58,7 @@ urlpatterns = [
     path("v1/payments", PaymentsView.as_view()),
     path("v1/payments/<str:payment_id>", PaymentView.as_view()),
     path("v1/balance", BalanceView.as_view()),
+    path("v1/balance/transactions", BalanceTransactionsView.as_view()),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
     path("v1/merchant", MerchantSelfView.as_view()),

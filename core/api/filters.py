@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from core.api.serializers import MomentField
@@ -17,6 +18,12 @@ from core.errors import FieldError, InvalidRequest
 from core.money import MAX_AMOUNT
 
 CREATED_AT = ("created_at[gte]", "created_at[gt]", "created_at[lte]", "created_at[lt]")
+CREATED_AT_PARAMETERS = [
+    OpenApiParameter(
+        name, str, description="A moment (RFC 3339 with its offset), or a day: that whole day in Mexico City."
+    )
+    for name in CREATED_AT
+]
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = MomentField(default_timezone=UTC)  # UTC holds every moment that can be written

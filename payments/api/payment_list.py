@@ -27,14 +27,7 @@ PARAMETERS = [
     *schema.PAGE,
     OpenApiParameter("status", enum=Payment.Status.values, description="Only those in this state"),
     OpenApiParameter("method", enum=Payment.Method.values, description="Only those paid this way"),
-    *(
-        OpenApiParameter(
-            name,
-            str,
-            description="A moment (RFC 3339 with its offset), or a day: that whole day in Mexico City.",
-        )
-        for name in filters.CREATED_AT
-    ),
+    *filters.CREATED_AT_PARAMETERS,
     OpenApiParameter("amount[gte]", int, description="Centavos: this much or more."),
     OpenApiParameter("amount[lte]", int, description="Centavos: this much or less."),
     OpenApiParameter("external_id", str, description="Exactly this one of yours."),

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api import cursor, filters, schema
+from core.api.pagination import binding, limit, refuse_unknown
+from ledger.resources.balance_transaction import balance_transaction as balance_transaction_resource
+from ledger.services import balance_transaction
+from ledger.services.balance_transaction import KINDS, PLACE_SIZE, Place
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey
+
+
+class BalanceFigures(serializers.Serializer[Any]):
+    """A merchant's money by what it is for, or a change of it, in centavos."""
+
+    available = serializers.IntegerField(help_text="Yours to pay out")
+    pending = serializers.IntegerField(help_text="Paid, but it has not reached us yet (cash at OXXO)")
+    reserved = serializers.IntegerField(help_text="Set aside for what is on its way out")
+    blocked = serializers.IntegerField(help_text="Held back by us or by an authority")
+    debt = serializers.IntegerField(help_text="What you owe us; the next deposits pay it")
+
+
+class BalanceTransactionObject(serializers.Serializer[Any]):
+    """One movement of the books on a merchant's balance. All money in centavos."""
+
+    id = serializers.CharField(help_text="`txn_…`")
+    object = serializers.ChoiceField(choices=["balance_transaction"], help_text="Always `balance_transaction`")
+    livemode = serializers.BooleanField(help_text="Whether this is real money")
+    created_at = serializers.DateTimeField(help_text="When it was booked; the list is in this order")
+    effective_at = serializers.DateTimeField(help_text="When the money moved, by the provider's word")
+    operating_date = serializers.DateField(help_text="The banking day it counts for, in Mexico City")
+    kind = serializers.ChoiceField(choices=KINDS, help_text="What moved the money; expect new ones")
+    source = serializers.CharField(help_text="Id of the object that caused it, e.g. `dep_…`, `po_…`")
+    description = serializers.CharField(help_text="The same in words")
+    currency = serializers.CharField(help_text="Always `MXN`")
+    amount = serializers.IntegerField(help_text="The money before our part of it; negative if it went out")
+    fee = serializers.IntegerField(help_text="Our fee in it; negative if given back")
+    fee_tax = serializers.IntegerField(help_text="IVA on the fee")
+    net = serializers.IntegerField(
+        help_text="`amount - fee - fee_tax`: how much your money changed by; 0 if it only moved between figures"
+    )
+    change = BalanceFigures(help_text="How each figure of the balance changed")  # type: ignore[assignment]
+    balance = BalanceFigures(help_text="The balance after this movement")  # type: ignore[assignment]
+
+
+class BalanceTransactionPage(serializers.Serializer[Any]):
+    """One page of movements."""
+
+    data = BalanceTransactionObject(many=True, help_text="The movements, newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether there is another page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get that page")
+
+
+class BalanceTransactionsView(MerchantView):
+    """The ledger lines behind the balance, newest first."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
+
+    @extend_schema(
+        tags=["balance"],
+        operation_id="list_balance_transactions",
+        summary="List what changed the balance",
+        description="Every movement of the books on your balance, in the order of booking, newest first, each with the "
+        "balance after it: the newest one's is the balance now. A movement shows as soon as none booked before it can "
+        "still appear, usually at once. With filters a page may hold fewer than `limit`, even none, and still have "
+        "more behind it: go on while `has_more` is true.",
+        parameters=[
+            *schema.PAGE,
+            OpenApiParameter("kind", enum=KINDS, description="Only movements of this kind"),
+            *filters.CREATED_AT_PARAMETERS,
+        ],
+        responses={200: BalanceTransactionPage},
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        refuse_unknown(query, "kind", *filters.CREATED_AT)
+        size = limit(query)
+        bound_to = binding("balance_transactions", (self.merchant.pk, self.livemode), query)
+        given = query.get("cursor")
+        created_from, created_before = filters.created_at(query)
+        found = balance_transaction.page(
+            self.merchant,
+            livemode=self.livemode,
+            limit=size,
+            after=None if given is None else Place.of_integers(cursor.unseal(given, PLACE_SIZE, *bound_to)),
+            kind=filters.choice(query, "kind", KINDS),
+            created_from=created_from,
+            created_before=created_before,
+        )
+        return Response(
+            {
+                "data": [balance_transaction_resource(line) for line in found.lines],
+                "has_more": found.next is not None,
+                "next_cursor": None if found.next is None else cursor.seal(found.next.as_integers(), *bound_to),
+            }
+        )
