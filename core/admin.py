@@ -47,6 +47,7 @@ _PAGES = {
     "deposit": "payments_deposit",
     "clabe": "payments_clabe",
     "review_case": "payments_reviewcase",
+    "report": "payments_report",
     "provider_account": "payments_provideraccount",
     "provider_event": "webhooks_providerevent",
     "transaction": "ledger_transaction",

@@ -19,6 +19,7 @@ PREFIXES = {
     "deposit": "dep",
     "clabe": "clb",
     "review_case": "rev",
+    "report": "rep",
     "provider_account": "pac",
     "provider_event": "pev",
     "transaction": "txn",

@@ -17,6 +17,8 @@ from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
 from payments.api.balance_transaction import BalanceTransactionsView
 from payments.api.payment import PaymentsView, PaymentView
+from payments.api.report import ReportsView, ReportView
+from payments.api.report import download as download_report
 from payments.pages import payment_page
 from payments_site import health, metrics
 from payments_site.openapi import views as openapi
@@ -59,6 +61,9 @@ urlpatterns = [
     path("v1/payments/<str:payment_id>", PaymentView.as_view()),
     path("v1/balance", BalanceView.as_view()),
     path("v1/balance/transactions", BalanceTransactionsView.as_view()),
+    path("v1/reports", ReportsView.as_view()),
+    path("v1/reports/<str:report_id>", ReportView.as_view()),
+    path("reports/<str:report_id>", download_report),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
     path("v1/merchant", MerchantSelfView.as_view()),

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from core.clock import MEXICO_CITY
 from core.money import centavos_to_pesos, format_mxn
+from core.spreadsheet import safe_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,6 @@ HEADINGS = [
     "Adeudo",
 ]
 _MONTHS = ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"]
-
-
-def safe_cell(text: str) -> str:
-    """Text that a spreadsheet shows and never computes: a leading apostrophe where it would see a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def csv_rows(statement: Statement) -> Iterator[list[str]]:

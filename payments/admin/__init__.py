@@ -4,5 +4,6 @@ from payments.admin.deposit import DepositAdmin
 from payments.admin.fee_rule import FeeRuleAdmin
 from payments.admin.payment import PaymentAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
+from payments.admin.report import ReportAdmin
 
-__all__ = ["DepositAdmin", "FeeRuleAdmin", "PaymentAdmin", "ProviderAccountAdmin"]
+__all__ = ["DepositAdmin", "FeeRuleAdmin", "PaymentAdmin", "ProviderAccountAdmin", "ReportAdmin"]

@@ -1,6 +1,7 @@
 """Tasks that the worker runs for payments. Each bears being run twice."""
 
 from core import jobs
+from payments.jobs import report as report
 from payments.services import payment
 
 

@@ -3,6 +3,7 @@ from payments.models.deposit import Deposit, DepositTransition
 from payments.models.fee_rule import FeeRule
 from payments.models.payment import Payment, PaymentTransition
 from payments.models.provider_account import ProviderAccount
+from payments.models.report import Report, ReportTransition
 from payments.models.review_case import ReviewCase, ReviewCaseTransition
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Payment",
     "PaymentTransition",
     "ProviderAccount",
+    "Report",
+    "ReportTransition",
     "ReviewCase",
     "ReviewCaseTransition",
 ]

@@ -22,7 +22,8 @@ from payments.models.guards import FiguresMatchDeposits
 if TYPE_CHECKING:
     from payments.models.deposit import Deposit
 
-_NEWEST_FIRST = (F("created_at").desc(nulls_last=True), F("id").desc())
+NEWEST_FIRST = (F("created_at").desc(nulls_last=True), F("id").desc())
+"""The order of lists and reports."""
 
 
 class Payment(ProtectedRefreshMixin):
@@ -169,9 +170,9 @@ class Payment(ProtectedRefreshMixin):
         indexes = [
             # The order of merchants' lists, also narrowed. NULLS LAST, although there are none: PostgreSQL must not
             # take payment_created for it, where a merchant's rows may lie behind any number of others'.
-            models.Index(F("merchant"), F("livemode"), *_NEWEST_FIRST, name="payment_newest"),
-            models.Index(F("merchant"), F("livemode"), F("status"), *_NEWEST_FIRST, name="payment_by_status"),
-            models.Index(F("merchant"), F("livemode"), F("method"), *_NEWEST_FIRST, name="payment_by_method"),
+            models.Index(F("merchant"), F("livemode"), *NEWEST_FIRST, name="payment_newest"),
+            models.Index(F("merchant"), F("livemode"), F("status"), *NEWEST_FIRST, name="payment_by_status"),
+            models.Index(F("merchant"), F("livemode"), F("method"), *NEWEST_FIRST, name="payment_by_method"),
             # Few among many.
             models.Index(fields=["merchant", "livemode", "amount"], name="payment_by_amount"),
             GinIndex(

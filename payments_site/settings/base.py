@@ -207,6 +207,11 @@ INBOX_TALLY_SECONDS = 10.0
 INBOX_BODY_DAYS = 400
 """How long the raw bytes of notices are kept (at least 90 days); their rows stay for ever."""
 
+REPORT_KEPT = timedelta(days=30)
+"""How long a report's file can be downloaded."""
+REPORT_LINK_LIFETIME = timedelta(hours=1)
+"""How long the address of a report's file works."""
+
 APPROVAL_LIFETIME = timedelta(days=7)
 """How long a second person may decide about what somebody proposed."""
 

@@ -75,6 +75,7 @@ UNFOLD = {
                     _item(_("Payments"), "payments", "payments_payment"),
                     _item(_("Deposits"), "savings", "payments_deposit"),
                     _item(_("Provider events"), "move_to_inbox", "webhooks_providerevent"),
+                    _item(_("Reports"), "table_view", "payments_report"),
                     _item(_("Approvals"), "how_to_reg", "staff_approval", "?status__exact=pending"),
                 ],
             },

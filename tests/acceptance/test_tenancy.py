@@ -21,7 +21,8 @@ from core import ids
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey, Event, Merchant
 from merchants.services import api_key
-from payments.models import Payment
+from payments.models import Payment, Report
+from payments.services import report
 from tests.conftest import Api
 from tests.problems import rows
 from tests.provider_messages import StpSender
@@ -29,6 +30,7 @@ from tests.provider_messages import StpSender
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
+REPORT = {"type": "payments", "start_date": "2026-11-01", "end_date": "2026-11-02"}
 SECRET_ORDER = "secret-order"
 
 
@@ -57,6 +59,12 @@ class Victim:
         """A key that made a payment."""
         self.payment()
         return f"victim-{self.made}"
+    def report(self) -> str:
+        """A report that can be downloaded."""
+        answer = self.api.post("/v1/reports", REPORT, key=None)
+        assert answer.status_code == 202, answer.content
+        report.write(Report.objects.get(public_id=answer.json()["id"]).pk)
+        return str(answer.json()["id"])
 
     def _deposit(self, payment: dict[str, Any]) -> bytes:
         known = {"id": 7_000_000 + self.made, "claveRastreo": f"TENANCY{self.made}"}
@@ -78,12 +86,14 @@ IDS: dict[str, Callable[[Victim], str]] = {
     "event_id": lambda victim: victim.event(),
     "api_key_id": lambda victim: victim.api_key(),
     "key": lambda victim: victim.idempotency_key(),
+    "report_id": lambda victim: victim.report(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/payments"): SPEI,
     ("post", "/v1/api-keys/{api_key_id}/roll"): {},
+    ("post", "/v1/reports"): REPORT,
 }
 """A valid body for every operation that takes one."""
 
@@ -91,6 +101,7 @@ VERBS = ("get", "post", "put", "patch", "delete")
 FILTERS = {
     "/v1/payments": {"?status=completed", "?method=spei"},
     "/v1/events": {"?after_sequence=0"},
+    "/v1/reports": {"?status=completed"},
 }
 QUERIES = ["", "?limit=100", "?status=completed", "?method=spei", "?after_sequence=0"]
 

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.api import filters, schema
+from core.api.pagination import page, refuse_unknown
+from core.api.serializers import MetadataField, StrictSerializer
+from core.files import as_download
+from merchants.api.idempotency import run_once
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey, Merchant
+from payments.models import Report
+from payments.resources.report import SIGNER, file_name
+from payments.resources.report import report as report_resource
+from payments.services import report as report_service
+from payments.services.report_file import path_of
+
+
+class DayField(serializers.DateField):
+    """A day as text, ``2026-11-30``."""
+
+    default_error_messages = {"invalid": "Give a day, for example 2026-11-30."}
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str) or len(value) != 10 or not value.isascii():
+            self.fail("invalid")
+        day = super().to_internal_value(value)
+        if not 1900 <= day.year < 9000:
+            self.fail("invalid")
+        return day
+
+
+class ReportRequest(StrictSerializer):
+    """What a merchant sends to order a report."""
+
+    type = serializers.ChoiceField(
+        choices=Report.Type.choices,
+        help_text="`payments`: those created in these days. `balance_transactions`: movements booked in these days. "
+        "`statement`: opening balance, movements by the day on which the money moved, closing balance",
+    )
+    start_date = DayField(help_text="The first day, by the calendar of Mexico City")
+    end_date = DayField(help_text="The last day, included; at most 366 days in all")
+    metadata = MetadataField(required=False, help_text="Your own notes: up to 50 texts")
+
+    def wanted(self) -> report_service.NewReport:
+        """The validated request as the service takes it."""
+        fields = self.validated_data
+        return report_service.NewReport(
+            type=Report.Type(fields["type"]),
+            start_date=fields["start_date"],
+            end_date=fields["end_date"],
+            metadata=fields.get("metadata", {}),
+        )
+
+
+class ReportFile(serializers.Serializer[Any]):
+    """The file of a report."""
+
+    name = serializers.CharField(help_text="What it is called when it is downloaded")
+    size = serializers.IntegerField(help_text="Bytes")
+    sha256 = serializers.CharField(help_text="SHA-256 of its bytes, in hexadecimal")
+    expires_at = serializers.DateTimeField(help_text="When the file is removed")
+    download_url = serializers.URLField(
+        allow_null=True,
+        help_text="Opens the file without a key: treat it like one. Every read gives a fresh one; null in events and "
+        "when the file is removed",
+    )
+    download_url_expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when that address works")
+
+
+class ReportObject(serializers.Serializer[Any]):
+    """A file over some days, written in the background."""
+
+    id = serializers.CharField(help_text="`rep_…`")
+    object = serializers.ChoiceField(choices=["report"], help_text="Always `report`")
+    livemode = serializers.BooleanField(help_text="Whether it tells of real money")
+    created_at = serializers.DateTimeField(help_text="When you ordered it")
+    type = serializers.ChoiceField(choices=Report.Type.values, help_text="What is in it")
+    start_date = serializers.DateField(help_text="The first day, by the calendar of Mexico City")
+    end_date = serializers.DateField(help_text="The last day, included")
+    status = serializers.ChoiceField(
+        choices=Report.Status.values, help_text="`completed` (event `report.ready`) when the file is there"
+    )
+    rows_done = serializers.IntegerField(help_text="Rows written so far")
+    rows_total = serializers.IntegerField(allow_null=True, help_text="Rows in all, as soon as that is known")
+    completed_at = serializers.DateTimeField(allow_null=True, help_text="When it was ready, or failed")
+    failure = schema.Failure(allow_null=True, help_text="Why it is `failed` (event `report.failed`)")
+    file = ReportFile(allow_null=True, help_text="The file when it is `completed`")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own notes, as you gave them")
+
+
+class ReportPage(serializers.Serializer[Any]):
+    """One page of reports."""
+
+    data = ReportObject(many=True, help_text="The reports, newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether there is another page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get that page")
+
+
+class ReportsView(MerchantView):
+    """``POST`` orders a report, ``GET`` lists them, newest first."""
+
+    scopes = {"GET": ApiKey.Scope.REPORTS_READ, "POST": ApiKey.Scope.REPORTS_READ}
+
+    @extend_schema(
+        tags=["reports"],
+        operation_id="create_report",
+        summary="Order a report",
+        description="A CSV file for spreadsheets over days of Mexico City, written in the background: event "
+        "`report.ready` tells when it can be downloaded. Amounts are pesos with two decimals, moments the clock of "
+        "Mexico City, headings Spanish. An Idempotency-Key may be sent and then works as for payments.",
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                required=False,
+                description="One value for each report you want; repeat it when you retry",
+            )
+        ],
+        request=ReportRequest,
+        responses={202: ReportObject, **schema.problems(409, 422)},
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        wanted = ReportRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        new = wanted.wanted()
+
+        def create() -> Report:
+            return report_service.create(self.merchant, livemode=self.livemode, wanted=new, origin=self.origin)
+
+        def render(report: Report) -> dict[str, Any]:
+            return report_resource(report, with_link=False)
+
+        if "Idempotency-Key" in request.headers:
+            return run_once(
+                self,
+                request,
+                create=create,
+                find=lambda public_id: self.find(Report.objects.all(), public_id),
+                public_id=lambda report: report.public_id,
+                render=render,
+                status=202,
+            )
+        with transaction.atomic():
+            report = create()
+        return Response(render(report), status=202)
+
+    @extend_schema(
+        tags=["reports"],
+        operation_id="list_reports",
+        summary="List reports",
+        description="Your reports in the key's mode, newest first, also those whose file has been removed.",
+        parameters=[
+            *schema.PAGE,
+            OpenApiParameter("status", enum=Report.Status.values, description="Only those in this state"),
+            OpenApiParameter("type", enum=Report.Type.values, description="Only those of this type"),
+        ],
+        responses={200: ReportPage},
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        refuse_unknown(query, "status", "type")
+        rows = self.own(Report.objects.all())
+        for name, choices in (("status", Report.Status.values), ("type", Report.Type.values)):
+            if (value := filters.choice(query, name, choices)) is not None:
+                rows = rows.filter(**{name: value})
+        return Response(page(rows, query, owner=(self.merchant.pk, self.livemode), render=report_resource))
+
+
+class ReportView(MerchantView):
+    """One report."""
+
+    scopes = {"GET": ApiKey.Scope.REPORTS_READ}
+
+    @extend_schema(
+        tags=["reports"],
+        operation_id="read_report",
+        summary="Read a report",
+        description="One report as it is now: its progress, and a fresh address of its file when it is completed.",
+        parameters=[OpenApiParameter("report_id", str, OpenApiParameter.PATH, description="`rep_…`")],
+        responses={200: ReportObject},
+    )
+    def get(self, request: Request, report_id: str) -> Response:
+        return Response(report_resource(self.find(Report.objects.all(), report_id)))
+
+
+@require_safe
+def download(request: HttpRequest, report_id: str) -> HttpResponseBase:
+    """The file behind an address that we signed not long ago. Whoever holds the address may have it, without a key."""
+    signed = f"{report_id}:{request.GET.get('token', '')}"
+    try:
+        public_id = SIGNER.unsign(signed, max_age=settings.REPORT_LINK_LIFETIME)
+    except signing.SignatureExpired:
+        return _said(410, _("This link has expired. Read the report again to get a fresh one."))
+    except signing.BadSignature:
+        return _said(404, _("This link does not exist."))
+    report = Report.objects.filter(
+        public_id=public_id,
+        status=Report.Status.COMPLETED,
+        removed_at=None,
+        expires_at__gt=clock.now(),
+        merchant__status=Merchant.Status.ACTIVE,
+    ).first()
+    try:
+        content = path_of(report).open("rb") if report is not None else None
+    except FileNotFoundError:
+        content = None
+    if report is None or content is None:
+        return _said(410, _("This file has been removed. Order the report again."))
+    answer = as_download(content, name=file_name(report), content_type="text/csv; charset=utf-8")
+    answer["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+def _said(status: int, text: str) -> HttpResponse:
+    return HttpResponse(
+        text, status=status, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
+    )

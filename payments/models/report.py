@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from core import clock, ids
+from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, StateGuard
+from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
+
+
+class Report(ProtectedRefreshMixin):
+    """A file that a merchant ordered: what happened over some days, written by the worker, kept for a while.
+
+    ``attempt`` counts its writers: one whose lease ran out while another began cannot finish it. The row stays when its
+    file is gone.
+    """
+
+    class Type(models.TextChoices):
+        PAYMENTS = "payments", _("payments")
+        BALANCE_TRANSACTIONS = "balance_transactions", _("balance transactions")
+        STATEMENT = "statement", _("statement")
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        """Waiting for the worker."""
+        PROCESSING = "processing", _("processing")
+        """The worker is writing it."""
+        COMPLETED = "completed", _("completed")
+        """The file can be downloaded until it expires."""
+        FAILED = "failed", _("failed")
+        """It could not be written; the failure says why."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "report")
+    )
+    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"))
+    livemode = models.BooleanField(_("live"))
+    type = models.CharField(_("type"), max_length=32, choices=Type.choices)
+    start_date = models.DateField(_("first day"), help_text=_("By the calendar of Mexico City."))
+    end_date = models.DateField(_("last day"), help_text=_("Included."))
+    metadata = models.JSONField(default=dict, blank=True)
+    status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
+    rows_done = models.BigIntegerField(_("rows written"), default=0)
+    rows_total = models.BigIntegerField(_("rows in all"), null=True, blank=True)
+    attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one writer keeps others away.")
+    size = models.BigIntegerField(_("size"), null=True, blank=True, help_text=_("Bytes."))
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failure_message = models.CharField(max_length=250, blank=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("file kept until"), null=True, blank=True)
+    removed_at = models.DateTimeField(_("file removed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("report")
+        verbose_name_plural = _("reports")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(end_date__gte=models.F("start_date")), name="report_days_in_order"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="completed")
+                | models.Q(size__isnull=False, completed_at__isnull=False, expires_at__isnull=False),
+                name="report_completed_has_file",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "livemode", "-id"], name="report_list"),
+            models.Index(
+                fields=["id"], condition=models.Q(status__in=["pending", "processing"]), name="report_unfinished"
+            ),
+            models.Index(
+                fields=["expires_at"], condition=models.Q(status="completed", removed_at=None), name="report_kept"
+            ),
+        ]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["pending"]),
+            Frozen("public_id", "merchant", "livemode", "type", "start_date", "end_date"),
+            FrozenOnce(
+                "OLD.status IN ('completed', 'failed')", "rows_done", "rows_total", "size", "sha256", "completed_at"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
+    def start(self) -> None:
+        """The worker begins to write."""
+
+    @transition(field=status, source=Status.PROCESSING, target=Status.COMPLETED)
+    def complete(self, *, rows: int, size: int, sha256: str) -> None:
+        """The file is whole and in its place."""
+        self.rows_done = self.rows_total = rows
+        self.size = size
+        self.sha256 = sha256
+        self.completed_at = clock.now()
+
+    @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
+    def fail(self, *, code: str, message: str) -> None:
+        """It will not be written."""
+        self.failure_code = code
+        self.failure_message = message[:250]
+        self.completed_at = clock.now()
+
+
+class ReportTransition(TransitionRow):
+    """One change of a report's state."""
+
+    report = models.ForeignKey(Report, models.PROTECT, related_name="transitions")
+
+    class Meta(TransitionRow.Meta):
+        verbose_name = _("report transition")
+        verbose_name_plural = _("report transitions")
+        triggers = [AppendOnly()]

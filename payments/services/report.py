@@ -1,0 +1,249 @@
+"""Reports: ordered by a merchant, written by the worker, ready as an event says, removed after a while."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from core import clock, jobs
+from core.db import transaction_forbidden, transaction_required
+from core.errors import FieldError, InvalidRequest, LimitExceeded
+from core.state import Origin, TransitionRow
+from ledger.services.statement import MAX_DAYS
+from merchants.models import Merchant
+from merchants.services import event
+from payments.models import Report, ReportTransition
+from payments.resources.report import report as report_resource
+from payments.services import report_file
+
+logger = logging.getLogger(__name__)
+
+MOST_UNFINISHED = 5
+"""Reports of one merchant and mode that may wait at once."""
+MOST_ATTEMPTS = 3
+LEASE = timedelta(minutes=5)
+"""How long a writer that says nothing keeps others away; each page renews it."""
+STATEMENT_LEASE = timedelta(hours=1)
+"""The same for a statement, which is one query: as long as that may take."""
+_ABANDONED = timedelta(days=1)
+"""Age of a half-written file of which nobody will ever hear again."""
+
+
+class Overtaken(Exception):
+    """Another writer has taken this report over."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewReport:
+    """A valid request for a report over Mexico City days, both included."""
+
+    type: Report.Type
+    start_date: date
+    end_date: date
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@transaction_required
+def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin) -> Report:
+    """Order a report; the worker writes it.
+
+    Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
+    ``MOST_UNFINISHED`` of the merchant's wait.
+    """
+    _check_days(wanted)
+    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # two orders at once count each other
+    waiting = Report.objects.filter(
+        merchant=merchant, livemode=livemode, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
+    )
+    if waiting.count() >= MOST_UNFINISHED:
+        raise LimitExceeded("Too many of your reports are still being written; wait until one is ready.")
+    report = Report.objects.create(
+        merchant=merchant,
+        livemode=livemode,
+        type=wanted.type,
+        start_date=wanted.start_date,
+        end_date=wanted.end_date,
+        metadata=dict(wanted.metadata),
+    )
+    _record(report, "", origin)
+    _defer(report)
+    return report
+
+
+@transaction_forbidden
+def write(report_id: int) -> None:
+    """Write the report's file and finish it.
+
+    Does nothing if it is finished or somebody else is writing it. A fault of ours leaves it to the rescue, which tries
+    again; after ``MOST_ATTEMPTS`` it fails. What the request itself makes impossible fails at once.
+    """
+    report = _begin(report_id)
+    if report is None:
+        return
+    attempt = report.attempt
+    try:
+        Report.objects.filter(pk=report.pk, attempt=attempt).update(rows_total=report_file.count(report))
+        rows, size, sha256 = report_file.write(report, progress=lambda done: _progress(report, attempt, done))
+    except Overtaken:
+        logger.warning("report was taken over by another writer", extra={"report": report.public_id})
+    except InvalidRequest as refused:
+        _fail(report.pk, attempt, code=refused.code, message=refused.message)
+    except Exception:
+        logger.exception("report was not written", extra={"report": report.public_id, "attempt": attempt})
+        if attempt >= MOST_ATTEMPTS:
+            _fail(report.pk, attempt, code="internal_error", message="It could not be written; please tell us.")
+        else:
+            Report.objects.filter(pk=report.pk, attempt=attempt).update(leased_until=None)
+    else:
+        _complete(report.pk, attempt, rows=rows, size=size, sha256=sha256)
+
+
+def rescue() -> int:
+    """Let the worker write again what it began and never finished; return how many."""
+    now = clock.now()
+    free = Q(leased_until=None, created_at__lt=now - timedelta(minutes=1)) | Q(leased_until__lt=now)
+    unfinished = Report.objects.filter(free, status__in=[Report.Status.PENDING, Report.Status.PROCESSING])
+    count = 0
+    for report in unfinished.order_by("id")[:100]:
+        _defer(report)
+        count += 1
+    return count
+
+
+def clean_up() -> int:
+    """Remove files whose time is over, and what dead writers left; return how many reports lost theirs."""
+    folder = Path(settings.MEDIA_ROOT) / "reports"
+    oldest = (clock.now() - _ABANDONED).timestamp()
+    for left in folder.glob(".*.part"):
+        if left.stat().st_mtime < oldest:
+            left.unlink(missing_ok=True)
+    count = 0
+    over = Report.objects.filter(status=Report.Status.COMPLETED, removed_at=None, expires_at__lt=clock.now())
+    for report in over.order_by("expires_at")[:10_000]:
+        report_file.path_of(report).unlink(missing_ok=True)
+        count += Report.objects.filter(pk=report.pk, removed_at=None).update(removed_at=clock.now())
+    return count
+
+
+def _check_days(wanted: NewReport) -> None:
+    if wanted.end_date < wanted.start_date:
+        raise _refused("The period ends before it begins.")
+    if (wanted.end_date - wanted.start_date).days >= MAX_DAYS:
+        raise _refused("A report covers at most 366 days.")
+    if wanted.end_date > clock.mexico_city_date(clock.now()):
+        raise _refused("This day is still to come in Mexico City.")
+
+
+def _refused(message: str) -> InvalidRequest:
+    return InvalidRequest(message, errors=[FieldError("end_date", "invalid", message)])
+
+
+@transaction.atomic
+def _begin(report_id: int) -> Report | None:
+    """Take the report, if it is free."""
+    report = _lock(report_id)
+    now = clock.now()
+    if report.status not in (Report.Status.PENDING, Report.Status.PROCESSING):
+        return None
+    if report.leased_until is not None and report.leased_until > now:
+        return None
+    if report.attempt >= MOST_ATTEMPTS:  # its writers died without a word
+        _finish_failed(report, code="internal_error", message="It could not be written; please tell us.")
+        return None
+    before = report.status
+    if report.status == Report.Status.PENDING:
+        report.start()
+    report.attempt += 1
+    report.rows_done = 0
+    report.leased_until = now + (STATEMENT_LEASE if report.type == Report.Type.STATEMENT else LEASE)
+    report.save(update_fields=["status", "attempt", "rows_done", "leased_until"])
+    if report.status != before:
+        _record(report, before, _WORKER)
+    return report
+
+
+def _progress(report: Report, attempt: int, done: int) -> None:
+    still_ours = Report.objects.filter(pk=report.pk, attempt=attempt, status=Report.Status.PROCESSING)
+    if not still_ours.update(rows_done=done, leased_until=clock.now() + LEASE):
+        raise Overtaken
+
+
+@transaction.atomic
+def _complete(report_id: int, attempt: int, *, rows: int, size: int, sha256: str) -> None:
+    report = _lock(report_id)
+    if report.attempt != attempt or report.status != Report.Status.PROCESSING:
+        return
+    before = report.status
+    report.complete(rows=rows, size=size, sha256=sha256)
+    report.leased_until = None
+    report.expires_at = clock.now() + settings.REPORT_KEPT
+    report.save(
+        update_fields=[
+            "status",
+            "rows_done",
+            "rows_total",
+            "size",
+            "sha256",
+            "completed_at",
+            "leased_until",
+            "expires_at",
+        ]  # fmt: skip
+    )
+    _record(report, before, _WORKER)
+    _tell(report, before, "report.ready")
+
+
+@transaction.atomic
+def _fail(report_id: int, attempt: int, *, code: str, message: str) -> None:
+    report = _lock(report_id)
+    if report.attempt == attempt and report.status == Report.Status.PROCESSING:
+        _finish_failed(report, code=code, message=message)
+
+
+def _finish_failed(report: Report, *, code: str, message: str) -> None:
+    before = report.status
+    report.fail(code=code, message=message)
+    report.leased_until = None
+    report.save(update_fields=["status", "failure_code", "failure_message", "completed_at", "leased_until"])
+    _record(report, before, _WORKER)
+    _tell(report, before, "report.failed")
+
+
+_WORKER = Origin(TransitionRow.Cause.WORKER, "payments.write_report")
+
+
+def _record(report: Report, before: str, origin: Origin) -> None:
+    ReportTransition.objects.create(
+        report=report,
+        from_status=before,
+        to_status=report.status,
+        cause=origin.cause,
+        actor=origin.actor,
+        reference=origin.reference,
+    )
+
+
+def _tell(report: Report, before: str, event_type: str) -> None:
+    event.record(
+        report.merchant,
+        livemode=report.livemode,
+        type=event_type,
+        obj=report_resource(report, with_link=False),
+        previous={"status": before},
+    )
+
+
+def _defer(report: Report) -> None:
+    jobs.defer("payments.write_report", queueing_lock=f"report:{report.public_id}", report_id=report.pk)
+
+
+@transaction_required
+def _lock(report_id: int) -> Report:
+    return Report.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=report_id)

@@ -1,0 +1,169 @@
+"""Writing a report's file: row after row in constant memory, in short statements.
+
+No transaction stays open while payments or balance transactions are written: page after page is read by its place in
+the list, below a bound that is fixed when writing begins. Ledger lines never change, so that file shows one state of
+the books; a payment shows as it is when its page is read. A statement is one query in one read-only snapshot, which
+gets no transaction number and so holds back neither seals nor the feed of events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.db import OperationalError
+from django.db.models import Q
+
+from core import clock
+from core.db import transaction_forbidden
+from core.spreadsheet import Table
+from ledger.resources.statement import HEADINGS, csv_rows
+from ledger.services import balance_transaction, statement, stream
+from payments.models import Payment, Report
+from payments.models.payment import NEWEST_FIRST
+from payments.resources.report import (
+    BALANCE_HEADINGS,
+    PAYMENT_HEADINGS,
+    PaymentRow,
+    balance_cells,
+    payment_cells,
+)
+
+CHUNK = 2_000
+"""Rows read by one statement and held in memory at once."""
+
+Progress = Callable[[int], None]
+
+
+def path_of(report: Report) -> Path:
+    """Where the finished file lies: a name of ours below MEDIA_ROOT."""
+    return Path(settings.MEDIA_ROOT) / "reports" / f"{report.public_id}.csv"
+
+
+@transaction_forbidden
+def write(report: Report, *, progress: Progress) -> tuple[int, int, str]:
+    """Write the file and put it in its place, whole or not at all: ``(rows, bytes, SHA-256)``.
+
+    ``progress`` is told the rows written so far, and may raise to stop.
+    """
+    with _written_whole(path_of(report)) as file:
+        rows = _WRITERS[Report.Type(report.type)](report, file, progress)
+        file.flush()
+        file.buffer.seek(0)  # type: ignore[attr-defined]
+        sha256 = hashlib.file_digest(file.buffer, "sha256").hexdigest()  # type: ignore[attr-defined]
+        size = os.fstat(file.fileno()).st_size
+        progress(rows)
+    return rows, size, sha256
+
+
+def count(report: Report) -> int | None:
+    """How many rows the file will have, where a count is cheap."""
+    if report.type != Report.Type.PAYMENTS:
+        return None
+    first, end = _period(report)
+    rows = Payment.objects.filter(
+        merchant_id=report.merchant_id, livemode=report.livemode, created_at__gte=first, created_at__lt=end
+    )
+    try:
+        return rows.count()
+    except OperationalError:  # so many that counting takes too long
+        return None
+
+
+def _write_payments(report: Report, file: IO[str], progress: Progress) -> int:
+    table, done = Table(file, PAYMENT_HEADINGS), 0
+    for chunk in _payments(report):
+        table.write(map(payment_cells, chunk))
+        done += len(chunk)
+        progress(done)
+    return done
+
+
+def _payments(report: Report) -> Iterator[list[PaymentRow]]:
+    first, end = _period(report)
+    rows = Payment.objects.filter(
+        merchant_id=report.merchant_id, livemode=report.livemode, created_at__gte=first
+    ).order_by(*NEWEST_FIRST)
+    place = Q(created_at__lt=end)
+    while True:
+        found = rows.filter(place).values_list(*PaymentRow._fields)[:CHUNK]
+        chunk = [PaymentRow._make(values) for values in found]
+        if chunk:
+            yield chunk
+        if len(chunk) < CHUNK:
+            return
+        last = chunk[-1]
+        behind = Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, id__lt=last.id)
+        place = Q(created_at__lte=last.created_at) & behind
+
+
+def _write_balance_transactions(report: Report, file: IO[str], progress: Progress) -> int:
+    table, done, place = Table(file, BALANCE_HEADINGS), 0, None
+    first, end = _period(report)
+    while True:
+        found = balance_transaction.page(
+            report.merchant,
+            livemode=report.livemode,
+            limit=CHUNK,
+            after=place,
+            created_from=first,
+            created_before=end,
+        )
+        table.write(map(balance_cells, found.lines))
+        done += len(found.lines)
+        progress(done)
+        if found.next is None:
+            return done
+        place = found.next
+
+
+def _write_statement(report: Report, file: IO[str], progress: Progress) -> int:
+    with stream.snapshot():
+        found = statement.of_merchant(
+            report.merchant, livemode=report.livemode, first_day=report.start_date, last_day=report.end_date
+        )
+        rows = csv_rows(found)
+        next(rows)
+        table, done = Table(file, HEADINGS), 0
+        while chunk := list(islice(rows, CHUNK)):
+            table.write(chunk)
+            done += len(chunk)
+    return done
+
+
+_WRITERS = {
+    Report.Type.PAYMENTS: _write_payments,
+    Report.Type.BALANCE_TRANSACTIONS: _write_balance_transactions,
+    Report.Type.STATEMENT: _write_statement,
+}
+
+
+def _period(report: Report) -> tuple[datetime, datetime]:
+    """The days of Mexico City, and never beyond now: what is created while writing belongs to another report."""
+    return (
+        clock.local_day_bounds(report.start_date)[0],
+        min(clock.local_day_bounds(report.end_date)[1], clock.now()),
+    )
+
+
+@contextmanager
+def _written_whole(target: Path) -> Iterator[IO[str]]:
+    """A file that appears under its name when it is complete and on disk, readable by its owner only."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        with open(handle, "w+", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
