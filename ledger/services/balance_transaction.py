@@ -7,12 +7,14 @@ one; a place in the list carries the balance at it, so page 1,000 costs what pag
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 
 from psycopg.types.numeric import Int8
 
+from core.db import transaction_forbidden
 from core.money import CURRENCY
 from core.writes import fetch
 from ledger.resources.balance_transaction import Line
@@ -169,6 +171,20 @@ def page(
         ):
             lines.append(line)
     return Page(lines, None)
+
+
+@transaction_forbidden
+def wait_until_shown(seconds: float = 30) -> None:
+    """Return once the list shows everything that was booked before this call; ``TimeoutError`` after ``seconds``.
+
+    For readers who must miss nothing: a database transaction that runs for long, wherever, holds lines back.
+    """
+    wanted = fetch("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", [])
+    end = time.monotonic() + seconds
+    while fetch("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint", []) < wanted:
+        if time.monotonic() > end:
+            raise TimeoutError("a database transaction that does not end holds the newest lines back")
+        time.sleep(0.05)
 
 
 def _walk(

@@ -36,7 +36,9 @@ class BalanceTransactionObject(serializers.Serializer[Any]):
     effective_at = serializers.DateTimeField(help_text="When the money moved, by the provider's word")
     operating_date = serializers.DateField(help_text="The banking day it counts for, in Mexico City")
     kind = serializers.ChoiceField(choices=KINDS, help_text="What moved the money; expect new ones")
-    source = serializers.CharField(help_text="Id of the object that caused it, e.g. `dep_…`, `po_…`")
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="Id of the object that caused it, e.g. `dep_…`, `po_…`"
+    )
     description = serializers.CharField(help_text="The same in words")
     currency = serializers.CharField(help_text="Always `MXN`")
     amount = serializers.IntegerField(help_text="The money before our part of it; negative if it went out")
@@ -45,8 +47,8 @@ class BalanceTransactionObject(serializers.Serializer[Any]):
     net = serializers.IntegerField(
         help_text="`amount - fee - fee_tax`: how much your money changed by; 0 if it only moved between figures"
     )
-    change = BalanceFigures(help_text="How each figure of the balance changed")  # type: ignore[assignment]
-    balance = BalanceFigures(help_text="The balance after this movement")  # type: ignore[assignment]
+    change = BalanceFigures(help_text="How each figure of the balance changed")
+    balance = BalanceFigures(help_text="The balance after this movement")
 
 
 class BalanceTransactionPage(serializers.Serializer[Any]):

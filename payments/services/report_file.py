@@ -108,6 +108,7 @@ def _payments(report: Report) -> Iterator[list[PaymentRow]]:
 def _write_balance_transactions(report: Report, file: IO[str], progress: Progress) -> int:
     table, done, place = Table(file, BALANCE_HEADINGS), 0, None
     first, end = _period(report)
+    balance_transaction.wait_until_shown()
     while True:
         found = balance_transaction.page(
             report.merchant,

@@ -1,0 +1,87 @@
+"""A report of any length is written in the memory of a page, without holding anything back."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import pytest
+from django.db import connection
+
+from ledger.services import stream
+from payments.models import Report
+from payments.services import report as report_service
+from payments.services import report_file
+from tests.payments.report_orders import order, pay
+from tests.payments.test_payment_list_plans import OLDEST, SEED
+from tests.promises import pick
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+@pytest.fixture
+def api(merchant, make_api):
+    return make_api(merchant)
+
+
+@pytest.mark.timeout(1_800)
+def test_the_length_of_a_report_costs_no_memory(api, merchant, stp, owner):
+    wanted = pick(20_000, 1_000_000)
+    text = SEED.replace("20000", str(wanted)).replace("30000", str(wanted))
+    seed = {"hot": merchant.pk, "other": merchant.pk, "account": stp.account.pk, "oldest": OLDEST}
+    owner.execute(text.replace("1 minute", "1 second"), seed)
+    owner.commit()
+    report = order(api, start_date="2024-12-31", end_date="2025-12-31")
+    small = order(api, start_date="2024-12-31", end_date="2024-12-31")
+    report_service.write(small.pk)  # whatever is loaded once
+
+    tracemalloc.start()
+    report_service.write(report.pk)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    report.refresh_from_db()
+    assert (report.status, report.rows_done, report.rows_total) == ("completed", wanted, wanted)
+    with report_file.path_of(report).open() as file:
+        assert sum(1 for _ in file) == wanted + 1
+    assert report.size > wanted * 190
+    assert peak < 12 * 2**20, "a page of 2,000 rows and nothing of those before it"
+
+
+def test_writing_keeps_no_transaction_open_between_pages(api, stp, monkeypatch):
+    for number in range(3):
+        pay(api, stp, number)
+    monkeypatch.setattr(report_file, "CHUNK", 1)
+    seen = []
+
+    def look(original):
+        def looked(*args):
+            seen.append((connection.in_atomic_block, connection.connection.info.transaction_status.name))
+            return original(*args)
+
+        return looked
+
+    monkeypatch.setattr(report_file, "payment_cells", look(report_file.payment_cells))
+    monkeypatch.setattr(report_file, "balance_cells", look(report_file.balance_cells))
+    for kind in ("payments", "balance_transactions"):
+        report_service.write(order(api, kind).pk)
+
+    assert seen == [(False, "IDLE")] * 6
+    assert Report.objects.filter(status="completed", rows_done=3).count() == 2
+
+
+def test_a_statements_snapshot_holds_back_neither_the_feed_nor_the_seals(api, stp, owner):
+    pay(api, stp)
+    owner.autocommit = True
+
+    with stream.snapshot(), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM payments_payment")  # from here on it sees one state
+        (later,) = owner.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        end = time.monotonic() + 20
+        lowest = 0
+        while lowest <= later and time.monotonic() < end:  # transactions of other tests pass
+            (lowest,) = owner.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint").fetchone()
+        cursor.execute("SELECT pg_current_xact_id_if_assigned()")
+        assert cursor.fetchone() == (None,)
+
+    assert lowest > later, "below it everything is final: what feeds and seals wait for"
