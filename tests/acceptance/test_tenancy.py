@@ -220,6 +220,7 @@ def _like(identifier: str) -> str:
 
 def test_lists_and_balances_are_free_of_other_merchants(victim, other_merchant, make_api):
     victim.event()
+    victim.report()
     intruder, secrets = make_api(other_merchant), traces(victim)
 
     for verb, path in operations():

@@ -8,11 +8,13 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from core import clock
 from kyc.models import Case
 from kyc.services import case as case_service
 from ledger.models import Transaction
 from merchants.models import Merchant
-from payments.models import Deposit, Payment, ProviderAccount
+from payments.models import Deposit, Payment, ProviderAccount, Report
+from payments.services import report
 from tests.conftest import Api
 from tests.provider_messages import ConektaSender, StpSender
 from webhooks.models import ProviderEvent
@@ -27,6 +29,7 @@ class Desk:
     waiting: Payment
     suspended: Deposit
     case: Case
+    report: Report
 
     def pages(self) -> dict[str, str]:
         """Admin's name of a model -> public id or key of an object of it."""
@@ -38,6 +41,7 @@ class Desk:
             "ledger_transaction": Transaction.objects.earliest("id").public_id,
             "ledger_account": str(Transaction.objects.earliest("id").entries.earliest("id").account_id),
             "merchants_apikey": self.merchant.api_keys.earliest("id").public_id,
+            "payments_report": self.report.public_id,
             "kyc_case": self.case.public_id,
         }
 
@@ -56,12 +60,16 @@ def desk(api: Api, merchant: Merchant, stp: StpSender, conekta: ConektaSender, s
     stray = stp.deposit("646180157099999994", 9900, claveRastreo="AJENO1", nombreOrdenante="EMPRESA AJENA")
     assert stp.post(stray).status_code == 200
     paid.refresh_from_db()
+    day = clock.mexico_city_date(clock.now())
+    wanted = report.NewReport(Report.Type.PAYMENTS, day, day, {})
+    ordered = report.create(merchant, livemode=False, wanted=wanted, origin=staff_origin)  # type: ignore[arg-type]
     return Desk(
         merchant,
         paid,
         waiting,
         Deposit.objects.get(status="suspended"),
         case_service.open_case(merchant, origin=staff_origin),  # type: ignore[arg-type]
+        ordered,
     )
 
 

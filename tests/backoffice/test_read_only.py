@@ -8,12 +8,12 @@ from django.test import Client
 from django.urls import reverse
 
 from ledger.models import Account, Entry, Transaction
-from payments.models import Deposit, Payment, ProviderAccount
+from payments.models import Deposit, Payment, ProviderAccount, Report
 from tests.backoffice.conftest import Desk
 from webhooks.models import ProviderEvent
 
 MONEY = ["payments_payment", "payments_deposit", "webhooks_providerevent", "ledger_transaction", "ledger_account"]
-READ_ONLY = [*MONEY, "payments_provideraccount", "merchants_apikey"]
+READ_ONLY = [*MONEY, "payments_provideraccount", "merchants_apikey", "payments_report"]
 CRAFTED = {
     "status": "completed",
     "amount": "1",
@@ -28,7 +28,7 @@ CRAFTED = {
 
 
 def snapshot() -> list[Any]:
-    models = [Payment, Deposit, ProviderEvent, Transaction, Entry, Account, ProviderAccount]
+    models = [Payment, Deposit, Report, ProviderEvent, Transaction, Entry, Account, ProviderAccount]
     return [list(model.objects.order_by("pk").values()) for model in models]  # type: ignore[attr-defined]
 
 

@@ -31,6 +31,9 @@ from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ReviewCase
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
 from payments.services import review_case
+from payments.models import FeeRule, Payment, ProviderAccount, Report
+from payments.services import payment as payment_service
+from payments.services import report
 from staff.services import approval
 from tests import cluster
 from tests.concurrency.threads import soon
@@ -120,6 +123,9 @@ def _populate() -> None:
         review_case.assign(case.pk, merchant.public_id, origin=ORIGIN, reason="The payer sent the receipt")
         clabe_service.create(merchant, livemode=False, wanted=clabe_service.NewClabe(min_amount=1), origin=ORIGIN)
         clabe_service.close(Clabe.objects.get().pk, origin=ORIGIN)
+        day = clock.mexico_city_date(clock.now())
+        wanted = report.NewReport(Report.Type.PAYMENTS, day, day)
+        report.create(merchant, livemode=False, wanted=wanted, origin=ORIGIN)
     with transaction.atomic():
         when = When(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)

@@ -54,6 +54,7 @@ FROZEN = {
         "provider_event",
     },
     "payments_provideraccount": {"provider", "livemode", "clabe_prefix", "clabe_sequence"},
+    "payments_report": {"public_id", "merchant_id", "livemode", "type", "start_date", "end_date"},
     "kyc_case": {"public_id", "merchant_id"},
     "webhooks_providerevent": {
         "public_id",
@@ -147,6 +148,7 @@ FROZEN_ONCE = {
     "payments_clabe": {"closed_at"},
     "payments_reviewcase": {"resolved_at", "due_at"},
     "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
+    "payments_report": {"rows_done", "rows_total", "size", "sha256", "completed_at"},
     "merchants_apikey": {"revoked_at"},
 }
 """The least that must be frozen once a row is settled."""
@@ -157,8 +159,21 @@ SETTLED = {
     "payments_clabe": "status = 'closed'",
     "payments_reviewcase": "status <> 'open'",
     "webhooks_providerevent": "status = 'processed'",
+    "payments_report": "status = 'completed'",
     "merchants_apikey": "revoked_at IS NOT NULL",
 }
+
+
+def settle(attacker, table):
+    """Bring a row to the state in which it is settled, where the world has none."""
+    if table == "merchants_apikey":
+        attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+    if table == "payments_report":
+        attacker.run("UPDATE payments_report SET status = 'processing'")
+        attacker.run(
+            "UPDATE payments_report SET status = 'completed', rows_done = 1, rows_total = 1, size = 1, sha256 = 'a', "
+            "completed_at = now(), expires_at = now()"
+        )
 
 
 def test_what_must_not_change_any_more_is_declared_frozen_once():
@@ -167,8 +182,7 @@ def test_what_must_not_change_any_more_is_declared_frozen_once():
 
 @pytest.mark.parametrize(("table", "column"), declared(FrozenOnce))
 def test_what_is_settled_keeps_its_value(attacker, table, column):
-    if table == "merchants_apikey":
-        attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+    settle(attacker, table)
 
     saying = f"{table}: {', '.join(c for t, c in declared(FrozenOnce) if t == table)} cannot change any more"
     refuse_another_value(attacker, table, column, where=SETTLED[table], saying=saying)
@@ -176,8 +190,7 @@ def test_what_is_settled_keeps_its_value(attacker, table, column):
 
 @pytest.mark.parametrize(("table", "columns"), FROZEN_ONCE.items())
 def test_a_settled_row_may_still_be_written_with_the_values_it_has(attacker, table, columns):
-    if table == "merchants_apikey":
-        attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
+    settle(attacker, table)
     same = ", ".join(f"{column} = {column}" for column in sorted(columns))
 
     assert attacker.connection.execute(f"UPDATE {table} SET {same} WHERE {SETTLED[table]}").rowcount > 0
