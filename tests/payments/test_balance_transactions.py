@@ -82,7 +82,7 @@ def test_a_paid_payment_is_a_line_that_names_its_cause_and_what_it_left(api, stp
         "operating_date": deposit.operating_date.isoformat(),
         "kind": "spei_deposit",
         "source": deposit.public_id,
-        "description": "SPEI deposit credited",
+        "description": "Depósito SPEI abonado",
         "currency": "MXN",
         "amount": 100_000,
         "fee": 1_000,
