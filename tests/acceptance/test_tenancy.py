@@ -59,6 +59,7 @@ class Victim:
         """A key that made a payment."""
         self.payment()
         return f"victim-{self.made}"
+
     def report(self) -> str:
         """A report that can be downloaded."""
         answer = self.api.post("/v1/reports", REPORT, key=None)

@@ -27,13 +27,10 @@ from ledger.services import adjustment, chain, hold, snapshot
 from ledger.services.door import When
 from merchants.models import Merchant
 from merchants.services import api_key
-from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ReviewCase
+from payments.models import Clabe, FeeRule, Payment, ProviderAccount, Report, ReviewCase
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
-from payments.services import review_case
-from payments.models import FeeRule, Payment, ProviderAccount, Report
-from payments.services import payment as payment_service
-from payments.services import report
+from payments.services import report, review_case
 from staff.services import approval
 from tests import cluster
 from tests.concurrency.threads import soon

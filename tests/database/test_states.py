@@ -42,7 +42,6 @@ LEGAL = {
     "payments_deposit": {"credited": set(), "suspended": {"credited"}},
     "payments_clabe": {"active": {"closed"}, "closed": set()},
     "payments_reviewcase": {"open": {"credited", "assigned"}, "credited": set(), "assigned": set()},
-    "payments_deposit": {"credited": set(), "suspended": set()},
     "payments_report": {
         "pending": {"processing", "failed"},
         "processing": {"completed", "failed"},
