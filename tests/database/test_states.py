@@ -41,13 +41,13 @@ LEGAL = {
     },
     "payments_deposit": {"credited": set(), "suspended": {"credited"}},
     "payments_clabe": {"active": {"closed"}, "closed": set()},
-    "payments_reviewcase": {"open": {"credited", "assigned"}, "credited": set(), "assigned": set()},
     "payments_report": {
         "pending": {"processing", "failed"},
         "processing": {"completed", "failed"},
         "completed": set(),
         "failed": set(),
     },
+    "payments_reviewcase": {"open": {"credited", "assigned"}, "credited": set(), "assigned": set()},
     "kyc_case": {
         "draft": {"submitted"},
         "submitted": {"approved", "rejected"},
@@ -86,9 +86,9 @@ WITH = {
     "payments_payment": ", completed_at = now(), cancelled_at = now()"
     ", amount_received = CASE WHEN '{after}' IN ('completed', 'reversed') THEN amount ELSE 0 END",
     "payments_clabe": ", closed_at = CASE '{after}' WHEN 'closed' THEN now() ELSE closed_at END",
+    "payments_report": ", size = 1, completed_at = coalesce(completed_at, now()), expires_at = now()",
     "payments_reviewcase": ", resolved_at = CASE '{after}' WHEN 'open' THEN resolved_at ELSE now() END",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
-    "payments_report": ", size = 1, completed_at = coalesce(completed_at, now()), expires_at = now()",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
     ", resolved_at = CASE '{after}' WHEN 'open' THEN NULL ELSE now() END",
     "ledger_adjustment": ", resolved_at = CASE '{after}' WHEN 'proposed' THEN NULL ELSE now() END",
@@ -102,9 +102,8 @@ CLONED = {
     "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"}
     | {"fee": 0, "fee_tax": 0},
     "payments_clabe": {"public_id": "clb_new", "clabe": "646180157000000990", "closed_at": None},
-    "payments_reviewcase": {"public_id": "rev_new", "resolved_at": None},
-    "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"},
     "payments_report": {"public_id": "rep_new", "completed_at": None, "size": None},
+    "payments_reviewcase": {"public_id": "rev_new", "resolved_at": None},
     "kyc_case": {"public_id": "kyc_new"},
     "ledger_hold": {"public_id": "hold_new", "source": "po_new"},
     "ledger_adjustment": {"public_id": "adj_new"},
