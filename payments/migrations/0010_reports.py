@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('merchants', '0004_one_successor'),
-        ('payments', '0008_life_cycle_indexes'),
+        ('payments', '0009_webhook_exchange'),
     ]
 
     operations = [
