@@ -86,6 +86,20 @@ class Redis:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Keys that sign our calls: a folder with ``<account id>.pem``, and their password. Only the worker has them."""
+
+    stp_keys: Path | None
+    stp_password: str = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Signing:
+        """Neither needs to be set: what cannot be signed is not asked."""
+        folder = environ.get("STP_SIGNING_KEYS", "").strip()
+        return cls(Path(folder) if folder else None, environ.get("STP_SIGNING_PASSWORD", "").strip())
+
+
+@dataclass(frozen=True, slots=True)
 class Encryption:
     """Keys of encrypted columns: the first encrypts, all decrypt."""
 

@@ -180,6 +180,7 @@ class App:
             ("POST", "/spei", self._spei),
             ("POST", "/pagar", self._pagar),
             ("GET", "/_sim/health", lambda c: Reply(200, {"status": "ok"})),
+            ("POST", "/stp/efws/API/V2/conciliacion", lambda c: Reply(*stp.conciliation(c.json()))),
             ("PUT", "/_sim/stp/config", lambda c: Reply(200, stp.configure(c.json()))),
             ("POST", "/_sim/stp/deposits", lambda c: Reply(202, stp.send(c.json()))),
             ("GET", "/_sim/stp/deposits/([^/]+)", lambda c: Reply(200, stp.show(c.args[0]))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from functools import lru_cache
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -31,3 +32,15 @@ def _load(private_pem: str) -> rsa.RSAPrivateKey:
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("webhook keys are RSA keys")
     return key
+
+
+def is_signed(public_pem: str, signature: str, text: bytes) -> bool:
+    """True if ``signature`` (base64, PKCS#1 v1.5, SHA-256) was made over ``text`` by the private half."""
+    try:
+        key = serialization.load_pem_public_key(public_pem.encode())
+        if not isinstance(key, rsa.RSAPublicKey):
+            return False
+        key.verify(base64.b64decode(signature, validate=True), text, padding.PKCS1v15(), hashes.SHA256())
+    except (ValueError, InvalidSignature):
+        return False
+    return True

@@ -16,6 +16,7 @@ from pathlib import Path
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stp_config (
     clabe_prefix TEXT PRIMARY KEY, empresa TEXT NOT NULL, deposits_url TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stp_key (empresa TEXT PRIMARY KEY, public_key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stp_deposit (
     id INTEGER PRIMARY KEY, clabe_prefix TEXT NOT NULL, clabe TEXT NOT NULL, amount INTEGER NOT NULL,
     tracking_key TEXT NOT NULL, notice TEXT NOT NULL, status TEXT NOT NULL, cause INTEGER, created_at REAL NOT NULL);

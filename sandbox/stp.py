@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import signing
 from .delivery import Answer, Attempt, Delivery, Request, attempts, check_url, enqueue
 from .errors import Refused
 from .storage import Storage
@@ -26,6 +27,10 @@ MEXICO_CITY = ZoneInfo("America/Mexico_City")
 CUT_HOUR = 18
 MAX_AMOUNT = 10**14
 RETRY_DELAY = 30.0
+CONCILIATION_PAGE = 1000
+LISTED = """claveRastreo conceptoPago cuentaBeneficiario cuentaOrdenante empresa fechaOperacion monto nombreBeneficiario
+    nombreOrdenante rfcCurpBeneficiario rfcCurpOrdenante referenciaNumerica tipoCuentaBeneficiario tipoCuentaOrdenante
+    tipoPago""".split()
 PAYER_BANKS = ("002", "012", "014", "021", "072", "638", "722")
 PAYER_NAMES = ("JUAN PEREZ LOPEZ", "MARIA GUADALUPE HERNANDEZ", "JOSE LUIS RAMIREZ CRUZ", "ANA SOFIA TORRES MEDINA")
 DEPOSIT_FIELDS = frozenset(
@@ -104,6 +109,9 @@ class Stp:
         url = check_url(body.get("deposits_url"), "deposits_url")
         with self._storage.transaction() as db:
             db.execute("INSERT OR REPLACE INTO stp_config VALUES (?, ?, ?)", (prefix, empresa, url))
+            if body.get("public_key") is not None:
+                key = _text(body, "public_key", 1, 4000)
+                db.execute("INSERT OR REPLACE INTO stp_key VALUES (?, ?)", (empresa, key))
         return {"empresa": empresa, "clabe_prefix": prefix}
 
     def send(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +121,7 @@ class Stp:
             raise Refused(422, "unknown_field", f"unknown field {unknown[0]}", param=unknown[0])
         clabe = _text(body, "clabe", 1, 40)
         amount = _integer(body, "amount", 1, MAX_AMOUNT)
-        times = _integer(body, "times", 1, 20, default=1)
+        times = _integer(body, "times", 0, 20, default=1)
         now = datetime.now(MEXICO_CITY)
         with self._storage.transaction() as db:
             config = self._participant(db, clabe)
@@ -125,6 +133,31 @@ class Stp:
                 enqueue(db, KIND, str(deposit_id))
         self._delivery.wake()
         return {"id": deposit_id, "tracking_key": notice["claveRastreo"], "status": "sent", "deliveries": []}
+
+    def conciliation(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """``POST /efws/API/V2/conciliacion``: the received orders of a day. (HTTP status, answer)."""
+        company, kind, day = body.get("empresa"), body.get("tipoOrden"), body.get("fechaOperacion", "")
+        page = body.get("page", 0)
+        with self._storage.transaction() as db:
+            key = db.execute("SELECT public_key FROM stp_key WHERE empresa = ?", (company,)).fetchone()
+            signed = f"||{company}|{kind}|{day}||".encode()
+            if key is None or not signing.is_signed(key["public_key"], str(body.get("firma", "")), signed):
+                return 400, {"estado": 2, "mensaje": "Firma invalida Firma Invalida"}
+            if kind != "R" or type(page) is not int or page < 0:
+                return 400, {"estado": 2, "mensaje": "Solicitud invalida"}
+            wanted = (
+                int(day) if str(day).isdecimal() else int(operating_date(datetime.now(MEXICO_CITY)).strftime("%Y%m%d"))
+            )
+            rows = db.execute(
+                "SELECT notice, amount, status FROM stp_deposit JOIN stp_config USING (clabe_prefix) "
+                "WHERE empresa = ? AND json_extract(notice, '$.fechaOperacion') = ? ORDER BY created_at",
+                (company, wanted),
+            ).fetchall()
+        if not rows:
+            return 400, {"estado": 6, "mensaje": "No se encontraron datos relacionados"}
+        part = rows[page * CONCILIATION_PAGE : (page + 1) * CONCILIATION_PAGE]
+        records = [_listed(json.loads(row["notice"]), row["status"]) for row in part]
+        return 200, {"estado": 0, "mensaje": "Datos consultados correctamente", "datos": records, "total": len(rows)}
 
     def show(self, deposit_id: str) -> dict[str, Any]:
         """One transfer with its notice (``body`` is the exact text sent) and what was answered."""
@@ -237,6 +270,22 @@ def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> di
         "tipoPago": 1,
         "tsLiquidacion": str(int(now.timestamp() * 1000)),
         "folioCodi": "",
+    }
+
+
+def _listed(notice: dict[str, Any], status: str) -> dict[str, Any]:
+    """A received order as the list shows it: the notice's fields under the list's names."""
+    return {
+        "idEF": notice["id"],
+        **{name: notice[name] for name in LISTED},
+        "estado": "D" if status == "returned" else "LQ",
+        "institucionContraparte": notice["institucionOrdenante"],
+        "institucionOperante": STP_INSTITUTION,
+        "medioEntrega": 3,
+        "tsCaptura": int(notice["tsLiquidacion"]),
+        "tsLiquidacion": int(notice["tsLiquidacion"]),
+        "causaDevolucion": None,
+        "urlCEP": None,
     }
 
 

@@ -1,13 +1,19 @@
 """Tasks that the worker runs for the border."""
 
 from core import jobs
-from webhooks.inbound.services import bodies, sweeper
+from webhooks.inbound.services import bodies, poll, sweeper
 
 
 @jobs.periodic("* * * * * */5", "webhooks.sweep_provider_events")
 def sweep_provider_events(timestamp: int) -> None:
     """Apply stored notices that could not be applied when they came."""
     sweeper.sweep()
+
+
+@jobs.periodic("*/5 * * * *", "webhooks.poll_providers")
+def poll_providers(timestamp: int) -> None:
+    """Ask the providers for notices that never came."""
+    poll.poll_all()
 
 
 @jobs.periodic("17 8 * * *", "webhooks.keep_provider_event_bodies")

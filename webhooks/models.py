@@ -1,3 +1,10 @@
-from webhooks.inbound.models import Channel, InboxTally, ProviderEvent, ProviderEventBody, ProviderEventTransition
+from webhooks.inbound.models import (
+    Channel,
+    InboxTally,
+    ProviderEvent,
+    ProviderEventBody,
+    ProviderEventTransition,
+    ProviderPoll,
+)
 
-__all__ = ["Channel", "InboxTally", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition"]
+__all__ = ["Channel", "InboxTally", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition", "ProviderPoll"]

@@ -19,6 +19,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SITE = env.Site.from_env()
 DATABASE = env.Database.from_env()
 REDIS = env.Redis.from_env()
+SIGNING = env.Signing.from_env()
 ENCRYPTION = env.Encryption.from_env()
 
 SECRET_KEY = SITE.secret_key
@@ -177,6 +178,9 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["payments_site.openapi.complete.complete"],
 }
 
+STP_SIGNING_KEYS = SIGNING.stp_keys
+STP_SIGNING_PASSWORD = SIGNING.stp_password
+"""What STP's calls are signed with: set for the worker only."""
 STP_REFUSAL_STATUS = 400
 """HTTP status with which STP hears ``devolver``."""
 CONEKTA_CUSTOMER_EMAIL = "sin-correo@example.mx"
@@ -200,6 +204,8 @@ INBOX_STALE_AFTER = timedelta(seconds=30)
 """A notice that was stored and not applied (its process died) is the worker's after this time."""
 INBOX_BATCH = 50
 """Notices that the worker applies in one transaction."""
+INBOX_POLL_GRACE = timedelta(minutes=2)
+"""A notice may come by itself for so long before it is asked for."""
 INBOX_ACCOUNTS_SECONDS = 1.0
 """How long a process may know provider accounts by heart: a secret that was taken away is refused after that."""
 INBOX_TALLY_SECONDS = 10.0

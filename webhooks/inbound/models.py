@@ -232,6 +232,19 @@ class InboxTally(models.Model):
         return f"{self.channel} {self.kind}: {self.count}"
 
 
+class ProviderPoll(models.Model):
+    """How far a provider was asked for what it knows, and how many notices had never come."""
+
+    account = models.OneToOneField("payments.ProviderAccount", models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(null=True)
+    covered_until = models.DateTimeField(null=True)
+    found = models.BigIntegerField(default=0)
+    last_error = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.covered_until}"
+
+
 class ProviderEventTransition(TransitionRow):
     """One change of a notice's state after the transaction that stored it, or one more try that changed nothing."""
 

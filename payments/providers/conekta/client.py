@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
-from payments.providers.conekta.messages import CashOrder, order_request, parse_order, payment_id_of
+from payments.providers.conekta.messages import CashOrder, concerns_us, order_request, parse_order, payment_id_of
 from payments.providers.conekta.signature import load_public_key
 from payments.providers.conekta.transport import deadline, shared_transport
 from payments.providers.errors import UnreadableNotice, read_object
@@ -26,6 +26,9 @@ MAX_ANSWER_BYTES: Final = 256 * 1024
 CONNECT_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 10.0
 MAX_MESSAGE_LENGTH: Final = 300
+EVENTS_A_PAGE: Final = 25
+"""An event holds its whole order: ten times as many could be longer than an answer may be."""
+MAX_EVENT_PAGES: Final = 400
 
 _ACCEPT: Final = "application/vnd.conekta-v2.3.0+json"
 _API_KEY = re.compile(r"[!-~]{1,200}")
@@ -41,6 +44,12 @@ _NEVER_SENT = (
     httpx2.InvalidURL,
     UnicodeError,  # a host name that cannot be looked up
 )
+
+
+def _created(event: Mapping[str, Any]) -> int:
+    """When the event happened, unix seconds; one that does not say counts as now."""
+    created = event.get("created_at")
+    return created if type(created) is int else 1 << 60
 
 
 class ConektaClient:
@@ -138,6 +147,25 @@ class ConektaClient:
         if order.order_id != order_id:
             raise OutcomeUnknown("Conekta answered with another order.")
         return order
+
+    def list_events(self, since: datetime) -> Iterator[list[bytes]]:
+        """Raw events that concern us since a moment, the newest first; a list for each page (``GET /events``).
+
+        More than ``MAX_EVENT_PAGES`` is ``OutcomeUnknown``.
+        """
+        params = {"limit": str(EVENTS_A_PAGE)}
+        for _ in range(MAX_EVENT_PAGES):
+            answer = self._call("GET", "/events", params=params)
+            listed = answer.get("data")
+            if not isinstance(listed, list) or not all(isinstance(event, dict) for event in listed):
+                raise OutcomeUnknown("Conekta answered with something that is not a list of events.")
+            recent = [event for event in listed if _created(event) >= since.timestamp()]
+            yield [json.dumps(event, default=float).encode() for event in recent if concerns_us(event)]
+            following = parse_qs(urlsplit(str(answer.get("next_page_url") or "")).query).get("next")
+            if not answer.get("has_more") or not following or len(recent) < len(listed):
+                return
+            params = {**params, "next": following[0]}
+        raise OutcomeUnknown("Conekta lists more events than can be read at once.")
 
     def create_webhook_key(self) -> str:
         """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""

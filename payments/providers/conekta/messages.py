@@ -150,6 +150,11 @@ def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
     return _money_received(body, event_type, subject, received_at)
 
 
+def concerns_us(event: Mapping[str, Any]) -> bool:
+    """True for the types of event that can move money or a state."""
+    return event.get("type") in (_PAID_EVENTS | _CLOSED_EVENTS.keys())
+
+
 def identify(raw: bytes) -> tuple[str, str]:
     """Id and type of an event whose content cannot be read, as far as they can; ``("", "")`` else."""
     try:

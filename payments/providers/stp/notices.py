@@ -67,7 +67,21 @@ def parse_deposit(raw: bytes, *, received_at: datetime) -> MoneyReceived:
     """
     if received_at.utcoffset() is None:
         raise ValueError("received_at needs its time zone")
+    return _deposit(read_object(raw), received_at)
+
+
+def parse_conciliation(raw: bytes, *, received_at: datetime) -> MoneyReceived:
+    """Read one received order as STP lists it: the same deposit, under the same business key.
+
+    A listed order names the payer's bank ``institucionContraparte``. Raises ``UnreadableNotice`` naming the field.
+    """
+    if received_at.utcoffset() is None:
+        raise ValueError("received_at needs its time zone")
     body = read_object(raw)
+    return _deposit({**body, "institucionOrdenante": body.get("institucionContraparte")}, received_at)
+
+
+def _deposit(body: Mapping[str, Any], received_at: datetime) -> MoneyReceived:
     is_return = _payment_type(body) in RETURN_PAYMENT_TYPES
     day = _operating_date(body)
     institution = _institution(body)

@@ -48,6 +48,9 @@ DIALECTS = {
     Channel.STP_ORDERS: Dialect(
         stp_orders.parse_order_state, stp_orders.RECEIVED, None, lambda raw: ("", "stp.order.unreadable")
     ),
+    # Nobody waits for these answers, but a webhook that comes after all hears what it should.
+    Channel.STP_CONCILIATION: Dialect(stp.parse_conciliation, stp.CONFIRM, None, lambda raw: ("", "")),
+    Channel.CONEKTA_LIST: Dialect(conekta.parse_event, {"received": True}, None, conekta.identify),
     Channel.CONEKTA_EVENTS: Dialect(conekta.parse_event, {"received": True}, None, conekta.identify),
 }
 

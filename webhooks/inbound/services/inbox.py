@@ -12,7 +12,16 @@ from payments.services import notice as notice_service
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying
 from webhooks.inbound.services.applying import Answer
-from webhooks.inbound.services.dialect import DIALECTS, Dialect, Read, business_key, first_channel, read, what_it_books
+from webhooks.inbound.services.dialect import (
+    DIALECTS,
+    Dialect,
+    Read,
+    business_key,
+    channel_of,
+    first_channel,
+    read,
+    what_it_books,
+)
 from webhooks.inbound.services.store import Arrival, insert
 
 __all__ = ["Answer", "notice_service", "receive"]
@@ -64,7 +73,7 @@ def _repeat(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> An
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
     event = ProviderEvent.objects.get(account=arrival.account, event_id=notice.event_id)
     if event.body_sha256 != digest:
-        stored = _stored_notice(event, dialect)
+        stored = _stored_notice(event)
         if stored is None or what_it_books(stored) != what_it_books(notice):
             return _contradict(arrival, notice, dialect, digest)
         notice = stored  # what is applied is what is stored
@@ -79,10 +88,10 @@ def _repeat(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> An
     return applying.apply(event, notice, dialect, origin)
 
 
-def _stored_notice(event: ProviderEvent, dialect: Dialect) -> Read | None:
-    """What the stored bytes say; None once they were dropped."""
+def _stored_notice(event: ProviderEvent) -> Read | None:
+    """What the stored bytes say, which may have come by another way than these; None once they were dropped."""
     body = event.body
-    return None if body is None else read(dialect, body, event.received_at, event.body_sha256)
+    return None if body is None else read(DIALECTS[channel_of(event)], body, event.received_at, event.body_sha256)
 
 
 def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:

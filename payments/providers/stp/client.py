@@ -1,0 +1,128 @@
+"""What STP can be asked: the deposits of an operating day ("conciliación").
+
+Wire format: STP efws, ``POST /efws/API/V2/conciliacion`` with ``empresa``, ``tipoOrden`` R (received),
+``fechaOperacion`` (left out for the present day), ``page`` and ``firma``: RSA PKCS#1 v1.5 with SHA-256 over
+``||empresa|tipoOrden|fechaOperacion||``, base64. A day without deposits is HTTP 400 with ``estado`` 6. Every question
+is signed: only the worker asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any, Final
+
+import httpx2
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+from payments.providers.conekta.transport import deadline, shared_transport
+from payments.providers.errors import UnreadableNotice, read_object
+
+CONNECT_SECONDS: Final = 2.0
+TOTAL_SECONDS: Final = 20.0
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+MAX_PAGES: Final = 100
+
+ARRIVED: Final = frozenset({"LQ", "TLQ", "CCO"})
+"""States of a received order whose money is ours: settled, settled within STP, confirmed."""
+
+_NOTHING: Final = 6
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL, UnicodeError)
+
+
+class StpClient:
+    """One company (empresa) at STP. No message and no repr ever holds the key."""
+
+    __slots__ = ("_address", "_company", "_key")
+
+    def __init__(self, company: str, private_key_pem: bytes, base_url: str, *, password: str = "") -> None:
+        """Raises ``ValueError`` for what is no RSA key, or a password that does not open it."""
+        try:
+            key = load_pem_private_key(private_key_pem, password.encode() or None)
+        except (TypeError, ValueError) as error:
+            raise ValueError("this is not STP's signing key, or its password is wrong") from error
+        if not isinstance(key, RSAPrivateKey):
+            raise ValueError("STP's signing key is an RSA key")
+        self._company, self._key, self._address = company, key, base_url.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"StpClient({self._company!r}, key='***')"
+
+    def list_deposits(self, first: date, today: date) -> Iterator[list[bytes]]:
+        """Deposits of every day from ``first`` to ``today``, the present operating day; a list for each page.
+
+        Raises ``ProviderNotContacted``, ``ProviderRefused`` or ``OutcomeUnknown``.
+        """
+        day = first
+        while day <= today:
+            yield from self._day(day, is_today=day == today)
+            day += timedelta(days=1)
+
+    def _day(self, day: date, *, is_today: bool) -> Iterator[list[bytes]]:
+        seen = 0
+        for page in range(MAX_PAGES):
+            answer = self._ask("" if is_today else f"{day:%Y%m%d}", page)
+            records = answer.get("datos")
+            if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+                raise OutcomeUnknown("STP answered with something that is not a list of orders.")
+            if not records:
+                return
+            yield [json.dumps(r, default=float).encode() for r in records if r.get("estado") in ARRIVED]
+            seen += len(records)
+            total = answer.get("total")
+            if not isinstance(total, int) or seen >= total:
+                return
+        raise OutcomeUnknown("STP lists more orders of a day than can be true.")
+
+    def _ask(self, day: str, page: int) -> dict[str, Any]:
+        question = {"empresa": self._company, "tipoOrden": "R", "page": page}
+        if day:
+            question["fechaOperacion"] = day
+        question["firma"] = self._sign(f"||{self._company}|R|{day}||")
+        status, raw = self._exchange("/efws/API/V2/conciliacion", question)
+        try:
+            answer = read_object(raw)
+        except UnreadableNotice:
+            raise OutcomeUnknown(f"STP answered HTTP {status} with a body that cannot be read.") from None
+        state = answer.get("estado")
+        if state == 0:
+            return answer
+        if state == _NOTHING:
+            return {"datos": [], "total": 0}
+        message = answer.get("mensaje")
+        raise ProviderRefused(str(message)[:300] if message else f"HTTP {status}", provider_code=str(state)[:20])
+
+    def _sign(self, text: str) -> str:
+        return base64.b64encode(self._key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
+
+    def _exchange(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        limits = httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            request = httpx2.Request(
+                "POST",
+                self._address + path,
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+                content=json.dumps(body).encode(),
+                extensions={"timeout": limits.as_dict()},
+            )
+            with deadline(TOTAL_SECONDS):
+                response = shared_transport().handle_request(request)
+                try:
+                    received = bytearray()
+                    for chunk in response.iter_raw():
+                        received += chunk
+                        if len(received) > MAX_ANSWER_BYTES:
+                            raise OutcomeUnknown("STP's answer is too long.")
+                    return response.status_code, bytes(received)
+                finally:
+                    response.close()
+        except _NEVER_SENT as error:
+            raise ProviderNotContacted(f"STP could not be reached: {type(error).__name__}.") from error
+        except httpx2.HTTPError as error:
+            raise OutcomeUnknown(f"STP's answer was lost: {type(error).__name__}.") from error

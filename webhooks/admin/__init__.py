@@ -1,0 +1,5 @@
+"""Staff's view of the border."""
+
+from webhooks.admin.provider_event import STATUS_COLOURS, ProviderEventAdmin, readable_body
+
+__all__ = ["STATUS_COLOURS", "ProviderEventAdmin", "readable_body"]
