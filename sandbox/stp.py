@@ -149,8 +149,8 @@ class Stp:
                 int(day) if str(day).isdecimal() else int(operating_date(datetime.now(MEXICO_CITY)).strftime("%Y%m%d"))
             )
             rows = db.execute(
-                "SELECT notice, amount, status FROM stp_deposit JOIN stp_config USING (clabe_prefix) "
-                "WHERE empresa = ? AND json_extract(notice, '$.fechaOperacion') = ? ORDER BY created_at",
+                "SELECT notice, status FROM stp_deposit WHERE json_extract(notice, '$.empresa') = ? "
+                "AND json_extract(notice, '$.fechaOperacion') = ? ORDER BY created_at",
                 (company, wanted),
             ).fetchall()
         if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from core import clock
 from core.state import Origin, TransitionRow
 from ledger.services import balance
 from payments.models import Deposit, Payment
+from payments.providers.stp import clabes
 from payments.services import payment as payment_service
 from tests.problems import rows
 from tests.webhooks.oxxo import inbox as inbox_rows
@@ -44,7 +46,8 @@ def signing_key(tmp_path, settings, stp) -> rsa.RSAPrivateKey:
 
 def at_stp(simulator, account, key) -> None:
     account.base_url = f"{simulator.url}/stp"
-    account.save(update_fields=["base_url"])
+    account.name = f"EMPRESA_{secrets.token_hex(4)}"
+    account.save(update_fields=["base_url", "name"])
     config = {"empresa": account.name, "clabe_prefix": account.clabe_prefix, "public_key": pem(key)}
     answer = simulator.client.put("/_sim/stp/config", json={**config, "deposits_url": "http://127.0.0.1:9/lost"})
     assert answer.status_code == 200, answer.text
@@ -124,7 +127,7 @@ def _deposit_id(event: ProviderEvent) -> int:
 
 def test_what_came_by_itself_is_not_taken_twice(committed_db, merchant, conekta_process, stp, signing_key):
     at_stp(conekta_process, stp.account, signing_key)
-    sent = {"clabe": "646180157099999994", "amount": 5_000, "times": 0}
+    sent = {"clabe": clabes.build("6461801570", 9_999_999), "amount": 5_000, "times": 0}
     deposit = conekta_process.client.post("/_sim/stp/deposits", json=sent).json()
     body = conekta_process.client.get(f"/_sim/stp/deposits/{deposit['id']}").json()["body"]
     inbox.receive(stp.account, body.encode(), remote_address=None)
