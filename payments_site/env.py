@@ -131,6 +131,21 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Where the provider simulators answer, if there are any: test payments can then be paid over the API."""
+
+    url: str
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Sandbox:
+        """Raises ``EnvironmentVariableError``."""
+        url = environ.get("SANDBOX_URL", "").strip()
+        if url and not url.startswith(("http://", "https://")):
+            raise EnvironmentVariableError("SANDBOX_URL must begin with http:// or https://")
+        return cls(url.rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
     """What the caller of ``make demo`` wants: where its data is, the web server's port (None: a free one), an end."""
 

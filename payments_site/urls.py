@@ -16,9 +16,11 @@ from merchants.api.idempotency_key import IdempotencyKeyView
 from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
 from payments.api.balance_transaction import BalanceTransactionsView
-from payments.api.payment import PaymentsView, PaymentView
+from payments.api.clabe import ClabeCloseView, ClabesView, ClabeView
+from payments.api.payment import PaymentCancelView, PaymentsView, PaymentView
 from payments.api.report import ReportsView, ReportView
 from payments.api.report import download as download_report
+from payments.api.simulation import SimulatedPaymentView
 from payments.pages import payment_page
 from payments_site import health, metrics
 from payments_site.openapi import views as openapi
@@ -59,6 +61,11 @@ urlpatterns = [
     path("pay/<str:payment_id>", payment_page, name="payment_page"),
     path("v1/payments", PaymentsView.as_view()),
     path("v1/payments/<str:payment_id>", PaymentView.as_view()),
+    path("v1/payments/<str:payment_id>/cancel", PaymentCancelView.as_view()),
+    path("v1/clabes", ClabesView.as_view()),
+    path("v1/clabes/<str:clabe_id>", ClabeView.as_view()),
+    path("v1/clabes/<str:clabe_id>/close", ClabeCloseView.as_view()),
+    path("v1/test/payments/<str:payment_id>/pay", SimulatedPaymentView.as_view()),
     path("v1/balance", BalanceView.as_view()),
     path("v1/balance/transactions", BalanceTransactionsView.as_view()),
     path("v1/reports", ReportsView.as_view()),

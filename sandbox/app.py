@@ -213,7 +213,14 @@ class App:
 
     def _pay(self, call: Call) -> Reply:
         body = call.json()
-        return Reply(202, self.conekta.pay(_reference(body), late=body.get("late") is True))
+        paid = self.conekta.pay(
+            _reference(body),
+            late=body.get("late") is True,
+            amount=_count(body, "amount", 10**14),
+            paid_at=_count(body, "paid_at", 4_000_000_000),
+            times=_count(body, "times", 20) or 1,
+        )
+        return Reply(202, paid)
 
     def _cancel(self, call: Call) -> Reply:
         account = self.conekta.account(call.environ.get("HTTP_AUTHORIZATION", ""))
@@ -243,6 +250,14 @@ class App:
         except Refused as error:
             return self._page(call, error)
         return Reply(303, "", (("Location", "/"),))
+
+
+def _count(body: dict[str, Any], name: str, most: int) -> int | None:
+    """A whole number from 1 to ``most``, or None if the body does not say."""
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
+        raise Refused(422, "invalid_field", f"{name} must be an integer from 1 to {most}", param=name)
+    return value
 
 
 def _reference(body: dict[str, Any]) -> str:

@@ -236,20 +236,32 @@ class Conekta:
 
     # --- the world outside: the till, the clock ---
 
-    def pay(self, reference: str, *, late: bool = False) -> dict[str, Any]:
-        """A customer pays at the till. ``late`` lets an expired reference through, as stores sometimes do."""
+    def pay(
+        self,
+        reference: str,
+        *,
+        late: bool = False,
+        amount: int | None = None,
+        paid_at: int | None = None,
+        times: int = 1,
+    ) -> dict[str, Any]:
+        """A customer pays at the till.
+
+        ``late`` lets an expired or canceled reference through, as stores sometimes do; ``amount`` (centavos) and
+        ``paid_at`` (unix seconds) are the order's and now unless told; each event is sent ``times`` times in parallel.
+        """
         with self._storage.transaction() as db:
             row = records.by_reference(db, reference)
             expired = row["status"] == "expired" or row["expires_at"] <= time.time()
-            if row["status"] not in ("pending_payment", "expired"):
+            if row["status"] not in ("pending_payment", "expired", *(("canceled",) if late else ())):
                 raise Refused(409, "not_pending", f"the order is {row['status']}")
             if expired and not late:
                 raise Refused(409, "expired", "the reference has expired")
-            order, charge = records.change(db, row, "paid")
+            order, charge = records.change(db, row, "paid", amount=amount, paid_at=paid_at)
             was = {"status": row["status"], "paid_at": None}
             events = [
-                self._emit(db, row, "charge.paid", charge, was),
-                self._emit(db, row, "order.paid", order, {"payment_status": row["status"]}, after=GAP),
+                self._emit(db, row, "charge.paid", charge, was, times=times),
+                self._emit(db, row, "order.paid", order, {"payment_status": row["status"]}, after=GAP, times=times),
             ]
         self._delivery.wake()
         return {"order_id": row["id"], "events": events}
@@ -323,6 +335,7 @@ class Conekta:
         previous: dict[str, Any],
         *,
         after: float = 0.0,
+        times: int = 1,
     ) -> str:
         """File the event with its final bytes and queue it for each webhook subscribed at this moment."""
         query = "SELECT id, url, doc FROM conekta_webhook WHERE account_id = ? ORDER BY seq"
@@ -342,6 +355,6 @@ class Conekta:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         insert = "INSERT INTO conekta_event (id, account_id, order_id, type, body) VALUES (?, ?, ?, ?, ?)"
         db.execute(insert, (event["id"], row["account_id"], row["id"], kind, body))
-        for hook in hooks:
+        for hook in hooks * times:
             enqueue(db, KIND, str(event["id"]), hook["id"], after=after)
         return str(event["id"])

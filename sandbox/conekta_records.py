@@ -34,11 +34,18 @@ def by_reference(db: sqlite3.Connection, reference: str) -> sqlite3.Row:
     return row
 
 
-def change(db: sqlite3.Connection, row: sqlite3.Row, status: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def change(
+    db: sqlite3.Connection, row: sqlite3.Row, status: str, *, amount: int | None = None, paid_at: int | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     order = document(row)
     conekta_order.mark(order, status)
+    charge = conekta_order.charge_of(order)
+    if amount is not None:
+        order["amount"] = charge["amount"] = amount
+    if paid_at is not None:
+        charge["paid_at"] = paid_at
     db.execute("UPDATE conekta_order SET status = ?, doc = ? WHERE id = ?", (status, json.dumps(order), row["id"]))
-    return order, conekta_order.charge_of(order)
+    return order, charge
 
 
 def event_view(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:

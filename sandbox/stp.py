@@ -44,6 +44,7 @@ DEPOSIT_FIELDS = frozenset(
         "reference_number",
         "tracking_key",
         "operating_date",
+        "settled_at",
         "times",
     }
 )
@@ -268,7 +269,8 @@ def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> di
         ),
         "empresa": empresa,
         "tipoPago": 1,
-        "tsLiquidacion": str(int(now.timestamp() * 1000)),
+        # Milliseconds; a caller may let a transfer settle at another moment than now.
+        "tsLiquidacion": str(_integer(body, "settled_at", 0, 10**14, default=int(now.timestamp() * 1000))),
         "folioCodi": "",
     }
 

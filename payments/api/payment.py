@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -173,6 +174,29 @@ class PaymentView(MerchantView):
     )
     def get(self, request: Request, payment_id: str) -> Response:
         return Response(payment_resource(self.find(_payments(self), payment_id)))
+
+
+class PaymentCancelView(MerchantView):
+    """Withdraws a payment."""
+
+    scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
+
+    @extend_schema(
+        tags=["payments"],
+        operation_id="cancel_payment",
+        summary="Cancel a payment",
+        description="Withdraws a payment that nobody has paid, also its voucher at OXXO. Cancelling it again changes "
+        "nothing and answers the same. One that has ended otherwise is 409 `illegal_transition`. Money that the payer "
+        "sends all the same never vanishes: what becomes of it is your deposit policy.",
+        parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
+        request=None,
+        responses={200: schema.PaymentObject},
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        found = self.find(_payments(self), payment_id)
+        with transaction.atomic():
+            payment = payment_service.cancel(found.pk, origin=self.origin)
+        return Response(payment_resource(payment))
 
 
 def _payments(view: MerchantView) -> Any:

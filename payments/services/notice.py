@@ -21,7 +21,7 @@ from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderSta
 from payments.services import deposit as deposit_service
 from payments.services import policy
 from payments.services.deposit import operating_date
-from payments.services.payment import create_for_deposit, lock
+from payments.services.payment import WAITING, create_for_deposit, lock
 from payments.services.transition import record_payment
 
 CONFLICT = "conflict"
@@ -115,7 +115,7 @@ def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) 
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
     if payment.order_id not in (None, notice.order_id):
         return Outcome(False, "another_order", payment.public_id)
-    if payment.status not in (Payment.Status.PENDING, Payment.Status.PROCESSING):
+    if payment.status not in WAITING:
         return Outcome(False, "stale", payment.public_id)
     before = payment.status
     if notice.reason == "expired":

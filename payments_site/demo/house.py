@@ -108,6 +108,7 @@ class House:
             "MEDIA_ROOT": str(self.var / "media"),
             "DATABASE_URL": self.postgres.url(APP, DATABASE),
             "REDIS_URL": self.redis.url,
+            "SANDBOX_URL": self.sandbox_url,
             "WEB_BIND": self.base_url.removeprefix("http://"),
             "PYTHONUNBUFFERED": "1",
         }

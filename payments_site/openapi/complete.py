@@ -21,12 +21,14 @@ PROVIDERS = "provider webhooks"
 
 TAGS = {
     "payments": "Pay-ins: a SPEI transfer to a CLABE made for the payment, or cash at an OXXO till.",
+    "clabes": "Reusable CLABEs: each accepted transfer becomes a completed payment.",
     "balance": "Your money with us, now or at any past moment.",
     "reports": "Files for spreadsheets, written in the background.",
     "events": "Everything that happened to your objects, in order: pull what you missed.",
     "idempotency": "What became of a request whose answer was lost.",
     "account": "Who you are to us, and your API keys.",
     "banks": "The institutions of SPEI.",
+    "test helpers": "Payers on demand, for test keys only.",
     PROVIDERS: "What payment providers call, not you. Each notice is stored before it is believed, applied once, and "
     "answered the same however often it comes.",
 }

@@ -21,6 +21,7 @@ DATABASE = env.Database.from_env()
 REDIS = env.Redis.from_env()
 SIGNING = env.Signing.from_env()
 ENCRYPTION = env.Encryption.from_env()
+SANDBOX = env.Sandbox.from_env()
 
 SECRET_KEY = SITE.secret_key
 ALLOWED_HOSTS = list(SITE.allowed_hosts)

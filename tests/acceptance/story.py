@@ -42,6 +42,7 @@ def payments(story: Story) -> None:
         },
     )
     oxxo = story.ask("create_payment", "OXXO", body={"method": "oxxo", "amount": 49900, "currency": "MXN"})
+    story.ask("pay_test_payment", "The payer goes to OXXO", body={"times": 2}, payment_id=oxxo["id"])
     raw = story.live.stp.deposit(spei["spei"]["clabe"], 125050, claveRastreo="MBAN01002611230099887766")
     story.notify("stp_deposit", "The money is kept", raw, Authorization=basic("stp-test", story.live.stp.secret))
     raw = b'{"id":21784922,"empresa":"EMPRESA_DEMO","folioOrigen":"","estado":"LIQUIDACION","causaDevolucion":""}'
@@ -50,7 +51,20 @@ def payments(story: Story) -> None:
     digest = base64.b64encode(story.live.conekta.sign(raw)).decode()
     story.notify("conekta_event", "An order was paid", raw, DIGEST=digest)
     story.ask("read_payment", "The money is here", payment_id=spei["id"])
+    withdrawn = story.ask("create_payment", "Another", body={"method": "spei", "amount": 5000, "currency": "MXN"})
+    story.ask("cancel_payment", "Nobody has paid it", payment_id=withdrawn["id"])
     story.ask("list_payments", "One of the completed payments", query={"status": "completed", "limit": 1})
+
+
+def clabes(story: Story) -> None:
+    made = story.ask(
+        "create_clabe",
+        "For one customer",
+        body={"label": "Cliente 17", "customer": {"name": "Ana López"}, "min_amount": 10000, "max_amount": 5000000},
+    )
+    story.ask("read_clabe", "It takes transfers", clabe_id=made["id"])
+    story.ask("list_clabes", "The newest", query={"limit": 1})
+    story.ask("close_clabe", "It takes no more", clabe_id=made["id"])
 
 
 def balance(story: Story) -> None:
@@ -83,7 +97,7 @@ def account(story: Story) -> None:
     story.ask("read_idempotency_key", "It made a payment", key="order-1001")
 
 
-STORY: list[Callable[[Story], None]] = [payments, balance, reports, events, account]
+STORY: list[Callable[[Story], None]] = [payments, clabes, balance, reports, events, account]
 """A group of operations adds its function here; earlier ones have left their objects."""
 
 

@@ -295,7 +295,7 @@ def test_expiring_and_cancelling_by_hand_are_told(simulator: Simulator, receiver
     assert answer.status_code == 202 and len(answer.json()["events"]) == 1
     assert cancel["payment_status"] == "canceled"
     assert control(simulator, "expire", reference_of(expired)).status_code == 409
-    assert control(simulator, "pay", reference_of(canceled), late=True).status_code == 409
+    assert control(simulator, "pay", reference_of(canceled)).status_code == 409
     assert api.call("POST", f"orders/{canceled['id']}/cancel").status_code == 422
     assert sorted(json.loads(b)["type"] for b in receiver.bodies()) == ["order.canceled", "order.expired"]
 

@@ -167,6 +167,15 @@ class ConektaClient:
             params = {**params, "next": following[0]}
         raise OutcomeUnknown("Conekta lists more events than can be read at once.")
 
+    def cancel_order(self, order_id: str) -> CashOrder:
+        """Withdraw a pending order (``POST /orders/{id}/cancel``); ``ProviderRefused`` if it is pending no more."""
+        if not _ID.fullmatch(order_id):
+            raise ValueError("an order's id is letters, digits, - and _")
+        order = self._order(self._call("POST", f"/orders/{order_id}/cancel", body={}))
+        if order.order_id != order_id:
+            raise OutcomeUnknown("Conekta answered with another order.")
+        return order
+
     def create_webhook_key(self) -> str:
         """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""
         pem = self._call("POST", "/webhook_keys", body={"active": True}).get("public_key")

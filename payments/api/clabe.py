@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api import schema
+from core.api.pagination import page, refuse_unknown
+from core.api.serializers import AmountField, MetadataField, StrictSerializer, TextField
+from merchants.api.idempotency import run_once
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey
+from payments.api.payment import CustomerRequest
+from payments.models import Clabe
+from payments.resources.clabe import clabe as clabe_resource
+from payments.services import clabe as clabe_service
+
+_ID = OpenApiParameter("clabe_id", str, OpenApiParameter.PATH, description="`clb_…`")
+
+
+class ClabeRequest(StrictSerializer):
+    """What a merchant sends to get a reusable CLABE."""
+
+    label = TextField(max_length=100, required=False, allow_blank=True, help_text="Your name for it")
+    customer = CustomerRequest(required=False, allow_null=True, help_text="Who is going to pay to it")
+    min_amount = AmountField(
+        required=False, allow_null=True, help_text="The least that one transfer may bring, centavos"
+    )
+    max_amount = AmountField(
+        required=False, allow_null=True, help_text="The most that one transfer may bring, centavos"
+    )
+    metadata = MetadataField(required=False, help_text="Your own notes; its payments begin with them")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        least, most = attrs.get("min_amount"), attrs.get("max_amount")
+        if least is not None and most is not None and least > most:
+            message = _("The least amount is above the greatest.")
+            raise serializers.ValidationError(
+                {"min_amount": [serializers.ErrorDetail(str(message), code="invalid_amount")]}
+            )
+        return attrs
+
+    def wanted(self) -> clabe_service.NewClabe:
+        """The validated request as the service takes it."""
+        fields = self.validated_data
+        customer = fields.get("customer") or {}
+        return clabe_service.NewClabe(
+            label=fields.get("label", ""),
+            customer_name=customer.get("name", ""),
+            customer_email=customer.get("email", ""),
+            customer_phone=customer.get("phone", ""),
+            min_amount=fields.get("min_amount"),
+            max_amount=fields.get("max_amount"),
+            metadata=fields.get("metadata", {}),
+        )
+
+
+class ClabeObject(serializers.Serializer[Any]):
+    """A reusable CLABE: each accepted transfer to it becomes a completed payment."""
+
+    id = serializers.CharField(help_text="`clb_…`")
+    object = serializers.ChoiceField(choices=["clabe"], help_text="Always `clabe`")
+    livemode = serializers.BooleanField(help_text="False for what a test key made: no real money moves")
+    created_at = serializers.DateTimeField(help_text="When you created it")
+    status = serializers.ChoiceField(choices=["active", "closed"], help_text="`closed` takes no more transfers")
+    clabe = serializers.CharField(help_text="18 digits: payers transfer to it as often as they like")
+    bank_name = serializers.CharField(help_text="The bank that payers choose in their banking app")
+    beneficiary_name = serializers.CharField(help_text="Whom payers see as the receiver")
+    label = serializers.CharField(allow_null=True, help_text="Your name for it")
+    customer = schema.Customer(allow_null=True, help_text="Whom you expect to pay to it")
+    min_amount = serializers.IntegerField(allow_null=True, help_text="The least that one transfer may bring, centavos")
+    max_amount = serializers.IntegerField(allow_null=True, help_text="The most that one transfer may bring, centavos")
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was closed")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own notes, as you gave them")
+
+
+class ClabePage(serializers.Serializer[Any]):
+    """One page of reusable CLABEs."""
+
+    data = ClabeObject(many=True, help_text="Newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether another page follows")
+    next_cursor = serializers.CharField(allow_null=True, help_text="`cursor` of the next page")
+
+
+class ClabesView(MerchantView):
+    """``POST`` hands out a reusable CLABE, ``GET`` lists them, newest first."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ, "POST": ApiKey.Scope.PAYMENTS_WRITE}
+
+    @extend_schema(
+        tags=["clabes"],
+        operation_id="create_clabe",
+        summary="Create a reusable CLABE",
+        description="A CLABE of your own that takes any number of transfers: one for each customer, say. Each accepted "
+        "transfer becomes a completed payment with `clabe_id`. One outside `min_amount` and `max_amount` follows your "
+        "deposit policy.",
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=ClabeRequest,
+        responses={201: ClabeObject},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        wanted = ClabeRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        new = wanted.wanted()
+        return run_once(
+            self,
+            request,
+            create=lambda: clabe_service.create(self.merchant, livemode=self.livemode, wanted=new, origin=self.origin),
+            find=lambda public_id: _clabes(self).get(public_id=public_id),
+            public_id=lambda clabe: clabe.public_id,
+            render=clabe_resource,
+        )
+
+    @extend_schema(
+        tags=["clabes"],
+        operation_id="list_clabes",
+        summary="List reusable CLABEs",
+        description="Your reusable CLABEs in the key's mode, newest first, closed ones too.",
+        parameters=schema.PAGE,
+        responses={200: ClabePage},
+    )
+    def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params)
+        return Response(page(_clabes(self), request.query_params, owner=self.owner, render=clabe_resource))
+
+
+class ClabeView(MerchantView):
+    """One reusable CLABE."""
+
+    scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
+
+    @extend_schema(
+        tags=["clabes"],
+        operation_id="read_clabe",
+        summary="Read a reusable CLABE",
+        description="One reusable CLABE as it is now.",
+        parameters=[_ID],
+        responses={200: ClabeObject},
+    )
+    def get(self, request: Request, clabe_id: str) -> Response:
+        return Response(clabe_resource(self.find(_clabes(self), clabe_id)))
+
+
+class ClabeCloseView(MerchantView):
+    """Closes a reusable CLABE."""
+
+    scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
+
+    @extend_schema(
+        tags=["clabes"],
+        operation_id="close_clabe",
+        summary="Close a reusable CLABE",
+        description="It takes no more transfers; closing it again changes nothing. What a payer sent before is still "
+        "accepted, what is sent later follows your deposit policy.",
+        parameters=[_ID],
+        request=None,
+        responses={200: ClabeObject},
+    )
+    def post(self, request: Request, clabe_id: str) -> Response:
+        found = self.find(_clabes(self), clabe_id)
+        with transaction.atomic():
+            clabe = clabe_service.close(found.pk, origin=self.origin)
+        return Response(clabe_resource(clabe))
+
+
+def _clabes(view: MerchantView) -> Any:
+    return view.own(Clabe.objects.select_related("merchant"))

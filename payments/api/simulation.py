@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.serializers import AmountField, StrictSerializer
+from core.errors import KeyScopeInsufficient
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey
+from payments.models import Payment
+from payments.services import simulation
+
+
+class CountField(serializers.IntegerField):
+    """A JSON integer; strings, floats and booleans are refused."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class SwitchField(serializers.BooleanField):
+    """JSON true or false; nothing else is taken for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class SimulatedPaymentRequest(StrictSerializer):
+    """How the test payer pays."""
+
+    amount = AmountField(required=False, help_text="Centavos; what the payment asks for, unless told")
+    late = SwitchField(
+        default=False,
+        help_text="Pay although it expired or was cancelled: the provider names a payment time after that",
+    )
+    times = CountField(
+        default=1, min_value=1, max_value=20, help_text="How often the provider sends its notice, in parallel"
+    )
+
+
+class SimulatedPaymentObject(serializers.Serializer[Any]):
+    """What the simulator was told."""
+
+    object = serializers.ChoiceField(choices=["simulated_payment"], help_text="Always `simulated_payment`")
+    payment = serializers.CharField(help_text="`pay_…`: read it, or wait for its event")
+    amount = serializers.IntegerField(help_text="What the test payer pays, in centavos")
+    late = serializers.BooleanField(help_text="As asked")
+    times = serializers.IntegerField(help_text="As asked")
+
+
+class SimulatedPaymentView(MerchantView):
+    """A test payer for a test payment."""
+
+    scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
+
+    @extend_schema(
+        tags=["test helpers"],
+        operation_id="pay_test_payment",
+        summary="Let a test payer pay",
+        description="Test keys only. Tells the simulator of STP or Conekta that somebody pays this payment; it then "
+        "calls our webhooks over HTTP like the real provider. The answer comes before the money: read the payment "
+        "until it is `completed`, or wait for its event. A live key is refused with 403.",
+        parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
+        request=SimulatedPaymentRequest,
+        responses={202: SimulatedPaymentObject},
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        if self.livemode:
+            raise KeyScopeInsufficient("Test helpers take test keys only.")
+        wanted = SimulatedPaymentRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        payment = self.find(Payment.objects.all(), payment_id)
+        fields = wanted.validated_data
+        simulation.pay(payment, amount=fields.get("amount"), late=fields["late"], times=fields["times"])
+        return Response(
+            {
+                "object": "simulated_payment",
+                "payment": payment.public_id,
+                "amount": fields.get("amount") or payment.amount,
+                "late": fields["late"],
+                "times": fields["times"],
+            },
+            status=202,
+        )

@@ -1,0 +1,140 @@
+"""The order at Conekta behind an OXXO payment, once it exists: read again, withdrawn, expired on Conekta's word.
+
+A webhook is only a hint: what a re-read says goes through the same path as a notice. Nothing here holds a transaction
+while Conekta is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from core import clock, jobs
+from core.db import transaction_forbidden
+from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+from core.state import Origin, TransitionRow
+from payments.models import Payment, ProviderAccount
+from payments.providers.base import MoneyReceived
+from payments.providers.conekta.client import ConektaClient
+from payments.providers.conekta.messages import CashOrder
+from payments.services import notice
+from payments.services.payment import WAITING, expire, lock
+
+logger = logging.getLogger(__name__)
+
+EXPIRES_AFTER = timedelta(minutes=60)
+"""How long after ``expires_at`` Conekta itself may still say what became of an order; then it is asked."""
+_ASK_AGAIN = timedelta(minutes=10)
+_RETRY, _RETRY_MAX = timedelta(seconds=15), timedelta(hours=1)
+_GIVE_UP_ASKING = 3
+"""Conekta failed so often in one run: it is away, and the next run tries again."""
+_PAID = frozenset({"paid", "partially_refunded", "refunded", "charged_back"})
+
+
+@transaction_forbidden
+def withdraw(payment_id: int, *, attempt: int) -> None:
+    """Cancel the order of a cancelled payment at Conekta, so that nobody can pay it any more.
+
+    Tried again after 15 s, 30 s, … 1 h until Conekta answers, or the order has expired by itself. If it was paid in
+    that moment, the money is booked as always.
+    """
+    payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
+    if payment.status != Payment.Status.CANCELLED or clock.now() > payment.expires_at + EXPIRES_AFTER:
+        return
+    client = _client(payment.provider_account)
+    try:
+        order_id = payment.order_id or _find_order_id(client, payment)
+        if order_id is None:
+            return
+        try:
+            client.cancel_order(order_id)
+        except ProviderRefused:  # not pending any more: canceled before, expired, or paid
+            _book_if_paid(payment, client.get_order(order_id))
+    except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
+        logger.warning("order not withdrawn yet", extra={"payment": payment.public_id, "why": error.message})
+        jobs.defer(
+            "payments.withdraw_order",
+            schedule_at=clock.now() + min(_RETRY * 2 ** min(attempt, 10), _RETRY_MAX),
+            payment_id=payment.pk,
+            attempt=attempt + 1,
+        )
+
+
+@transaction_forbidden
+def expire_unpaid(*, limit: int = 50) -> int:
+    """Expire OXXO payments that are an hour over their time and, says Conekta, unpaid; how many were decided.
+
+    Paid ones, whose notice was lost, are booked. What Conekta does not say stays as it is, and is asked again.
+    """
+    now = clock.now()
+    over = Payment.objects.filter(
+        Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=now),
+        method=Payment.Method.OXXO,
+        status__in=WAITING,
+        expires_at__lte=now - EXPIRES_AFTER,
+    )
+    decided = failures = 0
+    for payment_id in over.order_by("expires_at").values_list("pk", flat=True)[:limit]:
+        try:
+            decided += _expire_if_unpaid(payment_id)
+        except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
+            failures += 1
+            logger.warning("Conekta did not say what became of an order", extra={"why": error.message})
+            if failures >= _GIVE_UP_ASKING:
+                break
+    return decided
+
+
+def _expire_if_unpaid(payment_id: int) -> bool:
+    payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
+    free = Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=clock.now())
+    asked_until = clock.now() + _ASK_AGAIN
+    if not Payment.objects.filter(free, pk=payment_id).update(voucher_asked_until=asked_until):
+        return False
+    account = payment.provider_account
+    client = _client(account)
+    order = client.get_order(payment.order_id) if payment.order_id else client.find_order(payment.public_id)
+    if order is not None and _book_if_paid(payment, order):
+        return True
+    with transaction.atomic():
+        locked = lock(payment_id)
+        if locked.status not in WAITING:
+            return False
+        reference = order.order_id if order else ""
+        expire(locked, origin=Origin(TransitionRow.Cause.WORKER, account.public_id, reference))
+    return True
+
+
+def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
+    """Book what a re-read says was paid, as its notice would have been. False if it was not."""
+    if order.status not in _PAID or not order.charge_id:
+        return False
+    account = payment.provider_account
+    found = MoneyReceived(
+        event_id=order.order_id,
+        event_type="order.read",
+        deposit_key=order.charge_id,
+        amount=order.amount,
+        currency=order.currency,
+        paid_at=order.paid_at or clock.now(),
+        order_id=order.order_id,
+        payment_id=payment.public_id,
+        reference_number=order.reference,
+        livemode=order.livemode,
+    )
+    with transaction.atomic():
+        outcome = notice.apply(account, found, event_id=order.order_id)
+    logger.warning("paid, but nobody told us", extra={"payment": payment.public_id, "outcome": outcome.reason})
+    return True
+
+
+def _find_order_id(client: ConektaClient, payment: Payment) -> str | None:
+    order = client.find_order(payment.public_id)
+    return order.order_id if order else None
+
+
+def _client(account: ProviderAccount) -> ConektaClient:
+    return ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)

@@ -1,0 +1,184 @@
+"""Withdrawing a payment: by the merchant, at Conekta, and against money that arrives in that moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from core.state import Origin, TransitionRow
+from merchants.models import Event
+from payments.jobs import withdraw_order
+from payments.models import Deposit, Payment
+from payments.services import order as order_service
+from payments.services import payment as payment_service
+from tests.concurrency.threads import at_once
+from tests.problems import assert_problem, rows
+
+pytest_plugins = ["tests.sandbox_process"]
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+ORIGIN = Origin(TransitionRow.Cause.API, "key_test")
+SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
+OXXO = {"method": "oxxo", "amount": 25_000, "currency": "MXN"}
+
+
+def waiting_jobs():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT args FROM procrastinate_jobs WHERE task_name = 'payments.withdraw_order' AND status = 'todo'"
+        )
+        return [json.loads(args) for (args,) in cursor.fetchall()]
+
+
+def test_a_pending_payment_is_cancelled_once_and_again_changes_nothing(api, stp):
+    made = api.post("/v1/payments", SPEI).json()
+    url = f"/v1/payments/{made['id']}/cancel"
+
+    first = api.post(url, {})
+    before = rows()
+    second = api.post(url, {})
+
+    assert (first.status_code, first.json()["status"]) == (200, "cancelled")
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert rows() == before
+    assert list(Event.objects.order_by("sequence").values_list("type", flat=True)) == [
+        "payment.created",
+        "payment.cancelled",
+    ]
+    assert Payment.objects.get().cancelled_at is not None
+
+
+def test_a_paid_payment_cannot_be_cancelled_and_nothing_is_written(api, stp):
+    made = api.post("/v1/payments", SPEI).json()
+    stp.post(stp.deposit(made["spei"]["clabe"], 100_000))
+    before = rows()
+
+    assert_problem(api.post(f"/v1/payments/{made['id']}/cancel", {}), 409, "illegal_transition")
+
+    assert rows() == before
+
+
+def test_the_worker_withdraws_the_voucher_so_that_nobody_can_pay_it(api, at_conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    reference = made["oxxo"]["reference"]
+
+    api.post(f"/v1/payments/{made['id']}/cancel", {})
+    (job,) = waiting_jobs()
+    withdraw_order(**job)
+    withdraw_order(**job)
+
+    (order,) = at_conekta.orders(made["id"])
+    assert order["payment_status"] == "canceled"
+    refused = at_conekta.simulator.client.post("/_sim/conekta/pay", json={"reference": reference})
+    assert refused.status_code == 409
+
+
+def test_a_voucher_that_was_paid_in_that_moment_is_booked_although_no_notice_came(api, at_conekta, merchant):
+    made = api.post("/v1/payments", OXXO).json()
+    paid = {"reference": made["oxxo"]["reference"]}
+    assert at_conekta.simulator.client.post("/_sim/conekta/pay", json=paid).status_code == 202
+
+    api.post(f"/v1/payments/{made['id']}/cancel", {})
+    (job,) = waiting_jobs()
+    withdraw_order(**job)
+    withdraw_order(**job)
+
+    payment = Payment.objects.get()
+    deposit = Deposit.objects.get()
+    assert (payment.status, payment.amount_received) == ("completed", 25_000)
+    assert (deposit.status, deposit.provider_event) == ("credited", payment.order_id)
+
+
+def test_conekta_away_is_asked_again_later(api, at_conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    api.post(f"/v1/payments/{made['id']}/cancel", {})
+    (job,) = waiting_jobs()
+    at_conekta.move("http://127.0.0.1:9/conekta")
+
+    withdraw_order(**job)
+
+    assert [found["attempt"] for found in waiting_jobs()] == [0, 1]
+    at_conekta.move_back()
+    withdraw_order(**waiting_jobs()[-1])
+    assert at_conekta.orders(made["id"])[0]["payment_status"] == "canceled"
+
+
+def test_a_voucher_that_comes_after_the_cancellation_is_withdrawn_too(api, at_conekta):
+    at_conekta.move("http://127.0.0.1:9/conekta")
+    made = api.post("/v1/payments", OXXO).json()
+    assert made["oxxo"] is None
+    at_conekta.move_back()
+    payment = Payment.objects.get()
+    create = payment_service.ConektaClient.create_cash_order
+    called = threading.Event()
+
+    def cancelled_meanwhile(self, **options):
+        order = create(self, **options)
+        api.post(f"/v1/payments/{payment.public_id}/cancel", {})
+        called.set()
+        return order
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(payment_service.ConektaClient, "create_cash_order", cancelled_meanwhile)
+        Payment.objects.update(voucher_asked_until=None)
+        payment_service.request_voucher(payment.pk, attempt=1)
+
+    assert called.is_set()
+    withdraw_order(**waiting_jobs()[-1])
+    payment.refresh_from_db()
+    assert (payment.status, payment.order_id is not None) == ("cancelled", True)
+    assert [order["payment_status"] for order in at_conekta.orders(made["id"])] == ["canceled"]
+
+
+def test_money_and_a_cancellation_at_once_end_as_paid_or_both(api, stp, merchant):
+    """Whichever is first, the money is credited once: it was paid before the payment was cancelled."""
+    for number in range(8):
+        made = api.post("/v1/payments", SPEI, key=f"k{number}").json()
+        payment = Payment.objects.get(public_id=made["id"])
+        raw = stp.deposit(payment.clabe, 100_000, claveRastreo=f"RACE{number}")
+
+        def cancel(pk=payment.pk):
+            try:
+                with transaction.atomic():
+                    return payment_service.cancel(pk, origin=ORIGIN).status
+            except payment_service.IllegalTransition:
+                return "refused"
+
+        said, answer = at_once([cancel, lambda raw=raw: stp.post(raw).status_code])
+
+        payment.refresh_from_db()
+        states = list(payment.transitions.values_list("to_status", flat=True))
+        assert answer == 200
+        assert payment.status == "completed"
+        assert states == (["pending", "cancelled", "completed"] if said == "cancelled" else ["pending", "completed"])
+        assert payment.deposits.count() == 1
+
+
+def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_expires(api, at_conekta):
+    paid, unpaid, fresh = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(3))
+    answer = at_conekta.simulator.client.post("/_sim/conekta/pay", json={"reference": paid["oxxo"]["reference"]})
+    assert answer.status_code == 202
+    over = payment_service.clock.now() - order_service.EXPIRES_AFTER
+    Payment.objects.filter(public_id__in=[paid["id"], unpaid["id"]]).update(expires_at=over, voucher_asked_until=None)
+
+    assert order_service.expire_unpaid() == 2
+    assert order_service.expire_unpaid() == 0
+
+    states = dict(Payment.objects.values_list("public_id", "status"))
+    assert states == {paid["id"]: "completed", unpaid["id"]: "expired", fresh["id"]: "pending"}
+
+
+def test_an_unknown_word_of_conekta_expires_nothing(api, at_conekta):
+    api.post("/v1/payments", OXXO)
+    over = payment_service.clock.now() - order_service.EXPIRES_AFTER
+    Payment.objects.update(expires_at=over, voucher_asked_until=None)
+    at_conekta.move("http://127.0.0.1:9/conekta")
+    before = Event.objects.count()
+
+    assert order_service.expire_unpaid() == 0
+
+    assert Payment.objects.get().status == "pending"
+    assert Event.objects.count() == before
