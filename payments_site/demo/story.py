@@ -33,6 +33,7 @@ class Story:
         self.after: dict[str, Any] = {}
         self.spei: dict[str, Any] = {}
         self.oxxo: dict[str, Any] = {}
+        self.late: dict[str, Any] = {}
 
     def tell(self, step: Step) -> None:
         """Run every step; the first that does not hold raises ``StepFailed``."""
@@ -43,6 +44,7 @@ class Story:
         self.oxxo = step("POST /v1/payments  OXXO $500.00", lambda: self._create("oxxo", 50_000))
         step("the payer pays at OXXO; Conekta calls us", self._pay_oxxo)
         self.oxxo = step("the OXXO payment is completed", lambda: self._completed(self.oxxo))
+        step("test helper: a cancelled payment is paid late, told 5 times", self._paid_late)
         self.after = step("balance after: it rose by what the payments say", self._balance_rose)
         step("Conekta sends its notice again: nothing changes", self._notify_again)
 
@@ -82,14 +84,22 @@ class Story:
             found = _json(self.api.get(f"/v1/payments/{payment['id']}"))
             if found["status"] == "completed":
                 return found
-            if found["status"] != "pending" or time.monotonic() > until:
+            if found["status"] not in ("pending", "cancelled") or time.monotonic() > until:
                 raise StepFailed(f"Payment {payment['id']} is {found['status']} after {PAID_WITHIN:.0f} s")
             time.sleep(0.05)
+
+    def _paid_late(self) -> str:
+        self.late = self._create("spei", 20_000)
+        _json(self.api.post(f"/v1/payments/{self.late['id']}/cancel"))
+        how = {"late": True, "times": 5}
+        _json(self.api.post(f"/v1/test/payments/{self.late['id']}/pay", json=how), 202)
+        self.late = self._completed(self.late)
+        return f"completed once: {self.late['amount_received']} centavos"
 
     def _balance_rose(self) -> dict[str, Any]:
         found = self._balance()
         rose = {name: found[name] - self.before[name] for name in ("available", "pending")}
-        wanted = {"available": self.spei["net"], "pending": self.oxxo["net"]}
+        wanted = {"available": self.spei["net"] + self.late["net"], "pending": self.oxxo["net"]}
         if rose != wanted:
             raise StepFailed(f"The balance rose by {rose} instead of {wanted}")
         return found

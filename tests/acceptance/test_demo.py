@@ -106,7 +106,7 @@ def test_the_demo_serves_what_it_reports_until_it_is_interrupted(start):
         "database_url",
         "owner_database_url",
     }
-    assert (balance["available"], balance["pending"]) == (98_840, 48_144)
+    assert (balance["available"], balance["pending"]) == (98_840 + 19_768, 48_144)
     assert demo.output().count("✓") == 16
     assert "2 transactions, 8 entries" in demo.output()
     assert httpx2.get(facts["admin_url"], trust_env=False, follow_redirects=True).status_code == 200
