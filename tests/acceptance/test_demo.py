@@ -107,8 +107,8 @@ def test_the_demo_serves_what_it_reports_until_it_is_interrupted(start):
         "owner_database_url",
     }
     assert (balance["available"], balance["pending"]) == (98_840 + 19_768, 48_144)
-    assert demo.output().count("✓") == 16
-    assert "2 transactions, 8 entries" in demo.output()
+    assert demo.output().count("✓") == 17
+    assert "3 transactions, 12 entries" in demo.output()
     assert httpx2.get(facts["admin_url"], trust_env=False, follow_redirects=True).status_code == 200
     assert httpx2.get(f"{facts['base_url']}/v1/docs", trust_env=False).status_code == 200
     assert (second.process.wait(30), "already running" in demo.output()) == (1, True)
