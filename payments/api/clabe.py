@@ -27,7 +27,9 @@ _ID = OpenApiParameter("clabe_id", str, OpenApiParameter.PATH, description="`clb
 class ClabeRequest(StrictSerializer):
     """What a merchant sends to get a reusable CLABE."""
 
-    label = TextField(max_length=100, required=False, allow_blank=True, help_text="Your name for it")
+    label = TextField(  # type: ignore[assignment]
+        max_length=100, required=False, allow_blank=True, help_text="Your name for it"
+    )
     customer = CustomerRequest(required=False, allow_null=True, help_text="Who is going to pay to it")
     min_amount = AmountField(
         required=False, allow_null=True, help_text="The least that one transfer may bring, centavos"
@@ -72,7 +74,9 @@ class ClabeObject(serializers.Serializer[Any]):
     clabe = serializers.CharField(help_text="18 digits: payers transfer to it as often as they like")
     bank_name = serializers.CharField(help_text="The bank that payers choose in their banking app")
     beneficiary_name = serializers.CharField(help_text="Whom payers see as the receiver")
-    label = serializers.CharField(allow_null=True, help_text="Your name for it")
+    label = serializers.CharField(  # type: ignore[assignment]
+        allow_null=True, help_text="Your name for it"
+    )
     customer = schema.Customer(allow_null=True, help_text="Whom you expect to pay to it")
     min_amount = serializers.IntegerField(allow_null=True, help_text="The least that one transfer may bring, centavos")
     max_amount = serializers.IntegerField(allow_null=True, help_text="The most that one transfer may bring, centavos")
