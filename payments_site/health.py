@@ -78,7 +78,7 @@ class Probe:
         Raises ``django.db.Error`` if it refuses.
         """
         try:
-            self._last = aside.run(_look)
+            self._last = aside.run(_look, PATIENCE)
         except TimeoutError:
             return self._slow()
         except OperationalError as error:

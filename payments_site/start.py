@@ -6,11 +6,9 @@ import logging
 import threading
 
 from django.core import checks
-from django.core.checks import Tags
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from payments_site import metrics
-from payments_site.checks import pool_serves_every_thread
 
 logger = logging.getLogger("payments_site.start")
 
@@ -33,11 +31,9 @@ def _look() -> None:
     Nothing is refused: a database that is away or was made smaller is no reason not to come back.
     """
     try:
-        for message in [
-            *checks.run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]),
-            *pool_serves_every_thread(),
-        ]:
-            logger.log(message.level, "%s: %s", message.id, message.msg, extra={"hint": message.hint})
+        for message in checks.run_checks(databases=[DEFAULT_DB_ALIAS]):
+            if not message.is_silenced():
+                logger.log(message.level, "%s: %s", message.id, message.msg, extra={"hint": message.hint})
     except Exception:
         logger.exception("the checks at start could not be made")
     finally:

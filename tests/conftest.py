@@ -19,6 +19,7 @@ from core.state import Origin, TransitionRow
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
+from payments_site import health
 from tests import cluster
 from tests.provider_messages import ConektaSender, StpSender
 
@@ -47,6 +48,13 @@ def committed_db(django_db_blocker: Any) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/readyz forgets what it saw in another test, and waits longer: other workers use the same processors."""
+    monkeypatch.setattr(health, "PATIENCE", 10.0)
+    monkeypatch.setattr(health, "probe", health.Probe())
 
 
 @pytest.fixture

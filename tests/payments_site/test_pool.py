@@ -169,7 +169,7 @@ def test_a_connection_that_broke_is_replaced(aside):
 
 
 def cluster_admin():
-    return psycopg.connect(cluster.url("postgres"), autocommit=True)
+    return psycopg.connect(cluster.url("postgres", "postgres"), autocommit=True)
 
 
 @pytest.mark.django_db

@@ -41,6 +41,7 @@ class Command(BaseCommand):
     """Runs background jobs until it is asked to stop; running jobs are finished first."""
 
     help = "Run background jobs until SIGTERM or Ctrl-C; running jobs get --grace seconds to finish."
+    requires_system_checks = []  # made at start, and said in the log like everything else
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--concurrency", type=int, default=4, help="Jobs at once (default 4).")
