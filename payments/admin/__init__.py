@@ -1,9 +1,19 @@
 """Staff's view of payments: everything about money is read-only."""
 
+from payments.admin.clabe import ClabeAdmin
 from payments.admin.deposit import DepositAdmin
 from payments.admin.fee_rule import FeeRuleAdmin
 from payments.admin.payment import PaymentAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
 from payments.admin.report import ReportAdmin
+from payments.admin.review_case import ReviewCaseAdmin
 
-__all__ = ["DepositAdmin", "FeeRuleAdmin", "PaymentAdmin", "ProviderAccountAdmin", "ReportAdmin"]
+__all__ = [
+    "ClabeAdmin",
+    "ReviewCaseAdmin",
+    "DepositAdmin",
+    "FeeRuleAdmin",
+    "PaymentAdmin",
+    "ProviderAccountAdmin",
+    "ReportAdmin",
+]
