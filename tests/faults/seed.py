@@ -51,7 +51,7 @@ def orders(method: str, payments: int, amount: int) -> list[dict[str, str]]:
     from payments.models import Payment
     from payments.services import payment
 
-    merchant, origin = Merchant.objects.get(), Origin(TransitionRow.Cause.API, "key")
+    merchant, origin = Merchant.objects.order_by("pk")[0], Origin(TransitionRow.Cause.API, "key")
     wanted = payment.NewPayment(
         method=Payment.Method(method), amount=amount, expires_at=clock.now() + timedelta(days=1)
     )
