@@ -196,6 +196,9 @@ REVIEW_WITHIN = timedelta(days=1)
 EXTRA_BANKING_HOLIDAYS: list[date] = []
 """Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
 
+JOB_STALLED_SECONDS = 30.0
+"""A worker that has given no sign of life for so long is dead; its jobs go to another one."""
+
 INBOX_TRIES = 12
 """How often a provider's notice is tried before it is given up."""
 INBOX_RETRY_FIRST = timedelta(seconds=2)

@@ -15,7 +15,7 @@ from tests.promises import pick
 from webhooks.models import ProviderEvent
 
 QUICK = settings(
-    max_examples=pick(100, 500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=pick(170, 500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -88,6 +88,21 @@ def test_no_authentic_notice_breaks_us_whatever_it_says(trials, merchant, stp, c
     assert answer.status_code in ((200,) if signed else (200, 400)), answer.content
     left = ProviderEvent.objects.filter(status__in=["received", "retry"])
     assert {(e.account.provider, e.status, e.last_error[:12]) for e in left} <= {("conekta", "retry", "unreadable: ")}
+    trials.done(unit="notices")
+
+
+@pytest.mark.promise("P27", "states of sent orders with mutated bodies: never 5xx")
+@pytest.mark.django_db
+@QUICK
+@given(mutation=mutations)
+def test_no_state_of_an_order_breaks_us_whatever_it_says(trials, stp, mutation):
+    raw = mutated(b'{"id": 21784922, "estado": "LIQUIDACION", "causaDevolucion": "", "tsLiquidacion": "1"}', *mutation)
+    credentials = base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
+    header = {"Authorization": f"Basic {credentials}"}
+
+    answer = stp.client.post("/webhooks/stp/orders", raw, content_type="application/json", headers=header)
+
+    assert (answer.status_code, answer.content) == (200, b'{"mensaje":"recibido"}')
     trials.done(unit="notices")
 
 

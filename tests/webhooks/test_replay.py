@@ -57,7 +57,7 @@ def test_a_replay_applies_once_and_says_who_and_why(dead, conekta):
     event = ProviderEvent.objects.get()
     assert (event.status, event.reason, event.response_status) == ("processed", "credited", 200)
     assert list(event.transitions.values_list("from_status", "to_status", "actor", "reason"))[1:] == [
-        ("dead", "retry", "ana", "bug corrected (before: ZeroDivisionError)"),
+        ("dead", "retry", "ana", "bug corrected ← ZeroDivisionError"),
         ("retry", "processed", "ana", "credited"),
     ]
     before = rows()
@@ -159,7 +159,7 @@ def test_staff_sees_the_effect_and_replays_with_a_reason(dead):
     page = client.get(url).content.decode()
 
     assert "It would become: processed (credited)." in page
-    assert "pending → completed" in page and "$250.00" in page
+    assert "pending → completed" in page and "$250.00: credited" in page
     assert rows() == before
 
     assert client.post(url, {"reason": ""}).status_code == 200
@@ -168,7 +168,7 @@ def test_staff_sees_the_effect_and_replays_with_a_reason(dead):
 
     assert ProviderEvent.objects.get().status == "processed"
     page = client.get(f"/admin/webhooks/providerevent/{dead.public_id}/change/").content.decode()
-    assert "Bug corrected (before: ZeroDivisionError)" in page
+    assert "Bug corrected ← ZeroDivisionError" in page
     assert "/replay/" not in page
     assert "This notice was applied already" in client.post(url, {"reason": "again"}).content.decode()
 

@@ -43,7 +43,7 @@ from core.admin import (
 from core.errors import IllegalTransition
 from core.money import format_mxn
 from core.mx import clabe
-from payments.models import ProviderAccount
+from payments.models import Deposit, Payment, ProviderAccount
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import health, replay
 
@@ -268,9 +268,14 @@ def _preview(event: ProviderEvent) -> str:
     lines: list[Any] = [
         _("It would become: %(status)s (%(why)s).") % {"status": _said(effect.status), "why": effect.reason}
     ]
-    lines += [_("Payment %(id)s: %(a)s → %(b)s.") % {"id": p, "a": a, "b": b} for p, a, b in effect.payments]
+    payment, deposit = dict(Payment.Status.choices), dict(Deposit.Status.choices)
     lines += [
-        _("New deposit of %(amount)s: %(status)s.") % {"amount": format_mxn(amount), "status": status}
+        _("Payment %(id)s: %(a)s → %(b)s.") % {"id": p, "a": payment.get(a, a or "∅"), "b": payment.get(b, b)}
+        for p, a, b in effect.payments
+    ]
+    lines += [
+        _("New deposit of %(amount)s: %(status)s.")
+        % {"amount": format_mxn(amount), "status": deposit.get(status, status)}
         for _id, status, amount in effect.deposits
     ]
     if effect.changes_nothing:

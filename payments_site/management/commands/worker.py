@@ -77,7 +77,10 @@ class Command(BaseCommand):
                 async with worker_app.open_async():
                     self._say("worker: ready")
                     await worker_app.run_worker_async(
-                        concurrency=concurrency, shutdown_graceful_timeout=grace, install_signal_handlers=False
+                        concurrency=concurrency,
+                        shutdown_graceful_timeout=grace,
+                        install_signal_handlers=False,
+                        delete_jobs="successful",  # some run every few seconds
                     )
             except (psycopg.Error, ConnectorException) as error:
                 logger.warning("the worker lost the database", exc_info=error)

@@ -94,7 +94,7 @@ def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
     before, why = event.status, event.reason or event.last_error
     event.reopen(next_at=clock.now())
     event.save(update_fields=_SETTLED)
-    _row(event, before, origin, f"{reason} (before: {why})" if why else reason)
+    _row(event, before, origin, f"{reason} ← {why}" if why else reason)
 
 
 def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect) -> Answer:

@@ -1,0 +1,31 @@
+"""Tasks that keep the worker itself in order."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from procrastinate import JobContext
+from procrastinate.contrib.django import app
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
+
+logger = logging.getLogger(__name__)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(
+    name="payments_site.rescue_stalled_jobs", queueing_lock="payments_site.rescue_stalled_jobs", pass_context=True
+)
+async def rescue_stalled_jobs(context: JobContext, timestamp: int) -> None:
+    """Give the jobs of a worker that was killed to another one: they would be ``doing`` for ever.
+
+    A job whose successor waits already is ended instead. Every task bears being run twice.
+    """
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=settings.JOB_STALLED_SECONDS):
+        logger.warning("a job was left by its worker", extra={"job": job.id, "task": job.task_name})
+        try:
+            await manager.retry_job(job)
+        except ConnectorException:
+            await manager.finish_job(job, status=Status.FAILED, delete_job=False)

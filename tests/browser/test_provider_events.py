@@ -1,0 +1,64 @@
+"""Provider events in a real browser: the list, one event, its replay, the inbox's health, an exchange of secrets."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
+from tests.webhooks.oxxo import attach, make_payment
+from webhooks.inbound.services import applying
+from webhooks.models import ProviderEvent
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def shot(page: Page, name: str) -> None:  # noqa: F811
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, monkeypatch, settings) -> None:  # noqa: F811
+    payment = attach(make_payment(merchant))
+    with monkeypatch.context() as patched:
+        patched.setattr(settings, "INBOX_TRIES", 1)
+        patched.setattr(applying.notice_service, "apply", lambda *_, **__: 1 / 0)
+        assert conekta.post(conekta.event(payment)).status_code == 500
+    stp.post(b"not json")
+    event = ProviderEvent.objects.get(status="dead")
+
+    page.goto("/admin/webhooks/providerevent/")
+    expect(page.get_by_text("abandonado").first).to_be_visible()
+    shot(page, "events")
+    page.goto("/admin/webhooks/providerevent/health/")
+    expect(page.get_by_text("ZeroDivisionError")).to_be_visible()
+    shot(page, "health")
+    page.goto(f"/admin/webhooks/providerevent/{event.public_id}/change/")
+    expect(page.get_by_text("Cronología")).to_be_visible()
+    shot(page, "event")
+    page.get_by_role("link", name="Reprocesar").click()
+    expect(page.get_by_text("Quedaría: procesado (credited).")).to_be_visible()
+    shot(page, "replay")
+    page.get_by_label("Motivo").fill("Error corregido")
+    page.get_by_role("button", name="Reprocesar evento").click()
+    expect(page.get_by_text("Error corregido ← ZeroDivisionError")).to_be_visible()
+    shot(page, "replayed")
+    event.refresh_from_db()
+    assert event.status == "processed"
+
+
+def test_staff_exchanges_a_secret(page: Page, stp) -> None:  # noqa: F811
+    stp.post(stp.deposit("646180157099999997", 100))
+
+    page.goto(f"/admin/payments/provideraccount/{stp.account.public_id}/change/")
+    shot(page, "account")
+    page.get_by_role("link", name="Secreto nuevo").click()
+    page.get_by_role("button", name="Secreto nuevo").click()
+    expect(page.get_by_label("Dirección para STP").first).to_be_visible()
+    shot(page, "secret")
+    page.get_by_role("link", name="Volver a la cuenta con el proveedor").click()
+    expect(page.get_by_text("Terminar cambio")).to_be_visible()
+    shot(page, "exchanging")
