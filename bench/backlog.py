@@ -1,0 +1,88 @@
+"""How long the worker takes to drain a backlog of stored notices: ``.venv/bin/python -m bench.backlog``.
+
+    --events 100000      ``order.paid`` events that were stored and not applied
+    --hot                every order is one merchant's; else they are spread over --merchants 100
+    --workers 1          how many of manage.py worker drain it
+
+On a PostgreSQL and Redis of its own. The orders are copied by SQL; the events are stored by the inbox's own statement,
+as if the web processes had died between storing and applying them. The clock runs from the start of the workers to the
+last settled event, their own start included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import timedelta
+
+from bench.storm import Storm, storm
+
+_BATCH = 1_000
+_OPEN = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received', 'retry')"
+
+
+def store(house: Storm) -> None:
+    """Every order's event, received a while ago and due at once."""
+    from django.conf import settings
+    from django.db import connections, transaction
+
+    from core import clock
+    from payments.models import ProviderAccount
+    from webhooks.inbound.models import Channel
+    from webhooks.inbound.services.store import Arrival, insert
+
+    account = ProviderAccount.objects.get()
+    received_at = clock.now() - settings.INBOX_STALE_AFTER - timedelta(seconds=1)
+    for first in range(1, house.orders + 1, _BATCH):
+        with transaction.atomic():
+            for number in range(first, min(first + _BATCH, house.orders + 1)):
+                event_id, raw = house.paid_event(number)
+                arrival = Arrival(account, Channel.CONEKTA_EVENTS, raw, received_at)
+                insert(
+                    arrival,
+                    digest=arrival.digest,
+                    event_id=event_id,
+                    event_type="order.paid",
+                    business_key=f"ord_{number:09d}",
+                )
+    for connection in connections.all():
+        connection.close()
+        connection.close_pool()
+    with house.connect("postgres") as database:
+        database.execute("VACUUM ANALYZE")
+
+
+def drain(house: Storm, workers: int) -> float:
+    """Seconds until nothing is open."""
+    began, said = time.monotonic(), time.monotonic()
+    with house.workers(workers):
+        while (left := house.one(_OPEN)) > 0:
+            if time.monotonic() - said > 5:
+                said = time.monotonic()
+                sys.stderr.write(f"{said - began:6.0f} s: {left:,} left\n")
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.backlog")
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--hot", action="store_true", help="one merchant's payments only")
+    parser.add_argument("--merchants", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    with storm(orders=options.events, merchants=1 if options.hot else options.merchants) as house:
+        began = time.monotonic()
+        store(house)
+        sys.stderr.write(f"stored {options.events:,} events in {time.monotonic() - began:.0f} s\n")
+        seconds = drain(house, options.workers)
+        whose = "one hot merchant" if options.hot else f"{options.merchants} merchants"
+        sys.stdout.write("| backlog | workers | seconds | events/s |\n|---|---|---|---|\n")
+        rate = options.events / seconds
+        sys.stdout.write(f"| {options.events:,} events, {whose} | {options.workers} | {seconds:.0f} | {rate:.0f} |\n\n")
+        sys.stdout.write(f"{house.audit()}\n")
+
+
+if __name__ == "__main__":
+    main()
