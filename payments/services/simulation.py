@@ -10,7 +10,7 @@ from django.conf import settings
 
 from core import clock
 from core.db import transaction_forbidden
-from core.errors import IllegalTransition, ProviderUnavailable
+from core.errors import FieldError, IllegalTransition, InvalidRequest, ProviderUnavailable
 from payments.models import Payment
 
 _SECONDS: Final = 5.0
@@ -23,8 +23,9 @@ def pay(payment: Payment, *, amount: int | None, late: bool, times: int) -> None
     """Let the simulated payer of a test payment pay ``amount`` centavos (what it asks for, unless told).
 
     ``late``: after it expired or was cancelled, by the payment time that the provider names. ``times``: the notice
-    comes that often, in parallel. Raises ``IllegalTransition`` if nobody could pay it like that, and
-    ``ProviderUnavailable`` if there is no simulator or it does not answer.
+    comes that often, in parallel. Raises ``IllegalTransition`` if nobody could pay it like that, ``InvalidRequest`` for
+    an amount that the simulator does not take, and ``ProviderUnavailable`` if there is no simulator or it does not
+    answer.
     """
     if payment.livemode:
         raise ValueError("no simulator ever touches live payments")
@@ -58,4 +59,7 @@ def _tell(path: str, body: dict[str, Any]) -> None:
         return
     if answer.status_code == 409:
         raise IllegalTransition("The simulator refused: the voucher is paid, expired or cancelled.")
+    if answer.status_code == 422 and answer.json()["error"]["code"] == "invalid_field":
+        message = "The simulator does not take this amount."
+        raise InvalidRequest(message, code="invalid_amount", errors=[FieldError("amount", "invalid_amount", message)])
     raise ProviderUnavailable("The simulator could not do that; its log says why.")

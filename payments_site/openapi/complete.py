@@ -98,8 +98,8 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     result["servers"] = [{"url": "/", "description": "This installation"}]
     used = [tag for _, _, operation in operations(result) for tag in operation.get("tags", [])]
     result["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
-    for _, path, operation in operations(result):
-        _complete_operation(path, operation)
+    for verb, path, operation in operations(result):
+        _complete_operation(verb, path, operation)
     components = result["components"]
     components["headers"] = HEADERS
     components["parameters"] = PARAMETERS
@@ -122,7 +122,7 @@ def examples() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _complete_operation(path: str, operation: dict[str, Any]) -> None:
+def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None:
     merchants = operation.pop("x-merchant-api", False)
     is_once = any(p.get("name") == "Idempotency-Key" for p in operation.get("parameters", ()))
     responses = operation["responses"]
@@ -132,6 +132,8 @@ def _complete_operation(path: str, operation: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{p}"} for p in PARAMETERS)
     if "{" in path:
         statuses.add(404)
+        if verb == "post":  # an action on an object, which its state may not allow
+            statuses.add(409)
     if is_once:
         statuses |= {409, 422}
     scopes = sorted({scope for way in operation.get("security", ()) for names in way.values() for scope in names})

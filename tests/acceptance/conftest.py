@@ -42,6 +42,9 @@ def live(
     environ["SANDBOX_URL"] = at_conekta.simulator.url
     web = Web(tmp_path / "web.jsonl", environ)
     web.start()
+    us = f"http://{stp.username}:{stp.secret}@127.0.0.1:{web.port}/webhooks/stp/deposits"
+    told = {"empresa": stp.account.name, "deposits_url": us, "clabe_prefix": stp.account.clabe_prefix}
+    at_conekta.simulator.client.put("/_sim/stp/config", json=told).raise_for_status()
     try:
         yield Live(web, api, stp, conekta)
     finally:
