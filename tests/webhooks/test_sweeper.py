@@ -182,8 +182,17 @@ def test_one_bad_notice_of_a_batch_stops_none_of_the_others(committed_db, mercha
     assert Deposit.objects.count() == 7
 
 
-def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(committed_db, merchant, stp, settings):
+def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(
+    committed_db, merchant, stp, settings, monkeypatch
+):
     settings.INBOX_BATCH = 5
+    apply, applied = applying.notice_service.apply, []
+
+    def counted(account, notice, *, event_id):
+        applied.append(event_id)
+        return apply(account, notice, event_id=event_id)
+
+    monkeypatch.setattr(applying.notice_service, "apply", counted)
     for number in range(60):
         store_only(stp.account, stp.deposit("646180157099999997", 100, claveRastreo=f"K{number}"), f"K{number}")
     later = clock.now() + timedelta(hours=2)
@@ -191,6 +200,7 @@ def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(committed_d
     settled = at_once([lambda: sweeper.sweep(now=later) for _ in range(4)])
 
     assert sum(settled) == 60
+    assert len(applied) == len(set(applied)) == 60  # nobody even tries what another one holds
     assert Deposit.objects.count() == 60
     assert set(ProviderEvent.objects.values_list("status", "attempts")) == {("processed", 1)}
     assert ProviderEventTransition.objects.count() == 60
