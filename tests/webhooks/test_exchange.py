@@ -19,10 +19,11 @@ from core.errors import IllegalTransition, InvalidRequest
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
+from tests.concurrency.threads import soon
 from tests.problems import assert_problem, rows
 from tests.web_process import Web, basic
 from tests.webhooks.oxxo import pem, sign_with
-from webhooks.inbound.services import keys
+from webhooks.inbound.services import accounts, keys
 from webhooks.models import ProviderEvent
 
 EVENTS = 1_000
@@ -120,6 +121,17 @@ def test_what_is_no_key_is_refused_and_nothing_changes(conekta, wrong):
 
     assert [error.field for error in refused.value.errors] == ["pem"]
     assert ProviderAccount.objects.get(pk=conekta.account.pk).webhook_public_keys == conekta.account.webhook_public_keys
+
+
+@pytest.mark.django_db
+def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings, monkeypatch):
+    settings.INBOX_ACCOUNTS_SECONDS = 0.5
+    monkeypatch.setattr(accounts, "_seen", {})
+    assert stp.post(deposit(stp, 1)).status_code == 200
+    service.start_exchange(stp.account.pk)
+    service.finish_exchange(stp.account.pk)
+
+    assert soon(lambda: stp.post(deposit(stp, 1)).status_code == 401, seconds=2)
 
 
 @pytest.mark.django_db
