@@ -23,7 +23,7 @@ from core.admin import (
     transition_fields,
 )
 from core.mx import clabe
-from payments.models import Deposit, DepositTransition
+from payments.models import Deposit, DepositTransition, ReviewCase
 
 STATUS_COLOURS = {Deposit.Status.CREDITED: "success", Deposit.Status.SUSPENDED: "danger"}
 
@@ -32,6 +32,11 @@ _payer_account = masked("payer_account", _("payer's account"))
 _payer_bank = column(
     "payer_institution", _("payer's bank"), lambda d: clabe.institution_name(d.payer_institution) or EMPTY
 )
+
+
+def _review_case(deposit: Deposit) -> str:
+    case = ReviewCase.objects.filter(deposit=deposit).first()
+    return object_link(case.public_id) if case else EMPTY
 
 
 class DepositTransitionInline(ReadOnlyInline):
@@ -72,6 +77,11 @@ class DepositAdmin(ReadOnlyAdmin):
                     ("public_id", mode()),
                     (money("amount", _("amount")), badge("status", STATUS_COLOURS, _("status"))),
                     ("suspense_reason", related("payment", _("payment"))),
+                    (
+                        column("review_case", _("review case"), _review_case),
+                        related("reusable_clabe", _("reusable CLABE")),
+                    ),
+                    (money("fee", _("fee")), money("fee_tax", _("IVA on the fee"))),
                     (moment("paid_at", _("paid"), seconds=True), day("operating_date", _("operating date"))),
                 ]
             },

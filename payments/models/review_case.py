@@ -22,7 +22,7 @@ class ReviewCase(ProtectedRefreshMixin):
     """
 
     class Status(models.TextChoices):
-        OPEN = "open", _("open")
+        OPEN = "open", _("to be decided")
         """The money is in suspense; somebody must decide."""
         CREDITED = "credited", _("credited as sent")
         """The money went to the payment or CLABE it was sent to."""
