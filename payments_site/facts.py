@@ -48,17 +48,26 @@ def _payments(cursor: Any) -> list[GaugeMetricFamily]:
 
 
 def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
-    """Notices that wait, exactly (the partial index knows them); how many there are of each state, estimated."""
+    """Notices that wait, exactly (partial indexes know them); how many there are of each state, estimated."""
     age = GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest notice that is not settled; 0 if there is none.")
     waiting = GaugeMetricFamily(
-        "inbox_open", f"Notices that are not settled, by state; {MOST} at most.", labels=["state"]
+        "inbox_open", f"Notices that wait or that somebody must look at, by state; {MOST} at most.", labels=["state"]
     )
     cursor.execute(
         "SELECT status, count(*), extract(epoch FROM now() - min(received_at)) FROM (SELECT status, received_at"
-        " FROM webhooks_providerevent WHERE status IN ('received', 'retry') ORDER BY id LIMIT %s) AS oldest GROUP BY 1",
+        " FROM webhooks_providerevent WHERE status IN ('received', 'retry') ORDER BY next_at LIMIT %s) AS due"
+        " GROUP BY 1",
         [MOST],
     )
     found = {status: (number, seconds) for status, number, seconds in cursor.fetchall()}
+    cursor.execute(
+        "SELECT status, count(*) FROM (SELECT status FROM webhooks_providerevent WHERE status IN ('conflict', 'dead')"
+        " ORDER BY status, id DESC LIMIT %s) AS kept GROUP BY 1",
+        [MOST],
+    )
+    kept = dict(cursor.fetchall())
+    for status in ("conflict", "dead"):
+        waiting.add_metric([status], kept.get(status, 0))
     for status in ("received", "retry"):
         waiting.add_metric([status], found.get(status, (0, 0))[0])
     age.add_metric([], max((max(0.0, float(seconds)) for _, seconds in found.values()), default=0.0))
