@@ -128,3 +128,10 @@ def test_only_one_module_reads_the_environment():
     ]
 
     assert readers == []
+
+
+def test_the_simulators_address_may_be_missing_and_is_a_web_address():
+    assert env.Sandbox.from_env({}).url == ""
+    assert env.Sandbox.from_env({"SANDBOX_URL": " http://127.0.0.1:9100/ "}).url == "http://127.0.0.1:9100"
+    with pytest.raises(env.EnvironmentVariableError, match="^SANDBOX_URL must begin with http"):
+        env.Sandbox.from_env({"SANDBOX_URL": "127.0.0.1:9100"})
