@@ -38,6 +38,7 @@ class Transfer(models.Model):
     external_id = models.CharField(_("merchant's id"), max_length=100, null=True)  # noqa: DJ001 - as in Payment
     created_at = models.DateTimeField(_("created"))
     completed_at = models.DateTimeField(_("received"), null=True)
+    search_text = models.TextField(editable=False)
 
     class Meta:
         managed = False

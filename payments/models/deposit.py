@@ -4,12 +4,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pgtrigger
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.guards import FiguresMatchDeposits, SuspenseHasCase
 
@@ -107,7 +110,14 @@ class Deposit(ProtectedRefreshMixin):
                 name="deposit_suspended_has_no_fee",
             ),
         ]
-        indexes = [models.Index(fields=["-created_at"], name="deposit_created")]
+        indexes = [
+            models.Index(fields=["-created_at"], name="deposit_created"),
+            GinIndex(
+                OpClass(SearchText(F("clabe"), F("tracking_key"), F("payer_name"), F("concept")), name="gin_trgm_ops"),
+                condition=~models.Q(status="credited"),  # staff looks for what is in suspense
+                name="deposit_search",
+            ),
+        ]
         triggers = [
             NoDelete(),
             StateGuard(initial=["credited", "suspended"]),
