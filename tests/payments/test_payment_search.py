@@ -92,6 +92,7 @@ _TEXTS = st.text(_CHARACTERS, min_size=1, max_size=12) | st.text(
 )
 
 
+@pytest.mark.promise("P28", "any text in any text, against Python's `in`", unit="examples")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=_TEXTS, data=st.data())
 @example(text="100%_\\", data=None)
