@@ -54,7 +54,7 @@ WHERE transfer.status <> 'credited'
 class Migration(migrations.Migration):
     dependencies = [
         ("backoffice", "0001_transfer_view"),
-        ("payments", "0011_deposit_search"),
+        ("payments", "0012_deposit_search"),
     ]
 
     operations = [

@@ -14,7 +14,7 @@ DROP = "DROP INDEX CONCURRENTLY IF EXISTS public.deposit_search"
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("payments", "0010_reports")]
+    dependencies = [("payments", "0011_review_case_words")]
 
     operations = [
         migrations.RunSQL(DROP, migrations.RunSQL.noop),
