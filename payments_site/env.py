@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,24 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Requests of one API key: so many a second (``100/s``), minute, hour or day; ``600/10m`` in ten minutes."""
+
+    read: str
+    write: str
+    test: str
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> RateLimits:
+        """Raises ``EnvironmentVariableError``."""
+        return cls(
+            read=rate(environ, "RATE_LIMIT_READ", "100/s"),
+            write=rate(environ, "RATE_LIMIT_WRITE", "50/s"),
+            test=rate(environ, "RATE_LIMIT_TEST", "20/s"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Encryption:
     """Keys of encrypted columns: the first encrypts, all decrypt."""
 
@@ -181,6 +200,14 @@ def number(environ: Environ, name: str, default: int, *, least: int = 0) -> int:
             f"{name} must be a whole number{f' from {least}' if least else ''}, not {text!r}"
         )
     return int(text)
+
+
+def rate(environ: Environ, name: str, default: str) -> str:
+    """A number of requests in a period, as django-ratelimit writes it."""
+    text = environ.get(name, "").strip() or default
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd]", text):
+        raise EnvironmentVariableError(f"{name} must look like 100/s or 600/10m, not {text!r}")
+    return text
 
 
 def words(environ: Environ, name: str) -> tuple[str, ...]:

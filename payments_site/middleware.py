@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from core import request_context
 from core.api.errors import as_payments_error, problem_response
+from core.errors import ReleasePending
 from payments_site import metrics
+from payments_site.health import unapplied_migrations
 
 logger = logging.getLogger("payments_site.request")
 
@@ -30,7 +33,7 @@ class RequestMiddleware:
         response = self.get_response(request)
         response["X-Request-Id"] = request_id
         if request.path.startswith("/v1/"):
-            response["API-Version"] = settings.API_VERSION
+            response.headers.setdefault("API-Version", settings.API_VERSION)
             response.headers.setdefault("Cache-Control", "no-store")
         seconds = time.monotonic() - started
         metrics.count(request, response.status_code, seconds)
@@ -51,3 +54,35 @@ class RequestMiddleware:
             logger.warning("database unavailable", exc_info=error)
             return problem_response(as_payments_error(error), request)
         return None
+
+
+class ReleaseMiddleware:
+    """Answers 503 while the database lacks a migration that this code knows: ``manage.py release`` is still to run.
+
+    Once nothing is missing the question is settled for the life of the process.
+    """
+
+    GUARDED = ("/v1/", "/webhooks/", "/admin/", "/pay/")
+    released = False
+    _asked_at = float("-inf")
+    _missing = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not ReleaseMiddleware.released and request.path.startswith(self.GUARDED) and self._is_missing():
+            return problem_response(ReleasePending(), request)
+        return self.get_response(request)
+
+    def _is_missing(self) -> bool:
+        """Asked at most once a second. A database that is away is for others to tell."""
+        now = time.monotonic()
+        if now - self._asked_at >= 1:
+            self._asked_at = now
+            try:
+                self._missing = bool(unapplied_migrations())
+            except DatabaseError:
+                return False
+            ReleaseMiddleware.released = not self._missing
+        return self._missing

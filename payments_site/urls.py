@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import path
 
 from core.api.errors import problem_response
-from core.errors import NotFound, PaymentsError
+from core.errors import InvalidRequest, NotFound, PaymentsError
 from merchants.api.api_key import ApiKeyRollView, ApiKeysView
 from merchants.api.bank import BanksView
 from merchants.api.event import EventsView, EventView
@@ -49,6 +49,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return render(request, "500.html", status=500)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before any view: a host that is not ours, a body beyond all limits."""
+    return problem_response(InvalidRequest(), request)
+
+
+handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
 

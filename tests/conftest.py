@@ -20,8 +20,11 @@ from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
 from payments_site import health
+from payments_site.middleware import ReleaseMiddleware
 from tests import cluster
 from tests.provider_messages import ConektaSender, StpSender
+
+ReleaseMiddleware.released = True  # the template is; its first question would be counted as a test's own
 
 
 @pytest.fixture(scope="session")

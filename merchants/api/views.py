@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from django.conf import settings
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from core import ids
-from core.errors import KeyScopeInsufficient, NotFound
+from core.errors import FieldError, InvalidRequest, KeyScopeInsufficient, NotFound, RateLimited
 from core.state import Origin, TransitionRow
+from merchants.api import rate_limit
 from merchants.api.authentication import ApiKeyAuthentication
 from merchants.models import ApiKey, Merchant
 
@@ -29,12 +31,28 @@ class MerchantView(APIView):
 
     authentication_classes = [ApiKeyAuthentication]
     scopes: ClassVar[dict[str, str]] = {}
+    rate_class: ClassVar[str | None] = None
+    """Which of ``settings.RATE_LIMITS`` counts here: ``read`` or ``write`` by the method unless given."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         handled = {name.upper() for name in cls.http_method_names if hasattr(cls, name)} - {"OPTIONS", "HEAD"}
         if handled != set(cls.scopes):
             raise TypeError(f"{cls.__name__}.scopes must name exactly its methods: {', '.join(sorted(handled))}")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before the handler, each only if the former let it pass: version, key, rate, scope."""
+        self.headers["API-Version"] = _version(request)
+        super().initial(request, *args, **kwargs)
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        route_class = self.rate_class or ("read" if request.method in ("GET", "HEAD", "OPTIONS") else "write")
+        usage = rate_limit.count(request._request, self.key, route_class)
+        if usage is not None:
+            self.headers.update(usage.headers)
+            if usage.exceeded:
+                raise RateLimited(retry_after=usage.reset)
 
     def check_permissions(self, request: Request) -> None:
         needed = self.scopes.get("GET" if request.method == "HEAD" else request.method or "", ANY_KEY)
@@ -76,3 +94,17 @@ class MerchantView(APIView):
     def origin(self) -> Origin:
         """This request as the cause of a change."""
         return Origin(TransitionRow.Cause.API, self.key.public_id, getattr(self.request, "request_id", ""))
+
+
+def _version(request: Request) -> str:
+    """The version that the caller pins, or the newest."""
+    given: str | None = request.headers.get("API-Version")
+    if given is None:
+        return str(settings.API_VERSION)
+    if given not in settings.API_VERSIONS:
+        message = "There is no such API version; we know: %(known)s."
+        params = {"known": ", ".join(settings.API_VERSIONS)}
+        raise InvalidRequest(
+            message, params=params, errors=[FieldError("API-Version", "unknown_version", message, params)]
+        )
+    return given

@@ -20,6 +20,7 @@ SITE = env.Site.from_env()
 DATABASE = env.Database.from_env()
 REDIS = env.Redis.from_env()
 SIGNING = env.Signing.from_env()
+RATES = env.RateLimits.from_env()
 ENCRYPTION = env.Encryption.from_env()
 SANDBOX = env.Sandbox.from_env()
 
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "payments_site.middleware.ReleaseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -115,15 +117,17 @@ DATABASES = {
 if DATABASE.owner_url is not None:
     DATABASES["owner"] = postgres("RELEASE_DATABASE_URL", DATABASE.owner_url, {"options": "-c lock_timeout=5s"})
 
-# Redis answers within a quarter of a second or not at all; redis-py would otherwise retry for seconds.
+# Redis answers at once or not at all: connecting and asking take 0.3 s at most; redis-py would retry for seconds.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "core.counting_cache.CountingCache",
         "LOCATION": REDIS.url,
-        "OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0)},
+        "OPTIONS": {"socket_connect_timeout": 0.15, "socket_timeout": 0.15, "retry": Retry(NoBackoff(), 0)},
     }
 }
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # Django's own RedisCache increments atomically
+RATE_LIMITS = {"read": RATES.read, "write": RATES.write, "test": RATES.test}
+"""Requests of one API key, by class of route; ``test`` are the helpers under /v1/test."""
 SIGN_IN_PER_ACCOUNT = 5
 SIGN_IN_PER_ADDRESS = 20
 
@@ -170,6 +174,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
 }
 API_VERSION = "2026-11-23"
+API_VERSIONS = (API_VERSION,)
+"""Every version that a caller may pin. The resources write the newest; docs/adr says how they will step back."""
 SPECTACULAR_SETTINGS = {
     "TITLE": "Payments API",
     "VERSION": API_VERSION,

@@ -15,8 +15,8 @@ from tests.faults.traffic import oxxo_paid, spei_paid
 FAULTS = ["refuse", "black_hole", "reset", "cut", "latency", "heal"]
 
 
-@pytest.mark.promise("P19", "Redis refused, hung, reset, cut, slow: webhooks and payments never ask it")
-def test_webhooks_and_payments_never_need_redis(trials, house):
+@pytest.mark.promise("P19", "Redis refused, hung, reset, cut, slow: webhooks never ask it, payments are served")
+def test_webhooks_never_ask_redis_and_payments_do_without_it(trials, house):
     each = 5
     spei, oxxo = house.orders("spei", len(FAULTS) * each), house.orders("oxxo", len(FAULTS) * each)
     with FaultProxy(int(house.environ["REDIS_URL"].rpartition(":")[2].partition("/")[0])) as redis:
@@ -29,14 +29,17 @@ def test_webhooks_and_payments_never_need_redis(trials, house):
                 asked, slowest = redis.accepted, 0.0
                 for turn in range(number * each, (number + 1) * each):
                     messages = [spei_paid(house, spei[turn]), *oxxo_paid(house, oxxo[turn])]
-                    calls = [lambda message=message: message.post(web) for message in messages]
-                    calls.append(lambda turn=turn: create(web, house, f"redis-{turn}"))
-                    for call, wanted in zip(calls, (200, 200, 200, 201), strict=True):
+                    for message in messages:
                         began = time.monotonic()
-                        assert call().status == wanted
+                        assert message.post(web).status == 200
                         slowest = max(slowest, time.monotonic() - began)
                         trials.done(unit="requests")
                 assert redis.accepted == asked, f"{fault}: somebody asked Redis"
+                for turn in range(number * each, (number + 1) * each):
+                    began = time.monotonic()
+                    assert create(web, house, f"redis-{turn}").status == 201  # counted or not
+                    slowest = max(slowest, time.monotonic() - began)
+                    trials.done(unit="requests")
                 assert slowest < 1.5, f"{fault}: {slowest:.2f} s"  # quick; the rest is a busy machine's
                 began, ready = time.monotonic(), web.get("/readyz")
                 assert ready.status == 200

@@ -135,3 +135,14 @@ def test_the_simulators_address_may_be_missing_and_is_a_web_address():
     assert env.Sandbox.from_env({"SANDBOX_URL": " http://127.0.0.1:9100/ "}).url == "http://127.0.0.1:9100"
     with pytest.raises(env.EnvironmentVariableError, match="^SANDBOX_URL must begin with http"):
         env.Sandbox.from_env({"SANDBOX_URL": "127.0.0.1:9100"})
+
+
+def test_rates_are_so_many_in_a_while():
+    assert env.RateLimits.from_env({}) == env.RateLimits("100/s", "50/s", "20/s")
+    assert env.RateLimits.from_env({"RATE_LIMIT_READ": "600/10m"}).read == "600/10m"
+
+
+@pytest.mark.parametrize("text", ["0/s", "100", "100/", "-1/s", "1/0s", "many/s", "1.5/s", "100/s/m", "٣/s"])
+def test_a_rate_that_cannot_be_read_names_its_variable(text):
+    with pytest.raises(env.EnvironmentVariableError, match="RATE_LIMIT_WRITE must look like 100/s"):
+        env.RateLimits.from_env({"RATE_LIMIT_WRITE": text})
