@@ -329,12 +329,13 @@ def action_page(
     form_class: type[forms.Form] = forms.Form,
     text: Any = "",
     danger: bool = False,
+    initial: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Ask before acting on ``obj``. A valid POST calls ``run`` with the form's data and returns to the object.
 
     What a service refuses (``RequestRefused``) is said on the form. ``run`` may answer with a page of its own.
     """
-    form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class()
+    form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class(initial=initial)
     for field in form.fields.values():
         field.label = capfirst(field.label)
     back = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.public_id])

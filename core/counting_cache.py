@@ -31,7 +31,7 @@ class CountingCache(RedisCache):
             return bool(super().add(key, value, timeout, version))
         full = self.make_and_validate_key(key, version=version)
         if self._script is None:
-            self._script = self._cache.get_client(full, write=True).register_script(_COUNT)  # type: ignore[attr-defined]
+            self._script = self._cache.get_client(full, write=True).register_script(_COUNT)
         count = int(self._script(keys=[full], args=[timeout]))
         self._counted = (key, count) if count > 1 else None
         return count == 1

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from core import clock
 from core.admin import KeepingAdmin, ReadOnlyInline, action_page, badge, column, found_object, mode, moment, object_link
-from merchants.admin.api_key import scopes, state
+from merchants.admin.api_key import NetworksField, scopes, state
 from merchants.models import ApiKey, Merchant
 from merchants.services import api_key
 
@@ -28,6 +31,26 @@ class KeyForm(forms.Form):
         help_text=_("Where this key is used."),
         widget=UnfoldAdminTextInputWidget,
     )
+    scopes = forms.MultipleChoiceField(
+        label=_("scopes"),
+        choices=[(scope, format_lazy("{}: {}", scope, text)) for scope, text in ApiKey.Scope.choices],
+        initial=[ApiKey.Scope.PAYMENTS_READ, ApiKey.Scope.PAYMENTS_WRITE],
+        help_text=_("What the key may do; give no more than its program needs. It never changes."),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    networks = NetworksField()
+    last_day = forms.DateField(
+        label=_("last day"),
+        required=False,
+        help_text=_("The key works until the end of this day in Mexico City; without one it has no end."),
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)}),
+    )
+
+    def clean_last_day(self) -> date | None:
+        day: date | None = self.cleaned_data["last_day"]
+        if day is not None and not clock.mexico_city_date(clock.now()) <= day <= date(2100, 1, 1):
+            raise forms.ValidationError(_("Choose today or a day to come."))
+        return day
 
 
 class ApiKeyInline(ReadOnlyInline):
@@ -39,6 +62,7 @@ class ApiKeyInline(ReadOnlyInline):
         "name",
         scopes,
         moment("last_used_at", _("last used")),
+        moment("expires_at", _("expires")),
     ]
 
 
@@ -76,7 +100,16 @@ class MerchantAdmin(KeepingAdmin):
         merchant = found_object(self, request, object_id)
 
         def run(data: dict[str, Any]) -> HttpResponse:
-            key, secret = api_key.create(merchant, livemode=livemode, name=data["name"])
+            day = data["last_day"]
+            key, secret = api_key.create(
+                merchant,
+                livemode=livemode,
+                name=data["name"],
+                scopes=data["scopes"],
+                networks=data["networks"],
+                expires_at=clock.local_day_bounds(day)[1] if day else None,
+                created_by=request.user.get_username()[:100],
+            )
             context = {
                 **self.admin_site.each_context(request),
                 "title": title,

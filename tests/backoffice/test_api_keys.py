@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -23,7 +25,7 @@ def test_a_new_key_is_shown_once_and_kept_nowhere(
     assert asked.status_code == 200
     assert ApiKey.objects.count() == 0
 
-    made = admin_client.post(new_key_url(merchant, mode), {"name": "Tienda"})
+    made = admin_client.post(new_key_url(merchant, mode), {"name": "Tienda", "scopes": ["payments:read"]})
 
     secret = re.search(rf"sk_{mode}_[A-Za-z0-9_-]{{43}}", made.content.decode())
     assert secret is not None
@@ -88,3 +90,57 @@ def test_a_merchant_is_added_and_suspended_but_never_deleted(db: None, admin_cli
     assert merchant.status == "suspended"
 
     assert admin_client.post(url.replace("change", "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_a_new_key_gets_what_was_chosen_for_it_and_its_maker_is_kept(merchant: Merchant, admin_client: Client) -> None:
+    chosen = {
+        "name": "Tienda",
+        "scopes": ["payments:read", "reports:read"],
+        "networks": "203.0.113.7\n2001:db8::/32, 198.51.100.0/24",
+        "last_day": "2099-12-31",
+    }
+
+    assert admin_client.post(new_key_url(merchant, "live"), chosen).status_code == 200
+
+    key = ApiKey.objects.get()
+    assert key.scopes == ["payments:read", "reports:read"]
+    assert [str(network) for network in key.networks] == ["203.0.113.7/32", "2001:db8::/32", "198.51.100.0/24"]
+    assert key.expires_at == datetime(2100, 1, 1, 6, tzinfo=UTC)  # midnight in Mexico City
+    assert key.created_by == "admin"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"scopes": []},
+        {"scopes": ["everything"]},
+        {"networks": "203.0.113.7/24"},
+        {"networks": "example.mx"},
+        {"last_day": "2020-01-01"},
+        {"last_day": "9999-12-31"},
+        {"last_day": "mañana"},
+    ],
+)
+def test_a_faulty_wish_makes_no_key(merchant: Merchant, admin_client: Client, fault: dict[str, Any]) -> None:
+    answer = admin_client.post(new_key_url(merchant, "test"), {"name": "", "scopes": ["payments:read"]} | fault)
+
+    assert answer.status_code == 200
+    assert "errornote" in answer.content.decode() or "error" in answer.content.decode()
+    assert ApiKey.objects.count() == 0
+
+
+def test_the_addresses_of_a_key_are_changed_and_its_page_shows_all(merchant: Merchant, admin_client: Client) -> None:
+    key, _ = api_key.create(merchant, livemode=False, scopes=["payouts:write"], networks=["203.0.113.7"])
+    url = f"/admin/merchants/apikey/{key.public_id}/restrict/"
+    assert "203.0.113.7/32" in admin_client.get(url).content.decode()
+
+    assert admin_client.post(url, {"networks": "198.51.100.0/24"}).status_code == 302
+
+    key.refresh_from_db()
+    assert [str(network) for network in key.networks] == ["198.51.100.0/24"]
+    page = admin_client.get(reverse("admin:merchants_apikey_change", args=[key.public_id])).content.decode()
+    assert "198.51.100.0/24" in page
+    assert "payouts:write: " in page
+    admin_client.post(url, {"networks": ""})
+    key.refresh_from_db()
+    assert key.networks == []
