@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -37,7 +38,8 @@ def _state(key: ApiKey) -> str:
         return label(_("revoked"), "danger")
     if not key.works_at(now):
         return label(_("past its end"), "danger")
-    return label(_("ends soon"), "warning") if key.expires_at else label(_("valid"), "success")
+    ends_soon = key.expires_at is not None and key.expires_at - now <= timedelta(days=30)
+    return label(_("ends soon"), "warning") if ends_soon else label(_("valid"), "success")
 
 
 def _explained(key: ApiKey) -> str:
