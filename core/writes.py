@@ -14,12 +14,13 @@ Texts of SQL come from models and from constants only; every value is a paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, models
 from django.db.models.expressions import DatabaseDefault
 from psycopg import RawCursor
 from psycopg.types.json import Jsonb
@@ -49,13 +50,27 @@ class Sql:
     params: tuple[Any, ...] = ()
 
 
+@dataclass(slots=True)
+class _Part:
+    """One row, or one statement of a caller's own that returns ``count`` rows with ``id``; ``missing`` if not."""
+
+    text: str
+    row: models.Model | None = None
+    count: int = 1
+    missing: Exception | None = None
+
+
 class Writes:
-    """Rows that go into the database together, in the order in which they are named."""
+    """Rows that go into the database together, in the order in which they are named.
+
+    Two rows of one statement do not see each other: no row twice, and no value worked out from another one of them.
+    """
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
+        self._parts: list[_Part] = []
         self._params: list[Any] = []
-        self._rows: list[models.Model | None] = []
+        self._refused: list[Callable[[], None]] = []
+        self._expected: dict[str, Exception] = {}
 
     def insert(self, row: models.Model, **worked_out: Sql) -> None:
         """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
@@ -71,7 +86,9 @@ class Writes:
             columns.append(column.quoted)
             values.append(value)
         table = _quoted(row._meta.db_table)
-        self._add(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)}) RETURNING id", row)
+        self._parts.append(
+            _Part(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)}) RETURNING id", row)
+        )
 
     def update(self, row: models.Model, *fields: str) -> None:
         """Write these fields of ``row``, which is there and locked by the caller."""
@@ -80,35 +97,62 @@ class Writes:
             raise ValueError(f"{type(row).__name__} has not all of {', '.join(fields)}")
         new = [f"{column.quoted} = {self._value(column, row.__dict__[column.attname])}" for column in wanted]
         key = self._bind("%s", [Int8(row.pk)])
-        self._add(f"UPDATE {_quoted(row._meta.db_table)} SET {', '.join(new)} WHERE id = {key} RETURNING id", row)
+        table = _quoted(row._meta.db_table)
+        self._parts.append(_Part(f"UPDATE {table} SET {', '.join(new)} WHERE id = {key} RETURNING id", row))
 
-    def add(self, sql: Sql) -> str:
-        """Add a data-modifying statement of its own, which returns one row with ``id``; the name to read it by."""
-        return self._add(self._bind(sql.text, sql.params), None)
+    def add(
+        self,
+        sql: Sql,
+        *,
+        row: models.Model | None = None,
+        count: int = 1,
+        missing: Exception | None = None,
+        refused: Callable[[], None] | None = None,
+    ) -> str:
+        """Add a data-modifying statement of one's own, which returns ``count`` rows with ``id``; its name in the SQL.
+
+        If it returns another number of rows, ``execute`` raises ``missing``. ``row`` gets the id. ``refused`` is called
+        if the database refuses the whole.
+        """
+        self._parts.append(_Part(self._bind(sql.text, sql.params), row, count, missing))
+        if refused is not None:
+            self._refused.append(refused)
+        return f"w{len(self._parts) - 1}"
+
+    def expect(self, constraint: str, error: Exception) -> None:
+        """Raise ``error`` if the database refuses the whole because of this constraint."""
+        self._expected[constraint] = error
 
     @transaction_required
-    def execute(self) -> list[int]:
-        """Write everything, give inserted rows their keys, and return the ids in order.
+    def execute(self) -> None:
+        """Write everything, and give inserted rows their keys. What is named afterwards is another statement.
 
-        Raises ``django.db.Error`` for whatever the database refuses, ``RuntimeError`` if a row to update is gone.
+        Raises ``django.db.Error`` for whatever the database refuses, or what ``expect`` was given for it; what ``add``
+        was given for missing rows; ``RuntimeError`` if a row to update is gone. The caller must roll back then, unless
+        nothing else was to be written.
         """
-        names = [f"w{number}" for number in range(len(self._parts))]
-        parts = ", ".join(f"{name} AS ({part})" for name, part in zip(names, self._parts, strict=True))
-        found = fetch(f"WITH {parts} SELECT {', '.join(f'(SELECT id FROM {name})' for name in names)}", self._params)
-        keys = list(found[0])
-        if None in keys:
-            raise RuntimeError("a row that should be there was not written")
-        for row, key in zip(self._rows, keys, strict=True):
-            if row is not None:
-                row.pk = key
-                row._state.adding = False
-                row._state.db = DEFAULT_DB_ALIAS
-        return keys
-
-    def _add(self, part: str, row: models.Model | None) -> str:
-        self._parts.append(part)
-        self._rows.append(row)
-        return f"w{len(self._parts) - 1}"
+        parts, params = self._parts, self._params
+        if not parts:
+            return
+        texts = ", ".join([f"w{number} AS ({part.text})" for number, part in enumerate(parts)])
+        results = ", ".join([_result(number, part) for number, part in enumerate(parts)])
+        try:
+            found = fetch(f"WITH {texts} SELECT {results}", params)[0]
+        except DatabaseError as error:
+            for refused in self._refused:
+                refused()
+            diagnosis = getattr(error.__cause__, "diag", None)
+            if diagnosis is not None and diagnosis.constraint_name in self._expected:
+                raise self._expected[diagnosis.constraint_name] from error
+            raise
+        for part, value in zip(parts, found, strict=True):
+            if value is None or (part.count != 1 and value != part.count):
+                raise part.missing or RuntimeError("a row that should be there was not written")
+            if part.row is not None:
+                part.row.pk = value
+                part.row._state.adding = False
+                part.row._state.db = DEFAULT_DB_ALIAS
+        self._parts, self._params, self._refused, self._expected = [], [], [], {}
 
     def _value(self, column: _Column, value: Any) -> str:
         self._params.append(value if value is None else column.adapt(value))
@@ -131,7 +175,22 @@ class Writes:
         target = row._state.fields_cache.get(column.name)
         if target is None:
             return None
-        return next(f"w{number}" for number, known in enumerate(self._rows) if known is target)
+        return next(f"w{number}" for number, part in enumerate(self._parts) if part.row is target)
+
+
+@contextmanager
+def joined(writes: Writes | None) -> Iterator[Writes]:
+    """The ``writes`` of a caller, who executes them; without one, writes of one's own, executed at the end."""
+    if writes is not None:
+        yield writes
+        return
+    own = Writes()
+    yield own
+    own.execute()
+
+
+def _result(number: int, part: _Part) -> str:
+    return f"(SELECT {'id' if part.count == 1 else 'count(*)'} FROM w{number})"
 
 
 def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -141,6 +200,8 @@ def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
+    if connection.queries_logged:  # somebody counts statements
+        connection.queries_log.append({"sql": text, "time": ""})
     with connection.wrap_database_errors, RawCursor(connection.connection) as cursor:
         cursor.execute(text.encode(), params)
         return cursor.fetchall()

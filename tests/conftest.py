@@ -16,6 +16,7 @@ from django.db import connections
 from django.test import Client
 
 from core.state import Origin, TransitionRow
+from ledger.services import chart
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
@@ -46,6 +47,7 @@ def committed_db(django_db_blocker: Any) -> Iterator[None]:
                 connection.close()
                 connection.close_pool()
             cluster.copy_template()
+            chart.forget_open_accounts()
 
 
 @pytest.fixture(autouse=True)

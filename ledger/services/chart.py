@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from django.db import connection, transaction
 
 from core.money import CURRENCY
 from ledger.models import Account
@@ -61,6 +63,25 @@ class AccountName:
     def floor(self) -> int | None:
         """Least balance on the normal side, in centavos."""
         return 0 if self.purpose in FLOORED else None
+
+
+_open: set[tuple[str, str, bool]] = set()
+"""Database, code and mode of accounts that this process knows to be open. A belief only: the books look again."""
+
+
+def make_sure_open(names: Sequence[AccountName], *, livemode: bool) -> None:
+    """Open those that do not exist yet. Costs nothing for accounts that this process has seen before."""
+    database = str(connection.settings_dict["NAME"])
+    wanted = {(database, name.code, livemode) for name in names}
+    if wanted <= _open:
+        return
+    open_accounts(names, livemode=livemode)
+    transaction.on_commit(lambda: _open.update(wanted))  # until then they may be this transaction's own
+
+
+def forget_open_accounts() -> None:
+    """Look again: the books refused a posting, or the database was replaced."""
+    _open.clear()
 
 
 def open_accounts(names: Iterable[AccountName], *, livemode: bool) -> dict[str, Account]:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db import connection
-
 from core import clock, ids
 from core.db import transaction_required
 from core.errors import InsufficientFunds
 from core.money import CURRENCY, MAX_AMOUNT, format_mxn
+from core.writes import Sql, Writes, joined
 from ledger.models import Account, Transaction
 from ledger.services import balance
-from ledger.services.chart import AccountName, open_accounts
+from ledger.services.chart import AccountName, forget_open_accounts, make_sure_open, open_accounts
 from ledger.services.errors import (
     AlreadyPosted,
     EffectiveTooOld,
@@ -58,8 +57,9 @@ def post(
     description: str,
     reverses: Transaction | None = None,
     currency: str = CURRENCY,
+    writes: Writes | None = None,
 ) -> Transaction:
-    """Write one balanced transaction, or nothing.
+    """Write one balanced transaction, or nothing; with the ``writes`` of a caller, when they are executed.
 
     ``source`` is the public id of the object that caused it: a second posting for the same ``(kind, source)`` raises
     ``AlreadyPosted``. A moment in the future counts as now. Whatever takes money from an account with a floor locks it
@@ -67,7 +67,7 @@ def post(
     """
     now = clock.now()
     _refuse_bad_input(kind, legs, when, description, currency, now)
-    accounts = open_accounts((name for name, _ in legs), livemode=livemode)
+    make_sure_open([name for name, _ in legs], livemode=livemode)
     _require_funds(legs, livemode)
     posted = Transaction(
         public_id=ids.new_id("transaction"),
@@ -80,8 +80,8 @@ def post(
         recorded_at=now,
         reverses=reverses,
     )
-    if not _write(posted, [(accounts[name.code], amount) for name, amount in legs], currency):
-        raise AlreadyPosted(f"{kind} {source} is posted already.")
+    with joined(writes) as statement:
+        _write(statement, posted, legs, currency)
     return posted
 
 
@@ -139,28 +139,22 @@ def _refuse_bad_input(
         raise EffectiveTooOld(f"{when.effective_at:%Y-%m-%d} is more than seven days ago.")
 
 
-def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: str) -> bool:
-    """One statement for the transaction and its legs: one round trip, and the guard sees a complete set.
+def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: str) -> None:
+    """The transaction and its legs: the guard sees a complete set.
 
-    False if the kind and source are in the books: no error, so that the caller's transaction lives on.
+    No error where the kind and source are in the books already, so that the caller's transaction lives on. Accounts go
+    by code: what this process believes of them cannot book to the wrong one.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
+    transaction = writes.add(
+        Sql(
             """
-            WITH posted AS (
-                INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
-                    operating_date, recorded_at, reverses_id, position)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0)
-                ON CONFLICT (kind, source) DO NOTHING
-                RETURNING id, position, effective_at
-            ), legs AS (
-                INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
-                SELECT posted.id, leg.account, leg.amount, %s, posted.position, posted.effective_at
-                FROM posted, unnest(%s::bigint[], %s::bigint[]) AS leg(account, amount)
-            )
-            SELECT id, position FROM posted
+            INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
+                operating_date, recorded_at, reverses_id, position)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0)
+            ON CONFLICT (kind, source) DO NOTHING
+            RETURNING id, position, effective_at
             """,
-            [
+            (
                 posted.public_id,
                 posted.kind,
                 posted.source,
@@ -170,15 +164,30 @@ def _write(posted: Transaction, legs: Sequence[tuple[Account, int]], currency: s
                 posted.operating_date,
                 posted.recorded_at,
                 posted.reverses_id,
+            ),
+        ),
+        row=posted,
+        missing=AlreadyPosted(f"{posted.kind} {posted.source} is posted already."),
+    )
+    writes.add(
+        Sql(
+            f"""
+            INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
+            SELECT t.id, (
+                SELECT a.id FROM ledger_account a
+                WHERE a.code = leg.code AND a.livemode = %s::boolean AND a.currency = %s::text
+            ), leg.amount, %s, t.position, t.effective_at
+            FROM {transaction} t, unnest(%s::text[], %s::bigint[]) AS leg(code, amount)
+            RETURNING id
+            """,  # noqa: S608 - the name of a part of the same statement
+            (
+                posted.livemode,
                 currency,
-                [account.pk for account, _ in legs],
+                currency,
+                [name.code for name, _ in legs],
                 [amount for _, amount in legs],
-            ],
-        )
-        written = cursor.fetchone()
-    if written is None:
-        return False
-    posted.pk, posted.position = written
-    posted._state.adding = False
-    posted._state.db = connection.alias
-    return True
+            ),
+        ),
+        count=len(legs),
+        refused=forget_open_accounts,
+    )

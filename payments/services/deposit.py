@@ -1,7 +1,7 @@
 """Booking deposits: the one path by which money that arrived enters a payment, or suspense.
 
-Lock order: inbox row, review case, payment, ledger accounts. Each function's writes stand together, in this order: the
-deposit, the payment, the ledger, then the rows that tell of it.
+Lock order: inbox row, review case, payment, ledger accounts. What a function changes, the books and the rows that tell
+of it go into the database by one statement: the ``writes`` of its caller, who executes them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from core import clock
 from core.db import transaction_required
 from core.mx.banking_days import banking_holidays
 from core.state import Origin
+from core.writes import Writes
 from ledger.services.door import OLDEST_EFFECTIVE, When
 from ledger.services.postings import pay_in
 from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
@@ -25,15 +26,28 @@ from payments.services.transition import record_deposit, record_payment, record_
 logger = logging.getLogger(__name__)
 
 _SLACK = timedelta(minutes=1)
+_PAID = (
+    "status",
+    "amount_received",
+    "fee",
+    "fee_tax",
+    "tracking_key",
+    "payer_name",
+    "payer_account",
+    "payer_institution",
+    "operating_date",
+    "completed_at",
+)
+"""What a deposit changes of its payment."""
 
 
 @transaction_required
-def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
+def credit(deposit: Deposit, payment: Payment, *, origin: Origin, writes: Writes) -> None:
     """A deposit that has just arrived pays ``payment``, whose row is locked or was made in this transaction."""
     before, seen = payment.status, _figures(payment)
     _enter(deposit, payment)
-    deposit.save(force_insert=True)
-    payment.save()
+    writes.insert(deposit)
+    writes.update(payment, *_PAID)
     post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
     post(
         payment.merchant,
@@ -43,9 +57,10 @@ def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
         fee=deposit.fee,
         fee_tax=deposit.fee_tax,
         when=_when(deposit),
+        writes=writes,
     )
-    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="")
-    _record_payment(payment, before, seen, origin)
+    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="", writes=writes)
+    _record_payment(payment, before, seen, origin, writes=writes)
 
 
 @transaction_required
@@ -54,8 +69,9 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
     before, seen = payment.status, _figures(payment)
     now = clock.now()
     _enter(deposit, payment)
-    deposit.save(update_fields=["status", "payment", "reusable_clabe", "fee", "fee_tax"])
-    payment.save()
+    writes = Writes()
+    writes.update(deposit, "status", "payment", "reusable_clabe", "fee", "fee_tax")
+    writes.update(payment, *_PAID)
     pay_in.suspense_assigned(
         payment.merchant,
         livemode=deposit.livemode,
@@ -65,9 +81,11 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
         fee=deposit.fee,
         fee_tax=deposit.fee_tax,
         when=When(now, operating_date(now)),
+        writes=writes,
     )
-    record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason)
-    _record_payment(payment, before, seen, origin, reason)
+    record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason, writes=writes)
+    _record_payment(payment, before, seen, origin, reason, writes=writes)
+    writes.execute()
 
 
 @transaction_required
@@ -78,10 +96,11 @@ def suspend(
     payment: Payment | None,
     reusable_clabe: Clabe | None,
     origin: Origin,
+    writes: Writes,
 ) -> None:
     """A deposit that has just arrived is kept in suspense, with a review case. ``payment`` is what it was sent to."""
     deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
-    deposit.save(force_insert=True)
+    writes.insert(deposit)
     is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
     pay_in.deposit_suspended(
         livemode=deposit.livemode,
@@ -90,17 +109,23 @@ def suspend(
         amount=deposit.amount,
         reason=reason,
         when=_when(deposit),
+        writes=writes,
     )
-    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason)
-    _open_review_case(deposit, origin)
+    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason, writes=writes)
+    _open_review_case(deposit, origin, writes)
     if payment is not None:
         record_payment(
-            payment, from_status=payment.status, origin=origin, event_type="payment.review_required", previous={}
+            payment,
+            from_status=payment.status,
+            origin=origin,
+            event_type="payment.review_required",
+            previous={},
+            writes=writes,
         )
     logger.warning("deposit in suspense", extra={"deposit": deposit.public_id, "why": str(reason)})
 
 
-def _open_review_case(deposit: Deposit, origin: Origin) -> None:
+def _open_review_case(deposit: Deposit, origin: Origin, writes: Writes) -> None:
     """Ask a person about a deposit that was just put in suspense."""
     sent_to = deposit.payment or deposit.reusable_clabe
     now = clock.now()
@@ -113,8 +138,8 @@ def _open_review_case(deposit: Deposit, origin: Origin) -> None:
         due_at=now + settings.REVIEW_WITHIN,
         created_at=now,
     )
-    case.save(force_insert=True)
-    record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason)
+    writes.insert(case)
+    record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason, writes=writes)
 
 
 def operating_date(moment: datetime) -> date:
@@ -138,12 +163,20 @@ def _figures(payment: Payment) -> dict[str, Any]:
     return {name: getattr(payment, name) for name in ("amount_received", "fee", "fee_tax", "net")}
 
 
-def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "") -> None:
+def _record_payment(
+    payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "", *, writes: Writes
+) -> None:
     """``payment.completed`` with the first deposit, ``payment.updated`` and the former figures with every other."""
-    if before == payment.status:
-        record_payment(payment, from_status=before, origin=origin, event_type="payment.updated", previous=seen)
-    else:
-        record_payment(payment, from_status=before, origin=origin, event_type="payment.completed", reason=reason)
+    further = before == payment.status
+    record_payment(
+        payment,
+        from_status=before,
+        origin=origin,
+        event_type="payment.updated" if further else "payment.completed",
+        previous=seen if further else None,
+        reason=reason,
+        writes=writes,
+    )
 
 
 def _when(deposit: Deposit) -> When:

@@ -16,6 +16,7 @@ from core.db import transaction_required
 from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
+from core.writes import Writes
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
@@ -45,10 +46,11 @@ class Outcome:
 
 
 @transaction_required
-def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome:
+def apply(account: ProviderAccount, notice: Notice, *, event_id: str, writes: Writes) -> Outcome:
     """Carry out one authentic notice of ``account``; ``event_id`` is the inbox row's public id.
 
-    Safe under any repetition, order and concurrency: the same money is booked once, a state never goes back.
+    What changes is added to ``writes``, which the caller executes together with its own row. Safe under any
+    repetition, order and concurrency: the same money is booked once, a state never goes back.
     """
     origin = Origin(TransitionRow.Cause.NOTICE, account.public_id, event_id)
     said = getattr(notice, "livemode", None)
@@ -56,9 +58,9 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome
         return Outcome(False, f"{CONFLICT}: it says {'live' if said else 'test'}, the account is not")
     match notice:
         case MoneyReceived():
-            return _receive_money(account, notice, origin)
+            return _receive_money(account, notice, origin, writes)
         case OrderClosed():
-            return _close_order(account, notice, origin)
+            return _close_order(account, notice, origin, writes)
         case OrderStateChanged():
             return Outcome(False, f"{UNMATCHED}: nothing was sent")
         case Uninteresting():
@@ -67,7 +69,7 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str) -> Outcome
             assert_never(notice)
 
 
-def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Origin) -> Outcome:
+def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Origin, writes: Writes) -> Outcome:
     if notice.currency != CURRENCY:
         return Outcome(False, f"{CONFLICT}: it reports {notice.currency}, the books hold {CURRENCY} only")
     payment = _find_payment(account, clabe=notice.clabe, order_id=notice.order_id, payment_id=notice.payment_id)
@@ -99,17 +101,17 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
     )
     reason = _why_kept(account, notice, deposit, payment, clabe)
     if reason is not None:
-        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin)
+        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin, writes=writes)
         return Outcome(True, f"suspended:{reason}", deposit.public_id)
     if payment is None:
         if clabe is None:
             raise InvariantBroken(f"{deposit.public_id} is to be credited to nobody")
         payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
-    deposit_service.credit(deposit, payment, origin=origin)
+    deposit_service.credit(deposit, payment, origin=origin, writes=writes)
     return Outcome(True, "credited", payment.public_id)
 
 
-def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) -> Outcome:
+def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin, writes: Writes) -> Outcome:
     payment = _find_payment(account, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
@@ -122,8 +124,8 @@ def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin) 
         payment.expire()
     else:
         payment.cancel(at=clock.now())
-    payment.save(update_fields=["status", "cancelled_at"])
-    record_payment(payment, from_status=before, origin=origin, event_type=f"payment.{payment.status}")
+    writes.update(payment, "status", "cancelled_at")
+    record_payment(payment, from_status=before, origin=origin, event_type=f"payment.{payment.status}", writes=writes)
     return Outcome(True, notice.reason, payment.public_id)
 
 

@@ -24,6 +24,7 @@ from core.errors import (
 )
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
+from core.writes import Writes
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
@@ -186,8 +187,10 @@ def create_for_deposit(
         expires_at=now,
         created_at=now,
     )
-    payment.save(force_insert=True)
-    record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason)
+    writes = Writes()
+    writes.insert(payment)
+    record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason, writes=writes)
+    writes.execute()
     return payment
 
 

@@ -1,11 +1,15 @@
-"""Leaving a trace: the transition row and the merchant's event that belong to every change of state."""
+"""Leaving a trace: the transition row and the merchant's event that belong to every change of state.
+
+Each trace is one statement, or joins the ``writes`` of a caller.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from core.db import transaction_required
-from core.state import Origin
+from core.state import Origin, TransitionRow
+from core.writes import Writes, joined
 from merchants.services import event
 from payments.models import (
     Clabe,
@@ -30,70 +34,60 @@ def record_payment(
     event_type: str,
     previous: dict[str, Any] | None = None,
     reason: str = "",
+    writes: Writes | None = None,
 ) -> None:
     """Write the payment's transition row (if its state changed) and the event its merchant sees."""
-    if from_status != payment.status:
-        PaymentTransition.objects.create(
-            payment=payment,
-            from_status=from_status,
-            to_status=payment.status,
-            cause=origin.cause,
-            actor=origin.actor,
-            reference=origin.reference,
-            reason=reason,
+    with joined(writes) as statement:
+        if from_status != payment.status:
+            row = PaymentTransition(payment=payment, from_status=from_status, to_status=payment.status)
+            _insert(row, origin, reason, statement)
+        event.record(
+            payment.merchant,
+            livemode=payment.livemode,
+            type=event_type,
+            obj=payment_resource(payment),
+            previous=previous if previous is not None else {"status": from_status} if from_status else {},
+            writes=statement,
         )
-    event.record(
-        payment.merchant,
-        livemode=payment.livemode,
-        type=event_type,
-        obj=payment_resource(payment),
-        previous=previous if previous is not None else {"status": from_status} if from_status else {},
-    )
 
 
 @transaction_required
-def record_deposit(deposit: Deposit, *, from_status: str, origin: Origin, reason: str) -> None:
+def record_deposit(
+    deposit: Deposit, *, from_status: str, origin: Origin, reason: str, writes: Writes | None = None
+) -> None:
     """Write the deposit's transition row."""
-    DepositTransition.objects.create(
-        deposit=deposit,
-        from_status=from_status,
-        to_status=deposit.status,
-        cause=origin.cause,
-        actor=origin.actor,
-        reference=origin.reference,
-        reason=reason,
-    )
+    with joined(writes) as statement:
+        row = DepositTransition(deposit=deposit, from_status=from_status, to_status=deposit.status)
+        _insert(row, origin, reason, statement)
 
 
 @transaction_required
-def record_clabe(clabe: Clabe, *, from_status: str, origin: Origin, event_type: str) -> None:
+def record_clabe(
+    clabe: Clabe, *, from_status: str, origin: Origin, event_type: str, writes: Writes | None = None
+) -> None:
     """Write the CLABE's transition row and the event its merchant sees."""
-    ClabeTransition.objects.create(
-        clabe=clabe,
-        from_status=from_status,
-        to_status=clabe.status,
-        cause=origin.cause,
-        actor=origin.actor,
-        reference=origin.reference,
-    )
-    event.record(
-        clabe.merchant,
-        livemode=clabe.livemode,
-        type=event_type,
-        obj=clabe_resource(clabe),
-        previous={"status": from_status} if from_status else {},
-    )
+    with joined(writes) as statement:
+        _insert(ClabeTransition(clabe=clabe, from_status=from_status, to_status=clabe.status), origin, "", statement)
+        event.record(
+            clabe.merchant,
+            livemode=clabe.livemode,
+            type=event_type,
+            obj=clabe_resource(clabe),
+            previous={"status": from_status} if from_status else {},
+            writes=statement,
+        )
 
 
 @transaction_required
-def record_review_case(case: ReviewCase, *, from_status: str, origin: Origin, reason: str) -> None:
+def record_review_case(
+    case: ReviewCase, *, from_status: str, origin: Origin, reason: str, writes: Writes | None = None
+) -> None:
     """Write the review case's transition row: who decided, and why. Merchants hear of it through their payment."""
-    ReviewCaseTransition.objects.create(
-        review_case=case,
-        from_status=from_status,
-        to_status=case.status,
-        cause=origin.cause,
-        actor=origin.actor,
-        reference=origin.reference,
-        reason=reason,
-    )
+    with joined(writes) as statement:
+        row = ReviewCaseTransition(review_case=case, from_status=from_status, to_status=case.status)
+        _insert(row, origin, reason, statement)
+
+
+def _insert(row: TransitionRow, origin: Origin, reason: str, writes: Writes) -> None:
+    row.cause, row.actor, row.reference, row.reason = origin.cause, origin.actor, origin.reference, reason
+    writes.insert(row)

@@ -9,9 +9,9 @@ import pytest
 from django.db import DataError, IntegrityError, ProgrammingError, models, transaction
 
 from core import clock
-from core.writes import Sql, Writes, column_names, fetch, hydrate
+from core.writes import Sql, Writes, column_names, fetch, hydrate, joined
 from merchants.models import Event, Merchant
-from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
+from payments.models import Deposit, Payment, PaymentTransition
 from tests.provider_messages import StpSender
 
 
@@ -44,7 +44,7 @@ def deposit_of(payment: Payment, **fields: Any) -> Deposit:
         provider_event="pev_1",
         **fields,
     )
-    deposit.credit(payment=payment)
+    deposit.credit(payment=payment, fee=0, fee_tax=0)
     return deposit
 
 
@@ -68,30 +68,28 @@ def test_a_row_is_written_as_saving_it_would(merchant: Merchant, stp: StpSender)
 
 
 def test_rows_may_point_to_rows_of_the_same_statement(merchant: Merchant, stp: StpSender) -> None:
-    payment = payment_of(merchant, stp)
-    deposit = deposit_of(payment)
+    one = payment_of(merchant, stp)
+    two = payment_of(merchant, stp, clabe="646180157000000017")
     writes = Writes()
-    writes.insert(payment)
-    writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor="key_1"))
-    writes.insert(deposit)
-    writes.insert(DepositTransition(deposit=deposit, to_status="credited", cause="notice", actor="pac_1"))
+    for payment in (one, two):
+        writes.insert(payment)
+        writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor=payment.public_id))
 
-    keys = writes.execute()
+    writes.execute()
 
-    assert keys[0] == payment.pk
-    assert keys[2] == deposit.pk
-    assert list(payment.transitions.values_list("to_status", flat=True)) == ["pending"]
-    assert list(deposit.transitions.values_list("to_status", flat=True)) == ["credited"]
-    assert Deposit.objects.get(pk=deposit.pk).payment_id == payment.pk
+    assert one.pk != two.pk
+    for payment in (one, two):
+        assert payment.transitions.get().actor == payment.public_id
+        assert Payment.objects.get(pk=payment.pk).public_id == payment.public_id
 
 
 def test_updated_fields_are_written_and_no_others(merchant: Merchant, stp: StpSender) -> None:
     payment = payment_of(merchant, stp)
     payment.save()
     payment.description = "not written"
-    payment.cancel()
+    payment.cancel(at=clock.now())
     writes = Writes()
-    writes.update(payment, "status")
+    writes.update(payment, "status", "cancelled_at")
 
     writes.execute()
 
@@ -117,7 +115,7 @@ def test_a_value_may_be_worked_out_by_the_database(merchant: Merchant) -> None:
 
 def test_the_guards_judge_the_statement(merchant: Merchant, stp: StpSender) -> None:
     paid = payment_of(merchant, stp)
-    paid.complete(deposit=deposit_of(paid), fee=0, fee_tax=0, completed_at=clock.now())
+    paid.complete(deposit=deposit_of(paid), completed_at=clock.now())
     writes = Writes()
     writes.insert(paid)
     with pytest.raises(IntegrityError, match="cannot begin as completed"), transaction.atomic():
@@ -154,7 +152,7 @@ def test_a_row_that_is_gone_is_not_passed_over(merchant: Merchant, stp: StpSende
     payment = payment_of(merchant, stp)
     payment.pk = 10**9
     writes = Writes()
-    writes.update(payment, "status")
+    writes.update(payment, "status", "cancelled_at")
 
     with pytest.raises(RuntimeError, match="not written"):
         writes.execute()
@@ -174,10 +172,70 @@ def test_a_statement_of_its_own_joins_in(merchant: Merchant) -> None:
     writes = Writes()
     writes.add(Sql("UPDATE merchants_merchant SET name = %s WHERE id = %s RETURNING id", ("It's %s", merchant.pk)))
 
-    assert writes.execute() == [merchant.pk]
+    writes.execute()
 
     merchant.refresh_from_db()
     assert merchant.name == "It's %s"
+
+
+def test_a_statement_of_its_own_says_what_it_means_that_rows_are_missing(merchant: Merchant) -> None:
+    nothing = "UPDATE merchants_merchant SET name = '' WHERE id = 0 RETURNING id"
+    every = "UPDATE merchants_merchant SET name = name RETURNING id"
+    for text, count in ((nothing, 1), (every, 2)):
+        writes = Writes()
+        writes.add(Sql(text), count=count, missing=LookupError("not there"))
+
+        with pytest.raises(LookupError, match="not there"):
+            writes.execute()
+
+
+def test_a_constraint_that_was_expected_to_refuse_has_its_own_error(merchant: Merchant, stp: StpSender) -> None:
+    payment_of(merchant, stp, external_id="once").save()
+    writes = Writes()
+    writes.insert(payment_of(merchant, stp, external_id="once", clabe="646180157000000017"))
+    writes.expect("payment_external_id_unique", LookupError("known already"))
+
+    with pytest.raises(LookupError, match="known already"), transaction.atomic():
+        writes.execute()
+
+    assert Payment.objects.count() == 1
+
+
+def test_whoever_asked_hears_that_the_database_refused(merchant: Merchant, stp: StpSender) -> None:
+    heard: list[str] = []
+    writes = Writes()
+    writes.add(Sql("UPDATE merchants_merchant SET name = NULL RETURNING id"), refused=lambda: heard.append("refused"))
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        writes.execute()
+
+    assert heard == ["refused"]
+
+
+def test_the_same_writes_go_on_with_another_statement(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    writes = Writes()
+    writes.insert(payment)
+    writes.execute()
+    payment.cancel(at=clock.now())
+    writes.update(payment, "status", "cancelled_at")
+
+    writes.execute()
+
+    assert Payment.objects.get(pk=payment.pk).status == "cancelled"
+
+
+def test_writes_of_a_caller_are_left_to_it(merchant: Merchant, stp: StpSender) -> None:
+    with joined(None) as own:
+        own.insert(payment_of(merchant, stp))
+    theirs = Writes()
+    with joined(theirs) as writes:
+        writes.insert(payment_of(merchant, stp, clabe="646180157000000017"))
+
+    assert writes is theirs
+    assert Payment.objects.count() == 1
+    theirs.execute()
+    assert Payment.objects.count() == 2
 
 
 def test_a_fetched_row_is_the_row_that_the_orm_reads(merchant: Merchant, stp: StpSender) -> None:

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 import time_machine
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core.errors import InsufficientFunds
 from core.money import MAX_AMOUNT
-from ledger.models import Account, Transaction
-from ledger.services import balance, door
+from ledger.models import Account, Entry, Transaction
+from ledger.services import balance, chart, door
 from ledger.services.chart import FLOORED, MERCHANT_PURPOSES, PLATFORM_PURPOSES, AccountName, open_accounts
 from ledger.services.errors import (
     AlreadyPosted,
@@ -42,7 +42,7 @@ def test_a_posting_is_in_the_database_as_it_was_said():
         posted = post((CASH, 700), (SUSPENSE, -300), (FEES, -400), when=when(NOW - timedelta(hours=1)))
 
     stored = Transaction.objects.get()
-    assert (stored.pk, stored.public_id, stored.position) == (posted.pk, posted.public_id, posted.position)
+    assert (stored.pk, stored.public_id) == (posted.pk, posted.public_id)
     assert (stored.kind, stored.source, stored.livemode, stored.description) == ("test", "src_1", False, "Test")
     assert (stored.effective_at, stored.recorded_at) == (NOW - timedelta(hours=1), NOW)
     assert (stored.operating_date, stored.reverses) == (DAY, None)
@@ -60,6 +60,38 @@ def test_a_posting_with_known_accounts_takes_two_statements_and_a_debit_five(dja
         post(source="src_2")
     with django_assert_num_queries(5):  # and: the accounts once more, their lock, what is there
         post((SUSPENSE, 700), (CASH, -700), source="src_3")
+
+
+def test_accounts_that_are_known_to_be_open_are_not_asked_for_again(committed_db, django_assert_num_queries):
+    with transaction.atomic():
+        post()
+
+    with transaction.atomic(), django_assert_num_queries(1):
+        post(source="src_2")
+
+
+def test_accounts_that_a_rolled_back_posting_opened_are_opened_again(committed_db):
+    with transaction.atomic():
+        post()
+        transaction.set_rollback(True)
+
+    with transaction.atomic():
+        post()
+
+    assert Entry.objects.count() == 2
+
+
+def test_a_belief_in_accounts_that_are_not_there_books_nothing_and_is_given_up(committed_db):
+    database = connection.settings_dict["NAME"]
+    chart._open.update({(database, name.code, True) for name in (CASH, SUSPENSE)})
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        post(livemode=True)
+
+    assert Entry.objects.count() == Transaction.objects.count() == 0
+    with transaction.atomic():
+        post(livemode=True)
+    assert Entry.objects.count() == 2
 
 
 BAD_AMOUNTS = [0, 1.0, 700.0, float("nan"), True, Decimal(700), "700", None, MAX_AMOUNT + 1, -MAX_AMOUNT - 1, 2**63]

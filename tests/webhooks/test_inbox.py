@@ -241,10 +241,10 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
         stp.post(stp.deposit("646180157099999997", 1, claveRastreo="POISON"))
         stp.post(stp.deposit(payment.clabe, 100_000))
 
-    def fail_on_poison(account, notice, *, event_id):
+    def fail_on_poison(account, notice, **more):
         if notice.tracking_key == "POISON":
             raise RuntimeError("still a bug")
-        return apply(account, notice, event_id=event_id)
+        return apply(account, notice, **more)
 
     monkeypatch.setattr(inbox.notice_service, "apply", fail_on_poison)
 

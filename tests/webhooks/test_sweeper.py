@@ -166,8 +166,8 @@ def test_one_bad_notice_of_a_batch_stops_none_of_the_others(committed_db, mercha
         store_only(stp.account, stp.deposit("646180157099999997", 100, claveRastreo=key), key)
     apply = applying.notice_service.apply
 
-    def fail_on_two(account, notice, *, event_id):
-        outcome = apply(account, notice, event_id=event_id)
+    def fail_on_two(account, notice, **more):
+        outcome = apply(account, notice, **more)
         if notice.tracking_key in ("K2", "K7"):
             raise RuntimeError("a bug")
         return outcome

@@ -1,9 +1,10 @@
-"""Money from payers."""
+"""Money from payers. ``writes`` of a caller carry a posting along with the rows that it belongs to."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from core.writes import Writes
 from ledger.models import Transaction
 from ledger.services.door import When, post
 from ledger.services.postings.legs import credit, debit, merchant_share
@@ -27,19 +28,37 @@ _REASONS = {
 
 
 def spei_deposit(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    fee: int,
+    fee_tax: int,
+    when: When,
+    writes: Writes | None = None,
 ) -> Transaction:
     """SPEI deposit credited: stp_cash / available, fee_revenue, iva_payable."""
     legs = [debit("stp_cash", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
-    return post("spei_deposit", source, legs, livemode=livemode, when=when, description="Depósito SPEI abonado")
+    description = "Depósito SPEI abonado"
+    return post("spei_deposit", source, legs, livemode=livemode, when=when, description=description, writes=writes)
 
 
 def oxxo_paid(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    fee: int,
+    fee_tax: int,
+    when: When,
+    writes: Writes | None = None,
 ) -> Transaction:
     """OXXO paid: conekta_receivable / pending, fee_revenue, iva_payable."""
     legs = [debit("conekta_receivable", amount), *merchant_share("pending", merchant, amount, fee, fee_tax)]
-    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description="Pago OXXO recibido por Conekta")
+    description = "Pago OXXO recibido por Conekta"
+    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description=description, writes=writes)
 
 
 def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: When) -> Transaction:
@@ -66,11 +85,20 @@ def merchant_top_up(merchant: Merchant, *, livemode: bool, source: str, amount: 
     return post("merchant_top_up", source, legs, livemode=livemode, when=when, description="Fondeo del comercio")
 
 
-def deposit_suspended(*, livemode: bool, source: str, cash: Cash, amount: int, reason: str, when: When) -> Transaction:
+def deposit_suspended(
+    *,
+    livemode: bool,
+    source: str,
+    cash: Cash,
+    amount: int,
+    reason: str,
+    when: When,
+    writes: Writes | None = None,
+) -> Transaction:
     """Deposit not creditable (unknown CLABE, policy, late): stp_cash or conekta_receivable / suspense."""
     legs = [debit(cash, amount), credit("suspense", amount)]
     description = f"Depósito por identificar: {_REASONS.get(reason, reason)}"
-    return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description)
+    return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description, writes=writes)
 
 
 def suspense_assigned(
@@ -83,15 +111,15 @@ def suspense_assigned(
     fee_tax: int,
     when: When,
     share: Literal["available", "pending"] = "available",
+    writes: Writes | None = None,
 ) -> Transaction:
     """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable.
 
     ``share`` is ``pending`` for money that Conekta still owes us.
     """
     legs = [debit("suspense", amount), *merchant_share(share, merchant, amount, fee, fee_tax)]
-    return post(
-        "suspense_assigned", source, legs, livemode=livemode, when=when, description="Depósito por identificar asignado"
-    )
+    description = "Depósito por identificar asignado"
+    return post("suspense_assigned", source, legs, livemode=livemode, when=when, description=description, writes=writes)
 
 
 def suspense_return_created(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:

@@ -14,6 +14,7 @@ from django.db import transaction
 from core import clock
 from core.db import transaction_required
 from core.state import Origin, TransitionRow
+from core.writes import Writes
 from payments.providers.stp import notices as stp
 from payments.services import notice as notice_service
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
@@ -49,13 +50,12 @@ def apply(event: ProviderEvent, notice: Read, dialect: Dialect, origin: Origin, 
 
     What it is about may not be there yet: a notice can overtake the answer to our own request. Then it waits.
     """
-    before = event.status
+    before, writes = event.status, Writes()
     if isinstance(notice, Unreadable):
         answer = _set_aside(event, notice, dialect)
     else:
-        answer = _carry_out(event, notice, dialect)
-    event.save(update_fields=_SETTLED)
-    _log(event, before, origin, fresh=fresh)
+        answer = _carry_out(event, notice, dialect, writes)
+    _write(event, before, origin, fresh=fresh, writes=writes)
     return answer
 
 
@@ -64,8 +64,7 @@ def contradict(event: ProviderEvent, reason: str, dialect: Dialect, origin: Orig
     """Nothing is booked twice or otherwise; money that can be sent back is."""
     before = event.status
     answer = _conflict(event, reason, "", dialect)
-    event.save(update_fields=_SETTLED)
-    _log(event, before, origin, fresh=fresh)
+    _write(event, before, origin, fresh=fresh, writes=Writes())
     return answer
 
 
@@ -84,8 +83,7 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
         return
     before = event.status
     _later(event, error if isinstance(error, str) else type(error).__name__)
-    event.save(update_fields=_SETTLED)
-    _log(event, before, origin, fresh=False)
+    _write(event, before, origin, fresh=False, writes=Writes())
 
 
 @transaction_required
@@ -93,12 +91,14 @@ def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
     """What was ignored, contradicted or given up is open again; the row must be locked."""
     before, why = event.status, event.reason or event.last_error
     event.reopen(next_at=clock.now())
-    event.save(update_fields=_SETTLED)
-    _row(event, before, origin, f"{reason} ← {why}" if why else reason)
+    writes = Writes()
+    writes.update(event, *_SETTLED)
+    _row(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
+    writes.execute()
 
 
-def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect) -> Answer:
-    outcome = notice_service.apply(event.account, notice, event_id=event.public_id)
+def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect, writes: Writes) -> Answer:
+    outcome = notice_service.apply(event.account, notice, event_id=event.public_id, writes=writes)
     if outcome.reason.startswith(notice_service.CONFLICT):
         return _conflict(event, outcome.reason, outcome.object_id, dialect)
     if outcome.wait and event.attempts + 1 < settings.INBOX_TRIES:
@@ -148,21 +148,28 @@ def _next_try(tries: int) -> datetime:
     return clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
 
 
-def _log(event: ProviderEvent, before: str, origin: Origin, *, fresh: bool) -> None:
-    """A step for every change but the one that the row itself tells: settled in the transaction that stored it."""
+def _write(event: ProviderEvent, before: str, origin: Origin, *, fresh: bool, writes: Writes) -> None:
+    """The notice's effect, its row, and a step, by one statement.
+
+    A step for every change but the one that the row itself tells: settled in the transaction that stored it.
+    """
+    writes.update(event, *_SETTLED)
     if not (fresh and event.is_settled):
-        _row(event, before, origin, event.reason if event.is_settled else event.last_error)
+        _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
+    writes.execute()
 
 
-def _row(event: ProviderEvent, before: str, origin: Origin, reason: str) -> None:
-    ProviderEventTransition.objects.create(
-        event=event,
-        from_status=before,
-        to_status=event.status,
-        cause=origin.cause,
-        actor=origin.actor,
-        reference=origin.reference,
-        reason=reason[:500],
+def _row(event: ProviderEvent, before: str, origin: Origin, reason: str, writes: Writes) -> None:
+    writes.insert(
+        ProviderEventTransition(
+            event=event,
+            from_status=before,
+            to_status=event.status,
+            cause=origin.cause,
+            actor=origin.actor,
+            reference=origin.reference,
+            reason=reason[:500],
+        )
     )
 
 
