@@ -176,7 +176,7 @@ def _copy_payments(database: psycopg.Connection[Any], merchants: list[int]) -> N
     own = {
         "public_id": "'pay_01' || substr(md5(n::text), 1, 24)",
         "merchant_id": f"{min(merchants)} + n %% {MERCHANTS}",
-        "status": f"CASE WHEN n <= {OPEN} THEN 'pending' WHEN n %% 2 = 0 THEN 'cancelled' ELSE 'expired' END",
+        "status": f"CASE WHEN n <= {OPEN} THEN 'pending' WHEN n %% 2 = 0 THEN 'failed' ELSE 'expired' END",
         "amount": "10000 + n %% 90000",
         "external_id": "'ord-' || substr(md5(n::text), 1, 12)",
         "order_id": "CASE WHEN p.method = 'oxxo' THEN 'ord_' || lpad(n::text, 9, '0') END",
