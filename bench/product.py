@@ -49,7 +49,7 @@ def environ(database: str) -> dict[str, str]:
     """The environment of every process of the product; limits are raised, not removed."""
     return {
         "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "payments_site.settings.test",
+        "DJANGO_SETTINGS_MODULE": "bench.settings",
         "SECRET_KEY": "bench-only-" + "0123456789" * 5,
         "FIELD_ENCRYPTION_KEYS": secret("fernet", lambda: Fernet.generate_key()).decode(),
         "BASE_URL": "http://bench.local",

@@ -16,13 +16,13 @@ from core.db import transaction_required
 from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Writes
+from core.writes import Writes, fetch
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
 from payments.services import policy
 from payments.services.deposit import operating_date
-from payments.services.payment import WAITING, create_for_deposit, lock
+from payments.services.payment import WAITING, create_for_deposit, lock_named
 from payments.services.transition import record_payment
 
 CONFLICT = "conflict"
@@ -30,6 +30,11 @@ CONFLICT = "conflict"
 
 UNMATCHED = "unmatched"
 """Begins the reason of an outcome that may be another one later: what the notice is about is not here."""
+
+
+_KNOWN = """
+    SELECT public_id, amount, currency, clabe FROM payments_deposit WHERE provider_account_id = $1 AND deposit_key = $2
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,15 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str, writes: Wr
 def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Origin, writes: Writes) -> Outcome:
     if notice.currency != CURRENCY:
         return Outcome(False, f"{CONFLICT}: it reports {notice.currency}, the books hold {CURRENCY} only")
-    payment = _find_payment(account, clabe=notice.clabe, order_id=notice.order_id, payment_id=notice.payment_id)
+    payment = lock_named(account, clabe=notice.clabe, order_id=notice.order_id, payment_id=notice.payment_id)
     clabe = None
     if payment is None:
         clabe = _find_clabe(account, notice.clabe)
         _serialise(account, notice.deposit_key)
-    known = Deposit.objects.filter(provider_account=account, deposit_key=notice.deposit_key).first()
-    if known is not None:
-        if (known.amount, known.currency, known.clabe) != (notice.amount, notice.currency, notice.clabe):
-            return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known.public_id)
-        return Outcome(False, "duplicate", known.public_id)
+    for known, *booked in fetch(_KNOWN, [account.pk, notice.deposit_key]):
+        if booked != [notice.amount, notice.currency, notice.clabe]:
+            return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known)
+        return Outcome(False, "duplicate", known)
 
     deposit = Deposit(
         provider_account=account,
@@ -112,7 +116,7 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
 
 
 def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin, writes: Writes) -> Outcome:
-    payment = _find_payment(account, order_id=notice.order_id, payment_id=notice.payment_id)
+    payment = lock_named(account, order_id=notice.order_id, payment_id=notice.payment_id)
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
     if payment.order_id not in (None, notice.order_id):
@@ -140,19 +144,6 @@ def _why_kept(
     if clabe is not None:
         return policy.why_kept(clabe.merchant, policy.differences_from_clabe(clabe, deposit))
     return reasons.UNKNOWN_CLABE if account.provider == ProviderAccount.Provider.STP else reasons.UNKNOWN_ORDER
-
-
-def _find_payment(
-    account: ProviderAccount, *, clabe: str = "", order_id: str = "", payment_id: str = ""
-) -> Payment | None:
-    """The payment a notice is about, its row locked. A notice may overtake the answer that brings the order's id."""
-    asked_for = {"clabe": clabe, "made_by": Payment.MadeBy.REQUEST}
-    for wanted in (asked_for, {"order_id": order_id}, {"public_id": payment_id}):
-        if all(wanted.values()):
-            found = Payment.objects.filter(provider_account=account, **wanted).values_list("pk", flat=True).first()
-            if found is not None:
-                return lock(found)
-    return None
 
 
 def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:

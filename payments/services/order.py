@@ -16,6 +16,7 @@ from core import clock, jobs
 from core.db import transaction_forbidden
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
 from core.state import Origin, TransitionRow
+from core.writes import joined
 from payments.models import Payment, ProviderAccount
 from payments.providers.base import MoneyReceived
 from payments.providers.conekta.client import ConektaClient
@@ -125,8 +126,8 @@ def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
         reference_number=order.reference,
         livemode=order.livemode,
     )
-    with transaction.atomic():
-        outcome = notice.apply(account, found, event_id=order.order_id)
+    with transaction.atomic(), joined(None) as writes:
+        outcome = notice.apply(account, found, event_id=order.order_id, writes=writes)
     logger.warning("paid, but nobody told us", extra={"payment": payment.public_id, "outcome": outcome.reason})
     return True
 

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
+from psycopg.types.numeric import Int8
 
 from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
@@ -24,7 +26,7 @@ from core.errors import (
 )
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Writes
+from core.writes import Writes, column_names, fetch, hydrate
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
@@ -327,8 +329,52 @@ def _fail(payment_id: int, error: ProviderRefused, *, actor: str) -> None:
 @transaction_required
 def lock(payment_id: int) -> Payment:
     """The payment's row, locked until the transaction ends: the first thing every change of state does."""
-    payments = Payment.objects.select_for_update(of=("self",)).select_related("merchant", "reusable_clabe")
-    return payments.get(pk=payment_id)
+    found = _lock_by(_BY["id"], payment_id)
+    if found is None:
+        raise Payment.DoesNotExist
+    return found
+
+
+@transaction_required
+def lock_named(
+    account: ProviderAccount, *, clabe: str = "", order_id: str = "", payment_id: str = ""
+) -> Payment | None:
+    """The payment that a notice of ``account`` is about, its row locked: by its own CLABE, its order, or its id.
+
+    A notice may overtake the answer that brings the order's id.
+    """
+    for by, value in (("clabe", clabe), ("order_id", order_id), ("public_id", payment_id)):
+        if value and (found := _lock_by(_BY[by], account.pk, value)) is not None:
+            return found
+    return None
+
+
+_BY = {
+    "id": "p.id = $1",
+    "clabe": "p.provider_account_id = $1 AND p.clabe = $2 AND p.made_by = 'request'",
+    "order_id": "p.provider_account_id = $1 AND p.order_id = $2",
+    "public_id": "p.provider_account_id = $1 AND p.public_id = $2",
+}
+
+
+def _lock_by(condition: str, key: int, *more: str) -> Payment | None:
+    rows = fetch(locking(condition), [Int8(key), *more])
+    if not rows:
+        return None
+    size = len(Payment._meta.concrete_fields)
+    payment = hydrate(Payment, rows[0][:size])
+    payment.merchant = hydrate(Merchant, rows[0][size:])
+    return payment
+
+
+@cache
+def locking(condition: str) -> str:
+    """The statement that locks a payment by one of our conditions, and reads it with its merchant."""
+    return (
+        f"SELECT {column_names(Payment, 'p')}, {column_names(Merchant, 'm')} "  # noqa: S608
+        f"FROM payments_payment p JOIN merchants_merchant m ON m.id = p.merchant_id WHERE {condition} "
+        "FOR NO KEY UPDATE OF p"
+    )
 
 
 def next_clabe_number(account: ProviderAccount) -> int:

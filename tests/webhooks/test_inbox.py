@@ -411,5 +411,5 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
         said = [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
         return [kind for kind in said if kind not in ("BEGIN", "COMMIT")]
 
-    assert kinds(repeated) == ["SELECT", "WITH", "SELECT"]  # who calls, known?, the stored answer
-    assert kinds(ignored) == ["SELECT", "WITH", "UPDATE"]  # who calls, store, settle
+    assert kinds(repeated) == ["SELECT", "WITH"]  # who calls; known, and the stored answer
+    assert kinds(ignored) == ["SELECT", "WITH", "WITH"]  # who calls, store, settle

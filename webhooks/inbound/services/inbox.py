@@ -50,9 +50,9 @@ def receive(
     notice = read(dialect, raw, arrival.received_at, digest)
     try:
         with transaction.atomic():
-            event = insert(arrival, digest=digest, **_identity(notice))
-            if event is None:
-                return _repeat(arrival, notice, dialect, digest)
+            event, is_new = insert(arrival, digest=digest, **_identity(notice))
+            if not is_new:
+                return _repeat(event, arrival, notice, dialect, digest)
             return applying.apply(event, notice, dialect, applying.by_notice(account), fresh=True)
     except OperationalError:
         raise
@@ -69,9 +69,8 @@ def _identity(notice: Read) -> dict[str, str]:
     }
 
 
-def _repeat(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _repeat(event: ProviderEvent, arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
-    event = ProviderEvent.objects.get(account=arrival.account, event_id=notice.event_id)
     if event.body_sha256 != digest:
         stored = _stored_notice(event)
         if stored is None or what_it_books(stored) != what_it_books(notice):
@@ -97,17 +96,14 @@ def _stored_notice(event: ProviderEvent) -> Read | None:
 def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
     beside = f"{notice.event_id[:140]}:{digest[:16]}"
     identity = {**_identity(notice), "event_id": beside}
-    event = insert(arrival, digest=digest, **identity)
-    if event is None:
-        known = ProviderEvent.objects.get(account=arrival.account, event_id=beside)
-        return applying.stored_answer(known, repeated=True)
+    event, is_new = insert(arrival, digest=digest, **identity)
+    if not is_new:
+        return applying.stored_answer(event, repeated=True)
     return applying.contradict(event, ANOTHER, dialect, applying.by_notice(arrival.account), fresh=True)
 
 
 def _keep_for_retry(arrival: Arrival, notice: Read, digest: str, error: Exception) -> None:
     """Store the notice although applying it failed, in a transaction of its own."""
     with transaction.atomic():
-        event = insert(arrival, digest=digest, **_identity(notice))
-        if event is None:
-            event = ProviderEvent.objects.get(account=arrival.account, event_id=notice.event_id)
+        event, _ = insert(arrival, digest=digest, **_identity(notice))
         applying.fail(event.pk, error, applying.by_notice(arrival.account))

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
+from psycopg.types.numeric import Int8
 
 from core import ids
 from core.db import transaction_required
+from core.writes import column_names, fetch, hydrate
 from payments.models import ProviderAccount
 from webhooks.inbound.models import Channel, ProviderEvent
 
@@ -21,15 +22,19 @@ WITH event AS (
     INSERT INTO webhooks_providerevent (
         public_id, account_id, livemode, channel, event_id, event_type, business_key, status, reason, object_id,
         body_sha256, key_id, remote_address, response_body, attempts, last_error, received_at, next_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 'received', '', '', %s, %s, %s, '{}', 0, '', %s, %s)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'received', '', '', $8, $9, $10, '{}', 0, '', $11, $12)
     ON CONFLICT (account_id, event_id) DO NOTHING
     RETURNING id
 ), body AS (
     INSERT INTO webhooks_providereventbody (event_id, received_at, headers, body)
-    SELECT id, %s::timestamptz, %s::jsonb, %s::bytea FROM event
+    SELECT id, $11::timestamptz, $13::jsonb, $14::bytea FROM event
 )
-SELECT id FROM event
+SELECT (SELECT id FROM event), """
+
+_KNOWN = """
+FROM (VALUES (1)) one LEFT JOIN webhooks_providerevent known ON known.account_id = $2 AND known.event_id = $5
 """
+"""The row that was there: a repetition costs no further question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ class Arrival:
 @transaction_required
 def insert(
     arrival: Arrival, *, digest: str, event_id: str, event_type: str, business_key: str = ""
-) -> ProviderEvent | None:
-    """The new row, ours until the transaction ends; None if the account has a notice with this id."""
+) -> tuple[ProviderEvent, bool]:
+    """The new row, ours until the transaction ends, and True; or the row that is there, unlocked, and False."""
     event = ProviderEvent(
         public_id=ids.new_id("provider_event"),
         account=arrival.account,
@@ -69,30 +74,31 @@ def insert(
         received_at=arrival.received_at,
         next_at=arrival.received_at + settings.INBOX_STALE_AFTER,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            [
-                event.public_id,
-                arrival.account.pk,
-                event.livemode,
-                event.channel,
-                event.event_id,
-                event.event_type,
-                event.business_key,
-                event.body_sha256,
-                event.key_id,
-                event.remote_address,
-                event.received_at,
-                event.next_at,
-                event.received_at,
-                json.dumps(dict(arrival.headers)),
-                arrival.raw,
-            ],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    event.pk = row[0]
-    event._state.adding = False
-    return event
+    new_id, *known = fetch(
+        _INSERT + column_names(ProviderEvent, "known") + _KNOWN,
+        [
+            event.public_id,
+            Int8(arrival.account.pk),
+            event.livemode,
+            event.channel,
+            event.event_id,
+            event.event_type,
+            event.business_key,
+            event.body_sha256,
+            event.key_id,
+            event.remote_address,
+            event.received_at,
+            event.next_at,
+            json.dumps(dict(arrival.headers)),
+            arrival.raw,
+        ],
+    )[0]
+    if new_id is not None:
+        event.pk = new_id
+        event._state.adding = False
+        return event, True
+    if known[0] is None:  # stored by a transaction that ended while this one waited for it
+        return ProviderEvent.objects.get(account=arrival.account, event_id=event_id), False
+    event = hydrate(ProviderEvent, known)
+    event.account = arrival.account
+    return event, False
