@@ -19,6 +19,8 @@ ROOMS = ["core", "merchants", "ledger", "kyc", "payments", "webhooks", "staff", 
 TAKES_SQL = {"execute", "executemany", "mogrify", "copy", "raw", "extra", "RawSQL", "SQL", "fetch", "rows", "Sql"}
 BUILDERS = {
     "core/writes.py": {"text", "texts", "results"},  # from models' own names; its values are $1, $2, …
+    "payments/services/payment.py": {"locking"},  # one of _BY, and names of columns
+    "webhooks/inbound/services/store.py": {"column_names"},  # a model's own
     "ledger/services/door.py": {"transaction"},  # the name of a part of the same statement
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS
