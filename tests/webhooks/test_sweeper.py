@@ -188,9 +188,9 @@ def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(
     settings.INBOX_BATCH = 5
     apply, applied = applying.notice_service.apply, []
 
-    def counted(account, notice, *, event_id):
+    def counted(account, notice, *, event_id, **more):
         applied.append(event_id)
-        return apply(account, notice, event_id=event_id)
+        return apply(account, notice, event_id=event_id, **more)
 
     monkeypatch.setattr(applying.notice_service, "apply", counted)
     for number in range(60):
