@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,21 +83,30 @@ class House:
         waiting = self._orders[method]
         if len(waiting) < count:
             given = {"method": method, "payments": count - len(waiting), "amount": AMOUNT}
-            waiting += [Order(**one) for one in json.loads(self.run(str(_SEED), json.dumps(given)))]
+            waiting += [Order(**one) for one in self.seed(**given)]
         taken, self._orders[method] = waiting[:count], waiting[count:]
         return taken
+
+    def store_unapplied(self, bodies: Sequence[bytes]) -> None:
+        """Conekta's notices, in the inbox and due, as if the site had died between storing and applying them."""
+        self.seed(bodies=[body.decode() for body in bodies])
+
+    def seed(self, **wanted: Any) -> Any:
+        """What ``seed.py`` makes of these wishes."""
+        return json.loads(self.run(str(_SEED), stdin=json.dumps(wanted)))
 
     def query(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
         """Rows as the schema's owner sees them: committed ones."""
         with psycopg.connect(self.postgres.url("payments_owner", DATABASE)) as connection:
             return connection.execute(statement, params).fetchall()
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """Python in the site's environment, to its end; AssertionError unless it ends well. What it said."""
         done = subprocess.run(
             [sys.executable, "-W", "ignore", *arguments],
             cwd=ROOT,
             env=self.environ | {"PYTHONPATH": str(ROOT)},
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=600,
@@ -169,7 +178,7 @@ def build(home: Path) -> Iterator[House]:
         house.run("manage.py", "release")
         del house.environ["RELEASE_DATABASE_URL"]
         given = {"user": "stp-test", "secret": "stp-secret-of-the-faults", "public_key": public_key}
-        house.api_secret = json.loads(house.run(str(_SEED), json.dumps(given)))["secret"]
+        house.api_secret = house.seed(**given)["secret"]
         yield house
     finally:
         redis.stop()

@@ -10,6 +10,7 @@ from http.client import HTTPException
 
 import pytest
 
+from tests.concurrency.threads import soon
 from tests.faults.books import assert_books_are_sound, assert_paid_once, assert_settled
 from tests.faults.house import AMOUNT
 from tests.faults.killer import Killer
@@ -107,6 +108,36 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
     assert traffic.statuses()[None] > 0, "nothing was under way when it was killed"
     assert set(traffic.statuses()) <= {200, 503, None}
     trials.done(before, "notices acknowledged in the storm")
+
+
+@pytest.mark.promise("P1", "kill -9 of the worker while it drains notices that were stored and not applied")
+def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trials, house):
+    orders = house.orders("oxxo", pick(600, 4_000))
+    messages = [oxxo_paid(house, order)[0] for order in orders]
+    left = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received', 'retry') AND event_id = ANY(%s)"
+    ids = [message.event_id for message in messages]
+
+    def still_open():
+        return house.query(left, ids)[0][0]
+
+    with house.worker() as worker:
+        killer = Killer(trials.random, ("the worker", 1, worker.kill), within=0.1)
+        rounds, in_the_middle = pick(3, 20), 0
+        for number in trials.each(quick=3, full=20, unit="kills"):
+            house.store_unapplied([message.body for message in messages[number::rounds]])
+            waiting = still_open()
+            assert soon(lambda waiting=waiting: still_open() < waiting, seconds=30)
+            killer.strike()
+            in_the_middle += still_open() > 0
+            worker.start()
+
+        assert_settled(house, ids)
+
+    assert in_the_middle > 0
+    assert_paid_once(house, orders)
+    assert_books_are_sound(house)
+    once = "SELECT status, attempts, count(*) FROM webhooks_providerevent WHERE event_id = ANY(%s) GROUP BY 1, 2"
+    assert house.query(once, ids) == [("processed", 1, len(ids))]
 
 
 @pytest.mark.promise("P1", "PostgreSQL stopped immediately and started again, under load")
