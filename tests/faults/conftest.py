@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.house import House, build
+from tests.promises import FULL_TIMEOUT, pick
 from tests.web_process import Web
 
 
@@ -24,7 +25,8 @@ def web(house: House) -> Iterator[Web]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One house in one process: two at once would only slow each other down."""
+    """One house in one process: two at once would only slow each other down. Many starts of processes take time."""
     for item in items:
         if item.path.is_relative_to(__file__.rpartition("/")[0]):
             item.add_marker(pytest.mark.xdist_group("faults"))
+            item.add_marker(pytest.mark.timeout(pick(300, FULL_TIMEOUT)))

@@ -98,7 +98,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
                     web.stop()
                     web.start()
             before = len(traffic.acknowledged)
-            traffic.wait_until_done(seconds=pick(60, 600))
+            traffic.wait_until_done(seconds=pick(120, 600))
         worker.wait_ready()
 
         assert_nothing_lost(house, web, orders, traffic, buyer)
@@ -153,7 +153,7 @@ def test_a_crash_of_postgresql_loses_nothing_that_was_acknowledged(trials, house
                 time.sleep(trials.random.uniform(0, 0.3))
                 house.postgres.restart("kill -9" if number % 5 == 4 else "immediate")
             before = len(traffic.acknowledged)
-            traffic.wait_until_done(seconds=pick(60, 600))
+            traffic.wait_until_done(seconds=pick(120, 600))
         assert worker.is_running, worker.log.read_text()
 
         assert_nothing_lost(house, web, orders, traffic, buyer)

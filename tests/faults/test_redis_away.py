@@ -12,6 +12,8 @@ from tests.faults.house import AMOUNT, through
 from tests.faults.proxy import FaultProxy
 from tests.faults.traffic import oxxo_paid, spei_paid
 
+PATIENCE = 3.0
+"""Seconds: a busy machine's own. A hung Redis without limits takes more than five."""
 FAULTS = ["refuse", "black_hole", "reset", "cut", "latency", "heal"]
 
 
@@ -40,11 +42,11 @@ def test_webhooks_never_ask_redis_and_payments_do_without_it(trials, house):
                     assert create(web, house, f"redis-{turn}").status == 201  # counted or not
                     slowest = max(slowest, time.monotonic() - began)
                     trials.done(unit="requests")
-                assert slowest < 1.5, f"{fault}: {slowest:.2f} s"  # quick; the rest is a busy machine's
+                assert slowest < PATIENCE, f"{fault}: {slowest:.2f} s"
                 began, ready = time.monotonic(), web.get("/readyz")
                 assert ready.status == 200
                 assert json.loads(ready.body)["redis"] == ("ok" if fault == "heal" else "unavailable"), fault
-                assert time.monotonic() - began < 1.5
+                assert time.monotonic() - began < PATIENCE
                 trials.done(unit="outages" if fault != "heal" else "recoveries")
 
     assert_paid_once(house, [*spei, *oxxo])

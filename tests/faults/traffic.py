@@ -159,14 +159,14 @@ class Traffic:
     def statuses(self) -> Counter[int | None]:
         return Counter(status for _, _, status in self.answers)
 
-    def wait_for_answers(self, count: int, *, seconds: float = 30.0) -> None:
+    def wait_for_answers(self, count: int, *, seconds: float = 60.0) -> None:
         """Return when ``count`` more messages were acknowledged, or none are left."""
         goal, end = len(self.acknowledged) + count, time.monotonic() + seconds
         while len(self.acknowledged) < goal and not self.is_done:
             assert time.monotonic() < end, f"too few answers: {self.statuses()}"
             time.sleep(0.001)
 
-    def wait_until_done(self, *, seconds: float = 60.0) -> None:
+    def wait_until_done(self, *, seconds: float = 120.0) -> None:
         """Return when every message was acknowledged."""
         end = time.monotonic() + seconds
         while not self.is_done:
