@@ -17,7 +17,7 @@ from tests.faults.proxy import FaultProxy
 from tests.faults.traffic import spei_paid
 from tests.promises import pick
 
-SIZE = 2
+SIZE = 1
 WAIT, MARGIN = 2.0, 2.0
 """Seconds: the pool's patience, and what a busy machine adds."""
 
