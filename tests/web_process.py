@@ -41,7 +41,7 @@ class SiteProcess:
         self._environ |= environ
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 40.0) -> None:
+    def start(self, seconds: float = 90.0) -> None:
         """Return once it is ready."""
         self.launch()
         self.wait_ready(seconds)
@@ -62,7 +62,7 @@ class SiteProcess:
                 preexec_fn=lambda: die_with_parent(parent=parent),  # noqa: PLW1509
             )
 
-    def wait_ready(self, seconds: float = 40.0) -> None:
+    def wait_ready(self, seconds: float = 90.0) -> None:
         """Return once it does its work; AssertionError with its log if it ends or takes longer."""
         end = time.monotonic() + seconds
         while not self.is_ready():
@@ -106,7 +106,7 @@ class SiteProcess:
         """SIGKILL for the process that was started; return when the children it leaves have ended by themselves."""
         children = self.children()
         os.kill(self.pid, signal.SIGKILL)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while any(process_started(child) for child in children):
             assert time.monotonic() < end, f"orphans go on: {children}"
             time.sleep(0.01)

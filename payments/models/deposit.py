@@ -112,6 +112,11 @@ class Deposit(ProtectedRefreshMixin):
         ]
         indexes = [
             models.Index(fields=["-created_at"], name="deposit_created"),
+            models.Index(
+                fields=["reusable_clabe"],
+                condition=models.Q(reusable_clabe__isnull=False),
+                name="deposit_reusable_clabe",
+            ),
             GinIndex(
                 OpClass(SearchText(F("clabe"), F("tracking_key"), F("payer_name"), F("concept")), name="gin_trgm_ops"),
                 condition=~models.Q(status="credited"),  # staff looks for what is in suspense

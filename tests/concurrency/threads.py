@@ -28,8 +28,8 @@ def at_once(work: Sequence[Callable[[], T]]) -> list[T]:
         return [future.result() for future in [pool.submit(run, call) for call in work]]
 
 
-def soon(condition: Callable[[], bool], *, seconds: float = 10) -> bool:
-    """True as soon as ``condition`` holds, False if it does not within ``seconds``."""
+def soon(condition: Callable[[], bool], *, seconds: float = 60) -> bool:
+    """True as soon as ``condition`` holds, False if it does not within ``seconds`` (a busy machine's patience)."""
     until = time.monotonic() + seconds
     while not (held := condition()) and time.monotonic() < until:
         time.sleep(0.01)

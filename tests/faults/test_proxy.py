@@ -66,14 +66,14 @@ def test_it_forwards_and_notices_the_end(proxy):
 
 def test_latency_delays_each_way_and_ends(proxy):
     with connect(proxy) as connection:
-        proxy.latency(0.1)
+        proxy.latency(1)
         started = time.monotonic()
         assert echoed(connection, b"slow") == b"slow"
-        assert 0.2 <= time.monotonic() - started < 1
+        assert 2 <= time.monotonic() - started
         proxy.heal()
         started = time.monotonic()
         assert echoed(connection, b"quick") == b"quick"
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 2
 
 
 def test_refused_is_what_the_kernel_says_and_open_connections_are_reset(proxy):

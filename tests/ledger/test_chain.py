@@ -281,7 +281,7 @@ def test_sealing_while_threads_post_misses_nothing_and_keeps_the_order(committed
         return sealed
 
     def stop() -> None:
-        assert soon(lambda: Transaction.objects.count() == 200, seconds=60)
+        assert soon(lambda: Transaction.objects.count() == 200)
         posting.clear()
 
     *_, first, second, _ = at_once([*(lambda number=number: post(number) for number in range(8)), seal, seal, stop])

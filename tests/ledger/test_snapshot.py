@@ -131,7 +131,7 @@ def test_balances_are_the_plain_sums_while_threads_post_and_snapshots_are_taken(
         return wrong
 
     def stop() -> None:
-        assert soon(lambda: Transaction.objects.count() == 162, seconds=60)
+        assert soon(lambda: Transaction.objects.count() == 162)
         going.clear()
 
     posts = [lambda number=number: post(number) for number in range(8)]

@@ -26,7 +26,7 @@ def seen(merchant: Merchant, *, at_least: int = 0) -> list[str]:
     Other tests of this cluster may hold the feed back: PostgreSQL counts transactions for all databases together.
     """
     shown = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True)
-    soon(lambda: shown.count() >= at_least, seconds=30)
+    soon(lambda: shown.count() >= at_least)
     return list(shown.all())
 
 

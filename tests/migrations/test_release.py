@@ -21,7 +21,7 @@ from tests.concurrency.threads import soon
 from tests.promises import pick
 
 APP, OWNER = "payments_app", "payments_owner"
-SECONDS = 60
+SECONDS = 110
 
 
 @pytest.fixture

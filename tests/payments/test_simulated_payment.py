@@ -152,9 +152,7 @@ class Live:
             found = Payment.objects.get(public_id=payment_id)
             return (found.status, found.amount_received) == (status, received)
 
-        assert soon(there, seconds=20), Payment.objects.get(public_id=payment_id).status
+        assert soon(there), Payment.objects.get(public_id=payment_id).status
 
     def until_kept(self, payment_id, reason):
-        assert soon(
-            lambda: Deposit.objects.filter(payment__public_id=payment_id, suspense_reason=reason).exists(), seconds=20
-        )
+        assert soon(lambda: Deposit.objects.filter(payment__public_id=payment_id, suspense_reason=reason).exists())

@@ -110,7 +110,7 @@ def test_a_long_text_costs_little(text):
 
     logged(text)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # without care it is minutes
 
 
 @pytest.mark.promise("P26", "secrets and personal data pushed through a running site", unit="runs")
@@ -230,7 +230,7 @@ def work_on_everything(environ, log):
             [sys.executable, "manage.py", "worker", "--grace", "5"], cwd=ROOT, env=environ, stdout=file, stderr=file
         )
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while (
                 time.monotonic() < end and Job.objects.filter(status__in=("todo", "doing"), scheduled_at=None).exists()
             ):

@@ -27,7 +27,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """The first true result of ``condition``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -59,7 +59,7 @@ class Simulator:
         assert self.process is not None
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=10)
+        code = self.process.wait(timeout=30)
         self.process = None
         return code, time.monotonic() - begun
 

@@ -131,7 +131,7 @@ def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_rea
     service.start_exchange(stp.account.pk)
     service.finish_exchange(stp.account.pk)
 
-    assert soon(lambda: stp.post(deposit(stp, 1)).status_code == 401, seconds=2)
+    assert soon(lambda: stp.post(deposit(stp, 1)).status_code == 401)
 
 
 @pytest.mark.django_db

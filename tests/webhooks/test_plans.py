@@ -6,8 +6,10 @@ import json
 
 import pytest
 from django.db import connection
+from psycopg.types.numeric import Int8
 
 from core import clock
+from core.writes import column_names, fetch
 from webhooks.inbound.services import store, sweeper
 from webhooks.models import Channel, ProviderEvent, ProviderEventBody
 
@@ -24,9 +26,13 @@ def plan(query: str, params: list[object] | tuple[object, ...] = ()) -> str:
 
 def test_storing_looks_at_one_index_and_one_partition(stp):
     now = clock.now()
-    key = ["pev_1", stp.account.pk, False, Channel.STP_DEPOSITS, "k", "stp.deposit", "", "0" * 64, "", None, now, now]
+    key = ["pev_1", Int8(stp.account.pk), False, Channel.STP_DEPOSITS, "k", "stp.deposit", "", "0" * 64, "", None, now]
 
-    said = plan(store._INSERT, [*key, now, json.dumps({}), b"{}"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    query = store._INSERT + column_names(ProviderEvent, "known") + store._KNOWN
+    rows = fetch(f"EXPLAIN (COSTS off) {query}", [*key, now, json.dumps({}), b"{}"])
+    said = "\n".join(line for (line,) in rows)
 
     assert "Conflict Arbiter Indexes: provider_event_unique" in said
     assert "Seq Scan" not in said

@@ -72,14 +72,14 @@ def test_no_proxy_is_taken_from_the_environment(server, client, monkeypatch):
 
 def drip_headers(handler: Handler) -> None:
     handler.connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(20):
+    for _ in range(50):
         time.sleep(0.1)
         handler.connection.sendall(b"x")
 
 
 def drip_body(handler: Handler) -> None:
     handler.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _ in range(20):
+    for _ in range(50):
         time.sleep(0.1)
         handler.connection.sendall(b" ")
 
@@ -92,7 +92,7 @@ def test_a_slow_answer_is_given_up_in_time(server, client, slow):
     with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
         create(client)
 
-    assert 0.4 < time.monotonic() - started < 0.9
+    assert 0.4 < time.monotonic() - started < 3
     assert len(server.requests) == 1
 
 
@@ -169,7 +169,7 @@ def test_a_server_that_does_not_accept_never_saw_the_request():
         with pytest.raises(ProviderNotContacted, match="ConnectTimeout"):
             create(client)
 
-        assert time.monotonic() - started < 0.45
+        assert time.monotonic() - started < 3
         for waiting in filler:
             waiting.close()
 
