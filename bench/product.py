@@ -242,7 +242,7 @@ def requests(job: str, *, hot: bool) -> Iterator[bytes]:
                 merchant, cursor = rnd.choice(cursors)
                 query = f"cursor={cursor}"
             else:
-                merchant, query = rnd.randrange(MERCHANTS), f"q=ord-{rnd.getrandbits(8):02x}"
+                merchant, query = rnd.randrange(MERCHANTS), f"external_id%5Bprefix%5D=ord-{rnd.getrandbits(8):02x}"
             yield http("GET", f"/v1/payments?limit=50&{query}", {"Authorization": f"Bearer {api_key(merchant)}"})
 
 
@@ -284,15 +284,16 @@ def conekta_event(n: int, event_type: str) -> bytes:
 
 def random_cursors(rnd: random.Random) -> Iterator[tuple[int, str]]:
     """Cursors as the API itself gives them: (merchant, cursor) of pages anywhere in the lists."""
-    from bench.cursors import cursor_after
+    os.environ.update(environ("payments_tpl"))
+    from core.api import cursor
 
     with psycopg.connect(url("bench", "payments_tpl")) as database:
         rows = database.execute(
-            "SELECT p.public_id, p.id, p.merchant_id - (SELECT min(id) FROM merchants_merchant)"
+            "SELECT p.created_at, p.id, p.merchant_id, p.merchant_id - (SELECT min(id) FROM merchants_merchant)"
             " FROM payments_payment p TABLESAMPLE SYSTEM (1) WHERE p.id > 20000"
         ).fetchall()
-    for public_id, pk, merchant in rows:
-        yield merchant, cursor_after(public_id, pk)
+    for created_at, pk, merchant_id, merchant in rows:
+        yield merchant, cursor.seal([cursor.from_moment(created_at), pk], "payments", (merchant_id, False), [])
 
 
 # --- the server

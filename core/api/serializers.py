@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +24,18 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     default_error_messages = {"unknown_field": _("This field does not exist.")}
 
+    @classmethod
+    def read(cls, data: Any) -> dict[str, Any]:
+        """The validated fields of ``data``; raises DRF's ``ValidationError``.
+
+        One instance a class reads every request, as an instance of its own would copy every field first. Faults are
+        told by a fresh one: DRF's limits keep the language in which they first complained.
+        """
+        try:
+            return dict(_reader(cls).run_validation(data))
+        except serializers.ValidationError:
+            return dict(cls().run_validation(data))
+
     def to_internal_value(self, data: Any) -> Any:
         unknown = {}
         if isinstance(data, dict):
@@ -41,6 +54,11 @@ class StrictSerializer(serializers.Serializer[Any]):
         if unknown:
             raise serializers.ValidationError(unknown)
         return value
+
+
+@cache
+def _reader(serializer: type[StrictSerializer]) -> StrictSerializer:
+    return serializer()
 
 
 class TextField(serializers.CharField):

@@ -28,6 +28,7 @@ from core.errors import (
     InvalidRequest,
     RequestRefused,
 )
+from core.writes import Writes
 from merchants.api.views import MerchantView
 from merchants.models import IdempotencyKey
 from merchants.services import idempotency_key
@@ -42,7 +43,7 @@ def run_once(
     view: MerchantView,
     request: Request,
     *,
-    create: Callable[[], T],
+    create: Callable[[Writes], T],
     find: Callable[[str], T],
     public_id: Callable[[T], str],
     render: Callable[[T], dict[str, Any]],
@@ -51,7 +52,8 @@ def run_once(
 ) -> HttpResponse:
     """Carry the request out once and answer; a repetition gets the same bytes with ``Idempotent-Replayed: true``.
 
-    ``create`` runs inside the transaction that records the key. ``finish``, if given, runs after it and outside any
+    ``create`` runs inside the transaction that records the key, and leaves to ``writes`` what it can: it goes into the
+    database together with the answer. ``finish``, if given, runs after it and outside any
     transaction (a provider is called); until it returns, repetitions get 409. Its second argument is True if an earlier
     request already began it and may have reached the provider. ``find`` loads an object by public id.
 
@@ -63,11 +65,14 @@ def run_once(
         with transaction.atomic():
             row_id = idempotency_key.claim(intention)
             if row_id is not None:
-                obj = create()
+                writes = Writes()
+                obj = create(writes)
                 if finish is None:
                     answer = _json(render(obj))
-                    idempotency_key.complete(row_id, status, answer, public_id(obj))
+                    idempotency_key.complete_with(writes, row_id, status, answer, public_id(obj))
+                    writes.execute()
                 else:
+                    writes.execute()
                     idempotency_key.remember_object(row_id, public_id(obj))
     except RequestRefused as refusal:
         if refusal.http_status != HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(refusal, IdempotencyKeyReused):

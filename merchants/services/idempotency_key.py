@@ -13,11 +13,12 @@ from django.conf import settings
 from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
+from psycopg.types.numeric import Int8
 
 from core import clock, ids
 from core.db import transaction_required
 from core.errors import IdempotencyInProgress
-from core.writes import fetch
+from core.writes import Sql, Writes, fetch
 from merchants.models import IdempotencyKey, Merchant
 
 TAKEOVER_AFTER = timedelta(seconds=60)
@@ -35,6 +36,11 @@ _COMPLETE = """
     UPDATE merchants_idempotencykey
     SET state = 'completed', response_status = $2, response_body = $3, object_id = $4
     WHERE id = $1 AND state = 'in_progress' RETURNING id
+"""
+_COMPLETE_WITH = """
+    UPDATE merchants_idempotencykey
+    SET state = 'completed', response_status = %s, response_body = %s, object_id = %s
+    WHERE id = %s AND state = 'in_progress' RETURNING id
 """
 _TAKE_OVER = """
     UPDATE merchants_idempotencykey SET locked_at = $2
@@ -82,6 +88,11 @@ def claim_refused(intention: Intention, status: int, body: str) -> int | None:
 def complete(row_id: int, status: int, body: str, object_id: str) -> bool:
     """Store the answer under a key in progress; False if another request, which took this one over, has done so."""
     return bool(fetch(_COMPLETE, [row_id, status, body, object_id]))
+
+
+def complete_with(writes: Writes, row_id: int, status: int, body: str, object_id: str) -> None:
+    """Let ``writes`` store the answer under a key that this transaction has claimed."""
+    writes.add(Sql(_COMPLETE_WITH, (status, body, object_id, Int8(row_id))))
 
 
 @transaction_required

@@ -84,21 +84,21 @@ class PaymentRequest(StrictSerializer):
             )
         return attrs
 
-    def wanted(self) -> payment_service.NewPayment:
-        """The validated request as the service takes it."""
-        fields = self.validated_data
-        customer = fields.get("customer") or {}
-        return payment_service.NewPayment(
-            method=Payment.Method(fields["method"]),
-            amount=fields["amount"],
-            expires_at=fields.get("expires_at") or clock.now() + payment_service.DEFAULT_LIFETIME,
-            description=fields.get("description", ""),
-            external_id=fields.get("external_id") or None,
-            customer_name=customer.get("name", ""),
-            customer_email=customer.get("email", ""),
-            customer_phone=customer.get("phone", ""),
-            metadata=fields.get("metadata", {}),
-        )
+
+def _wanted(fields: dict[str, Any]) -> payment_service.NewPayment:
+    """The validated request as the service takes it."""
+    customer = fields.get("customer") or {}
+    return payment_service.NewPayment(
+        method=Payment.Method(fields["method"]),
+        amount=fields["amount"],
+        expires_at=fields.get("expires_at") or clock.now() + payment_service.DEFAULT_LIFETIME,
+        description=fields.get("description", ""),
+        external_id=fields.get("external_id") or None,
+        customer_name=customer.get("name", ""),
+        customer_email=customer.get("email", ""),
+        customer_phone=customer.get("phone", ""),
+        metadata=fields.get("metadata", {}),
+    )
 
 
 class PaymentsView(MerchantView):
@@ -119,19 +119,18 @@ class PaymentsView(MerchantView):
         responses={201: schema.PaymentObject},
     )
     def post(self, request: Request) -> HttpResponse:
-        wanted = PaymentRequest(data=request.data)
         try:
-            wanted.is_valid(raise_exception=True)
+            fields = PaymentRequest.read(request.data)
         except serializers.ValidationError:
             if (answer := stored_answer(self, request)) is not None:
                 return answer
             raise
-        new = wanted.wanted()
+        new = _wanted(fields)
         return run_once(
             self,
             request,
-            create=lambda: payment_service.create(
-                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin
+            create=lambda writes: payment_service.create(
+                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin, writes=writes
             ),
             find=self._find,
             public_id=lambda payment: payment.public_id,

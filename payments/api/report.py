@@ -150,7 +150,7 @@ class ReportsView(MerchantView):
             return run_once(
                 self,
                 request,
-                create=create,
+                create=lambda _: create(),
                 find=lambda public_id: self.find(Report.objects.all(), public_id),
                 public_id=lambda report: report.public_id,
                 render=render,

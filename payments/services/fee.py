@@ -7,11 +7,17 @@ from datetime import date
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Q
+from psycopg.types.numeric import Int8
 
 from core.money import fee_with_iva
+from core.writes import fetch
 from merchants.models import Merchant
-from payments.models import FeeRule, Payment
+from payments.models import Payment
+
+_RULE = """
+    SELECT percent, fixed FROM payments_feerule
+    WHERE merchant_id = $1 AND method = $2 AND valid_from <= $3 AND (valid_until IS NULL OR valid_until >= $3)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,8 @@ class Terms:
 
 def terms(merchant: Merchant, method: str, day: date) -> Terms:
     """The terms of a payment that is made on ``day`` (Mexico City)."""
-    rule = (
-        FeeRule.objects.filter(merchant=merchant, method=method, valid_from__lte=day)
-        .filter(Q(valid_until=None) | Q(valid_until__gte=day))
-        .first()
-    )
-    return Terms(rule.percent if rule else Decimal(0), rule.fixed if rule else 0, iva_rate(day))
+    percent, fixed = next(iter(fetch(_RULE, [Int8(merchant.pk), method, day])), (Decimal(0), 0))
+    return Terms(percent, fixed, iva_rate(day))
 
 
 def iva_rate(day: date) -> Decimal:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from psycopg.types.numeric import Int8
 
@@ -26,13 +26,14 @@ from core.errors import (
 )
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Writes, column_names, fetch, hydrate
+from core.writes import Writes, column_names, fetch, hydrate, joined
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.conekta.client import ConektaClient
 from payments.providers.conekta.messages import CashOrder
 from payments.providers.stp import clabes
+from payments.services import provider_account
 from payments.services.fee import terms
 from payments.services.transition import record_payment
 
@@ -72,11 +73,14 @@ class NewPayment:
 
 
 @transaction_required
-def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin) -> Payment:
+def create(
+    merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin, writes: Writes | None = None
+) -> Payment:
     """Record a pending payment. A SPEI payment is complete with its CLABE; an OXXO one still needs its voucher.
 
-    Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId``, and ``ProviderUnavailable``
-    if no account at the method's provider is active in this mode.
+    With the ``writes`` of a caller it goes into the database when they are executed, and so may a refusal. Raises
+    ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId``, and ``ProviderUnavailable`` if no
+    account at the method's provider is active in this mode.
     """
     account = account_for(merchant, wanted.method, livemode=livemode)
     now = clock.now()
@@ -104,16 +108,12 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         number = next_clabe_number(account)
         payment.clabe = clabes.build(account.clabe_prefix or "", number)
         payment.reference_number = f"{number:07d}"
-    try:
-        with transaction.atomic():
-            payment.save(force_insert=True)
-    except IntegrityError as error:
-        if "payment_external_id_unique" in str(error):
-            raise DuplicateExternalId from error
-        raise
-    record_payment(payment, from_status="", origin=origin, event_type="payment.created")
+    with joined(None if wanted.method == Payment.Method.OXXO else writes) as statement:
+        statement.insert(payment)
+        statement.expect("payment_external_id_unique", DuplicateExternalId())
+        record_payment(payment, from_status="", origin=origin, event_type="payment.created", writes=statement)
     if wanted.method == Payment.Method.OXXO:
-        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)
+        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)  # the job names the row's key
     return payment
 
 
@@ -153,7 +153,7 @@ def account_for(merchant: Merchant, method: Payment.Method, *, livemode: bool) -
     """
     if livemode and not kyc_case.is_approved(merchant):
         raise KycRequired
-    account = ProviderAccount.objects.filter(provider=_PROVIDERS[method], livemode=livemode, is_active=True).first()
+    account = next((a for a in provider_account.active(_PROVIDERS[method]) if a.livemode == livemode), None)
     if account is None or (method == Payment.Method.OXXO and not account.credentials.get("api_key")):
         raise ProviderUnavailable(f"{method.upper()} payments are not set up in this mode.")
     return account
@@ -379,6 +379,4 @@ def locking(condition: str) -> str:
 
 def next_clabe_number(account: ProviderAccount) -> int:
     """Seven digits never given out before by this account; sequences do not roll back, so gaps are normal."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(%s::regclass)", [f"payments_clabe_{account.clabe_sequence}"])
-        return int(cursor.fetchone()[0])
+    return int(fetch("SELECT nextval($1::text::regclass)", [f"payments_clabe_{account.clabe_sequence}"])[0][0])

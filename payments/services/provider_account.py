@@ -1,12 +1,17 @@
-"""How providers prove who they are. Two secrets or keys are valid while one replaces the other: no notice is lost."""
+"""Our accounts at providers: which are active, and how providers prove who they are.
+
+Two secrets or keys are valid while one replaces the other: no notice is lost.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterable
 from ipaddress import ip_network
 
+from django.conf import settings
 from django.db import transaction
 
 from core.errors import FieldError, IllegalTransition, InvalidRequest
@@ -14,6 +19,20 @@ from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id, load_public_key
 
 MAX_KEYS = 2
+
+_seen: dict[str, tuple[float, tuple[ProviderAccount, ...]]] = {}
+
+
+def active(provider: ProviderAccount.Provider) -> tuple[ProviderAccount, ...]:
+    """The provider's active accounts, read at most once a second in each process: to be read, never changed.
+
+    A secret, key or address that was taken away is refused everywhere within that second.
+    """
+    now = time.monotonic()
+    known = _seen.get(provider)
+    if known is None or now - known[0] >= settings.PROVIDER_ACCOUNT_CACHE_SECONDS:
+        known = _seen[provider] = (now, tuple(ProviderAccount.objects.filter(provider=provider, is_active=True)))
+    return known[1]
 
 
 @transaction.atomic

@@ -216,7 +216,7 @@ INBOX_BATCH = 50
 """Notices that the worker applies in one transaction."""
 INBOX_POLL_GRACE = timedelta(minutes=2)
 """A notice may come by itself for so long before it is asked for."""
-INBOX_ACCOUNTS_SECONDS = 1.0
+PROVIDER_ACCOUNT_CACHE_SECONDS = 1.0
 """How long a process may know provider accounts by heart: a secret that was taken away is refused after that."""
 INBOX_TALLY_SECONDS = 10.0
 """How often a process writes down how many repetitions and refusals it has counted."""

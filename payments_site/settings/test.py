@@ -3,7 +3,7 @@
 from payments_site.settings.base import *  # noqa: F403
 
 DEBUG = False
-INBOX_ACCOUNTS_SECONDS = 0
+PROVIDER_ACCOUNT_CACHE_SECONDS = 0
 STATIC_ROOT = None  # type: ignore[assignment]  # nothing is collected: files are served from where they are
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_SECURE = False

@@ -125,7 +125,7 @@ def test_what_is_no_key_is_refused_and_nothing_changes(conekta, wrong):
 
 @pytest.mark.django_db
 def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings, monkeypatch):
-    settings.INBOX_ACCOUNTS_SECONDS = 0.5
+    settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 0.5
     monkeypatch.setattr(accounts, "_seen", {})
     assert stp.post(deposit(stp, 1)).status_code == 200
     service.start_exchange(stp.account.pk)

@@ -17,7 +17,7 @@ from core.errors import IpNotAllowed, NoticeRejected
 from payments.models import ProviderAccount
 from payments.providers.conekta import signature
 from payments.providers.stp import credentials
-from webhooks.inbound.services import accounts
+from payments.services import provider_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class StpSecret(BaseAuthentication):
         if given is None:
             raise NoticeRejected("The credentials in the registered URL are missing.")
         username, secret = given
-        known = accounts.active(ProviderAccount.Provider.STP)
+        known = provider_account.active(ProviderAccount.Provider.STP)
         account = next((account for account in known if account.webhook_username == username), None)
         proven_by = _matching_secret(secret, account)
         if account is None or not proven_by:
@@ -113,7 +113,7 @@ class ConektaDigest(BaseAuthentication):
         check_form(request)
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
-        for account in accounts.active(ProviderAccount.Provider.CONEKTA) if digest else ():
+        for account in provider_account.active(ProviderAccount.Provider.CONEKTA) if digest else ():
             for pem in reversed(account.webhook_public_keys):  # the newest signs most
                 if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
                     return account, Proven(raw, signature.key_id(pem))
