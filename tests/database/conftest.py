@@ -23,7 +23,7 @@ from core.state import Origin, TransitionRow
 from kyc.services import case as kyc_case
 from kyc.services import document
 from ledger.models import Breach, Hold
-from ledger.services import adjustment, chain, hold, snapshot
+from ledger.services import adjustment, chain, chart, hold, snapshot
 from ledger.services.door import When
 from merchants.models import Merchant
 from merchants.services import api_key
@@ -99,6 +99,7 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
                 connection.close()
                 connection.close_pool()
             cluster.copy_template()
+            chart.forget_open_accounts()
 
 
 def _populate() -> None:
