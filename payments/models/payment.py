@@ -261,7 +261,7 @@ class Payment(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
     def start_processing(self) -> None:
-        """The provider saw the payer's money and will confirm it. No money moves."""
+        """The provider saw the payer's money and will confirm it. No money moves. No provider tells us of it today."""
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.EXPIRED)
     def expire(self) -> None:

@@ -316,6 +316,8 @@ def test_the_closing_of_a_payments_order_overtakes_its_voucher(merchant, conekta
     [
         {"type": "webhook_ping", "data": {"action": "ping", "livemode": True}},
         {"type": "order.created"},
+        {"type": "order.pending_payment"},
+        {"type": "charge.pending_confirmation"},
         {"type": "order.charged_back"},
         {"type": "charge.refunded"},
         {"type": "customer.created", "data": None},

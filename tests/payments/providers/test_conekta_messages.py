@@ -227,7 +227,10 @@ def test_what_cannot_be_read_is_identified_as_far_as_it_can(raw, known):
     assert identify(raw) == known
 
 
-@pytest.mark.parametrize("kind", ["order.created", "charge.created", "order.refunded", "charge.declined", "x.y"])
+@pytest.mark.parametrize(
+    "kind",
+    ["order.created", "charge.created", "order.refunded", "charge.declined", "charge.pending_confirmation", "x.y"],
+)
 def test_every_other_event_is_noted_and_changes_nothing(kind):
     noted = parse(kind, None, data=[])
 
