@@ -26,7 +26,7 @@ END = "-- end of block --"
 
 
 def blocks(guide: str) -> list[tuple[str, Any]]:
-    """The commands of a guide, each with the answer that follows it (None: none is shown). ``make`` is for the reader."""
+    """A guide's commands, each with the answer that follows it (None: none is shown); without ``make demo`` itself."""
     text = (ROOT / guide).read_text()
     found = re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)^```\n)?", text, re.M | re.S)
     return [(sh, json.loads(answer) if answer else None) for sh, answer in found if not sh.startswith("make ")]
