@@ -27,22 +27,29 @@ _START = r"(?:\b|(?<=\\[nrt]))"
 """Where a word begins, also behind a line break that somebody wrote as ``repr`` does."""
 
 _MASKS = [
-    (re.compile(r"(sk_(?:test|live)_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+"), r"\1…"),
-    (re.compile(_START + r"(key_)[A-Za-z0-9_-]{8,}"), r"\1…"),
-    (re.compile(_START + r"((?:Bearer|Basic) )[A-Za-z0-9+/=_.-]+", re.IGNORECASE), r"\1…"),
-    (re.compile(r"://[^/\s:@]*:[^/\s@]*@"), "://…@"),
-    (re.compile(r"(?<!\d)(\d{6})\d{8}(\d{4})(?!\d)"), r"\1********\2"),
-    (re.compile(r"[\w.%+-]{1,64}@[\w-]{1,63}\.[\w.-]+"), "…@…"),
+    ("sk_", re.compile(r"(sk_(?:test|live)_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+"), r"\1…"),
+    ("key_", re.compile(_START + r"(key_)[A-Za-z0-9_-]{8,}"), r"\1…"),
+    ("", re.compile(_START + r"((?:Bearer|Basic) )[A-Za-z0-9+/=_.-]+", re.IGNORECASE), r"\1…"),
+    ("://", re.compile(r"://[^/\s:@]*:[^/\s@]*@"), "://…@"),
+    ("", re.compile(r"(?<!\d)(\d{6})\d{8}(\d{4})(?!\d)"), r"\1********\2"),
+    ("@", re.compile(r"[\w.%+-]{1,64}@[\w-]{1,63}\.[\w.-]+"), "…@…"),
 ]
+"""What a text must contain, what is looked for then, and what stands there instead."""
 
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=\w)\((?:[^()]|\([^()]*\))*\)""")
 """A quotation, or the arguments of a call."""
 
 
+REQUESTS = "payments_site.request"
+REQUEST_FIELDS = ("method", "route", "status", "milliseconds")
+"""The logger of requests, and what each of its lines says beside the request's names."""
+
+
 def masked(text: str) -> str:
     """``text`` without keys, credentials, complete CLABEs and e-mail addresses."""
-    for pattern, replacement in _MASKS:
-        text = pattern.sub(replacement, text)
+    for sign, pattern, replacement in _MASKS:
+        if sign in text:
+            text = pattern.sub(replacement, text)
     return text
 
 
@@ -82,6 +89,20 @@ class JsonFormatter(BaseJsonFormatter):
     def __init__(self) -> None:
         super().__init__("%(levelname)s %(name)s %(message)s", rename_fields={"levelname": "level", "name": "logger"})
 
+    def format(self, record: logging.LogRecord) -> str:
+        """One line. A request's own, of which there are the most, is put together from its few fields."""
+        if record.name != REQUESTS or record.exc_info:
+            return super().format(record)
+        line = {
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.msg,
+            "time": _moment(record),
+            **{name: record.__dict__[name] for name in REQUEST_FIELDS},
+            **request_context.current(),
+        }
+        return masked(json.dumps(line, ensure_ascii=False))
+
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """See ``told``."""
         return told(ei[1])
@@ -89,7 +110,7 @@ class JsonFormatter(BaseJsonFormatter):
     def add_fields(
         self, log_data: dict[str, object], record: logging.LogRecord, message_dict: dict[str, object]
     ) -> None:
-        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        log_data["time"] = _moment(record)
         super().add_fields(log_data, record, message_dict)
         log_data.pop("request", None)
         if record.name.startswith(("django.", "gunicorn.", "procrastinate.")):
@@ -103,6 +124,10 @@ class JsonFormatter(BaseJsonFormatter):
         if "\\" not in line and masked(line) == line:  # nothing escaped, nothing secret: most lines
             return line
         return json.dumps(_masked_value(json.loads(line)))
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
 def _message_of_others(record: logging.LogRecord) -> str:

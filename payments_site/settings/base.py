@@ -59,14 +59,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "payments_site.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "payments_site.pages.PageFiles",
+    "payments_site.pages.PageSession",
     "django.middleware.locale.LocaleMiddleware",
     "payments_site.middleware.ReleaseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "payments_site.pages.PageUser",
+    "payments_site.pages.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
