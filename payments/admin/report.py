@@ -13,6 +13,7 @@ from core.admin import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     badge,
+    breakable,
     column,
     day,
     mode,
@@ -30,6 +31,7 @@ STATUS_COLOURS = {
 }
 
 _size = column("size", _("size"), lambda r: filesizeformat(r.size) if r.size is not None else EMPTY)
+_sha256 = column("sha256", "SHA-256", lambda r: breakable(r.sha256) if r.sha256 else EMPTY)
 _failure = column("failure", _("failure"), lambda r: f"{r.failure_code} {r.failure_message}".strip() or EMPTY)
 _progress = column(
     "progress",
@@ -80,7 +82,7 @@ class ReportAdmin(ReadOnlyAdmin):
                     (day("start_date", _("first day")), day("end_date", _("last day"))),
                     (mode(), _failure),
                     (_progress, "attempt"),
-                    (_size, "sha256"),
+                    (_size, _sha256),
                     (moment("created_at", _("created"), seconds=True), moment("completed_at", _("completed at"))),
                     (moment("expires_at", _("file kept until")), moment("removed_at", _("file removed"))),
                 ]

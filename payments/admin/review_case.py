@@ -42,7 +42,7 @@ from core.admin import (
 from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
-from payments.models import ReviewCase, ReviewCaseTransition
+from payments.models import Deposit, ReviewCase, ReviewCaseTransition
 from payments.services import review_case as service
 
 STATUS_COLOURS = {
@@ -50,6 +50,7 @@ STATUS_COLOURS = {
     ReviewCase.Status.CREDITED: "success",
     ReviewCase.Status.ASSIGNED: "success",
 }
+_REASONS: dict[str, Any] = dict(Deposit.SuspenseReason.choices)
 
 
 def _of_deposit(name: str, title: Any, show: Any) -> Any:
@@ -125,9 +126,13 @@ class TargetForm(ReasonForm):
         return str(self.cleaned_data["target"]).strip()
 
 
+_why = column("reason", _("reason"), lambda row: _REASONS.get(row.reason, row.reason) or EMPTY)
+"""The provider's notice opened it for one of our reasons; a person decides with words of their own."""
+
+
 class ReviewCaseTransitionInline(ReadOnlyInline):
     model = ReviewCaseTransition
-    fields = transition_fields(ReviewCase.Status, STATUS_COLOURS)
+    fields = [*transition_fields(ReviewCase.Status, STATUS_COLOURS)[:-1], _why]
     verbose_name_plural = _("history")
 
 
@@ -267,6 +272,10 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                 "deposit__reusable_clabe__merchant",
             )
         )
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        case = self.get_object(request, str(object_id))
+        return super().get_actions_detail(request, object_id) if case and case.status == case.Status.OPEN else []
 
     @action(
         description=_("Credit where it was sent"),

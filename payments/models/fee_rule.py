@@ -10,6 +10,7 @@ from django.db.models import F, Func, Q
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.money import format_mxn
 from payments.models.payment import Payment
 
 
@@ -83,4 +84,4 @@ class FeeRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.percent} % + {self.fixed}"
+        return f"{self.percent.normalize():f} % + {format_mxn(self.fixed)}"
