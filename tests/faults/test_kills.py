@@ -88,7 +88,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
         )
         pause = pick(0.02, 0.05)
         with Traffic(web, messages, trials.random, pause=pause) as traffic, Buyer(web, house) as buyer:
-            for _ in trials.each(quick=20, full=200, unit="kills"):
+            for _ in trials.each(quick=14, full=200, unit="kills"):
                 traffic.wait_for_answers(trials.random.randint(1, 20))
                 killer.strike()
                 if not worker.is_running:
