@@ -314,7 +314,10 @@ def serve(server: str, port: str, database: str) -> None:
     else:
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", port]
         command += ["--workers", "2", "--blocking-threads", "12", "--no-ws", "payments_site.wsgi:application"]
-        children = [subprocess.Popen(command, cwd=ROOT, env=env | {"DATABASE_POOL_SIZE": "12"})]
+        counters = HOME / "counters"
+        counters.mkdir(exist_ok=True)
+        env |= {"DATABASE_POOL_SIZE": "12", "PROMETHEUS_MULTIPROC_DIR": str(counters)}
+        children = [subprocess.Popen(command, cwd=ROOT, env=env)]
 
     def stop(*_: Any) -> None:
         for child in children:
