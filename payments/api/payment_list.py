@@ -60,7 +60,7 @@ def answer(view: MerchantView, request: Request) -> HttpResponse:
     next_cursor = "null"
     if len(found) > size:
         moment, key, _ = shown[-1]
-        next_cursor = f'"{cursor.seal([cursor.from_moment(moment), key], *bound_to)}"'
+        next_cursor = f'"{cursor.seal([moment, key], *bound_to)}"'
     data = ",".join([body for _, _, body in shown])
     has_more = "true" if len(found) > size else "false"
     return HttpResponse(

@@ -73,7 +73,10 @@ _BY_POSITION = {"created_from", "created_before"}
 def page(
     merchant: Merchant, *, livemode: bool, filters: Filters, after: Position | None, limit: int
 ) -> list[tuple[Any, ...]]:
-    """Up to ``limit`` payments behind ``after``, newest first: ``created_at``, key, and JSON as text of each."""
+    """Up to ``limit`` payments behind ``after``, newest first.
+
+    Of each its ``created_at`` in microseconds since 1970 (cheaper to read than a moment), its key, its JSON as text.
+    """
     given = filters.given()
     parameters: list[object] = [json.dumps(merchant.name, ensure_ascii=False), Int8(merchant.pk), livemode]
     parameters += [Int8(value) if isinstance(value, int) else value for value in given.values()]
@@ -94,6 +97,6 @@ def statement(conditions: tuple[str, ...]) -> str:
     pieces = f"{where} ORDER BY p.created_at DESC NULLS LAST, p.id DESC LIMIT ?".split("?")
     numbered = pieces[0] + "".join(f"${number}{piece}" for number, piece in enumerate(pieces[1:], start=2))
     return (
-        f"SELECT p.created_at, p.id, {payment_list.row()} "  # noqa: S608 - constants only
+        f"SELECT (extract(epoch FROM p.created_at) * 1000000)::bigint, p.id, {payment_list.row()} "  # noqa: S608 - constants only
         f"FROM payments_payment p, {payment_list.SOURCE} WHERE {numbered}"
     )
