@@ -226,3 +226,15 @@ def test_temporary_tables_of_the_same_names_deceive_no_guard(schema_owner):
     )
     number = schema_owner.run("SELECT sequence FROM public.merchants_event WHERE public_id = 'evt_x'")
     assert number >> 16 == schema_owner.run("SELECT pg_current_xact_id()::text::bigint")
+
+
+def test_what_runs_with_the_owners_rights_looks_into_no_temporary_schema(schema_owner):
+    lacking = schema_owner.run(
+        "SELECT coalesce(string_agg(proname, ', '), '') FROM pg_proc "
+        "WHERE prosecdef AND pronamespace = 'public'::regnamespace "
+        "AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)"
+    )
+    assert lacking == ""
+
+    schema_owner.run("CREATE TEMPORARY VIEW pg_class AS SELECT 1 / 0 AS oid, 1::real AS reltuples")
+    assert schema_owner.run("SELECT count(*) >= 0 FROM public.payments_by_method_and_state()") is True
