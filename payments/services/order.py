@@ -31,7 +31,7 @@ EXPIRES_AFTER = timedelta(minutes=60)
 _ASK_AGAIN = timedelta(minutes=10)
 _RETRY, _RETRY_MAX = timedelta(seconds=15), timedelta(hours=1)
 _GIVE_UP_ASKING = 3
-"""Conekta failed so often in one run: it is away, and the next run tries again."""
+"""So many failures in one run: Conekta is away, or we are; the next run tries again."""
 _PAID = frozenset({"paid", "partially_refunded", "refunded", "charged_back"})
 
 
@@ -84,8 +84,11 @@ def expire_unpaid(*, limit: int = 50) -> int:
         except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
             failures += 1
             logger.warning("Conekta did not say what became of an order", extra={"why": error.message})
-            if failures >= _GIVE_UP_ASKING:
-                break
+        except Exception:  # a fault of ours about one payment must not keep the others from their end
+            failures += 1
+            logger.exception("what became of an order could not be decided", extra={"payment_pk": payment_id})
+        if failures >= _GIVE_UP_ASKING:
+            break
     return decided
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -169,6 +170,18 @@ def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_exp
 
     states = dict(Payment.objects.values_list("public_id", "status"))
     assert states == {paid["id"]: "completed", unpaid["id"]: "expired", fresh["id"]: "pending"}
+
+
+def test_a_payment_of_which_nothing_can_be_asked_keeps_no_other_from_its_end(api, at_conekta):
+    bad, good = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
+    over = payment_service.clock.now() - order_service.EXPIRES_AFTER
+    Payment.objects.update(expires_at=over, voucher_asked_until=None)
+    Payment.objects.filter(public_id=bad["id"]).update(order_id="no id of ours", expires_at=over - timedelta(hours=1))
+
+    assert order_service.expire_unpaid() == 1
+
+    states = dict(Payment.objects.values_list("public_id", "status"))
+    assert states == {bad["id"]: "pending", good["id"]: "expired"}
 
 
 def test_an_unknown_word_of_conekta_expires_nothing(api, at_conekta):
