@@ -60,6 +60,7 @@ class SimulatedPaymentView(MerchantView):
     """A test payer for a test payment."""
 
     scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
+    rate_class = "test"
 
     @extend_schema(
         tags=["test helpers"],

@@ -69,6 +69,14 @@ def test_reads_writes_keys_and_merchants_are_counted_apart(api, stp, merchant, o
     assert make_api(other_merchant).post("/v1/payments", SPEI, key="k-4").status_code == 201
 
 
+def test_test_helpers_have_a_limit_of_their_own(api, settings):
+    settings.RATE_LIMITS = {"read": "3/m", "write": "100/m", "test": "1/m"}
+    path = "/v1/test/payments/pay_00000000000000000000000000/pay"
+
+    assert api.post(path, {})["RateLimit-Limit"] == "1"
+    assert_problem(api.post(path, {}), 429, "rate_limited")
+
+
 def test_a_refused_request_is_not_remembered_and_a_replay_counts_too(api, stp, settings):
     first = api.post("/v1/payments", SPEI)
     assert api.post("/v1/payments", SPEI)["Idempotent-Replayed"] == "true"
