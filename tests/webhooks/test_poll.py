@@ -13,11 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import transaction
 
 from core import clock
+from core.money import MAX_AMOUNT
 from core.state import Origin, TransitionRow
 from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.providers.stp import clabes
 from payments.services import payment as payment_service
+from tests.payments.providers.conftest import server as server  # noqa: PLC0414 - a fixture
+from tests.payments.providers.http_server import replies
 from tests.problems import rows
 from tests.webhooks.oxxo import inbox as inbox_rows
 from tests.webhooks.oxxo import make_payment, pem
@@ -136,6 +139,78 @@ def test_what_came_by_itself_is_not_taken_twice(committed_db, merchant, conekta_
     assert poll.poll(stp.account) == 0
 
     assert rows() == before
+
+
+def test_every_listed_transfer_that_cannot_be_read_is_kept_and_asked_for_once(
+    committed_db, conekta_process, stp, server, signing_key
+):
+    listed = [{"estado": "LQ", "claveRastreo": f"K{number}"} for number in range(3)]
+    server.answer = replies(200, {"estado": 0, "datos": listed, "total": 3}, Connection="close")
+    stp.account.base_url = server.address
+    stp.account.save(update_fields=["base_url"])
+
+    assert poll.poll(stp.account) == 3
+
+    stored = ProviderEvent.objects.values_list("status", "attempts")
+    assert list(stored) == [("retry", 1)] * 3
+    before = rows()
+    assert poll.poll(stp.account) == 0
+    assert rows() == before
+
+
+def test_two_listed_transfers_with_one_key_are_a_conflict_not_one_of_them(
+    committed_db, merchant, stp, server, signing_key
+):
+    payment = spei_payment(merchant)
+    one, other = (
+        {**json.loads(stp.deposit(payment.clabe, amount)), "estado": "LQ", "institucionContraparte": 40012}
+        for amount in (100_000, 70_000)
+    )
+    server.answer = replies(200, {"estado": 0, "datos": [one, other], "total": 2}, Connection="close")
+    stp.account.base_url = server.address
+    stp.account.save(update_fields=["base_url"])
+
+    assert poll.poll(stp.account) == 2
+
+    assert sorted(ProviderEvent.objects.values_list("status", flat=True)) == ["conflict", "processed"]
+    assert list(Deposit.objects.values_list("amount", flat=True)) == [100_000]
+
+
+def test_not_a_centavo_of_a_listed_transfer_is_lost_in_a_float(committed_db, stp, server, signing_key):
+    listed = json.loads(stp.deposit("646180157099999990", 100, monto="@")) | {
+        "estado": "LQ",
+        "institucionContraparte": 40012,
+    }
+    raw = json.dumps({"estado": 0, "datos": [listed], "total": 1}).replace('"@"', "90071992547409.91").encode()
+    server.answer = replies(200, raw, Connection="close")
+    stp.account.base_url = server.address
+    stp.account.save(update_fields=["base_url"])
+
+    assert poll.poll(stp.account) == 1
+
+    assert Deposit.objects.get().amount == MAX_AMOUNT
+
+
+def test_a_payment_that_is_held_delays_its_money_and_stops_no_other_provider(
+    committed_db, merchant, at_conekta, stp, server, signing_key, owner
+):
+    payment = make_payment(merchant)
+    payment_service.request_voucher(payment.pk)
+    payment.refresh_from_db()
+    at_conekta.simulator.client.post("/_sim/conekta/pay", json={"reference": payment.voucher_reference})
+    server.answer = replies(200, {"estado": 0, "datos": [], "total": 0}, Connection="close")
+    stp.account.base_url = server.address
+    stp.account.save(update_fields=["base_url"])
+    owner.execute("SELECT 1 FROM payments_payment FOR UPDATE")
+
+    assert poll.poll_all() == 0
+
+    conekta, other = (ProviderPoll.objects.get(account=account) for account in (at_conekta.account, stp.account))
+    assert (conekta.covered_until, conekta.last_error[:21]) == (None, "The database was busy")
+    assert other.covered_until is not None
+    owner.rollback()
+    assert poll.poll_all() == 2
+    assert Deposit.objects.count() == 1
 
 
 def test_a_provider_that_cannot_be_asked_is_said_and_asked_for_the_gap_later(committed_db, merchant, at_conekta):

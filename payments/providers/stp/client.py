@@ -73,7 +73,8 @@ class StpClient:
                 raise OutcomeUnknown("STP answered with something that is not a list of orders.")
             if not records:
                 return
-            yield [json.dumps(r, default=float).encode() for r in records if r.get("estado") in ARRIVED]
+            # Pesos as text: a float would lose a centavo of an amount with sixteen digits.
+            yield [json.dumps(r, default="{:f}".format).encode() for r in records if r.get("estado") in ARRIVED]
             seen += len(records)
             total = answer.get("total")
             if not isinstance(total, int) or seen >= total:

@@ -7,6 +7,7 @@ process does not hold.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +66,9 @@ def poll(account: ProviderAccount) -> int:
     except (ProviderError, ValueError) as failed:  # ValueError: a key or address that no request could carry
         error = str(failed)
         logger.warning("a provider could not be asked", extra={"account": account.public_id, "why": error})
+    except OperationalError as busy:  # a row that somebody holds for long: no reason not to ask the next provider
+        error = "The database was busy; what is missing is asked for again."
+        logger.warning("a provider's answer could not be taken in", exc_info=busy, extra={"account": account.public_id})
     if found:
         logger.warning("notices never came and were asked for", extra={"account": account.public_id, "count": found})
     covered = {} if error else {"covered_until": until}
@@ -106,19 +110,19 @@ def _signing_key(account: ProviderAccount) -> bytes | None:
 def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: datetime) -> int:
     """Take in what is missing. A notice younger than ``until`` may still come by itself."""
     now = clock.now()
-    read_ones = {read(DIALECTS[channel], raw, now, "").event_id: raw for raw in page}
-    known = ProviderEvent.objects.filter(account=account, event_id__in=list(read_ones))
-    missing = read_ones.keys() - set(known.values_list("event_id", flat=True))
+    notices = [(raw, read(DIALECTS[channel], raw, now, hashlib.sha256(raw).hexdigest())) for raw in page]
+    known = ProviderEvent.objects.filter(account=account, event_id__in={notice.event_id for _, notice in notices})
+    known_ids = set(known.values_list("event_id", flat=True))
     taken = 0
-    for event_id, raw in read_ones.items():
-        happened = getattr(read(DIALECTS[channel], raw, now, ""), "paid_at", None)
-        if event_id not in missing or (happened is not None and happened > until):
+    for raw, notice in notices:
+        happened = getattr(notice, "paid_at", None)
+        if notice.event_id in known_ids or (happened is not None and happened > until):
             continue
         try:
-            inbox.receive(account, raw, channel=channel, remote_address=None)
+            taken += not inbox.receive(account, raw, channel=channel, remote_address=None).repeated
         except OperationalError:
             raise
         except Exception:
-            logger.exception("what a provider was asked for could not be applied", extra={"event_id": event_id})
-        taken += 1
+            logger.exception("what a provider was asked for could not be applied", extra={"event_id": notice.event_id})
+            taken += 1
     return taken
