@@ -17,13 +17,21 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 
 def defer(
-    name: str, *, queueing_lock: str | None = None, schedule_at: datetime | None = None, **arguments: Any
+    name: str,
+    *,
+    queueing_lock: str | None = None,
+    lock: str | None = None,
+    schedule_at: datetime | None = None,
+    **arguments: Any,
 ) -> None:
     """Ask the worker to run task ``name`` with ``arguments`` (JSON values only) once this transaction commits.
 
-    While a job with the same ``queueing_lock`` waits, another is not added.
+    While a job with the same ``queueing_lock`` waits, another is not added. Jobs with the same ``lock`` run one after
+    the other.
     """
     options: dict[str, Any] = {}
+    if lock is not None:
+        options["lock"] = lock
     if queueing_lock is not None:
         options["queueing_lock"] = queueing_lock
     if schedule_at is not None:

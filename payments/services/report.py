@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 MOST_UNFINISHED = 5
 """Reports of one merchant and mode that may wait at once."""
+MOST_AT_ONCE = 2
+"""Reports of all merchants that are written at once: the worker's other places are for money."""
 MOST_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
 """How long a writer that says nothing keeps others away; each page renews it."""
@@ -241,7 +243,12 @@ def _tell(report: Report, before: str, event_type: str) -> None:
 
 
 def _defer(report: Report) -> None:
-    jobs.defer("payments.write_report", queueing_lock=f"report:{report.public_id}", report_id=report.pk)
+    jobs.defer(
+        "payments.write_report",
+        queueing_lock=f"report:{report.public_id}",
+        lock=f"reports:{report.pk % MOST_AT_ONCE}",
+        report_id=report.pk,
+    )
 
 
 @transaction_required

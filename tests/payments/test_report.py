@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 
-from core import clock
+from core import clock, jobs
 from merchants.models import Event
 from payments.models import Payment, Report
 from payments.services import report as report_service
@@ -210,6 +211,25 @@ def test_a_fault_is_tried_three_times_and_then_said(api, monkeypatch):
     assert (shown["status"], shown["failure"]["code"], shown["file"]) == ("failed", "internal_error", None)
     assert [event.type for event in Event.objects.filter(object_id=report.public_id)] == ["report.failed"]
     assert list(FOLDER.glob(f"*{report.public_id}*")) == []
+
+
+def test_reports_of_all_merchants_leave_the_worker_places_for_money(api, other_merchant, make_api):
+    for orderer in (api, make_api(other_merchant, scopes=["reports:read"])):
+        for _ in range(3):
+            order(orderer)
+    jobs.defer("payments.expire_payments", timestamp=0)
+
+    begun = [begin_next_job() for _ in range(4)]
+
+    assert begun == ["payments.write_report"] * 2 + ["payments.expire_payments", None]
+
+
+def begin_next_job() -> str | None:
+    """What a worker with a free place takes next."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id")
+        cursor.execute("SELECT task_name FROM procrastinate_fetch_job_v2(NULL, %s)", cursor.fetchone())
+        return cursor.fetchone()[0]
 
 
 def test_the_rescue_finds_only_what_nobody_writes(api):
