@@ -51,7 +51,6 @@ def _start() -> None:
         ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
         BASE_URL="http://testserver",
         FIELD_ENCRYPTION_KEYS=Fernet.generate_key().decode(),
-        MEDIA_ROOT=str(HOME / "media"),
         DATABASE_POOL_SIZE="20",
         DJANGO_SETTINGS_MODULE="payments_site.settings.test",
     )
@@ -66,6 +65,7 @@ def _start() -> None:
 def _point_at(database: str) -> None:
     os.environ["DATABASE_URL"] = url("payments_app", database)
     os.environ["RELEASE_DATABASE_URL"] = url("payments_owner", database)
+    os.environ["MEDIA_ROOT"] = str(HOME / "media" / database)  # a worker that travels in time cleans up its own only
     number = int(WORKER.removeprefix("gw") or 0) if WORKER else 0
     os.environ["REDIS_URL"] = f"{os.environ['TEST_REDIS_URL'].rsplit('/', 1)[0]}/{number % 16}"
 
