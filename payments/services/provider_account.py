@@ -48,12 +48,15 @@ def start_exchange(account_pk: int) -> str:
         raise IllegalTransition("An exchange is under way: finish or cancel it first.")
     secret = secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
+    changed = ["webhook_secret_sha256", "webhook_next_secret_sha256"]
     if account.webhook_secret_sha256:
         account.webhook_next_secret_sha256 = digest
     else:
         account.webhook_secret_sha256 = digest
-        account.webhook_username = account.webhook_username or f"stp-{'live' if account.livemode else 'test'}"
-    account.save(update_fields=["webhook_secret_sha256", "webhook_next_secret_sha256", "webhook_username"])
+        if not account.webhook_username:
+            account.webhook_username = f"stp-{'live' if account.livemode else 'test'}"
+            changed.append("webhook_username")  # unique: an UPDATE that names it waits for all that point to the row
+    account.save(update_fields=changed)
     return secret
 
 
@@ -91,6 +94,8 @@ def add_key(account_pk: int, pem: str) -> str:
     known = account.webhook_public_keys
     if key_id(pem) in {key_id(key) for key in known}:
         raise _wrong("pem", "This key is there already.")
+    if ProviderAccount.objects.exclude(pk=account_pk).filter(webhook_public_keys__contains=[pem]).exists():
+        raise _wrong("pem", "Another account has this key: it could not be told whose events it signs.")
     if len(known) >= MAX_KEYS:
         raise IllegalTransition("Two keys are valid already: remove the old one first.")
     account.webhook_public_keys = [*known, pem]
@@ -126,7 +131,8 @@ def set_networks(account_pk: int, networks: Iterable[str]) -> None:
 
 
 def _locked(account_pk: int) -> ProviderAccount:
-    return ProviderAccount.objects.select_for_update().get(pk=account_pk)
+    """The row, against other changes only: payments and deposits, which point to it, go on arriving."""
+    return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_pk)
 
 
 def _wrong(field: str, message: str) -> InvalidRequest:

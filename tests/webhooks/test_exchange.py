@@ -23,7 +23,7 @@ from tests.concurrency.threads import soon
 from tests.problems import assert_problem, rows
 from tests.web_process import Web, basic
 from tests.webhooks.oxxo import pem, sign_with
-from webhooks.inbound.services import accounts, keys
+from webhooks.inbound.services import keys
 from webhooks.models import ProviderEvent
 
 EVENTS = 1_000
@@ -67,6 +67,25 @@ def test_two_secrets_of_stp_are_valid_until_the_exchange_is_finished(stp):
     assert stp.post(deposit(stp, 4), authorization=new_header).status_code == 200
     with pytest.raises(IllegalTransition):
         service.finish_exchange(stp.account.pk)
+
+
+def test_money_that_keeps_arriving_keeps_no_secret_from_being_exchanged(committed_db, stp, owner):
+    owner.execute("SELECT 1 FROM payments_provideraccount FOR KEY SHARE")  # as every row that points to it does
+
+    assert service.start_exchange(stp.account.pk)
+    service.finish_exchange(stp.account.pk)
+
+
+def test_one_key_signs_for_one_account(db, conekta, second_key):
+    live = ProviderAccount.objects.create(provider="conekta", livemode=True, name="Conekta live")
+    service.add_key(live.pk, pem(second_key))
+    before = rows()
+
+    for account, key in ((conekta.account, pem(second_key)), (live, conekta.account.webhook_public_keys[0])):
+        with pytest.raises(InvalidRequest, match="Another account has this key"):
+            service.add_key(account.pk, key)
+
+    assert rows() == before
 
 
 @pytest.mark.django_db
@@ -126,7 +145,7 @@ def test_what_is_no_key_is_refused_and_nothing_changes(conekta, wrong):
 @pytest.mark.django_db
 def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings, monkeypatch):
     settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 0.5
-    monkeypatch.setattr(accounts, "_seen", {})
+    monkeypatch.setattr(service, "_seen", {})
     assert stp.post(deposit(stp, 1)).status_code == 200
     service.start_exchange(stp.account.pk)
     service.finish_exchange(stp.account.pk)
