@@ -143,3 +143,18 @@ def test_keys_are_forgotten_in_batches(api, stp, monkeypatch):
     assert idempotency_key.forget_old() == 5
     assert idempotency_key.forget_old() == 0
     assert IdempotencyKey.objects.get().key == "new"
+
+
+def test_square_a_key_is_asked_for_per_intention_and_never_per_request(api, stp, client):
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    said = [
+        parameter["description"]
+        for path in paths.values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", ())
+        if parameter.get("name") == "Idempotency-Key"
+    ]
+    said.append(api.post("/v1/payments", SPEI, key=None, **{"Accept-Language": "en"}).json()["detail"])
+
+    assert len(said) >= 4
+    assert [text for text in said if "for each" not in text or "retry" not in text] == []

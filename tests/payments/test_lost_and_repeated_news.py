@@ -6,10 +6,11 @@ import pytest
 
 from core import clock
 from ledger.services import balance
-from merchants.models import Event
+from merchants.models import ApiKey, Event
 from payments.models import Deposit, Payment
 from payments.services import order as order_service
 from tests.problems import rows
+from webhooks.models import ProviderEvent
 
 pytest_plugins = ["tests.sandbox_process"]
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -77,3 +78,49 @@ def test_a_late_failure_never_takes_back_what_was_paid(api, stp):
     assert answer.status_code == 409
     assert rows() == before
     assert api.get(f"/v1/payments/{made['id']}").json()["status"] == "completed"
+
+
+def test_a_merchants_cancellation_that_conekta_echoes_is_told_once_and_stays_the_merchants(api, at_conekta, conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    assert api.post(f"/v1/payments/{made['id']}/cancel", {}).status_code == 200
+    payment = Payment.objects.get()
+    told = types(made["id"])
+
+    answers = [
+        conekta.post(conekta.event(payment, kind, event_id=kind.replace(".", ""))).status_code
+        for kind in ("order.canceled", "order.expired")
+    ]
+
+    assert answers == [200, 200]
+    assert told == types(made["id"]) == ["payment.created", "payment.updated", "payment.cancelled"]
+    ended = payment.transitions.get(to_status="cancelled")
+    assert (ended.cause, ended.actor) == ("api", ApiKey.objects.get().public_id)
+    payment.refresh_from_db()
+    assert payment.status == "cancelled"
+
+
+def test_money_that_the_provider_gave_back_on_its_own_screen_moves_nothing_and_is_kept_to_be_found(
+    api, at_conekta, conekta, merchant
+):
+    made = api.post("/v1/payments", OXXO).json()
+    payment = Payment.objects.get()
+    conekta.post(conekta.event(payment, "order.paid", event_id="paid"))
+    before = rows()
+
+    answer = conekta.post(conekta.event(payment, "order.refunded", event_id="refunded"))
+
+    assert answer.status_code == 200
+    assert rows() == {**before, "webhooks_providerevent": before["webhooks_providerevent"] + 1}
+    kept = ProviderEvent.objects.get(event_type="order.refunded")
+    assert (kept.status, kept.event_id) == ("ignored", "refunded")
+    assert api.get(f"/v1/payments/{made['id']}").json()["status"] == "completed"
+
+
+def test_all_five_figures_of_a_balance_are_read_at_one_moment(api, stp, merchant, django_assert_num_queries):
+    made = api.post("/v1/payments", SPEI).json()
+    stp.post(stp.deposit(made["spei"]["clabe"], 100_000))
+
+    with django_assert_num_queries(1):
+        found = balance.of_merchant(merchant, livemode=False)
+
+    assert (found.available, found.pending, found.reserved, found.blocked, found.debt) == (98_840, 0, 0, 0, 0)

@@ -78,6 +78,10 @@ def test_a_replay_that_fails_leaves_everything_as_it_was(dead, monkeypatch):
     assert rows() == before
     dead.refresh_from_db()
     assert (dead.status, dead.attempts, dead.transitions.count()) == ("dead", 1, 1)
+    monkeypatch.undo()
+    replay.replay(dead.pk, origin=BY, reason="now")  # a second try is no repetition of the first
+    dead.refresh_from_db()
+    assert (dead.status, Deposit.objects.count()) == ("processed", 1)
 
 
 @pytest.mark.django_db
