@@ -12,8 +12,10 @@ import clabe as _clabe
 
 from core.errors import FieldError, InvalidRequest
 
-INSTITUTIONS: dict[str, str] = dict(_clabe.BANK_NAMES)
-"""Names of the SPEI institutions by their 5-digit codes."""
+INSTITUTIONS: dict[str, str] = {
+    f"90{code[2:]}": name for code, name in _clabe.BANK_NAMES.items() if "40600" <= code < "41000"
+} | _clabe.BANK_NAMES
+"""Names of the SPEI institutions by their 5-digit codes. One that became a bank (Nu) has its code of before, too."""
 BANKS: dict[str, str] = {code: _clabe.BANK_NAMES[long] for code, long in _clabe.BANKS.items()}
 """Names of the banks by the first three digits of their CLABEs."""
 
@@ -48,7 +50,7 @@ def bank_name(clabe: str) -> str | None:
 
 def institution_name(code: str) -> str | None:
     """Name of a SPEI institution by its 5-digit code ("40012"; Banxico itself is "2001"), or None."""
-    return _clabe.BANK_NAMES.get(code)
+    return INSTITUTIONS.get(code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def test_banks_and_institutions_have_names_and_unknown_ones_have_none():
     assert clabe.bank_name("846180000000000000") is None
     assert clabe.institution_name("40012") == "BBVA Mexico"
     assert clabe.institution_name("2001") == "Banxico"
+    assert clabe.institution_name("90638") == clabe.institution_name("40638") == "NUBANK"  # before and as a bank
     assert clabe.institution_name("846") is None
 
 
