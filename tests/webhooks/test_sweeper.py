@@ -221,3 +221,22 @@ def test_a_database_that_goes_away_counts_against_no_notice(committed_db, mercha
 
     assert rows() == before
     assert ProviderEvent.objects.get().attempts == 0
+
+
+def test_a_payment_that_somebody_holds_for_long_is_no_reason_to_give_its_money_up(
+    committed_db, merchant, stp, api, owner, settings
+):
+    settings.INBOX_TRIES = 1
+    made = api.post("/v1/payments", {"method": "spei", "amount": 100_000, "currency": "MXN"}).json()
+    event = store_only(
+        stp.account, stp.deposit(made["spei"]["clabe"], 100_000), "20261120:40012:MBAN01002611200012345678"
+    )
+    owner.execute("SELECT 1 FROM payments_payment FOR UPDATE")
+
+    sweeper.sweep(now=clock.now() + timedelta(minutes=1))
+
+    event.refresh_from_db()
+    assert (event.status, event.attempts, event.last_error) == ("retry", 1, "OperationalError")
+    owner.rollback()
+    assert sweeper.sweep(now=clock.now() + timedelta(minutes=1)) == 1
+    assert Deposit.objects.get().status == "credited"

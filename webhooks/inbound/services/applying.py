@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from core import clock
 from core.db import transaction_required
@@ -75,14 +75,18 @@ def stored_answer(event: ProviderEvent, *, repeated: bool = False) -> Answer:
 
 @transaction.atomic
 def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
-    """Applying failed and was rolled back: try again later, or give up after the last try and say so."""
+    """Applying failed and was rolled back: try again later, or give up after the last try and say so.
+
+    A database that is busy or away says nothing of the notice: that is never the last try.
+    """
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
     cause = error if isinstance(error, Exception) else None
     logger.error("a provider's notice could not be applied", exc_info=cause, extra={"provider_event": event.public_id})
     if event.is_settled or event.status == ProviderEvent.Status.DEAD:
         return
     before = event.status
-    _later(event, error if isinstance(error, str) else type(error).__name__)
+    passing = isinstance(error, OperationalError)
+    _later(event, error if isinstance(error, str) else type(error).__name__, may_give_up=not passing)
     _write(event, before, origin, fresh=False, writes=Writes())
 
 
@@ -134,8 +138,8 @@ def _say(event: ProviderEvent, status: int, body: dict[str, Any]) -> Answer:
     return stored_answer(event)
 
 
-def _later(event: ProviderEvent, error: str) -> None:
-    if event.attempts + 1 < settings.INBOX_TRIES:
+def _later(event: ProviderEvent, error: str, *, may_give_up: bool = True) -> None:
+    if event.attempts + 1 < settings.INBOX_TRIES or not may_give_up:
         event.postpone(error=error, next_at=_next_try(event.attempts + 1))
         return
     event.give_up(error=error)
