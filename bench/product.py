@@ -216,8 +216,11 @@ def requests(job: str, *, hot: bool) -> Iterator[bytes]:
     rnd = random.Random(7)
     if job in ("A", "B", "C"):
         key = webhook_key()
-        for n in range(1, {"A": 150_000, "B": 120_000, "C": 300}[job] + 1):
-            number = n * 100 if hot and job != "A" and n * 100 <= OPEN else n
+        if hot and job == "B":  # every order of one merchant
+            numbers = range(MERCHANTS, OPEN + 1, MERCHANTS)
+        else:
+            numbers = range(1, {"A": 150_000, "B": 120_000, "C": 300}[job] + 1)
+        for number in numbers:
             raw = conekta_event(number, "charge.created" if job == "A" else "order.paid")
             digest = base64.b64encode(key.sign(raw, padding.PKCS1v15(), hashes.SHA256())).decode()
             yield http("POST", "/webhooks/conekta", {"DIGEST": digest}, raw)
