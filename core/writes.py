@@ -31,8 +31,6 @@ from core.db import transaction_required
 M = TypeVar("M", bound=models.Model)
 
 _AS_IT_IS = (
-    models.CharField,
-    models.TextField,
     models.BooleanField,
     models.DateTimeField,
     models.DateField,
@@ -245,13 +243,20 @@ def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
         return Int8
     if isinstance(field, models.JSONField):
         return Jsonb
-    if type(field) in _AS_IT_IS or isinstance(field, models.CharField):
+    if isinstance(field, models.CharField | models.TextField):
+        return _text
+    if type(field) in _AS_IT_IS:
         return _same
     return lambda value: field.get_db_prep_save(value, connection)
 
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _text(value: Any) -> Any:
+    """A member of an enumeration as its text: psycopg looks for its class again and again, a tenth of a request."""
+    return value if type(value) is str else str(value)
 
 
 @lru_cache

@@ -138,7 +138,7 @@ def _insert(intention: Intention, state: str, status: int | None, body: str) -> 
         intention.path,
         intention.body_sha256,
         Jsonb(dict(intention.field_hashes)),
-        state,
+        str(state),
         status,
         body,
         now,

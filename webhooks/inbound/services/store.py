@@ -80,7 +80,7 @@ def insert(
             event.public_id,
             Int8(arrival.account.pk),
             event.livemode,
-            event.channel,
+            str(event.channel),
             event.event_id,
             event.event_type,
             event.business_key,
