@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from core.api.errors import problem_response
 from core.errors import InvalidRequest, NotFound, PaymentsError
@@ -37,6 +38,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
+@csrf_exempt
 def unknown(request: HttpRequest, rest: str) -> HttpResponse:
     """An address under the API that does not exist: a problem, whatever DEBUG would rather show."""
     return problem_response(NotFound(), request)
@@ -58,16 +60,19 @@ handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
 
-urlpatterns = [
-    path("", home),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", metrics.metrics),
-    path("admin/", admin.site.urls),
-    path("pay/<str:payment_id>", payment_page, name="payment_page"),
+urlpatterns = [  # looked through from above: what is asked most stands first
+    path("webhooks/stp/deposits", StpDepositsView.as_view()),
+    path("webhooks/stp/orders", StpOrdersView.as_view()),
+    path("webhooks/conekta", ConektaView.as_view()),
     path("v1/payments", PaymentsView.as_view()),
     path("v1/payments/<str:payment_id>", PaymentView.as_view()),
     path("v1/payments/<str:payment_id>/cancel", PaymentCancelView.as_view()),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
+    path("", home),
+    path("admin/", admin.site.urls),
+    path("pay/<str:payment_id>", payment_page, name="payment_page"),
     path("v1/clabes", ClabesView.as_view()),
     path("v1/clabes/<str:clabe_id>", ClabeView.as_view()),
     path("v1/clabes/<str:clabe_id>/close", ClabeCloseView.as_view()),
@@ -86,9 +91,6 @@ urlpatterns = [
     path("v1/idempotency-keys/<str:key>", IdempotencyKeyView.as_view()),
     path("v1/openapi.json", openapi.openapi, name="openapi"),
     path("v1/docs", openapi.docs, name="docs"),
-    path("webhooks/stp/deposits", StpDepositsView.as_view()),
-    path("webhooks/stp/orders", StpOrdersView.as_view()),
-    path("webhooks/conekta", ConektaView.as_view()),
     path("v1/<path:rest>", unknown),
     path("webhooks/<path:rest>", unknown),
 ]

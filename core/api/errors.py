@@ -9,14 +9,15 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
-from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from core import request_context
+from core.api.views import Answer
 from core.errors import (
     AuthenticationRequired,
     DatabaseUnavailable,
@@ -37,7 +38,7 @@ _SPECIFIC_CODES = ("unknown_field", "invalid_amount", "invalid_clabe")
 """Field codes that become the whole answer's code: the merchant API's contract names them."""
 
 
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """DRF's hook: whatever a view raised becomes one problem; nothing of our insides is shown."""
     set_rollback()
     problem_error = as_payments_error(error)
@@ -47,20 +48,19 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     request, view = context.get("request"), context.get("view")
     path = request.path if request is not None else ""
     challenge = view.get_authenticate_header(request) if request is not None and view is not None else None
-    return Response(
-        problem(problem_error, instance=path),
-        status=problem_error.http_status,
-        headers=headers(problem_error, challenge=challenge),
-        content_type=CONTENT_TYPE,
-    )
+    return _answer(problem_error, path, challenge)
 
 
-def problem_response(error: PaymentsError, request: HttpRequest) -> JsonResponse:
+def problem_response(error: PaymentsError, request: HttpRequest) -> HttpResponse:
     """The same answer for places that DRF does not reach."""
-    return JsonResponse(
-        problem(error, instance=request.path),
-        status=error.http_status,
-        headers=headers(error),
+    return _answer(error, request.path, None)
+
+
+def _answer(error: PaymentsError, path: str, challenge: str | None) -> HttpResponse:
+    return Answer(
+        problem(error, instance=path),
+        error.http_status,
+        headers=headers(error, challenge=challenge),
         content_type=CONTENT_TYPE,
     )
 
@@ -82,11 +82,11 @@ def problem(error: PaymentsError, *, instance: str) -> dict[str, Any]:
 
 
 def headers(error: PaymentsError, *, challenge: str | None = None) -> dict[str, str]:
-    """Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong.
+    """Language, Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong.
 
     ``challenge`` is what the view wants to see; the merchant API's key unless given.
     """
-    found = {}
+    found = {"Content-Language": get_language() or "", "Vary": "Accept-Language"}
     if error.retry_after is not None:
         found["Retry-After"] = str(error.retry_after)
     if error.http_status == HTTPStatus.UNAUTHORIZED:

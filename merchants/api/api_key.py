@@ -3,16 +3,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core import clock
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import MomentField, StrictSerializer
+from core.api.views import Answer
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import ApiKey
 from merchants.resources.api_key import api_key as api_key_resource
@@ -85,10 +86,10 @@ class ApiKeysView(MerchantView):
         parameters=[*schema.PAGE],
         responses=ApiKeyPage,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params)
         rows = self.own(ApiKey.objects.select_related("replaces"))
-        return Response(page(rows, request.query_params, owner=self.owner, render=api_key_resource))
+        return Answer(page(rows, request.query_params, owner=self.owner, render=api_key_resource))
 
 
 class ApiKeyRollView(MerchantView):
@@ -108,11 +109,11 @@ class ApiKeyRollView(MerchantView):
         request=RollRequest,
         responses={201: RolledApiKey, **schema.problems(409)},
     )
-    def post(self, request: Request, api_key_id: str) -> Response:
+    def post(self, request: Request, api_key_id: str) -> HttpResponse:
         wanted = RollRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
         old = self.find(ApiKey.objects.all(), api_key_id)
         made, secret = api_key.roll(
             old.pk, by=self.key, old_key_expires_at=wanted.validated_data.get("old_key_expires_at")
         )
-        return Response({**api_key_resource(made), "secret": secret}, status=201)
+        return Answer({**api_key_resource(made), "secret": secret}, status=201)

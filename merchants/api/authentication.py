@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -17,9 +18,9 @@ from merchants.services import api_key
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``request.user`` becomes the merchant, ``request.auth`` the key. Nothing else says who is calling."""
+    """The merchant as the user, the key as the proof. Nothing else says who is calling."""
 
-    def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
+    def authenticate(self, request: HttpRequest | Request) -> tuple[Merchant, ApiKey]:
         key = api_key.authenticate(
             _secret(request.META.get("HTTP_AUTHORIZATION", "")), address=request_context.client_address(request)
         )

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api.pagination import refuse_unknown
+from core.api.views import Answer
 from core.mx import clabe
 from merchants.api.views import ANY_KEY, MerchantView
 
@@ -42,10 +43,10 @@ class BanksView(MerchantView):
         "payee chooses a bank",
         responses=BankPage,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params)
         banks = [
             {"object": "bank", "code": bank.code, "clabe_prefix": bank.clabe_prefix, "name": bank.name}
             for bank in clabe.banks()
         ]
-        return Response({"data": banks, "has_more": False, "next_cursor": None})
+        return Answer({"data": banks, "has_more": False, "next_cursor": None})

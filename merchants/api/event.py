@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
+from core.api.views import Answer
 from core.errors import FieldError, InvalidRequest
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -34,17 +35,17 @@ class EventsView(MerchantView):
         ],
         responses={200: schema.EventPage},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params, "after_sequence")
         rows = event.feed(self.merchant, livemode=self.livemode)
         owner = (self.merchant.pk, self.livemode)
         after = request.query_params.get("after_sequence")
         if after is None:
-            return Response(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
+            return Answer(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             message = "after_sequence is the sequence of an event you have."
             raise InvalidRequest(message, errors=[FieldError("after_sequence", "invalid", message)])
-        return Response(
+        return Answer(
             page(
                 rows.filter(sequence__gt=int(after)),
                 request.query_params,
@@ -69,5 +70,5 @@ class EventView(MerchantView):
         parameters=[OpenApiParameter("event_id", str, OpenApiParameter.PATH, description="`evt_…`")],
         responses={200: schema.EventObject},
     )
-    def get(self, request: Request, event_id: str) -> Response:
-        return Response(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))
+    def get(self, request: Request, event_id: str) -> HttpResponse:
+        return Answer(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))

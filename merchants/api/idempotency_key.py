@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from core.api.views import Answer
 from core.errors import NotFound
 from merchants.api.idempotency import is_key
 from merchants.api.views import ANY_KEY, MerchantView
@@ -58,8 +59,8 @@ class IdempotencyKeyView(MerchantView):
         ],
         responses=IdempotencyKeyObject,
     )
-    def get(self, request: Request, key: str) -> Response:
+    def get(self, request: Request, key: str) -> HttpResponse:
         record = idempotency_key.find(self.merchant, livemode=self.livemode, key=key) if is_key(key) else None
         if record is None:
             raise NotFound
-        return Response(idempotency_key_resource(record))
+        return Answer(idempotency_key_resource(record))

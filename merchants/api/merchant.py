@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from core.api.views import Answer
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import Merchant
 from merchants.resources.merchant import merchant as merchant_resource
@@ -38,5 +39,5 @@ class MerchantSelfView(MerchantView):
         description="The merchant and the mode of the key that asks: a first request that shows whether a key works",
         responses=MerchantObject,
     )
-    def get(self, request: Request) -> Response:
-        return Response(merchant_resource(self.merchant, livemode=self.livemode))
+    def get(self, request: Request) -> HttpResponse:
+        return Answer(merchant_resource(self.merchant, livemode=self.livemode))

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from core import ids
+from core.api.views import JsonView
 from core.errors import FieldError, InvalidRequest, KeyScopeInsufficient, NotFound, RateLimited
 from core.state import Origin, TransitionRow
 from merchants.api import rate_limit
@@ -22,7 +23,7 @@ ANY_KEY = ""
 """In ``scopes``: every key of the merchant may do this."""
 
 
-class MerchantView(APIView):
+class MerchantView(JsonView):
     """A view of one merchant's objects in one mode.
 
     ``scopes`` says for every HTTP method that the view has what the key must be allowed, or ``ANY_KEY``. Objects are
@@ -40,22 +41,27 @@ class MerchantView(APIView):
         if handled != set(cls.scopes):
             raise TypeError(f"{cls.__name__}.scopes must name exactly its methods: {', '.join(sorted(handled))}")
 
+    authenticator: ClassVar[ApiKeyAuthentication]
+    merchant: Merchant
+    """Whose objects these are. Shared between requests: never change it."""
+    key: ApiKey
+    """The API key that was presented. Shared between requests: never change it."""
+    livemode: bool
+    """Which mode's objects these are."""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Before the handler, each only if the former let it pass: version, key, rate, scope."""
-        self.headers["API-Version"] = _version(request)
-        super().initial(request, *args, **kwargs)
-
-    def perform_authentication(self, request: Request) -> None:
-        super().perform_authentication(request)
-        route_class = self.rate_class or ("read" if request.method in ("GET", "HEAD", "OPTIONS") else "write")
-        usage = rate_limit.count(request._request, self.key, route_class)
+        asked = request._request
+        self.headers["API-Version"] = _version(asked)
+        self.merchant, self.key = self.authenticator.authenticate(asked)
+        self.livemode = self.key.livemode
+        reads = asked.method in ("GET", "HEAD", "OPTIONS")
+        usage = rate_limit.count(asked, self.key, self.rate_class or ("read" if reads else "write"))
         if usage is not None:
             self.headers.update(usage.headers)
             if usage.exceeded:
                 raise RateLimited(retry_after=usage.reset)
-
-    def check_permissions(self, request: Request) -> None:
-        needed = self.scopes.get("GET" if request.method == "HEAD" else request.method or "", ANY_KEY)
+        needed = self.scopes.get("GET" if asked.method == "HEAD" else asked.method or "", ANY_KEY)
         if needed != ANY_KEY and needed not in self.key.scopes:
             raise KeyScopeInsufficient
 
@@ -71,21 +77,6 @@ class MerchantView(APIView):
         return found
 
     @property
-    def key(self) -> ApiKey:
-        """The API key that was presented. Shared between requests: never change it."""
-        return self.request.auth  # type: ignore[return-value]
-
-    @property
-    def merchant(self) -> Merchant:
-        """Whose objects these are. Shared between requests: never change it."""
-        return self.request.user  # type: ignore[return-value]
-
-    @property
-    def livemode(self) -> bool:
-        """Which mode's objects these are."""
-        return self.key.livemode
-
-    @property
     def owner(self) -> tuple[int, bool]:
         """Whose list a cursor belongs to."""
         return self.merchant.pk, self.livemode
@@ -96,9 +87,9 @@ class MerchantView(APIView):
         return Origin(TransitionRow.Cause.API, self.key.public_id, getattr(self.request, "request_id", ""))
 
 
-def _version(request: Request) -> str:
+def _version(request: HttpRequest) -> str:
     """The version that the caller pins, or the newest."""
-    given: str | None = request.headers.get("API-Version")
+    given: str | None = request.META.get("HTTP_API_VERSION")
     if given is None:
         return str(settings.API_VERSION)
     if given not in settings.API_VERSIONS:

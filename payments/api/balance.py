@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api import schema
 from core.api.serializers import MomentField
+from core.api.views import Answer
 from ledger.resources.balance import balance as balance_resource
 from ledger.services import balance
 from merchants.api.views import MerchantView
@@ -36,9 +37,9 @@ class BalanceView(MerchantView):
         ],
         responses={200: schema.BalanceObject},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         as_of = _moment(request.query_params.get("as_of"))
-        return Response(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode, as_of=as_of)))
+        return Answer(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode, as_of=as_of)))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api import cursor, filters, schema
 from core.api.pagination import binding, limit, refuse_unknown
+from core.api.views import Answer
 from ledger.resources.balance_transaction import balance_transaction as balance_transaction_resource
 from ledger.services import balance_transaction
 from ledger.services.balance_transaction import KINDS, PLACE_SIZE, Place
@@ -79,7 +80,7 @@ class BalanceTransactionsView(MerchantView):
         ],
         responses={200: BalanceTransactionPage},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         refuse_unknown(query, "kind", *filters.CREATED_AT)
         size = limit(query)
@@ -95,7 +96,7 @@ class BalanceTransactionsView(MerchantView):
             created_from=created_from,
             created_before=created_before,
         )
-        return Response(
+        return Answer(
             {
                 "data": [balance_transaction_resource(line) for line in found.lines],
                 "has_more": found.next is not None,

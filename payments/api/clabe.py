@@ -8,11 +8,11 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import AmountField, MetadataField, StrictSerializer, TextField
+from core.api.views import Answer
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -131,9 +131,9 @@ class ClabesView(MerchantView):
         parameters=schema.PAGE,
         responses={200: ClabePage},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params)
-        return Response(page(_clabes(self), request.query_params, owner=self.owner, render=clabe_resource))
+        return Answer(page(_clabes(self), request.query_params, owner=self.owner, render=clabe_resource))
 
 
 class ClabeView(MerchantView):
@@ -149,8 +149,8 @@ class ClabeView(MerchantView):
         parameters=[_ID],
         responses={200: ClabeObject},
     )
-    def get(self, request: Request, clabe_id: str) -> Response:
-        return Response(clabe_resource(self.find(_clabes(self), clabe_id)))
+    def get(self, request: Request, clabe_id: str) -> HttpResponse:
+        return Answer(clabe_resource(self.find(_clabes(self), clabe_id)))
 
 
 class ClabeCloseView(MerchantView):
@@ -168,11 +168,11 @@ class ClabeCloseView(MerchantView):
         request=None,
         responses={200: ClabeObject},
     )
-    def post(self, request: Request, clabe_id: str) -> Response:
+    def post(self, request: Request, clabe_id: str) -> HttpResponse:
         found = self.find(_clabes(self), clabe_id)
         with transaction.atomic():
             clabe = clabe_service.close(found.pk, origin=self.origin)
-        return Response(clabe_resource(clabe))
+        return Answer(clabe_resource(clabe))
 
 
 def _clabes(view: MerchantView) -> Any:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core import clock
 from core.api import schema
@@ -22,6 +21,7 @@ from core.api.serializers import (
     StrictSerializer,
     TextField,
 )
+from core.api.views import Answer
 from merchants.api.idempotency import run_once, stored_answer
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -171,8 +171,8 @@ class PaymentView(MerchantView):
         parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
         responses={200: schema.PaymentObject},
     )
-    def get(self, request: Request, payment_id: str) -> Response:
-        return Response(payment_resource(self.find(_payments(self), payment_id)))
+    def get(self, request: Request, payment_id: str) -> HttpResponse:
+        return Answer(payment_resource(self.find(_payments(self), payment_id)))
 
 
 class PaymentCancelView(MerchantView):
@@ -191,11 +191,11 @@ class PaymentCancelView(MerchantView):
         request=None,
         responses={200: schema.PaymentObject},
     )
-    def post(self, request: Request, payment_id: str) -> Response:
+    def post(self, request: Request, payment_id: str) -> HttpResponse:
         found = self.find(_payments(self), payment_id)
         with transaction.atomic():
             payment = payment_service.cancel(found.pk, origin=self.origin)
-        return Response(payment_resource(payment))
+        return Answer(payment_resource(payment))
 
 
 def _payments(view: MerchantView) -> Any:

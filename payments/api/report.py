@@ -13,12 +13,12 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core import clock
 from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import MetadataField, StrictSerializer
+from core.api.views import Answer
 from core.files import as_download
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
@@ -158,7 +158,7 @@ class ReportsView(MerchantView):
             )
         with transaction.atomic():
             report = create()
-        return Response(render(report), status=202)
+        return Answer(render(report), status=202)
 
     @extend_schema(
         tags=["reports"],
@@ -172,14 +172,14 @@ class ReportsView(MerchantView):
         ],
         responses={200: ReportPage},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         refuse_unknown(query, "status", "type")
         rows = self.own(Report.objects.all())
         for name, choices in (("status", Report.Status.values), ("type", Report.Type.values)):
             if (value := filters.choice(query, name, choices)) is not None:
                 rows = rows.filter(**{name: value})
-        return Response(page(rows, query, owner=(self.merchant.pk, self.livemode), render=report_resource))
+        return Answer(page(rows, query, owner=(self.merchant.pk, self.livemode), render=report_resource))
 
 
 class ReportView(MerchantView):
@@ -195,8 +195,8 @@ class ReportView(MerchantView):
         parameters=[OpenApiParameter("report_id", str, OpenApiParameter.PATH, description="`rep_…`")],
         responses={200: ReportObject},
     )
-    def get(self, request: Request, report_id: str) -> Response:
-        return Response(report_resource(self.find(Report.objects.all(), report_id)))
+    def get(self, request: Request, report_id: str) -> HttpResponse:
+        return Answer(report_resource(self.find(Report.objects.all(), report_id)))
 
 
 @require_safe

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.api.serializers import AmountField, StrictSerializer
+from core.api.views import Answer
 from core.errors import KeyScopeInsufficient
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -73,7 +74,7 @@ class SimulatedPaymentView(MerchantView):
         request=SimulatedPaymentRequest,
         responses={202: SimulatedPaymentObject},
     )
-    def post(self, request: Request, payment_id: str) -> Response:
+    def post(self, request: Request, payment_id: str) -> HttpResponse:
         if self.livemode:
             raise KeyScopeInsufficient("Test helpers take test keys only.")
         wanted = SimulatedPaymentRequest(data=request.data)
@@ -81,7 +82,7 @@ class SimulatedPaymentView(MerchantView):
         payment = self.find(Payment.objects.all(), payment_id)
         fields = wanted.validated_data
         simulation.pay(payment, amount=fields.get("amount"), late=fields["late"], times=fields["times"])
-        return Response(
+        return Answer(
             {
                 "object": "simulated_payment",
                 "payment": payment.public_id,

@@ -58,15 +58,16 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "payments_site.middleware.RequestMiddleware",
+    "payments_site.programs.ProgramsMiddleware",  # programs go straight to their view; what follows serves pages
     "django.middleware.security.SecurityMiddleware",
-    "payments_site.pages.PageFiles",
-    "payments_site.pages.PageSession",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "payments_site.middleware.ReleaseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "payments_site.pages.PageUser",
-    "payments_site.pages.PageMessages",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from core import request_context
 from core.api import schema
+from core.api.views import Answer, JsonView
 from core.errors import NoticeRejected, RequestRefused
+from payments.models import ProviderAccount
 from webhooks.inbound.api.authentication import ConektaDigest, Proven, StpSecret
 from webhooks.inbound.models import Channel, InboxTally
 from webhooks.inbound.services import inbox, tally
@@ -30,42 +30,35 @@ KEPT_HEADERS = {
 MAX_HEADER = 2_000
 
 
-class AlwaysJson(BaseContentNegotiation):
-    """Providers get JSON whatever they say they accept."""
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        return parsers[0] if parsers else None
-
-    def select_renderer(
-        self, request: Any, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
-
-
-class NoticeView(APIView):
+class NoticeView(JsonView):
     """Takes one notice: authentic, stored and applied before it is answered."""
 
     permission_classes = []
     parser_classes = []
     renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
     channel: Channel
+    account: ProviderAccount
+    proven: Proven
 
-    def post(self, request: Request) -> Response:
-        proven: Proven = request.auth  # type: ignore[assignment]
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """The provider account is who is calling."""
+        self.account, self.proven = self.authenticator.authenticate(request)  # type: ignore[misc]
+
+    def post(self, request: Request) -> HttpResponse:
+        meta = request._request.META
         answer = inbox.receive(
-            request.user,  # type: ignore[arg-type]  # the provider account is who is calling
-            proven.raw,
+            self.account,
+            self.proven.raw,
             channel=self.channel,
-            remote_address=request_context.client_address(request) or None,
-            headers={name: request.META[key][:MAX_HEADER] for key, name in KEPT_HEADERS.items() if key in request.META},
-            key_id=proven.key_id,
+            remote_address=request_context.client_address(request._request) or None,
+            headers={name: meta[key][:MAX_HEADER] for key, name in KEPT_HEADERS.items() if key in meta},
+            key_id=self.proven.key_id,
         )
         if answer.repeated:
             tally.count(self.channel, InboxTally.Kind.DUPLICATE)
-        return Response(answer.body, status=answer.status)
+        return Answer(answer.body, answer.status)
 
-    def handle_exception(self, exc: Exception) -> Response:
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, NoticeRejected | RequestRefused):
             tally.count(self.channel, InboxTally.Kind.REFUSED)
         return super().handle_exception(exc)
@@ -87,7 +80,7 @@ class StpDepositsView(NoticeView):
         request={"application/json": OpenApiTypes.OBJECT},
         responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(403, 411, 415)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         return super().post(request)
 
 
@@ -106,7 +99,7 @@ class StpOrdersView(NoticeView):
         request={"application/json": OpenApiTypes.OBJECT},
         responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 403, 411, 415)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         return super().post(request)
 
 
@@ -125,5 +118,5 @@ class ConektaView(NoticeView):
         request={"application/json": OpenApiTypes.OBJECT},
         responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 411, 415)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         return super().post(request)

@@ -1,0 +1,95 @@
+"""What programs ask for passes by the middleware that serves people's pages.
+
+A merchant's server or a provider brings no session, no form and no flash message, and reads no page. Every request of
+theirs would pay for all of it. Django's middleware stands in the settings as everywhere; ``ProgramsMiddleware`` leads
+programs from the second place in the list straight to their view, and does what of all that concerns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from django.http import HttpRequest, HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.utils import translation
+
+from core.api.errors import problem_response
+from core.errors import ReleasePending
+from payments_site.middleware import ReleaseMiddleware
+
+_PROGRAMS = ("/v1/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+_PAGES = ("/v1/docs",)
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def is_page(request: HttpRequest) -> bool:
+    """False for what programs ask for."""
+    path = request.path_info
+    return not path.startswith(_PROGRAMS) or path.startswith(_PAGES)
+
+
+class ProgramsMiddleware:
+    """For programs: TLS only, hosts that are ours, the caller's language, the headers that say so. Pages go on."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self._pages = get_response
+        self._view = innermost(get_response)
+        self._security = SecurityMiddleware(self._answer)
+        self._guards_tls = self._security.redirect or bool(self._security.sts_seconds)
+        self._hsts = _hsts(self._security)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_page(request):
+            return self._pages(request)
+        if self._guards_tls and not request.is_secure():
+            return self._security(request)  # type: ignore[return-value]  # leads to https, but for healthz and readyz
+        response = self._answer(request)
+        headers = response.headers
+        if self._hsts:
+            headers["Strict-Transport-Security"] = self._hsts
+        headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        accepted = request.META.get("HTTP_ACCEPT_LANGUAGE")
+        if accepted:
+            translation.activate(_language(accepted))
+        else:
+            translation.deactivate()
+        request.get_host()  # DisallowedHost becomes 400
+        if ReleaseMiddleware.is_pending(request.path):
+            response: HttpResponse = problem_response(ReleasePending(), request)
+        else:
+            response = self._view(request)
+        if not response.streaming and "Content-Length" not in response.headers:
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
+
+
+def innermost(handler: Handler) -> Handler:
+    """The handler behind all middleware.
+
+    Django wraps each middleware in a function that turns exceptions into answers, the innermost one included, and
+    ``functools.wraps`` keeps what is inside. Should it stop doing so, programs walk through all of it: slower, not
+    wrong.
+    """
+    while following := getattr(getattr(handler, "__wrapped__", None), "get_response", None):
+        handler = following
+    return handler
+
+
+@lru_cache(maxsize=500)
+def _language(accepted: str) -> str:
+    """Which of our languages suits an Accept-Language best."""
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT_LANGUAGE"] = accepted
+    return translation.get_language_from_request(request)
+
+
+def _hsts(security: SecurityMiddleware) -> str:
+    if not security.sts_seconds:
+        return ""
+    further = "; includeSubDomains" * bool(security.sts_include_subdomains) + "; preload" * bool(security.sts_preload)
+    return f"max-age={security.sts_seconds}{further}"

@@ -1,0 +1,96 @@
+"""Programs pass by what serves people's pages; pages have all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.test import Client, RequestFactory, override_settings
+
+from payments_site.programs import is_page
+
+
+@pytest.mark.parametrize("path", ["/v1/payments", "/v1/openapi.json", "/webhooks/conekta", "/healthz", "/metrics"])
+def test_programs_have_no_session(path: str) -> None:
+    assert not is_page(RequestFactory().get(path))
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/v1/docs", "/pay/pay_x", "/static/admin/css/base.css"])
+def test_pages_have_one(path: str) -> None:
+    assert is_page(RequestFactory().get(path))
+
+
+def test_a_session_means_nothing_to_the_api(client: Any, admin_client: Any) -> None:
+    assert get_user_model().objects.count() == 1
+
+    for caller in (client, admin_client):
+        answer = caller.get("/v1/balance")
+        assert answer.status_code == 401
+        assert "Set-Cookie" not in answer.headers
+        assert "Cookie" not in answer.headers.get("Vary", "")
+
+
+def test_programs_pass_by_every_middleware_of_pages(client: Any, monkeypatch: Any) -> None:
+    passed: list[str] = []
+    for middleware in (LocaleMiddleware, SessionMiddleware, XFrameOptionsMiddleware):
+
+        def spy(self: Any, request: Any, whole: Any = middleware.__call__) -> Any:
+            passed.append(type(self).__name__)
+            return whole(self, request)
+
+        monkeypatch.setattr(middleware, "__call__", spy)
+
+    assert client.get("/healthz").status_code == 200
+    assert passed == []
+    assert client.get("/nowhere").status_code == 404
+    assert sorted(set(passed)) == ["LocaleMiddleware", "SessionMiddleware", "XFrameOptionsMiddleware"]
+
+
+@override_settings(
+    SECURE_SSL_REDIRECT=True, SECURE_REDIRECT_EXEMPT=[r"^healthz$"], SECURE_HSTS_SECONDS=60, SECURE_HSTS_PRELOAD=True
+)
+def test_programs_too_are_led_to_tls_and_told_to_stay_there() -> None:
+    client = Client()
+
+    plain = client.get("/v1/nowhere?a=1")
+    assert (plain.status_code, plain["Location"]) == (301, "https://testserver/v1/nowhere?a=1")
+    assert client.get("/healthz").status_code == 200
+    secure = client.get("/v1/nowhere", secure=True)
+    assert (secure.status_code, secure["Strict-Transport-Security"]) == (404, "max-age=60; preload")
+    assert secure["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/nowhere", "/webhooks/nowhere", "/pay/pay_x"])
+def test_a_host_that_is_not_ours_is_refused(client: Any, path: str) -> None:
+    assert client.get(path, headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def test_an_address_that_does_not_exist_is_told_so_by_every_method_and_without_a_form_token() -> None:
+    strict = Client(enforce_csrf_checks=True)
+
+    for method in ("get", "post", "put", "delete"):
+        answer = getattr(strict, method)("/v1/nowhere")
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_one_callers_language_is_not_the_next_ones(client: Any) -> None:
+    said = [
+        client.get("/v1/nowhere", headers=headers).json()["title"]
+        for headers in ({"Accept-Language": "en"}, {}, {"Accept-Language": "en"})
+    ]
+    page = client.get("/nowhere", headers={"Accept-Language": "en"})
+
+    assert said == ["Not Found", "No encontrado", "Not Found"]
+    assert page["Content-Language"] == "en"
+    assert client.get("/v1/nowhere").json()["title"] == "No encontrado"
+
+
+@pytest.mark.parametrize("path", ["/v1/nowhere", "/healthz"])
+def test_an_answer_says_how_long_it_is(client: Any, path: str) -> None:
+    answer = client.get(path)
+
+    assert int(answer["Content-Length"]) == len(answer.content)
