@@ -3,41 +3,56 @@
 A service decides in Python, names every row it inserts or updates, and writes them together: one round trip instead of
 one for each row. Triggers, constraints and foreign keys see the same rows as ever; they judge the statement's end.
 
-    writes = Writes()
-    writes.insert(deposit)
-    writes.insert(DepositTransition(deposit=deposit, …))  # may point to a row that this statement inserts
-    writes.update(payment, "status", "fee")
-    writes.execute()
+    with write_and_commit() as writes:      # or ``Writes()`` and ``execute()`` within a transaction
+        writes.insert(deposit)
+        writes.insert(DepositTransition(deposit=deposit, …))  # may point to a row that this statement inserts
+        writes.update(payment, "status", "fee")
 
-Texts of SQL come from models and from constants only; every value is a parameter.
+Texts of SQL come from models and from constants only; every value is a parameter. Equal changes have equal texts: the
+text of a change is made once in a process, and prepared once on a connection.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, models, transaction
 from django.db.models.expressions import DatabaseDefault
-from psycopg import RawCursor
-from psycopg.types.json import Jsonb
-from psycopg.types.numeric import Int8
 
 from core.db import transaction_required
+from core.statements import (
+    Dump,
+    Parameter,
+    can_commit,
+    dump,
+    dump_bool,
+    dump_int,
+    dump_json,
+    dump_plain,
+    dump_text,
+    fetch,
+    send,
+)
+
+__all__ = ["Sql", "Writes", "column_names", "fetch", "hydrate", "joined", "write_and_commit"]
 
 M = TypeVar("M", bound=models.Model)
 
 _AS_IT_IS = (
-    models.BooleanField,
     models.DateTimeField,
     models.DateField,
     models.DecimalField,
     models.GenericIPAddressField,
 )
-"""Fields whose Python values psycopg writes as they are."""
+"""Fields whose Python values PostgreSQL reads as they are."""
+
+_MISSING = re.compile(r'"part (\d+) wrote')
+"""How a statement that commits says which part of it did not do what it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,23 @@ class Sql:
     params: tuple[Any, ...] = ()
 
 
-@dataclass(slots=True)
-class _Part:
-    """One row, or one statement of a caller's own that returns ``count`` rows with ``id``; ``missing`` if not."""
+class _Shape(NamedTuple):
+    """What makes a part's text: ``odd`` are the columns of an insertion that are no plain parameter."""
 
-    text: str
-    row: models.Model | None = None
-    count: int = 1
+    model: type[models.Model] | None
+    fields: tuple[str, ...] | None = None
+    """Of an update; None for an insertion."""
+    odd: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    """Of a statement of a caller's own."""
+    rows: int = 1
+
+
+class _Part(NamedTuple):
+    """One row, or one statement of a caller's own; ``missing`` if it writes another number of rows than ``rows``."""
+
+    row: models.Model | None
+    rows: int = 1
     missing: Exception | None = None
 
 
@@ -65,38 +90,43 @@ class Writes:
     """
 
     def __init__(self) -> None:
+        self._shapes: list[_Shape] = []
         self._parts: list[_Part] = []
-        self._params: list[Any] = []
+        self._params: list[Parameter] = []
         self._refused: list[Callable[[], None]] = []
         self._expected: dict[str, Exception] = {}
 
     def insert(self, row: models.Model, **worked_out: Sql) -> None:
         """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
-        columns, values = [], []
-        for column in _columns(type(row)):
-            if (sql := worked_out.get(column.name)) is not None:
-                value = f"({self._bind(sql.text, sql.params)})"
-            elif (target := self._not_yet_there(row, column)) is not None:
-                value = f"(SELECT id FROM {target})"
+        model, values, params = type(row), row.__dict__, self._params
+        odd: tuple[tuple[str, str], ...] = ()
+        for column in _columns(model):
+            value = values[column.attname]
+            if worked_out and (sql := worked_out.get(column.name)) is not None:
+                params += [dump(param)[0] for param in sql.params]
+                odd += ((column.name, f"({sql.text})"),)
+            elif value is None:
+                target = self._not_yet_there(row, column) if column.is_relation else None
+                if target is None:
+                    params.append(None)
+                else:
+                    odd += ((column.name, f"(SELECT id FROM {target})"),)
+            elif type(value) is DatabaseDefault:
+                odd += ((column.name, "DEFAULT"),)
             else:
-                given = row.__dict__[column.attname]
-                value = "DEFAULT" if isinstance(given, DatabaseDefault) else self._value(column, given)
-            columns.append(column.quoted)
-            values.append(value)
-        table = _quoted(row._meta.db_table)
-        self._parts.append(
-            _Part(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)}) RETURNING id", row)
-        )
+                params.append(column.dump(value))
+        self._shapes.append(_Shape(model, None, odd))
+        self._parts.append(_Part(row))
 
     def update(self, row: models.Model, *fields: str) -> None:
         """Write these fields of ``row``, which is there and locked by the caller."""
-        wanted = [column for column in _columns(type(row)) if column.name in fields]
-        if len(wanted) != len(fields):
-            raise ValueError(f"{type(row).__name__} has not all of {', '.join(fields)}")
-        new = [f"{column.quoted} = {self._value(column, row.__dict__[column.attname])}" for column in wanted]
-        key = self._bind("%s", [Int8(row.pk)])
-        table = _quoted(row._meta.db_table)
-        self._parts.append(_Part(f"UPDATE {table} SET {', '.join(new)} WHERE id = {key} RETURNING id", row))
+        model, values = type(row), row.__dict__
+        for column in _columns_of(model, fields):
+            value = values[column.attname]
+            self._params.append(None if value is None else column.dump(value))
+        self._params.append(b"%d" % row.pk)
+        self._shapes.append(_Shape(model, fields))
+        self._parts.append(_Part(row))
 
     def add(
         self,
@@ -112,7 +142,9 @@ class Writes:
         If it returns another number of rows, ``execute`` raises ``missing``. ``row`` gets the id. ``refused`` is called
         if the database refuses the whole.
         """
-        self._parts.append(_Part(self._bind(sql.text, sql.params), row, count, missing))
+        self._params += [dump(param)[0] for param in sql.params]
+        self._shapes.append(_Shape(None, text=sql.text, rows=count))
+        self._parts.append(_Part(row, count, missing))
         if refused is not None:
             self._refused.append(refused)
         return f"w{len(self._parts) - 1}"
@@ -129,51 +161,58 @@ class Writes:
         was given for missing rows; ``RuntimeError`` if a row to update is gone. The caller must roll back then, unless
         nothing else was to be written.
         """
-        parts, params = self._parts, self._params
+        self._execute(commit=False)
+
+    def _execute(self, *, commit: bool) -> None:
+        parts = self._parts
         if not parts:
             return
-        texts = ", ".join([f"w{number} AS ({part.text})" for number, part in enumerate(parts)])
-        results = ", ".join([_result(number, part) for number, part in enumerate(parts)])
+        text = _text_of(tuple(self._shapes), commit)
         try:
-            found = fetch(f"WITH {texts} SELECT {results}", params)[0]
+            (found,) = send(text, self._params, commit=commit)
         except DatabaseError as error:
-            for refused in self._refused:
-                refused()
-            diagnosis = getattr(error.__cause__, "diag", None)
-            if diagnosis is not None and diagnosis.constraint_name in self._expected:
-                raise self._expected[diagnosis.constraint_name] from error
+            self._explain(error)
             raise
         for part, value in zip(parts, found, strict=True):
-            if value is None or (part.count != 1 and value != part.count):
+            if value is None or (part.rows != 1 and int(value) != part.rows):
                 raise part.missing or RuntimeError("a row that should be there was not written")
-            if part.row is not None:
-                part.row.pk = value
-                part.row._state.adding = False
-                part.row._state.db = DEFAULT_DB_ALIAS
-        self._parts, self._params, self._refused, self._expected = [], [], [], {}
+            row = part.row
+            if row is not None:
+                row.pk = int(value)
+                row._state.adding = False
+                row._state.db = DEFAULT_DB_ALIAS
+        self.__init__()  # type: ignore[misc]
 
-    def _value(self, column: _Column, value: Any) -> str:
-        self._params.append(value if value is None else column.adapt(value))
-        return f"${len(self._params)}"
-
-    def _bind(self, text: str, params: Sequence[Any]) -> str:
-        pieces = text.split("%s")
-        if len(pieces) != len(params) + 1:
-            raise ValueError("one parameter for each %s")
-        bound = pieces[0]
-        for piece, value in zip(pieces[1:], params, strict=True):
-            self._params.append(value)
-            bound += f"${len(self._params)}{piece}"
-        return bound
+    def _explain(self, error: DatabaseError) -> None:
+        """Raise the error that was given for this refusal, if there is one."""
+        if isinstance(error, DataError) and (found := _MISSING.search(str(error))) is not None:
+            missing = self._parts[int(found[1])].missing
+            raise missing or RuntimeError("a row that should be there was not written") from error
+        for refused in self._refused:
+            refused()
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if diagnosis is not None and diagnosis.constraint_name in self._expected:
+            raise self._expected[diagnosis.constraint_name] from error
 
     def _not_yet_there(self, row: models.Model, column: _Column) -> str | None:
         """The part that inserts the row to which this foreign key points, if this statement does."""
-        if not column.is_relation or row.__dict__[column.attname] is not None:
-            return None
         target = row._state.fields_cache.get(column.name)
         if target is None:
             return None
         return next(f"w{number}" for number, part in enumerate(self._parts) if part.row is target)
+
+
+@contextmanager
+def write_and_commit() -> Iterator[Writes]:
+    """A transaction whose last statement is the writes named in it: COMMIT goes along with them.
+
+    Raises at its end what ``Writes.execute`` raises, and what COMMIT finds (deferred constraints). Nothing is committed
+    if a row is missing or refused. Within another transaction it is a savepoint of it, which ends as ever.
+    """
+    with transaction.atomic():
+        writes = Writes()
+        yield writes
+        writes._execute(commit=can_commit(connection))
 
 
 @contextmanager
@@ -187,22 +226,41 @@ def joined(writes: Writes | None) -> Iterator[Writes]:
     own.execute()
 
 
-def _result(number: int, part: _Part) -> str:
-    return f"(SELECT {'id' if part.count == 1 else 'count(*)'} FROM w{number})"
+@lru_cache(maxsize=500)
+def _text_of(shapes: tuple[_Shape, ...], commit: bool) -> bytes:
+    """The statement for parts of these shapes, whose parameters come in the order of their columns."""
+    numbers = iter(range(1, 100_000))
+    texts = ", ".join([f"w{number} AS ({_part_text(shape, numbers)})" for number, shape in enumerate(shapes)])
+    results = ", ".join([_result(number, shape, commit) for number, shape in enumerate(shapes)])
+    return f"WITH {texts} SELECT {results}".encode()
 
 
-def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Rows of a constant SQL ``text`` with ``$1``, ``$2``, … (psycopg need not parse it), inside Django's transaction.
+def _part_text(shape: _Shape, numbers: Iterator[int]) -> str:
+    if shape.model is None:
+        return _bind(shape.text, numbers)
+    table = _quoted(shape.model._meta.db_table)
+    if shape.fields is not None:
+        new = [f"{column.quoted} = ${next(numbers)}" for column in _columns_of(shape.model, shape.fields)]
+        return f"UPDATE {table} SET {', '.join(new)} WHERE id = ${next(numbers)} RETURNING id"
+    columns, odd = _columns(shape.model), dict(shape.odd)
+    values = [_bind(odd.get(column.name, "%s"), numbers) for column in columns]
+    names = ", ".join([column.quoted for column in columns])
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(values)}) RETURNING id"
 
-    Raises ``django.db.Error``.
-    """
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    if connection.queries_logged:  # somebody counts statements
-        connection.queries_log.append({"sql": text, "time": ""})
-    with connection.wrap_database_errors, RawCursor(connection.connection) as cursor:
-        cursor.execute(text.encode(), params)
-        return cursor.fetchall()
+
+def _bind(text: str, numbers: Iterator[int]) -> str:
+    first, *pieces = text.split("%s")
+    return first + "".join([f"${next(numbers)}{piece}" for piece in pieces])
+
+
+def _result(number: int, shape: _Shape, commit: bool) -> str:
+    value = f"(SELECT {'id' if shape.rows == 1 else 'count(*)'} FROM w{number})"
+    if not commit:
+        return value
+    # Nobody can look before COMMIT: what is missing must fail the statement. A text that is no number does.
+    written = f"(SELECT count(*) FROM w{number})"
+    fault = f"('part {number} wrote ' || {written} || ' rows')::bigint"
+    return f"CASE WHEN {written} = {shape.rows} THEN {value} ELSE {fault} END"
 
 
 def hydrate(model: type[M], values: Sequence[Any]) -> M:
@@ -224,39 +282,38 @@ class _Column:
     attname: str
     quoted: str
     is_relation: bool
-    adapt: Callable[[Any], Any]
+    dump: Dump
 
 
 @lru_cache
 def _columns(model: type[models.Model]) -> tuple[_Column, ...]:
     return tuple(
-        _Column(field.name, field.attname, _quoted(field.column), bool(field.is_relation), _adapter(field))
+        _Column(field.name, field.attname, _quoted(field.column), bool(field.is_relation), _dumper(field))
         for field in model._meta.concrete_fields
         if not isinstance(field, models.AutoField | models.BigAutoField) and not field.generated
     )
 
 
-def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
-    if isinstance(field, models.ForeignKey):
-        return Int8
-    if isinstance(field, models.IntegerField):
-        return Int8
+@lru_cache
+def _columns_of(model: type[models.Model], fields: tuple[str, ...]) -> tuple[_Column, ...]:
+    wanted = tuple(column for column in _columns(model) if column.name in fields)
+    if len(wanted) != len(fields):
+        raise ValueError(f"{model.__name__} has not all of {', '.join(fields)}")
+    return wanted
+
+
+def _dumper(field: models.Field[Any, Any]) -> Dump:
+    if isinstance(field, models.ForeignKey | models.IntegerField):
+        return dump_int
     if isinstance(field, models.JSONField):
-        return Jsonb
+        return dump_json
     if isinstance(field, models.CharField | models.TextField):
-        return _text
+        return dump_text
+    if isinstance(field, models.BooleanField):
+        return dump_bool
     if type(field) in _AS_IT_IS:
-        return _same
-    return lambda value: field.get_db_prep_save(value, connection)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _text(value: Any) -> Any:
-    """A member of an enumeration as its text: psycopg looks for its class again and again, a tenth of a request."""
-    return value if type(value) is str else str(value)
+        return dump_plain
+    return lambda value: dump(field.get_db_prep_save(value, connection))[0] or b""
 
 
 @lru_cache

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 
-import psycopg
 import pytest
 
+from core import statements
 from payments.models import Payment
 from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
-
-
-execute = psycopg.RawCursor.execute
 
 
 def create(api, count):
@@ -97,13 +94,14 @@ def test_a_page_by_status_goes_on_although_its_last_payment_left_the_filter(api,
 def test_every_page_is_one_statement(api, stp, monkeypatch):
     create(api, 30)
     cursor = ""
-    statements = []
-    monkeypatch.setattr(psycopg.RawCursor, "execute", lambda *a: statements.append(a[1]) or execute(*a))
+    asked = []
+    send = statements.send
+    monkeypatch.setattr(statements, "send", lambda *a, **b: asked.append(a[0]) or send(*a, **b))
 
     for depth in range(1, 4):
         answer = api.get(f"/v1/payments?limit=10{cursor}")
         cursor = f"&cursor={answer.json()['next_cursor']}"
-        assert len([text for text in statements if b"payments_payment" in text]) == depth
+        assert len([text for text in asked if b"payments_payment" in text]) == depth
 
 
 def test_filters_by_status_and_method(api, stp):

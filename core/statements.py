@@ -1,0 +1,254 @@
+"""Constant SQL statements with parameters, spoken to PostgreSQL in one exchange.
+
+A statement is prepared once on each connection and sent by libpq's pipeline: what it needs before (BEGIN, if a
+transaction was entered and nothing was sent yet; the preparation) and after (COMMIT) goes along in the same packet, and
+the process waits once. psycopg's cursors wait for each of these; psycopg's own pipeline mode costs twice the processor
+time of the waits that it saves (docs/adr/0026).
+
+Everything runs in Django's transaction and on Django's connection, and raises Django's errors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from select import POLLIN, POLLOUT, poll
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, DataError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
+from psycopg import Connection, errors
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+from psycopg.types.json import Jsonb
+from psycopg.types.numeric import Int8
+
+Parameter = bytes | None
+"""A value as the database reads it: text, or the bytes of a ``bytea`` where ``Dump`` says so."""
+
+Dump = Callable[[Any], bytes]
+
+_BINARY, _TEXT = Format.BINARY, Format.TEXT
+_FATAL, _SYNC, _IDLE = ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_SYNC, TransactionStatus.IDLE
+
+
+def dump_text(value: Any) -> bytes:
+    """Text; ``DataError`` for NUL, at which libpq would cut it off."""
+    text = value if type(value) is str else str(value)
+    if "\0" in text:
+        raise DataError("PostgreSQL text cannot contain NUL (0x00) bytes")
+    return text.encode()
+
+
+def dump_int(value: int) -> bytes:
+    return b"%d" % value
+
+
+def dump_bool(value: bool) -> bytes:  # noqa: FBT001 - the value itself
+    return b"t" if value else b"f"
+
+
+def dump_plain(value: Any) -> bytes:
+    """Whatever PostgreSQL reads as Python writes it: moments, days, decimals, addresses."""
+    return str(value).encode()
+
+
+def dump_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def dump_bytea(value: bytes) -> bytes:
+    """The text form of bytes."""
+    return b"\\x" + bytes(value).hex().encode()
+
+
+def _array(dump: Dump) -> Dump:
+    def dump_all(values: Sequence[Any]) -> bytes:
+        quoted = (b'"' + dump(v).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"' for v in values)
+        return b"{" + b",".join(quoted) + b"}"
+
+    return dump_all
+
+
+_TYPES: dict[type, tuple[Dump, int]] = {
+    str: (dump_text, 0),
+    int: (dump_int, 20),
+    Int8: (dump_int, 20),
+    bool: (dump_bool, 16),
+    datetime: (dump_plain, 1184),
+    date: (dump_plain, 1082),
+    Decimal: (dump_plain, 1700),
+    bytes: (dump_bytea, 17),
+    Jsonb: (lambda value: dump_json(value.obj), 3802),
+}
+"""Type -> how a value is written, and what PostgreSQL calls it; 0 leaves that to the statement."""
+_ARRAYS = {str: (_array(dump_text), 1009), int: (_array(dump_int), 1016)}
+
+
+def dump(value: Any) -> tuple[Parameter, int]:
+    """Any value that a statement may have as a parameter, and the OID of its type. ``TypeError`` for another one."""
+    if value is None:
+        return None, 0
+    kind = type(value)
+    if kind is list or kind is tuple:
+        dumper, oid = _ARRAYS[type(value[0]) if value else str]
+        return dumper(value), oid
+    found = _TYPES.get(kind)
+    if found is None:
+        found = next((entry for known, entry in _TYPES.items() if isinstance(value, known)), None)
+        if found is None:
+            raise TypeError(f"a statement has no parameter of type {kind.__name__}")
+    return found[0](value), found[1]
+
+
+def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Rows of a constant SQL ``text`` with ``$1``, ``$2``, … in Django's transaction.
+
+    The first statement of a transaction takes its BEGIN along. Raises ``django.db.Error``.
+    """
+    values, oids = [], []
+    for param in params:
+        value, oid = dump(param)
+        values.append(value)
+        oids.append(oid)
+    return send(text.encode(), values, tuple(oids), load=True)
+
+
+def send(
+    text: bytes,
+    params: Sequence[Parameter],
+    oids: tuple[int, ...] = (),
+    *,
+    load: bool = False,
+    commit: bool = False,
+) -> list[tuple[Any, ...]]:
+    """Rows of a constant statement with dumped parameters: Python's values if ``load``, else text as it comes.
+
+    ``commit`` ends the transaction with it: an error of COMMIT is raised like one of the statement, and nothing is
+    committed if the statement fails. Raises ``django.db.Error``; an ``OperationalError`` of a connection that broke
+    leaves open whether COMMIT was carried out.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    if connection.queries_logged:  # somebody counts statements
+        connection.queries_log.append({"sql": text.decode(), "time": ""})
+    if commit and not can_commit(connection):
+        raise TransactionManagementError("COMMIT belongs to the outermost transaction alone")
+    with connection.wrap_database_errors:
+        raw = connection.connection
+        session = raw.__dict__.get("_core_session")
+        if session is None:
+            session = raw.__dict__["_core_session"] = _Session(raw)
+        result = session.exchange(text, params, oids, commit)
+        if load:
+            return session.load(result)
+    columns = range(result.nfields)
+    return [tuple([result.get_value(row, column) for column in columns]) for row in range(result.ntuples)]
+
+
+def can_commit(connection: BaseDatabaseWrapper) -> bool:
+    """True in an outermost ``atomic`` block that means to commit at its end."""
+    return bool(connection.in_atomic_block and connection.commit_on_exit and not connection.savepoint_ids)
+
+
+class _Session:
+    """One connection. Its prepared statements are in psycopg's register: whatever makes psycopg forget them, a rollback
+    or one too many, counts for ours too.
+    """
+
+    def __init__(self, raw: Connection[Any]) -> None:
+        self.raw = raw
+        self.pgconn: PGconn = raw.pgconn
+        self.transformer = Transformer(raw)
+        self.prepared = raw._prepared
+        self.readable = poll()
+        self.readable.register(self.pgconn.socket, POLLIN)
+
+    def load(self, result: PGresult) -> list[tuple[Any, ...]]:
+        self.transformer.set_pgresult(result)
+        return self.transformer.load_rows(0, result.ntuples, tuple)
+
+    def exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
+        """Send the statement and what belongs before and after it, wait once, and give its result."""
+        raw, pgconn = self.raw, self.pgconn
+        if raw.closed:
+            raise errors.OperationalError("the connection is closed")
+        register = self.prepared
+        with raw.lock:
+            if register._to_flush:  # statements to forget
+                raw.wait(register.maintain_gen(raw))
+            before, key, new = 0, (text, oids), b""
+            try:
+                pgconn.enter_pipeline_mode()
+                if not raw.autocommit and pgconn.transaction_status == _IDLE:
+                    pgconn.send_query_params(raw._get_tx_start_command(), None)
+                    before = 1
+                if register.prepare_threshold is None:  # a pooler in between, or a plan for these values is wanted
+                    pgconn.send_query_params(text, params, oids or None)
+                else:
+                    name = register._names.get(key)
+                    if name is None:
+                        register._prepared_idx += 1
+                        name = new = b"core_%d" % register._prepared_idx
+                        pgconn.send_prepare(name, text, oids or None)
+                        before += 1
+                    pgconn.send_query_prepared(name, params)
+                if commit:
+                    pgconn.send_query_params(b"COMMIT", None)
+                pgconn.pipeline_sync()
+                results, broken = self._receive()
+                for result in results:
+                    if result.status == _FATAL:
+                        raise errors.error_from_result(result, encoding=pgconn._encoding)
+                if broken is not None:
+                    raise broken
+                pgconn.exit_pipeline_mode()
+            except BaseException as error:
+                # A server that answered with an error can go on; whatever else happened leaves answers unread.
+                if not isinstance(error, errors.Error) or not self._recovered():
+                    raw.close()
+                raise
+            if new:
+                register._names[key] = new
+                register._rotate()
+        if commit and results[before + 1].command_status != b"COMMIT":
+            raise errors.InternalError("the database did not commit")
+        return results[before]
+
+    def _receive(self) -> tuple[list[PGresult], errors.Error | None]:
+        """Every result up to the end of the exchange; what came before the connection broke, and that it did."""
+        pgconn, results = self.pgconn, list[PGresult]()
+        try:
+            while pgconn.flush():  # more than the socket took at once
+                self.readable.modify(pgconn.socket, POLLIN | POLLOUT)
+                self.readable.poll()
+                self.readable.modify(pgconn.socket, POLLIN)
+                pgconn.consume_input()
+            while True:
+                while pgconn.is_busy():
+                    self.readable.poll()
+                    pgconn.consume_input()
+                result = pgconn.get_result()
+                if result is not None:
+                    if result.status == _SYNC:
+                        return results, None
+                    results.append(result)
+                elif pgconn.status != ConnStatus.OK:
+                    raise errors.OperationalError("the connection is lost")
+        except errors.Error as broken:
+            return results, broken
+
+    def _recovered(self) -> bool:
+        pgconn = self.pgconn
+        if pgconn.status != ConnStatus.OK:
+            return False
+        try:
+            pgconn.exit_pipeline_mode()
+        except errors.Error:
+            return False
+        return True
