@@ -1,5 +1,7 @@
 """Tasks that the worker runs for payments. Each bears being run twice."""
 
+from procrastinate import RetryStrategy
+
 from core import jobs
 from payments.jobs import report as report
 from payments.services import order, payment
@@ -7,8 +9,15 @@ from payments.services import order, payment
 _BATCHES = 50
 """The most that one run expires, in batches: what is left is the next run's."""
 
+_RETRY = RetryStrategy(max_attempts=8, wait=40, exponential_wait=3)
+"""After a fault of ours or of the database, within three hours: 43 s, 49 s, 67 s, 121 s, …
 
-@jobs.task("payments.request_voucher")
+The first wait is longer than the lease on asking, which keeps away whoever comes earlier. What Conekta answers, or that
+it does not, is no fault: the service plans its own next try.
+"""
+
+
+@jobs.task("payments.request_voucher", retry=_RETRY)
 def request_voucher(payment_id: int, attempt: int) -> None:
     """Get the voucher that an OXXO payment still lacks."""
     payment.request_voucher(payment_id, attempt=attempt)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from psycopg.types.numeric import Int8
 
@@ -231,6 +231,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
         return
     account = payment.provider_account
     client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)
+    connection.close()  # back to the pool: Conekta may take ten seconds, and others wait for a connection
     try:
         order = _find_order(client, payment) if attempt else None
         if order is None:
