@@ -10,7 +10,7 @@ from core.search import MAX_LENGTH
 from merchants.api.views import MerchantView
 from payments.models import Payment
 from payments.services import payment_list
-from payments.services.payment_list import Filters
+from payments.services.payment_list import MAX_EXTERNAL_ID, Filters
 
 NAMES = (
     "status",
@@ -81,7 +81,7 @@ def _filters(request: Request) -> Filters:
         created_before=created_before,
         amount_from=filters.amount(query, "amount[gte]"),
         amount_to=filters.amount(query, "amount[lte]"),
-        external_id=filters.text(query, "external_id", max_length=100),
-        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=100),
+        external_id=filters.text(query, "external_id", max_length=MAX_EXTERNAL_ID),
+        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=MAX_EXTERNAL_ID),
         q=q,
     )

@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.db import connection as application
 from psycopg.types.numeric import Int8
 
+from core.api.cursor import to_moment
 from payments.services import payment_list
 from payments.services.payment_list import Filters
 from tests import cluster
@@ -36,7 +38,7 @@ SEED = f"""
 
 
 @pytest.fixture
-def explain(merchant, other_merchant, stp, owner):
+def seeded(merchant, other_merchant, stp, owner):
     owner.execute(SEED, {"hot": merchant.pk, "other": other_merchant.pk, "account": stp.account.pk, "oldest": OLDEST})
     owner.execute(
         "UPDATE payments_payment SET status = 'cancelled', cancelled_at = now() WHERE id IN ("
@@ -47,6 +49,9 @@ def explain(merchant, other_merchant, stp, owner):
     owner.autocommit = True
     owner.execute("VACUUM ANALYZE payments_payment")
 
+
+@pytest.fixture
+def explain(seeded, merchant):
     def plan(filters=Filters(), *, depth=None):  # noqa: B008 - frozen
         """``(indexes, rows read)`` of a page of 50, ``depth`` rows behind the newest."""
         given = filters.given()
@@ -56,15 +61,18 @@ def explain(merchant, other_merchant, stp, owner):
         if depth is not None:
             names += ("after",)
             parameters += [OLDEST + timedelta(minutes=HOT + 1 - depth), Int8(2**62)]
-        text = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {payment_list.statement(names)}"
-        with (
-            psycopg.connect(cluster.url("payments_app"), autocommit=True, prepare_threshold=None) as connection,
-            psycopg.RawCursor(connection) as cursor,
-        ):
-            found = cursor.execute(text, [*parameters, 51]).fetchone()[0]
-        return walk(found[0]["Plan"] if not isinstance(found, str) else json.loads(found)[0]["Plan"])
+        return walk(explained(payment_list.statement(names), [*parameters, Int8(51)]))
 
     return plan
+
+
+def explained(statement, parameters):
+    with (
+        psycopg.connect(cluster.url("payments_app"), autocommit=True, prepare_threshold=None) as connection,
+        psycopg.RawCursor(connection) as cursor,
+    ):
+        found = cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters).fetchone()[0]
+    return (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
 
 
 def walk(node):
@@ -123,3 +131,58 @@ def test_a_text_is_found_by_index_where_it_is_rare_and_on_the_way_where_it_is_no
     assert explain(Filters(q="zz")) == ({"payment_search"}, 0)
     assert explain(Filters(q="00000007"))[0] == {"payment_search"}
     assert cheap(explain(Filters(q="Cliente")))
+
+
+def few(merchant, prefix):
+    """What the first page of a prefix reads if only a few have it: ``(indexes, rows)``."""
+    parameters = ['"x"', Int8(merchant.pk), False, prefix, prefix + "\U0010ffff" * 100, Int8(51)]
+    return walk(explained(payment_list.statement_of_few(), parameters))
+
+
+def test_a_prefix_reads_and_counts_no_more_than_a_few(seeded, merchant):
+    index = {"payment_external_id_unique"}
+
+    assert few(merchant, "ord-c4") == (index, 2 * 83)  # counted in the index, then read
+    assert few(merchant, "ord-c4ca4238a0") == (index, 2)
+    assert few(merchant, "zzz") == (index, 0)
+    # Too many: counted up to the limit, and none is read.
+    assert few(merchant, "ord-c") == (index, payment_list.FEW + 1)
+    assert few(merchant, "ord-") == (index, payment_list.FEW + 1)
+
+
+def test_a_prefix_finds_the_same_however_many_have_it(seeded, merchant, owner):
+    for prefix in ("ord-", "ord-c", "ord-c4", "ord-c4c", "zzz"):
+        wanted = owner.execute(
+            "SELECT id FROM payments_payment WHERE merchant_id = %s AND starts_with(external_id, %s)"
+            " ORDER BY created_at DESC, id DESC LIMIT 300",
+            [merchant.pk, prefix],
+        ).fetchall()
+        filters = Filters(external_id_prefix=prefix)
+
+        found, after = [], None
+        while page := payment_list.page(merchant, livemode=False, filters=filters, after=after, limit=60):
+            found += [(key,) for _, key, _ in page]
+            after = (to_moment(page[-1][0]), page[-1][1])
+            if len(found) == 300:
+                break
+
+        assert found == wanted
+
+
+def test_lists_by_place_and_by_external_id_are_planned_once_for_a_connection(seeded, merchant):
+    application.close()
+
+    for number in range(30):
+        for limit, filters, after in (
+            (5 + number, Filters(), (OLDEST + timedelta(minutes=600 * number + 500), 1)),
+            (50, Filters(external_id_prefix=f"ord-{number:02}"), None),
+            (50, Filters(external_id=f"ord-{number}"), None),
+        ):
+            payment_list.page(merchant, livemode=False, filters=filters, after=after, limit=limit)
+
+    with application.cursor() as cursor:
+        cursor.execute(
+            "SELECT custom_plans, generic_plans > 20 FROM pg_prepared_statements"
+            " WHERE statement LIKE '%%payments_payment p%%'"
+        )
+        assert cursor.fetchall() == [(5, True)] * 3
