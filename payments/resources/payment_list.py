@@ -22,10 +22,10 @@ _IS_SPEI = f"p.method = '{Payment.Method.SPEI.value}'"
 def row() -> str:
     """SQL of the JSON of row ``p`` of payments_payment; its parameter ``$1`` is the merchant's name as JSON."""
     by_method = js.when(_IS_SPEI, js.members_of({"spei": _spei()}), js.members_of({"oxxo": _oxxo()}))
-    return js.obj(members(), more=by_method)
+    return js.one(js.obj(members(), more=by_method))
 
 
-def members() -> dict[str, str]:
+def members() -> dict[str, js.Value]:
     """SQL of every member that payments of all methods have."""
     return {
         "id": js.plain("p.public_id"),
@@ -34,13 +34,13 @@ def members() -> dict[str, str]:
         "created_at": js.moment("p.created_at"),
         "status": js.plain("p.status"),
         "method": js.plain("p.method"),
-        "amount": js.number("p.amount"),
+        "amount": "p.amount",
         "currency": js.plain("p.currency"),
-        "amount_received": js.number("p.amount_received"),
-        "amount_refunded": js.number("p.amount_refunded"),
-        "fee": js.number("p.fee"),
-        "fee_tax": js.number("p.fee_tax"),
-        "net": js.number("p.amount_received - p.fee - p.fee_tax"),
+        "amount_received": "p.amount_received",
+        "amount_refunded": "p.amount_refunded",
+        "fee": "p.fee",
+        "fee_tax": "p.fee_tax",
+        "net": "p.amount_received - p.fee - p.fee_tax",
         "description": _text_or_null("p.description"),
         "external_id": js.or_null("p.external_id", js.text("p.external_id")),
         "clabe_id": js.or_null("p.reusable_clabe_id", js.plain(_REUSABLE_CLABE)),
@@ -57,7 +57,7 @@ def members() -> dict[str, str]:
         "provider": js.when(_IS_SPEI, js.constant("stp"), js.constant("conekta")),
         "provider_reference": js.when(
             _IS_SPEI,
-            js.or_null("p.clabe", js.plain("p.clabe")),
+            js.or_null("p.clabe", js.text("p.clabe")),
             js.or_null("p.order_id", js.text("p.order_id")),
         ),
         "failure": js.or_null_if_empty(
@@ -67,11 +67,11 @@ def members() -> dict[str, str]:
         "completed_at": js.or_null("p.completed_at", js.moment("p.completed_at")),
         "expires_at": js.moment("p.expires_at"),
         "payment_page_url": _page_url(),
-        "metadata": "p.metadata::text",
+        "metadata": "p.metadata",
     }
 
 
-def _spei() -> str:
+def _spei() -> js.Pieces:
     payer = js.obj(
         {
             "name": js.text("p.payer_name"),
@@ -111,8 +111,8 @@ def _text_or_null(column: str) -> str:
     return js.or_null_if_empty(column, js.text(column))
 
 
-def _page_url() -> str:
-    return js.plain(f"{js.quoted(settings.SITE.base_url + '/pay/')} || p.public_id")
+def _page_url() -> js.Pieces:
+    return js.plain("p.public_id", before=f"{settings.SITE.base_url}/pay/")
 
 
 def _masked(column: str) -> str:
