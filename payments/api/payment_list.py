@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
@@ -12,6 +12,8 @@ from payments.models import Payment
 from payments.services import payment_list
 from payments.services.payment_list import MAX_EXTERNAL_ID, Filters
 
+STATUSES = tuple(Payment.Status.values)
+METHODS = tuple(Payment.Method.values)
 NAMES = (
     "status",
     "method",
@@ -25,8 +27,8 @@ NAMES = (
 
 PARAMETERS = [
     *schema.PAGE,
-    OpenApiParameter("status", enum=Payment.Status.values, description="Only those in this state"),
-    OpenApiParameter("method", enum=Payment.Method.values, description="Only those paid this way"),
+    OpenApiParameter("status", enum=STATUSES, description="Only those in this state"),
+    OpenApiParameter("method", enum=METHODS, description="Only those paid this way"),
     *filters.CREATED_AT_PARAMETERS,
     OpenApiParameter("amount[gte]", int, description="Centavos: this much or more."),
     OpenApiParameter("amount[lte]", int, description="Centavos: this much or less."),
@@ -53,30 +55,25 @@ def answer(view: MerchantView, request: Request) -> HttpResponse:
     if given is not None:
         moment, key = cursor.unseal(given, 2, *bound_to)
         after = (cursor.to_moment(moment), key)
-    found = payment_list.page(
-        view.merchant, livemode=view.livemode, filters=_filters(request), after=after, limit=size + 1
-    )
-    shown = found[:size]
-    next_cursor = "null"
-    if len(found) > size:
-        moment, key, _ = shown[-1]
-        next_cursor = f'"{cursor.seal([moment, key], *bound_to)}"'
-    data = ",".join([body for _, _, body in shown])
-    has_more = "true" if len(found) > size else "false"
+    found = payment_list.page(view.merchant, livemode=view.livemode, filters=_filters(query), after=after, limit=size)
+    more, next_cursor = "false", "null"
+    if found.last is not None:
+        more, next_cursor = "true", f'"{cursor.seal(found.last, *bound_to)}"'
     return HttpResponse(
-        f'{{"data":[{data}],"has_more":{has_more},"next_cursor":{next_cursor}}}', content_type="application/json"
+        f'{{"data":[{found.data}],"has_more":{more},"next_cursor":{next_cursor}}}', content_type="application/json"
     )
 
 
-def _filters(request: Request) -> Filters:
-    query = request.query_params
+def _filters(query: QueryDict) -> Filters:
+    if query.keys() <= {"limit", "cursor"}:
+        return Filters()
     created_from, created_before = filters.created_at(query)
     q = filters.text(query, "q", max_length=MAX_LENGTH)
     if q is not None and not q.strip():
         filters.refuse("q", "Give something to look for.")
     return Filters(
-        status=filters.choice(query, "status", Payment.Status.values),
-        method=filters.choice(query, "method", Payment.Method.values),
+        status=filters.choice(query, "status", STATUSES),
+        method=filters.choice(query, "method", METHODS),
         created_from=created_from,
         created_before=created_before,
         amount_from=filters.amount(query, "amount[gte]"),

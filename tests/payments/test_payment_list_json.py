@@ -108,7 +108,7 @@ def make(merchant, stp):
 def listed(payment):
     """The payment as the list shows it."""
     found = payment_list.page(payment.merchant, livemode=payment.livemode, filters=Filters(), after=None, limit=100)
-    return next(json.loads(body) for _, key, body in found if key == payment.pk)
+    return next(one for one in json.loads(f"[{found.data}]") if one["id"] == payment.public_id)
 
 
 @pytest.mark.parametrize("changes", [*SITUATIONS.values(), *OXXO.values()], ids=[*SITUATIONS, *OXXO])
@@ -148,3 +148,14 @@ def test_every_member_that_the_schema_names_is_there(make, client):
         assert set(shown) == set(schemas["PaymentObject"]["properties"]) - ({"spei", "oxxo"} - {method})
         details = {"spei": "SpeiDetails", "oxxo": "OxxoDetails"}[method]
         assert set(shown[method]) == set(schemas[details]["properties"])
+
+
+def test_the_payment_behind_a_page_is_cut_off_whatever_texts_hold(make):
+    payments = [
+        make(clabe=f"64618015700000000{n}", metadata={"a": "b,\nc", "d": "\r,\n"}, payer_name=",\n") for n in (1, 2, 3)
+    ]
+
+    page = payment_list.page(payments[0].merchant, livemode=False, filters=Filters(), after=None, limit=2)
+
+    assert [one["metadata"] for one in json.loads(f"[{page.data}]")] == [payments[0].metadata] * 2
+    assert page.last is not None
