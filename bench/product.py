@@ -6,6 +6,7 @@
     python -m bench.product check DB               counts as JSON
 
 ``BENCH_HOME`` holds keys and logs, ``BENCH_CLUSTER`` is host:port of a cluster in which ``bench`` may do everything.
+``BENCH_THREADS`` and ``BENCH_POOL`` (3 each) size gunicorn's two processes, ``BENCH_GRANIAN_THREADS`` (2) granian's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import hashlib
 import json
 import os
 import random
-import signal
 import struct
 import subprocess
 import sys
@@ -39,6 +39,8 @@ CLUSTER = os.environ["BENCH_CLUSTER"]
 MERCHANTS = 100
 PAYMENTS = 1_000_000
 OPEN = 400_000
+for knob, size in (("BENCH_THREADS", "3"), ("BENCH_POOL", "3"), ("BENCH_GRANIAN_THREADS", "2")):
+    os.environ.setdefault(knob, size)
 
 
 def url(role: str, database: str) -> str:
@@ -57,7 +59,7 @@ def environ(database: str) -> dict[str, str]:
         "MEDIA_ROOT": str(HOME / "media"),
         "DATABASE_URL": url("payments_app", database),
         "RELEASE_DATABASE_URL": url("payments_owner", database),
-        "DATABASE_POOL_SIZE": os.environ.get("BENCH_POOL", "8"),
+        "DATABASE_POOL_SIZE": os.environ["BENCH_POOL"],
         "REDIS_URL": os.environ.get("BENCH_REDIS", "redis://127.0.0.1:1/0"),
         "METRICS_TOKEN": "bench",
     } | dict.fromkeys(("RATE_LIMIT_READ", "RATE_LIMIT_WRITE", "RATE_LIMIT_TEST"), "999999/s")
@@ -304,32 +306,25 @@ def random_cursors(rnd: random.Random) -> Iterator[tuple[int, str]]:
 
 
 def serve(server: str, port: str, database: str) -> None:
-    """Redis and the server as children in this process group; ends with SIGTERM."""
+    """Become the server, with Redis as a child that ends with it; SIGTERM ends all."""
     redis = EmbeddedRedis(HOME / "redis", run_dir=HOME / "run")
     redis.start()
     os.environ["BENCH_REDIS"] = redis.url
     env = environ(database)
-    one = [sys.executable, "-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "--reuse-port"]
-    one += ["--keep-alive", "60", "payments_site.wsgi"]
+    os.chdir(ROOT)
     if server == "gunicorn":
-        env |= {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1", "WEB_THREADS": "8"}
-        children = [subprocess.Popen(one, cwd=ROOT, env=env) for _ in range(2)]
-    else:
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", port]
-        command += ["--workers", "2", "--blocking-threads", "12", "--no-ws", "payments_site.wsgi:application"]
-        counters = HOME / "counters"
-        counters.mkdir(exist_ok=True)
-        env |= {"DATABASE_POOL_SIZE": "12", "PROMETHEUS_MULTIPROC_DIR": str(counters)}
-        children = [subprocess.Popen(command, cwd=ROOT, env=env)]
-
-    def stop(*_: Any) -> None:
-        for child in children:
-            child.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
-    for child in children:
-        child.wait()
-    redis.stop()
+        env |= {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1", "WEB_THREADS": os.environ["BENCH_THREADS"]}
+        one = [sys.executable, "-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "--reuse-port"]
+        one += ["--keep-alive", "60", "payments_site.wsgi"]
+        two = """trap 'kill $first $second' TERM; "$@" & first=$!; "$@" & second=$!; wait; wait"""
+        os.execve("/bin/sh", ["sh", "-c", two, "sh", *one], env)
+    threads = os.environ["BENCH_GRANIAN_THREADS"]
+    counters = HOME / "counters"
+    counters.mkdir(exist_ok=True)
+    env |= {"DATABASE_POOL_SIZE": threads, "PROMETHEUS_MULTIPROC_DIR": str(counters)}
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", port]
+    command += ["--workers", "2", "--blocking-threads", threads, "--workers-kill-timeout", "5", "--no-ws"]
+    os.execve(sys.executable, [*command, "payments_site.wsgi:application"], env)
 
 
 def check(database: str) -> dict[str, int]:

@@ -8,7 +8,6 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from django.http import FileResponse
-from PIL import Image
 
 from core.errors import FieldError, InvalidRequest
 
@@ -30,6 +29,8 @@ def content_type_of(raw: bytes, *, field: str = "file") -> str:
         raise _refused(field, "The file is larger than 10 MiB.")
     if raw.startswith(b"%PDF-") and b"%%EOF" in raw[-2048:]:
         return "application/pdf"
+    from PIL import Image  # a process that never sees an image need not hold the library
+
     try:
         with Image.open(io.BytesIO(raw), formats=list(_IMAGES)) as image:
             if image.width * image.height > MAX_PIXELS:

@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, reset_queries
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,3 +11,8 @@ class PaymentsSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from payments_site import checks  # noqa: F401 - registers the system checks
+
+        # Once a request is enough: its connection goes back at its end. Nothing logs queries, and caches do not close.
+        request_started.disconnect(reset_queries)
+        request_started.disconnect(close_old_connections)
+        request_finished.disconnect(close_caches)

@@ -14,8 +14,11 @@ from django.db import connection
 
 from payments_site import env
 
+OURS = "payments_site"
+"""Tag of the checks below."""
 
-@register(Tags.security)
+
+@register(Tags.security, OURS)
 def encryption_keys(**kwargs: Any) -> list[CheckMessage]:
     """payments_site.E001: every key of FIELD_ENCRYPTION_KEYS is a Fernet key."""
     for key in settings.FIELD_ENCRYPTION_KEYS:
@@ -32,7 +35,7 @@ def encryption_keys(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.security)
+@register(Tags.security, OURS)
 def media_is_private(**kwargs: Any) -> list[CheckMessage]:
     """payments_site.W002: nobody else on this machine can read the KYC documents."""
     folder = settings.MEDIA_ROOT
@@ -47,7 +50,7 @@ def media_is_private(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.database)
+@register(Tags.database, OURS)
 def database_is_durable(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """payments_site.E003: an acknowledged webhook survives a crash of PostgreSQL (synchronous_commit)."""
     if not databases or "default" not in databases:
@@ -142,7 +145,7 @@ def _budget_fits(cursor: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OURS)
 def pool_serves_every_thread(**kwargs: Any) -> list[CheckMessage]:
     """payments_site.W007: no thread of a web process waits for another one's connection."""
     threads, pool = env.Web.from_env().threads, settings.DATABASE.pool_size

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 Environ = Mapping[str, str]
 
 
@@ -217,6 +215,8 @@ def words(environ: Environ, name: str) -> tuple[str, ...]:
 
 def connection_parameters(name: str, url: str) -> dict[str, Any]:
     """host, port, user, password, dbname of a PostgreSQL URL given in variable ``name``."""
+    from psycopg.conninfo import conninfo_to_dict  # gunicorn's master reads its size only: half its memory
+
     try:
         parts = conninfo_to_dict(url)
     except Exception as error:

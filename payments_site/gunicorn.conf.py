@@ -17,6 +17,7 @@ bind = _size.bind
 workers = _size.workers
 threads = _size.threads
 worker_class = "gthread"
+logger_class = "payments_site.server.QuietLogger"
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -9,6 +9,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from payments_site import metrics
+from payments_site.checks import OURS
 
 logger = logging.getLogger("payments_site.start")
 
@@ -26,12 +27,14 @@ def worker() -> None:
 
 
 def _look() -> None:
-    """Say in the log what `manage.py check` would: a budget of connections that cannot hold, a role that may too much.
+    """Say in the log what our own checks say: a budget of connections that cannot hold, a role that may too much.
+
+    Django's are about the code, which is checked where it is built; they would load all of the admin's.
 
     Nothing is refused: a database that is away or was made smaller is no reason not to come back.
     """
     try:
-        for message in checks.run_checks(databases=[DEFAULT_DB_ALIAS]):
+        for message in checks.run_checks(tags=[OURS], databases=[DEFAULT_DB_ALIAS]):
             if not message.is_silenced():
                 logger.log(message.level, "%s: %s", message.id, message.msg, extra={"hint": message.hint})
     except Exception:

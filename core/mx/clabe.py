@@ -1,16 +1,33 @@
 """CLABE: the 18-digit account number of Mexican banks (3 bank, 3 city, 11 account, 1 check digit).
 
-Check digit and catalogue of SPEI institutions come from the ``clabe`` package.
+The catalogue of SPEI institutions is that of the ``clabe`` package.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-
-import clabe as _clabe
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 from core.errors import FieldError, InvalidRequest
+
+_WEIGHTS = (3, 7, 1) * 6
+
+
+def _catalogue() -> ModuleType:
+    """The package's list alone: the package would load pydantic, 7 MiB in every process, for a class we do not use."""
+    (folder,) = getattr(find_spec("clabe"), "submodule_search_locations", None) or [""]
+    spec = spec_from_file_location("_clabe_banks", Path(folder) / "banks.py")
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("clabe")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_clabe = _catalogue()
 
 INSTITUTIONS: dict[str, str] = {
     f"90{code[2:]}": name for code, name in _clabe.BANK_NAMES.items() if "40600" <= code < "41000"
@@ -24,7 +41,8 @@ def check_digit(first_17: str) -> str:
     """Weights 3, 7, 1 over the first 17 digits, each product mod 10, ten's complement of the sum."""
     if len(first_17) != 17 or not first_17.isascii() or not first_17.isdigit():
         raise ValueError("a CLABE's check digit is computed over 17 digits")
-    return str(_clabe.compute_control_digit(first_17))
+    total = sum(int(digit) * weight % 10 for digit, weight in zip(first_17, _WEIGHTS, strict=False))
+    return str(-total % 10)
 
 
 def is_valid(clabe: str) -> bool:
@@ -42,10 +60,7 @@ def validate(clabe: str, *, field: str = "clabe") -> str:
 
 def bank_name(clabe: str) -> str | None:
     """Name of the bank that keeps the account, or None if the catalogue does not know it."""
-    try:
-        return str(_clabe.get_bank_name(clabe))
-    except ValueError:
-        return None
+    return BANKS.get(clabe[:3])
 
 
 def institution_name(code: str) -> str | None:

@@ -19,7 +19,7 @@ ROOMS = ["core", "merchants", "ledger", "kyc", "payments", "webhooks", "staff", 
 TAKES_SQL = {"execute", "executemany", "mogrify", "copy", "raw", "extra", "RawSQL", "SQL", "fetch", "rows", "Sql"}
 BUILDERS = {
     "core/writes.py": {"text", "texts", "results"},  # from models' own names; its values are $1, $2, …
-    "merchants/services/api_key.py": {"_by_secret"},  # names of columns
+    "merchants/services/api_key.py": {"_by_secrets"},  # names of columns
     "payments/services/payment.py": {"locking"},  # one of _BY, and names of columns
     "webhooks/inbound/services/store.py": {"column_names"},  # a model's own
     "ledger/services/door.py": {"transaction"},  # the name of a part of the same statement

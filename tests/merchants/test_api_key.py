@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from core import clock
+from core.errors import InvalidApiKey
 from merchants.models import ApiKey, Merchant
 from merchants.services import api_key
 from tests.problems import assert_problem
@@ -165,6 +166,21 @@ def test_strangers_do_not_fill_the_memory(merchant, monkeypatch):
         assert get(api_key.create(merchant, livemode=False)[1]).status_code == 200
 
     assert len(api_key._known) <= 3
+
+
+@pytest.mark.usefixtures("_remembering")
+def test_keys_that_are_in_use_are_asked_for_by_one_statement(merchant, django_assert_num_queries):
+    made = [api_key.create(merchant, livemode=False) for _ in range(3)]
+    for _, secret in made:
+        api_key.authenticate(secret)
+    api_key.revoke(made[0][0])
+    ApiKey.objects.filter(pk=made[1][0].pk).update(revoked_at=clock.now())  # as another process does it
+    time.sleep(0.21)
+
+    with django_assert_num_queries(1):
+        api_key.authenticate(made[2][1])
+        with pytest.raises(InvalidApiKey):
+            api_key.authenticate(made[1][1])
 
 
 def test_the_memory_is_shorter_than_a_second_in_production():

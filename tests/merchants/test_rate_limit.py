@@ -123,6 +123,22 @@ def test_counting_is_one_command(api, monkeypatch):
     assert b"EVALSHA" in sent[0]
 
 
+@pytest.mark.parametrize("change", ["connections cut", "scripts forgotten"])
+def test_a_redis_that_was_started_anew_counts_the_next_request(api, change):
+    first = api.get("/v1/merchant")
+    client = cache._cache.get_client(write=True)
+    degraded = RATE_LIMIT_DEGRADED.labels("api")._value.get()
+
+    if change == "connections cut":
+        client.client_kill_filter(_type="normal", skipme=True)
+    else:
+        client.script_flush()
+    second = api.get("/v1/merchant")
+
+    assert int(first["RateLimit-Remaining"]) - int(second["RateLimit-Remaining"]) in (1, -2)  # -2: the next window
+    assert RATE_LIMIT_DEGRADED.labels("api")._value.get() == degraded
+
+
 def test_a_counter_ends_with_its_window(api):
     api.get("/v1/merchant")
 
