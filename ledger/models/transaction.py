@@ -50,7 +50,9 @@ class Transaction(models.Model):
     effective_at = models.DateTimeField(_("effective"))
     operating_date = models.DateField(_("operating date"))
     recorded_at = models.DateTimeField(_("recorded"), default=clock.now)
-    reverses = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="reversals")
+    reverses = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
+    )
     position = models.BigIntegerField(editable=False, default=0)
 
     class Meta:
@@ -58,10 +60,11 @@ class Transaction(models.Model):
         verbose_name_plural = _("transactions")
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["kind", "source"], name="transaction_kind_source_unique"),
+            # In this order it also finds what a source posted.
+            models.UniqueConstraint(fields=["source", "kind"], name="transaction_kind_source_unique"),
         ]
         indexes = [
-            models.Index(fields=["source"], name="transaction_source"),
+            models.Index(fields=["reverses"], condition=models.Q(reverses__isnull=False), name="transaction_reverses"),
             models.Index(fields=["position", "id"], name="transaction_position"),
             models.Index(fields=["-recorded_at"], name="transaction_recorded"),
         ]

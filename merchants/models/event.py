@@ -21,7 +21,7 @@ class Event(models.Model):
 
     public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "event"))
     sequence = models.BigIntegerField(_("sequence"), unique=True, default=0)
-    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="events")
+    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="events", db_index=False)
     livemode = models.BooleanField(_("live"))
     type = models.CharField(_("type"), max_length=64)
     object_id = models.CharField(_("object"), max_length=40)

@@ -21,7 +21,7 @@ class IdempotencyKey(models.Model):
         COMPLETED = "completed", _("completed")
 
     public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "idempotency_key"))
-    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+")
+    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", db_index=False)
     livemode = models.BooleanField()
     key = models.CharField(max_length=255)
     method = models.CharField(max_length=8)

@@ -52,7 +52,9 @@ class Deposit(ProtectedRefreshMixin):
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "deposit")
     )
-    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="deposits")
+    provider_account = models.ForeignKey(
+        "payments.ProviderAccount", models.PROTECT, related_name="deposits", db_index=False
+    )
     livemode = models.BooleanField(_("live"))
     deposit_key = models.CharField(_("provider's key"), max_length=120)
     status = StatusField(_("status"), choices=Status.choices, default=Status.RECEIVED)

@@ -152,7 +152,9 @@ class Payment(ProtectedRefreshMixin):
                 name="payment_unpaid_has_no_money",
             ),
             models.UniqueConstraint(
-                fields=["clabe"], condition=models.Q(made_by="request"), name="payment_clabe_unique"
+                fields=["clabe"],
+                condition=models.Q(made_by="request", clabe__isnull=False),
+                name="payment_clabe_unique",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="completed") | models.Q(amount_received__gt=0, completed_at__isnull=False),
@@ -165,7 +167,11 @@ class Payment(ProtectedRefreshMixin):
                 condition=models.Q(external_id__isnull=False),
                 name="payment_external_id_unique",
             ),
-            models.UniqueConstraint(fields=["provider_account", "order_id"], name="payment_order_unique"),
+            models.UniqueConstraint(
+                fields=["provider_account", "order_id"],
+                condition=models.Q(order_id__isnull=False),
+                name="payment_order_unique",
+            ),
         ]
         indexes = [
             # The order of merchants' lists, also narrowed. NULLS LAST, although there are none: PostgreSQL must not
@@ -193,7 +199,6 @@ class Payment(ProtectedRefreshMixin):
                 name="payment_search",
             ),
             models.Index(fields=["-created_at"], name="payment_created"),
-            models.Index(fields=["clabe"], name="payment_clabe"),
             models.Index(
                 fields=["reusable_clabe"],
                 condition=models.Q(reusable_clabe__isnull=False),

@@ -53,7 +53,11 @@ class ProviderEvent(ProtectedRefreshMixin):
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_event")
     )
     account = models.ForeignKey(
-        "payments.ProviderAccount", models.PROTECT, related_name="+", verbose_name=_("provider account")
+        "payments.ProviderAccount",
+        models.PROTECT,
+        related_name="+",
+        verbose_name=_("provider account"),
+        db_index=False,
     )
     livemode = models.BooleanField(_("live"))
     channel = models.CharField(_("channel"), max_length=32, choices=Channel.choices, default="", db_default="")
