@@ -51,6 +51,9 @@ _AS_IT_IS = (
 )
 """Fields whose Python values PostgreSQL reads as they are."""
 
+_DEFAULT = "DEFAULT"
+"""In place of a value: the database's own, which a column gets that is not named."""
+
 _MISSING = re.compile(r'"part (\d+) wrote')
 """How a statement that commits says which part of it did not do what it should."""
 
@@ -95,6 +98,11 @@ class Writes:
         self._params: list[Parameter] = []
         self._refused: list[Callable[[], None]] = []
         self._expected: dict[str, Exception] = {}
+        self._condition: Sql | None = None
+        self._otherwise: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], None]] = []
+        self.permitted_by: int | None = None
+        """After the writing: the id that the statement of ``only_if`` returned; None if it let nothing be written."""
 
     def insert(self, row: models.Model, **worked_out: Sql) -> None:
         """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
@@ -112,7 +120,7 @@ class Writes:
                 else:
                     odd += ((column.name, f"(SELECT id FROM {target})"),)
             elif type(value) is DatabaseDefault:
-                odd += ((column.name, "DEFAULT"),)
+                odd += ((column.name, _DEFAULT),)
             else:
                 params.append(column.dump(value))
         self._shapes.append(_Shape(model, None, odd))
@@ -153,6 +161,21 @@ class Writes:
         """Raise ``error`` if the database refuses the whole because of this constraint."""
         self._expected[constraint] = error
 
+    def only_if(self, sql: Sql) -> None:
+        """Carry this data-modifying statement out first, and the rest only if it returns a row with ``id``.
+
+        What it locks or waits for comes before everything else. The rest can only be insertions.
+        """
+        self._condition = sql
+
+    def otherwise(self, act: Callable[[], None]) -> None:
+        """Call ``act`` if ``only_if`` lets nothing be written: that is certain then."""
+        self._otherwise.append(act)
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Call ``act`` in the same transaction when everything is written and has its keys."""
+        self._afterwards.append(act)
+
     @transaction_required
     def execute(self) -> None:
         """Write everything, and give inserted rows their keys. What is named afterwards is another statement.
@@ -164,16 +187,26 @@ class Writes:
         self._execute(commit=False)
 
     def _execute(self, *, commit: bool) -> None:
-        parts = self._parts
-        if not parts:
+        parts, condition = self._parts, self._condition
+        if not parts and condition is None:
             return
-        text = _text_of(tuple(self._shapes), commit)
+        commit = commit and not self._afterwards
+        text = _text_of(tuple(self._shapes), commit, "" if condition is None else condition.text)
+        if condition is not None:
+            self._params += [dump(param)[0] for param in condition.params]
         try:
             (found,) = send(text, self._params, commit=commit)
         except DatabaseError as error:
             self._explain(error)
             raise
-        for part, value in zip(parts, found, strict=True):
+        permitted_by, acts = None, self._afterwards
+        if condition is not None:
+            permit, found = found[0], found[1:]
+            if permit is None:
+                parts, acts = [], self._otherwise
+            else:
+                permitted_by = int(permit)
+        for part, value in zip(parts, found, strict=bool(parts)):
             if value is None or (part.rows != 1 and int(value) != part.rows):
                 raise part.missing or RuntimeError("a row that should be there was not written")
             row = part.row
@@ -182,6 +215,9 @@ class Writes:
                 row._state.adding = False
                 row._state.db = DEFAULT_DB_ALIAS
         self.__init__()  # type: ignore[misc]
+        self.permitted_by = permitted_by
+        for act in acts:
+            act()
 
     def _explain(self, error: DatabaseError) -> None:
         """Raise the error that was given for this refusal, if there is one."""
@@ -227,25 +263,32 @@ def joined(writes: Writes | None) -> Iterator[Writes]:
 
 
 @lru_cache(maxsize=500)
-def _text_of(shapes: tuple[_Shape, ...], commit: bool) -> bytes:
+def _text_of(shapes: tuple[_Shape, ...], commit: bool, condition: str) -> bytes:
     """The statement for parts of these shapes, whose parameters come in the order of their columns."""
     numbers = iter(range(1, 100_000))
-    texts = ", ".join([f"w{number} AS ({_part_text(shape, numbers)})" for number, shape in enumerate(shapes)])
-    results = ", ".join([_result(number, shape, commit) for number, shape in enumerate(shapes)])
-    return f"WITH {texts} SELECT {results}".encode()
+    texts = [f"w{number} AS ({_part_text(shape, numbers, condition)})" for number, shape in enumerate(shapes)]
+    results = [_result(number, shape, commit, condition) for number, shape in enumerate(shapes)]
+    if condition:
+        texts.insert(0, f"permit AS ({_bind(condition, numbers)})")
+        results.insert(0, "(SELECT id FROM permit)")
+    return f"WITH {', '.join(texts)} SELECT {', '.join(results)}".encode()
 
 
-def _part_text(shape: _Shape, numbers: Iterator[int]) -> str:
+def _part_text(shape: _Shape, numbers: Iterator[int], condition: str) -> str:
+    if condition and (shape.model is None or shape.fields is not None):
+        raise ValueError("only insertions can depend on a condition")
     if shape.model is None:
         return _bind(shape.text, numbers)
     table = _quoted(shape.model._meta.db_table)
     if shape.fields is not None:
         new = [f"{column.quoted} = ${next(numbers)}" for column in _columns_of(shape.model, shape.fields)]
         return f"UPDATE {table} SET {', '.join(new)} WHERE id = ${next(numbers)} RETURNING id"
-    columns, odd = _columns(shape.model), dict(shape.odd)
-    values = [_bind(odd.get(column.name, "%s"), numbers) for column in columns]
+    odd = dict(shape.odd)
+    columns = [column for column in _columns(shape.model) if odd.get(column.name) != _DEFAULT]
     names = ", ".join([column.quoted for column in columns])
-    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(values)}) RETURNING id"
+    values = ", ".join([_bind(odd.get(column.name, "%s"), numbers) for column in columns])
+    row = f"SELECT {values} FROM permit" if condition else f"VALUES ({values})"
+    return f"INSERT INTO {table} ({names}) {row} RETURNING id"
 
 
 def _bind(text: str, numbers: Iterator[int]) -> str:
@@ -253,14 +296,15 @@ def _bind(text: str, numbers: Iterator[int]) -> str:
     return first + "".join([f"${next(numbers)}{piece}" for piece in pieces])
 
 
-def _result(number: int, shape: _Shape, commit: bool) -> str:
+def _result(number: int, shape: _Shape, commit: bool, condition: str) -> str:
     value = f"(SELECT {'id' if shape.rows == 1 else 'count(*)'} FROM w{number})"
     if not commit:
         return value
     # Nobody can look before COMMIT: what is missing must fail the statement. A text that is no number does.
     written = f"(SELECT count(*) FROM w{number})"
+    expected = "(SELECT count(*) FROM permit)" if condition else str(shape.rows)
     fault = f"('part {number} wrote ' || {written} || ' rows')::bigint"
-    return f"CASE WHEN {written} = {shape.rows} THEN {value} ELSE {fault} END"
+    return f"CASE WHEN {written} = {expected} THEN {value} ELSE {fault} END"
 
 
 def hydrate(model: type[M], values: Sequence[Any]) -> M:

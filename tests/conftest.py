@@ -16,10 +16,12 @@ from django.db import connections
 from django.test import Client
 
 from core.state import Origin, TransitionRow
+from kyc.services import case
 from ledger.services import chart
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
+from payments.services import clabe_number
 from payments_site import health
 from payments_site.middleware import ReleaseMiddleware
 from tests import cluster
@@ -48,6 +50,8 @@ def committed_db(django_db_blocker: Any) -> Iterator[None]:
                 connection.close_pool()
             cluster.copy_template()
             chart.forget_open_accounts()
+            clabe_number.forget()
+            case.forget_approved()
 
 
 @pytest.fixture(autouse=True)

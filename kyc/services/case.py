@@ -13,10 +13,23 @@ from core.state import Origin
 from kyc.models import Case, CaseTransition
 from merchants.models import Merchant
 
+_approved: set[int] = set()
+"""Merchants known to be approved. Nothing leads out of that state, so that this never needs to be asked again."""
+
 
 def is_approved(merchant: Merchant) -> bool:
     """True if the merchant may take live payments."""
-    return Case.objects.filter(merchant=merchant, status=Case.Status.APPROVED).exists()
+    if merchant.pk in _approved:
+        return True
+    approved = Case.objects.filter(merchant=merchant, status=Case.Status.APPROVED).exists()
+    if approved:
+        _approved.add(merchant.pk)
+    return approved
+
+
+def forget_approved() -> None:
+    """Ask the database again: it is another one."""
+    _approved.clear()
 
 
 @transaction.atomic

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
-from django.db import transaction
+from django.db import OperationalError
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -26,9 +27,9 @@ from core.errors import (
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidRequest,
-    RequestRefused,
+    PaymentsError,
 )
-from core.writes import Writes
+from core.writes import Writes, write_and_commit
 from merchants.api.views import MerchantView
 from merchants.models import IdempotencyKey
 from merchants.services import idempotency_key
@@ -52,33 +53,30 @@ def run_once(
 ) -> HttpResponse:
     """Carry the request out once and answer; a repetition gets the same bytes with ``Idempotent-Replayed: true``.
 
-    ``create`` runs inside the transaction that records the key, and leaves to ``writes`` what it can: it goes into the
-    database together with the answer. ``finish``, if given, runs after it and outside any
-    transaction (a provider is called); until it returns, repetitions get 409. Its second argument is True if an earlier
-    request already began it and may have reached the provider. ``find`` loads an object by public id.
+    ``create`` reads, decides, and names what is to be written to ``writes``. It writes nothing itself: key, effect and
+    answer go into the database by one statement, which takes the key first and writes nothing if it was taken before.
+    ``finish``, if given, runs after it and outside any transaction (a provider is called); until it returns,
+    repetitions get 409. Its second argument is True if an earlier request already began it and may have reached the
+    provider. ``find`` loads an object by public id.
 
     Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key came with another
     method, path or body, ``IdempotencyInProgress`` while the first request runs, and whatever ``create`` refuses.
     """
     intention = _intention(view, request, _key(request))
     try:
-        with transaction.atomic():
-            row_id = idempotency_key.claim(intention)
-            if row_id is not None:
-                writes = Writes()
-                obj = create(writes)
-                if finish is None:
-                    answer = _json(render(obj))
-                    idempotency_key.complete_with(writes, row_id, status, answer, public_id(obj))
-                    writes.execute()
-                else:
-                    writes.execute()
-                    idempotency_key.remember_object(row_id, public_id(obj))
-    except RequestRefused as refusal:
-        if refusal.http_status != HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(refusal, IdempotencyKeyReused):
-            raise
-        return _refused(intention, refusal)
-    record = None
+        with _claiming() as writes:
+            obj = create(writes)
+            answer = _json(render(obj)) if finish is None else ""
+            idempotency_key.claim(
+                writes, intention, public_id(obj), status=status if finish is None else None, answer=answer
+            )
+    except PaymentsError as error:
+        if (kept := _kept(intention, error)) is not None:
+            return kept
+        row_id = None
+    else:
+        row_id = writes.permitted_by
+    begun_before = row_id is None
     if row_id is None:
         record = _known(intention)
         if record.state == IdempotencyKey.State.COMPLETED:
@@ -87,7 +85,7 @@ def run_once(
             raise IdempotencyInProgress
         row_id, obj = record.pk, find(record.object_id)
     if finish is not None:
-        obj = finish(obj, record is not None)
+        obj = finish(obj, begun_before)
         answer = _json(render(obj))
         if not idempotency_key.complete(row_id, status, answer, public_id(obj)):
             return _replay(_known(intention))
@@ -113,22 +111,44 @@ def is_key(text: str) -> bool:
     return bool(_SHAPE.match(text))
 
 
-def _refused(intention: Intention, refusal: RequestRefused) -> HttpResponse:
-    """Keep the refusal as the answer, unless an equal request has got one meanwhile."""
-    answer = _json(problem(refusal, instance=intention.path))
-    if idempotency_key.claim_refused(intention, refusal.http_status, answer) is not None:
-        return _answer(refusal.http_status, answer)
-    record = _known(intention)
-    if record.state != IdempotencyKey.State.COMPLETED:
-        raise IdempotencyInProgress
-    return _replay(record)
+@contextmanager
+def _claiming() -> Iterator[Writes]:
+    """A transaction whose writes claim a key. ``IdempotencyInProgress`` if an equal request takes too long."""
+    try:
+        with write_and_commit() as writes:
+            yield writes
+    except OperationalError as error:
+        if idempotency_key.waited_in_vain(error):
+            raise IdempotencyInProgress from error
+        raise
+
+
+def _kept(intention: Intention, error: PaymentsError) -> HttpResponse | None:
+    """The refusal as the answer, kept if it is one on its merits; None if an equal request came before.
+
+    Raises ``error`` if it is not kept and the key is free.
+    """
+    if error.http_status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        if _record(intention) is None:
+            raise error
+        return None
+    answer = _json(problem(error, instance=intention.path))
+    with _claiming() as writes:
+        idempotency_key.claim(writes, intention, "", status=error.http_status, answer=answer)
+    return None if writes.permitted_by is None else _answer(error.http_status, answer)
 
 
 def _known(intention: Intention) -> IdempotencyKey:
-    record = idempotency_key.find(intention.merchant, livemode=intention.livemode, key=intention.key)
+    record = _record(intention)
     if record is None:  # thirty days old, and forgotten in this moment
         raise IdempotencyInProgress
-    if not intention.is_that_of(record):
+    return record
+
+
+def _record(intention: Intention) -> IdempotencyKey | None:
+    """What is known of the key; ``IdempotencyKeyReused`` if another request used it."""
+    record = idempotency_key.find(intention.merchant, livemode=intention.livemode, key=intention.key)
+    if record is not None and not intention.is_that_of(record):
         message = "This differs from the first request with this Idempotency-Key."
         fields = intention.differing_fields(record) if intention.path == record.path else []
         raise IdempotencyKeyReused(errors=[FieldError(name[:100], "differs", message) for name in fields])

@@ -1,6 +1,6 @@
 """The rows behind Idempotency-Key: claimed before the effect, completed with its answer, read by repetitions.
 
-``claim`` and ``complete`` are one statement each; the first waits for an equal request that is being carried out.
+``claim`` is part of the statement that writes the effect, and waits for an equal request that is being carried out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from django.conf import settings
 from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
-from psycopg.types.numeric import Int8
 
 from core import clock, ids
-from core.db import transaction_required
-from core.errors import IdempotencyInProgress
 from core.writes import Sql, Writes, fetch
 from merchants.models import IdempotencyKey, Merchant
 
@@ -29,18 +26,13 @@ _BATCH = 5_000
 _INSERT = """
     INSERT INTO merchants_idempotencykey (public_id, merchant_id, livemode, key, method, path, body_sha256,
         field_hashes, state, response_status, response_body, object_id, locked_at, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', $12, $12)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (merchant_id, livemode, key) DO NOTHING RETURNING id
 """
 _COMPLETE = """
     UPDATE merchants_idempotencykey
     SET state = 'completed', response_status = $2, response_body = $3, object_id = $4
     WHERE id = $1 AND state = 'in_progress' RETURNING id
-"""
-_COMPLETE_WITH = """
-    UPDATE merchants_idempotencykey
-    SET state = 'completed', response_status = %s, response_body = %s, object_id = %s
-    WHERE id = %s AND state = 'in_progress' RETURNING id
 """
 _TAKE_OVER = """
     UPDATE merchants_idempotencykey SET locked_at = $2
@@ -70,35 +62,42 @@ class Intention:
         return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
-@transaction_required
-def claim(intention: Intention) -> int | None:
-    """Take the key for the effect that follows in this transaction; its row's id, or None if it was taken before.
+def claim(writes: Writes, intention: Intention, object_id: str, *, status: int | None, answer: str) -> None:
+    """Let ``writes`` take the key before anything else, and write nothing if it was taken before.
 
-    While another transaction holds the key this waits for its end, up to the database's lock timeout (2 s); then
-    raises ``IdempotencyInProgress``.
+    With ``status`` and ``answer`` the request is carried out by that; without (None, ""), the key stays in progress
+    until ``complete``. While another transaction holds the key, the statement waits for its end, up to the database's
+    lock timeout (2 s); ``waited_in_vain`` knows that error.
     """
-    return _insert(intention, IdempotencyKey.State.IN_PROGRESS, None, "")
+    now = clock.now()
+    values = (
+        ids.new_id("idempotency_key"),
+        intention.merchant.pk,
+        intention.livemode,
+        intention.key,
+        intention.method,
+        intention.path,
+        intention.body_sha256,
+        Jsonb(dict(intention.field_hashes)),
+        "in_progress" if status is None else "completed",
+        status,
+        answer,
+        object_id,
+        now,
+        now,
+    )
+    writes.only_if(Sql(_INSERT, values))
 
 
-def claim_refused(intention: Intention, status: int, body: str) -> int | None:
-    """Take the key for a refusal, whose effect was rolled back, together with its answer. Otherwise as ``claim``."""
-    return _insert(intention, IdempotencyKey.State.COMPLETED, status, body)
+def waited_in_vain(error: OperationalError) -> bool:
+    """True if ``error`` says that another transaction held the key until the lock timeout."""
+    cause = error.__cause__
+    return isinstance(cause, LockNotAvailable) and IdempotencyKey._meta.db_table in (cause.diag.context or "")
 
 
 def complete(row_id: int, status: int, body: str, object_id: str) -> bool:
     """Store the answer under a key in progress; False if another request, which took this one over, has done so."""
     return bool(fetch(_COMPLETE, [row_id, status, body, object_id]))
-
-
-def complete_with(writes: Writes, row_id: int, status: int, body: str, object_id: str) -> None:
-    """Let ``writes`` store the answer under a key that this transaction has claimed."""
-    writes.add(Sql(_COMPLETE_WITH, (status, body, object_id, Int8(row_id))))
-
-
-@transaction_required
-def remember_object(row_id: int, object_id: str) -> None:
-    """Note what was made, under a key that stays in progress until its second phase is over."""
-    IdempotencyKey.objects.filter(pk=row_id).update(object_id=object_id)
 
 
 def take_over(record: IdempotencyKey) -> bool:
@@ -125,28 +124,3 @@ def forget_old() -> int:
             forgotten += deleted
         if len(old) < _BATCH:
             return forgotten
-
-
-def _insert(intention: Intention, state: str, status: int | None, body: str) -> int | None:
-    now = clock.now()
-    values = [
-        ids.new_id("idempotency_key"),
-        intention.merchant.pk,
-        intention.livemode,
-        intention.key,
-        intention.method,
-        intention.path,
-        intention.body_sha256,
-        Jsonb(dict(intention.field_hashes)),
-        str(state),
-        status,
-        body,
-        now,
-    ]
-    try:
-        rows = fetch(_INSERT, values)
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise IdempotencyInProgress from error
-        raise
-    return int(rows[0][0]) if rows else None

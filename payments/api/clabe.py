@@ -115,8 +115,8 @@ class ClabesView(MerchantView):
         return run_once(
             self,
             request,
-            create=lambda _: clabe_service.create(
-                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin
+            create=lambda writes: clabe_service.create(
+                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin, writes=writes
             ),
             find=lambda public_id: _clabes(self).get(public_id=public_id),
             public_id=lambda clabe: clabe.public_id,

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from core import clock
 from core.db import transaction_required
 from core.state import Origin
+from core.writes import Writes, joined
 from merchants.models import Merchant
 from payments.models import Clabe, Payment
 from payments.providers.stp import clabes
-from payments.services.payment import account_for, next_clabe_number
+from payments.services import clabe_number
+from payments.services.payment import account_for
 from payments.services.transition import record_clabe
 
 
@@ -29,14 +31,19 @@ class NewClabe:
 
 
 @transaction_required
-def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin) -> Clabe:
-    """Hand out a CLABE. Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does."""
+def create(
+    merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin, writes: Writes | None = None
+) -> Clabe:
+    """Hand out a CLABE, with the ``writes`` of a caller if given.
+
+    Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does.
+    """
     account = account_for(merchant, Payment.Method.SPEI, livemode=livemode)
     clabe = Clabe(
         merchant=merchant,
         livemode=livemode,
         provider_account=account,
-        clabe=clabes.build(account.clabe_prefix or "", next_clabe_number(account)),
+        clabe=clabes.build(account.clabe_prefix or "", clabe_number.take(account)),
         label=wanted.label,
         customer_name=wanted.customer_name,
         customer_email=wanted.customer_email,
@@ -45,8 +52,9 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Orig
         max_amount=wanted.max_amount,
         metadata=dict(wanted.metadata),
     )
-    clabe.save(force_insert=True)
-    record_clabe(clabe, from_status="", origin=origin, event_type="clabe.created")
+    with joined(writes) as statement:
+        statement.insert(clabe)
+        record_clabe(clabe, from_status="", origin=origin, event_type="clabe.created", writes=statement)
     return clabe
 
 

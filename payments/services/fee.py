@@ -10,7 +10,7 @@ from django.conf import settings
 from psycopg.types.numeric import Int8
 
 from core.money import fee_with_iva
-from core.writes import fetch
+from core.writes import Sql, fetch
 from merchants.models import Merchant
 from payments.models import Payment
 
@@ -18,6 +18,11 @@ _RULE = """
     SELECT percent, fixed FROM payments_feerule
     WHERE merchant_id = $1 AND method = $2 AND valid_from <= $3 AND (valid_until IS NULL OR valid_until >= $3)
 """
+_OF_RULE = """
+    SELECT coalesce((SELECT {} FROM payments_feerule WHERE merchant_id = %s AND method = %s
+        AND %s::date BETWEEN valid_from AND coalesce(valid_until, 'infinity')), 0)
+"""
+_PERCENT, _FIXED = _OF_RULE.format("percent"), _OF_RULE.format("fixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,12 @@ def terms(merchant: Merchant, method: str, day: date) -> Terms:
     """The terms of a payment that is made on ``day`` (Mexico City)."""
     percent, fixed = next(iter(fetch(_RULE, [Int8(merchant.pk), method, day])), (Decimal(0), 0))
     return Terms(percent, fixed, iva_rate(day))
+
+
+def terms_of(merchant: Merchant, method: str, day: date) -> dict[str, Sql]:
+    """``fee_percent`` and ``fee_fixed`` of a payment made on ``day``, for the statement that inserts it to find."""
+    rule = (Int8(merchant.pk), method, day)
+    return {"fee_percent": Sql(_PERCENT, rule), "fee_fixed": Sql(_FIXED, rule)}
 
 
 def iva_rate(day: date) -> Decimal:

@@ -33,8 +33,8 @@ from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.conekta.client import ConektaClient
 from payments.providers.conekta.messages import CashOrder
 from payments.providers.stp import clabes
-from payments.services import provider_account
-from payments.services.fee import terms
+from payments.services import clabe_number, provider_account
+from payments.services.fee import iva_rate, terms, terms_of
 from payments.services.transition import record_payment
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def create(
     """
     account = account_for(merchant, wanted.method, livemode=livemode)
     now = clock.now()
-    costs = terms(merchant, wanted.method, clock.mexico_city_date(now))
+    day = clock.mexico_city_date(now)
     payment = Payment(
         merchant=merchant,
         livemode=livemode,
@@ -92,9 +92,7 @@ def create(
         method=wanted.method,
         amount=wanted.amount,
         currency=CURRENCY,
-        fee_percent=costs.percent,
-        fee_fixed=costs.fixed,
-        fee_iva=costs.iva,
+        fee_iva=iva_rate(day),
         description=wanted.description,
         external_id=wanted.external_id,
         customer_name=wanted.customer_name,
@@ -104,16 +102,19 @@ def create(
         expires_at=wanted.expires_at,
         created_at=now,
     )
-    if wanted.method == Payment.Method.SPEI:
-        number = next_clabe_number(account)
-        payment.clabe = clabes.build(account.clabe_prefix or "", number)
-        payment.reference_number = f"{number:07d}"
-    with joined(None if wanted.method == Payment.Method.OXXO else writes) as statement:
-        statement.insert(payment)
+    with joined(writes) as statement:
+        if wanted.method == Payment.Method.SPEI:
+            number = clabe_number.take(account)
+            payment.clabe = clabes.build(account.clabe_prefix or "", number)
+            payment.reference_number = f"{number:07d}"
+            statement.otherwise(lambda: clabe_number.give_back(account, number))
+        statement.insert(payment, **terms_of(merchant, wanted.method, day))
         statement.expect("payment_external_id_unique", DuplicateExternalId())
         record_payment(payment, from_status="", origin=origin, event_type="payment.created", writes=statement)
-    if wanted.method == Payment.Method.OXXO:
-        _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False)  # the job names the row's key
+        if wanted.method == Payment.Method.OXXO:  # the job names the row's key
+            statement.afterwards(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
+    # The database has worked them out: whoever asks reads them.
+    del payment.fee_percent, payment.fee_fixed
     return payment
 
 
@@ -376,8 +377,3 @@ def locking(condition: str) -> str:
         f"FROM payments_payment p JOIN merchants_merchant m ON m.id = p.merchant_id WHERE {condition} "
         "FOR NO KEY UPDATE OF p"
     )
-
-
-def next_clabe_number(account: ProviderAccount) -> int:
-    """Seven digits never given out before by this account; sequences do not roll back, so gaps are normal."""
-    return int(fetch("SELECT nextval($1::text::regclass)", [f"payments_clabe_{account.clabe_sequence}"])[0][0])

@@ -16,6 +16,7 @@ from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
 from core.errors import FieldError, InvalidRequest, LimitExceeded
 from core.state import Origin, TransitionRow
+from core.writes import Writes, joined
 from ledger.services.statement import MAX_DAYS
 from merchants.models import Merchant
 from merchants.services import event
@@ -53,8 +54,10 @@ class NewReport:
 
 
 @transaction_required
-def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin) -> Report:
-    """Order a report; the worker writes it.
+def create(
+    merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin, writes: Writes | None = None
+) -> Report:
+    """Order a report, with the ``writes`` of a caller if given; the worker writes it.
 
     Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
     ``MOST_UNFINISHED`` of the merchant's wait.
@@ -66,7 +69,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
     )
     if waiting.count() >= MOST_UNFINISHED:
         raise LimitExceeded("Too many of your reports are still being written; wait until one is ready.")
-    report = Report.objects.create(
+    report = Report(
         merchant=merchant,
         livemode=livemode,
         type=wanted.type,
@@ -74,8 +77,10 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
         end_date=wanted.end_date,
         metadata=dict(wanted.metadata),
     )
-    _record(report, "", origin)
-    _defer(report)
+    with joined(writes) as statement:
+        statement.insert(report)
+        statement.insert(_transition(report, "", origin))
+        statement.afterwards(lambda: _defer(report))
     return report
 
 
@@ -222,7 +227,11 @@ _WORKER = Origin(TransitionRow.Cause.WORKER, "payments.write_report")
 
 
 def _record(report: Report, before: str, origin: Origin) -> None:
-    ReportTransition.objects.create(
+    _transition(report, before, origin).save()
+
+
+def _transition(report: Report, before: str, origin: Origin) -> ReportTransition:
+    return ReportTransition(
         report=report,
         from_status=before,
         to_status=report.status,

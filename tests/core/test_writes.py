@@ -9,9 +9,10 @@ import pytest
 from django.db import DataError, IntegrityError, ProgrammingError, models, transaction
 
 from core import clock
-from core.writes import Sql, Writes, column_names, fetch, hydrate, joined
+from core.writes import Sql, Writes, column_names, fetch, hydrate, joined, write_and_commit
 from merchants.models import Event, Merchant
 from payments.models import Deposit, Payment, PaymentTransition
+from tests.problems import rows
 from tests.provider_messages import StpSender
 
 
@@ -236,6 +237,71 @@ def test_writes_of_a_caller_are_left_to_it(merchant: Merchant, stp: StpSender) -
     assert Payment.objects.count() == 1
     theirs.execute()
     assert Payment.objects.count() == 2
+
+
+def a_merchant_named(name: str) -> Sql:
+    """Insert a merchant unless one has this name."""
+    text = """
+        INSERT INTO merchants_merchant (public_id, name, legal_name, status, created_at)
+        SELECT 'mer_' || %s, %s, '', 'active', now()
+        WHERE NOT EXISTS (SELECT FROM merchants_merchant WHERE name = %s) RETURNING id
+    """
+    return Sql(text, (name, name, name))
+
+
+@pytest.mark.parametrize("commit", [False, True])
+def test_a_condition_comes_first_and_nothing_is_written_without_it(
+    request: pytest.FixtureRequest, commit: bool
+) -> None:
+    request.getfixturevalue("committed_db" if commit else "db")
+    merchant, stp = request.getfixturevalue("merchant"), request.getfixturevalue("stp")
+    heard: list[str] = []
+
+    def write(name: str, payment: Payment) -> int | None:
+        with transaction.atomic() if not commit else write_and_commit() as given:
+            writes = given or Writes()
+            writes.insert(payment)
+            writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor="a"))
+            writes.only_if(a_merchant_named(name))
+            writes.otherwise(lambda: heard.append("otherwise"))
+            if not commit:
+                writes.execute()
+        return writes.permitted_by
+
+    first = write("Sol", payment_of(merchant, stp))
+    before = rows()
+    # Its CLABE would be refused, if it were written.
+    second = write("Sol", payment_of(merchant, stp))
+
+    assert first == Merchant.objects.get(name="Sol").pk
+    assert (second, heard) == (None, ["otherwise"])
+    assert rows() == before
+    assert PaymentTransition.objects.get().payment == Payment.objects.get()
+
+
+def test_only_insertions_depend_on_a_condition(merchant: Merchant) -> None:
+    writes = Writes()
+    writes.update(merchant, "name")
+    writes.only_if(a_merchant_named("Sol"))
+
+    with pytest.raises(ValueError, match="only insertions"):
+        writes.execute()
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_what_comes_afterwards_knows_the_keys_within_the_transaction(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+
+    def refuse() -> None:
+        assert payment.pk is not None
+        assert Payment.objects.filter(pk=payment.pk).exists()
+        raise LookupError
+
+    with pytest.raises(LookupError), write_and_commit() as writes:  # noqa: PT012 - the error comes when the block ends
+        writes.insert(payment)
+        writes.afterwards(refuse)
+
+    assert Payment.objects.count() == 0
 
 
 def test_a_fetched_row_is_the_row_that_the_orm_reads(merchant: Merchant, stp: StpSender) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from core.state import Origin
+from core.state import Origin, legal_changes
 from kyc.models import Case, CaseTransition
 from kyc.services import case as case_service
+from kyc.services import document
 from merchants.models import Merchant
 
 PDF = b"%PDF-1.7\n%%EOF\n"
@@ -137,3 +139,24 @@ def test_a_merchant_has_one_case(case: Case, admin_client: Client) -> None:
 
 def test_there_is_no_step_for_a_case_that_does_not_exist(admin_client: Client) -> None:
     assert admin_client.post("/admin/kyc/case/kyc_00000000000000000000000000/submit/").status_code == 404
+
+
+def test_nothing_leads_out_of_an_approval() -> None:
+    """Whoever changes that must change ``is_approved`` too, which never asks again."""
+    assert [source for source, _ in legal_changes(Case) if source == Case.Status.APPROVED] == []
+
+
+def test_an_approval_is_asked_for_once_and_its_lack_each_time(
+    merchant: Merchant, staff_origin: Origin, django_assert_num_queries: Any
+) -> None:
+    case = case_service.open_case(merchant, origin=staff_origin)
+    with django_assert_num_queries(2):
+        assert not case_service.is_approved(merchant)
+        assert not case_service.is_approved(merchant)
+    document.add(case.pk, document_type="official_id", name="a.pdf", content=io.BytesIO(PDF), uploaded_by="ana")
+    case_service.submit(case.pk, origin=staff_origin)
+    case_service.approve(case.pk, reason="It is them.", origin=staff_origin)
+
+    with django_assert_num_queries(1):
+        assert case_service.is_approved(merchant)
+        assert case_service.is_approved(merchant)

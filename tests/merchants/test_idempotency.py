@@ -307,6 +307,36 @@ def test_no_account_at_the_provider_leaves_the_key_free(committed_db, api, stp):
     assert api.post("/v1/payments", SPEI).status_code == 201
 
 
+def test_a_repetition_is_answered_although_it_would_be_refused_now(committed_db, api, stp):
+    first = api.post("/v1/payments", SPEI)
+    ProviderAccount.objects.filter(pk=stp.account.pk).update(is_active=False)
+    before = rows()
+
+    assert_replays(api.post("/v1/payments", SPEI), first)
+    assert_problem(api.post("/v1/payments", {**SPEI, "amount": 5}), 422, "idempotency_key_reused", "amount")
+    assert_problem(api.post("/v1/payments", SPEI, key="other"), 503, "provider_unavailable")
+    assert rows() == before
+
+
+def test_a_repetition_uses_up_no_clabe(committed_db, api, stp):
+    first = api.post("/v1/payments", SPEI, key="a").json()
+    for _ in range(3):
+        api.post("/v1/payments", SPEI, key="a")
+
+    second = api.post("/v1/payments", SPEI, key="b").json()
+
+    assert int(second["spei"]["reference_number"]) == int(first["spei"]["reference_number"]) + 1
+
+
+def test_who_waits_for_something_else_than_the_key_is_not_told_that_the_key_is_in_use(committed_db, api, stp, owner):
+    api.post("/v1/payments", {**SPEI, "external_id": "order-7"}, key="a")
+    owner.execute("UPDATE payments_payment SET external_id = 'order-8'")
+
+    assert_problem(api.post("/v1/payments", {**SPEI, "external_id": "order-8"}), 503, "database_unavailable")
+
+    assert IdempotencyKey.objects.count() == 1
+
+
 def test_what_is_replayed_is_what_was_stored_byte_for_byte(committed_db, api, stp):
     first = api.post("/v1/payments", {**SPEI, "description": "ñandú 🌮 </script>", "metadata": {"z": "1", "a": "2"}})
 

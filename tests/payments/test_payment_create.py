@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import clock, ids
 from core.mx import clabe
@@ -14,6 +16,7 @@ from kyc.services import case as kyc_case
 from kyc.services import document as kyc_document
 from merchants.models import Event, IdempotencyKey
 from payments.models import Payment, ProviderAccount
+from payments.services import clabe_number
 from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +252,16 @@ def test_a_method_without_an_account_at_its_provider_is_503_and_nothing_is_writt
     assert_problem(answer, 503, "provider_unavailable")
     assert answer["Retry-After"] == "30"
     assert rows() == before
+
+
+def test_a_payment_costs_one_statement_beside_those_of_its_key(api, stp):
+    clabe_number.forget()
+    api.post("/v1/payments", SPEI, key="a")  # fetches a handful of numbers
+
+    with CaptureQueriesContext(connection) as asked:
+        assert api.post("/v1/payments", SPEI, key="b").status_code == 201
+
+    said = [query["sql"] for query in asked.captured_queries]
+    said = [sql for sql in said if "merchants_apikey" not in sql and "provideraccount" not in sql]  # known for a while
+    said = [sql for sql in said if "SAVEPOINT" not in sql]
+    assert [sql.partition(" ")[0] for sql in said] == ["WITH"]
