@@ -84,7 +84,7 @@ class Deposit(ProtectedRefreshMixin):
     payer_account = models.CharField(_("payer's account"), max_length=20, blank=True)
     payer_institution = models.CharField(max_length=5, blank=True)
     provider_event = models.CharField(
-        _("provider event"), max_length=40, help_text=_("Public id of the notice that reported it first, or the order.")
+        _("provider event"), max_length=64, help_text=_("Public id of the notice that reported it first, or the order.")
     )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 

@@ -13,6 +13,7 @@ from core.state import Origin, TransitionRow
 from merchants.models import Event
 from payments.jobs import withdraw_order
 from payments.models import Deposit, Payment
+from payments.providers.conekta.messages import MAX_KEY_LENGTH, CashOrder
 from payments.services import order as order_service
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
@@ -170,6 +171,32 @@ def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_exp
 
     states = dict(Payment.objects.values_list("public_id", "status"))
     assert states == {paid["id"]: "completed", unpaid["id"]: "expired", fresh["id"]: "pending"}
+
+
+def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at_conekta):
+    api.post("/v1/payments", OXXO)
+    longest = "o" * MAX_KEY_LENGTH
+    Payment.objects.update(order_id=longest)
+    payment = Payment.objects.select_related("provider_account").get()
+    found = CashOrder(
+        order_id=longest,
+        charge_id="c" * MAX_KEY_LENGTH,
+        status="paid",
+        amount=payment.amount,
+        currency="MXN",
+        reference="",
+        barcode_url="",
+        store_name="",
+        expires_at=None,
+        paid_at=None,
+        payment_id=payment.public_id,
+        livemode=False,
+    )
+
+    assert order_service._book_if_paid(payment, found)
+
+    (deposit,) = payment.deposits.all()
+    assert (deposit.status, deposit.provider_event) == ("credited", longest)
 
 
 def test_a_payment_of_which_nothing_can_be_asked_keeps_no_other_from_its_end(api, at_conekta):
