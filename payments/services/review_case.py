@@ -12,6 +12,7 @@ from core.db import transaction_required
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.money import fee_with_iva
 from core.state import Origin
+from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
 from payments.services import deposit as deposit_service
@@ -77,7 +78,11 @@ def sent_to(case: ReviewCase) -> Destination:
 
 
 def another(case: ReviewCase, target: str) -> Destination:
-    """What the public id ``target`` names, of the deposit's mode and provider; else ``InvalidRequest``."""
+    """What the public id ``target`` names, of the deposit's mode and provider; else ``InvalidRequest``.
+
+    Money that nobody sent to a merchant goes to no suspended one, and in live mode to none whose identity is not
+    approved.
+    """
     deposit = case.deposit
     if ids.is_id(target, "payment"):
         payment = Payment.objects.select_related("merchant", "reusable_clabe").filter(public_id=target).first()
@@ -86,6 +91,7 @@ def another(case: ReviewCase, target: str) -> Destination:
                 raise _wrong_target("The money was sent to this payment: credit it there.")
             if payment.provider_account_id != deposit.provider_account_id:
                 raise _wrong_target("This payment is paid by another method.")
+            _require_eligible(payment.merchant, deposit)
             return _payment(deposit, payment)
     if ids.is_id(target, "clabe"):
         clabe = Clabe.objects.select_related("merchant").filter(public_id=target).first()
@@ -94,10 +100,12 @@ def another(case: ReviewCase, target: str) -> Destination:
                 raise _wrong_target("The money was sent to this CLABE: credit it there.")
             if clabe.provider_account_id != deposit.provider_account_id:
                 raise _wrong_target("A CLABE takes SPEI transfers only.")
+            _require_eligible(clabe.merchant, deposit)
             return _new_payment(deposit, clabe.merchant, clabe)
     if ids.is_id(target, "merchant"):
         merchant = Merchant.objects.filter(public_id=target).first()
         if merchant is not None:
+            _require_eligible(merchant, deposit)
             return _new_payment(deposit, merchant, None)
     raise _wrong_target("There is no payment, CLABE or merchant with this id in this mode.")
 
@@ -137,6 +145,13 @@ def _new_payment(deposit: Deposit, merchant: Merchant, clabe: Clabe | None) -> D
     costs = terms(merchant, method, clock.mexico_city_date(clock.now()))
     fee, fee_tax = fee_with_iva(deposit.amount, percent=costs.percent, fixed=costs.fixed, rate=costs.iva)
     return Destination(merchant, None, clabe, fee, fee_tax, deposit.amount - fee - fee_tax)
+
+
+def _require_eligible(merchant: Merchant, deposit: Deposit) -> None:
+    if merchant.status != Merchant.Status.ACTIVE:
+        raise _wrong_target("This merchant is suspended: no money of others is assigned to it.")
+    if deposit.livemode and not kyc_case.is_approved(merchant):
+        raise _wrong_target("The identity of this merchant is not approved: it can take no live money.")
 
 
 def _require_payable(payment: Payment) -> None:

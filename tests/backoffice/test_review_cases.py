@@ -9,8 +9,11 @@ from django.urls import reverse
 
 from ledger.models import Transaction
 from ledger.services import balance
-from payments.models import Deposit, Payment, ReviewCase
+from merchants.models import Merchant
+from payments.models import Deposit, Payment, ProviderAccount, ReviewCase
+from tests.payments.test_payment_create import approve
 from tests.problems import rows
+from webhooks.inbound.services import inbox
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +88,41 @@ def test_assigning_goes_to_another_of_the_same_mode(admin_client, api, underpaid
     else:
         assert (deposit.payment.merchant, deposit.payment.made_by) == (other_merchant, "staff")
         assert balance.of_merchant(other_merchant, livemode=False).available == deposit.payment.net
+
+
+@pytest.mark.parametrize("kind", ["payment", "clabe", "merchant"])
+def test_a_suspended_merchant_is_given_no_money_of_others(admin_client, make_api, underpaid, other_merchant, kind):
+    theirs = make_api(other_merchant)
+    made = {
+        "payment": lambda: theirs.post("/v1/payments", {"method": "spei", "amount": 99_999, "currency": "MXN"}).json(),
+        "clabe": lambda: theirs.post("/v1/clabes", {}).json(),
+        "merchant": lambda: {"id": other_merchant.public_id},
+    }[kind]()
+    Merchant.objects.filter(pk=other_merchant.pk).update(status="suspended")
+    before = rows()
+
+    answer = admin_client.post(url(underpaid, "assign"), {"target": made["id"], "reason": "x", "confirmed": "yes"})
+
+    assert "está suspendido" in answer.content.decode()
+    assert rows() == before
+
+
+def test_live_money_is_assigned_to_an_approved_merchant_only(admin_client, stp, merchant, other_merchant, staff_origin):
+    live = ProviderAccount.objects.create(
+        provider="stp", livemode=True, name="EMPRESA", clabe_prefix="6461801571", clabe_sequence=2
+    )
+    inbox.receive(live, stp.deposit("646180157199999991", 5_000), remote_address=None)
+    case = ReviewCase.objects.get()
+    answer = {"target": other_merchant.public_id, "reason": "x", "confirmed": "yes"}
+    before = rows()
+
+    refused = admin_client.post(url(case, "assign"), answer)
+
+    assert "no está aprobada" in refused.content.decode()
+    assert rows() == before
+    approve(other_merchant, staff_origin)
+    assert admin_client.post(url(case, "assign"), answer).status_code == 302
+    assert balance.of_merchant(other_merchant, livemode=True).available > 0
 
 
 @pytest.mark.parametrize("target", ["pay_00000000000000000000000000", "nonsense", "mer_x", " "])
