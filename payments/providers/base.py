@@ -59,6 +59,17 @@ class OrderClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyTakenBack:
+    """The provider says that money of this order went back to the payer, or is disputed: nothing we asked for."""
+
+    event_id: str
+    event_type: str
+    order_id: str = ""
+    payment_id: str = ""
+    livemode: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Uninteresting:
     """Authentic, but nothing that moves money or a state: stored and ignored with ``reason``."""
 
@@ -84,4 +95,4 @@ class OrderStateChanged:
     occurred_at: datetime
 
 
-Notice = MoneyReceived | OrderClosed | OrderStateChanged | Uninteresting
+Notice = MoneyReceived | MoneyTakenBack | OrderClosed | OrderStateChanged | Uninteresting

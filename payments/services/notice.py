@@ -18,7 +18,7 @@ from core.money import CURRENCY
 from core.state import Origin, TransitionRow
 from core.writes import Writes, fetch
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
-from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged, Uninteresting
+from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
 from payments.services import policy
 from payments.services.deposit import operating_date
@@ -64,6 +64,8 @@ def apply(account: ProviderAccount, notice: Notice, *, event_id: str, writes: Wr
     match notice:
         case MoneyReceived():
             return _receive_money(account, notice, origin, writes)
+        case MoneyTakenBack():
+            return _report_taken_back(account, notice)
         case OrderClosed():
             return _close_order(account, notice, origin, writes)
         case OrderStateChanged():
@@ -113,6 +115,14 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
         payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
     deposit_service.credit(deposit, payment, origin=origin, writes=writes)
     return Outcome(True, "credited", payment.public_id)
+
+
+def _report_taken_back(account: ProviderAccount, notice: MoneyTakenBack) -> Outcome:
+    """We never ask a provider to give money back, so the books do not know of it: a person must look."""
+    payment = lock_named(account, order_id=notice.order_id, payment_id=notice.payment_id)
+    if payment is None:
+        return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
+    return Outcome(False, f"{CONFLICT}: {notice.event_type}, which nobody here asked for", payment.public_id)
 
 
 def _close_order(account: ProviderAccount, notice: OrderClosed, origin: Origin, writes: Writes) -> Outcome:

@@ -67,7 +67,8 @@ LEGAL = {
         "retry": {"processed", "ignored", "retry", "conflict", "dead"},
         "processed": set(),
         "ignored": {"retry"},
-        "conflict": {"retry"},
+        "conflict": {"resolved", "retry"},
+        "resolved": {"retry"},
         "dead": {"retry"},
     },
 }

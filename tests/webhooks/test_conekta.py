@@ -13,6 +13,7 @@ from payments.models import Deposit, Payment, ProviderAccount
 from payments.services import payment as payment_service
 from tests.problems import assert_problem, rows
 from tests.webhooks.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
+from webhooks.inbound.services import health
 from webhooks.models import ProviderEvent
 
 pytestmark = pytest.mark.django_db
@@ -266,6 +267,35 @@ def test_late_money_is_accepted(payment, conekta, closing):
     assert event_types()[-1] == "payment.completed"
 
 
+@pytest.mark.parametrize(
+    "taken", ["order.refunded", "order.charged_back", "charge.refunded", "charge.chargeback.created"]
+)
+def test_money_that_the_provider_took_back_is_in_the_queue_and_books_nothing(payment, conekta, merchant, taken):
+    conekta.post(conekta.event(payment, "order.paid", event_id="evt-1"))
+    before, available = rows(), balance.of_merchant(merchant, livemode=False)
+    raw = conekta.event(payment, taken, event_id="evt-2")
+
+    assert [told(conekta.post(raw)) for _ in range(2)] == [RECEIVED] * 2
+
+    payment.refresh_from_db()
+    event = ProviderEvent.objects.get(event_id="evt-2")
+    assert (event.status, event.object_id) == ("conflict", payment.public_id)
+    assert event.reason == f"conflict: {taken}, which nobody here asked for"
+    assert health.look().attention["conflict"] == 1
+    assert rows() == {**before, "webhooks_providerevent": 2}
+    assert payment.status == "completed"
+    assert balance.of_merchant(merchant, livemode=False).pending == available.pending > 0
+
+
+def test_money_taken_back_of_somebody_elses_order_needs_nobody_here(payment, conekta, settings):
+    settings.INBOX_TRIES = 1
+    ghost = Payment(public_id="pay_00000000000000000000000000", amount=1, order_id="ord_unknown")
+
+    assert told(conekta.post(conekta.event(ghost, "order.refunded"))) == RECEIVED
+
+    assert inbox() == [("order.refunded", "ignored", "unmatched: no payment has this order")]
+
+
 @pytest.mark.parametrize("closing", ["order.expired", "order.canceled"])
 def test_a_paid_payment_does_not_close_any_more(payment, conekta, closing):
     conekta.post(conekta.event(payment, "order.paid", event_id="evt-1"))
@@ -318,8 +348,6 @@ def test_the_closing_of_a_payments_order_overtakes_its_voucher(merchant, conekta
         {"type": "order.created"},
         {"type": "order.pending_payment"},
         {"type": "charge.pending_confirmation"},
-        {"type": "order.charged_back"},
-        {"type": "charge.refunded"},
         {"type": "customer.created", "data": None},
         {"type": "x" * 64, "data": []},
         {"type": "order.fraudulent", "id": None},

@@ -45,13 +45,14 @@ from core.money import format_mxn
 from core.mx import clabe
 from payments.models import Deposit, Payment, ProviderAccount
 from webhooks.inbound.models import Channel, ProviderEvent
-from webhooks.inbound.services import health, replay
+from webhooks.inbound.services import applying, health, replay
 
 STATUS_COLOURS = {
     ProviderEvent.Status.RECEIVED: "info",
     ProviderEvent.Status.PROCESSED: "success",
     ProviderEvent.Status.RETRY: "warning",
     ProviderEvent.Status.CONFLICT: "danger",
+    ProviderEvent.Status.RESOLVED: "success",
     ProviderEvent.Status.DEAD: "danger",
 }
 
@@ -143,6 +144,17 @@ class ReplayForm(forms.Form):
     reason = forms.CharField(label=_("reason"), max_length=300, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
 
 
+class ResolveForm(forms.Form):
+    """What came of the contradiction."""
+
+    reason = forms.CharField(
+        label=_("reason"),
+        max_length=500,
+        help_text=_("Stays with the event for ever: whom you asked, what is true, and what was done."),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+    )
+
+
 class ReplayFailed(IllegalTransition):
     """Applying it failed, and everything was rolled back. The log says why."""
 
@@ -172,7 +184,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     search_help_text = _("Id of the event or object, tracking key, order: the whole of it.")
     list_select_related = ["account"]
     actions_list = ["health"]
-    actions_detail = ["replay"]
+    actions_detail = ["resolve", "replay"]
     change_form_outer_after_template = "backoffice/trail.html"
     fieldsets = [
         (
@@ -218,9 +230,33 @@ class ProviderEventAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         event = self.get_object(request, str(object_id))
-        if event is None or replay.refusal(event) is not None:
-            return []
-        return super().get_actions_detail(request, object_id)
+        fitting = set()
+        if event is not None and replay.refusal(event) is None:
+            fitting.add("replay")
+        if event is not None and event.status == ProviderEvent.Status.CONFLICT:
+            fitting.add("resolve")
+        actions = super().get_actions_detail(request, object_id)
+        return [one for one in actions if one.method.original_function_name in fitting]
+
+    @action(
+        description=_("Mark as dealt with"),
+        permissions=["webhooks.resolve_providerevent"],
+        url_path="resolve",
+        icon="task_alt",
+    )
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A contradiction needs nobody any more; only says so."""
+        event = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            applying.resolve(event.pk, origin=staff_origin(request), reason=data["reason"])
+
+        text = _("It says: %(why)s. Nothing is booked or changed by this; it only leaves the queue.") % {
+            "why": event.reason or EMPTY
+        }
+        return action_page(
+            self, request, event, title=_("Mark as dealt with"), run=run, form_class=ResolveForm, text=text
+        )
 
     @action(description=_("Replay"), permissions=["webhooks.replay_providerevent"], url_path="replay", icon="replay")
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -46,6 +46,8 @@ class ProviderEvent(ProtectedRefreshMixin):
         """It could not be read or applied; the worker tries again at ``next_at``, and so does a repetition."""
         CONFLICT = "conflict", _("conflict")
         """It contradicts what is stored or booked; nothing was changed, somebody must look."""
+        RESOLVED = "resolved", _("dealt with")
+        """A contradiction that somebody looked at; the step says who, when and what came of it."""
         DEAD = "dead", _("given up")
         """Every try failed; somebody must look, and may replay it."""
 
@@ -89,7 +91,10 @@ class ProviderEvent(ProtectedRefreshMixin):
         verbose_name = _("provider event")
         verbose_name_plural = _("provider events")
         ordering = ["-id"]
-        permissions = [("replay_providerevent", "Can replay provider events")]
+        permissions = [
+            ("replay_providerevent", "Can replay provider events"),
+            ("resolve_providerevent", "Can mark contradictions as dealt with"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["account", "event_id"], name="provider_event_unique"),
             models.CheckConstraint(
@@ -126,7 +131,7 @@ class ProviderEvent(ProtectedRefreshMixin):
                 "received_at",
             ),
             FrozenOnce(
-                "OLD.status IN ('processed', 'ignored', 'conflict')",
+                "OLD.status IN ('processed', 'ignored', 'conflict', 'resolved')",
                 "reason",
                 "object_id",
                 "response_status",
@@ -168,7 +173,15 @@ class ProviderEvent(ProtectedRefreshMixin):
         self.last_error = error[:500]
         self.next_at = None
 
-    @transition(field=status, source=[Status.IGNORED, Status.CONFLICT, Status.DEAD], target=Status.RETRY)
+    @transition(field=status, source=Status.CONFLICT, target=Status.RESOLVED)
+    def resolve(self) -> None:
+        """Somebody looked at the contradiction and did outside what was to be done; why it is one stays."""
+
+    @transition(
+        field=status,
+        source=[Status.IGNORED, Status.CONFLICT, Status.RESOLVED, Status.DEAD],
+        target=Status.RETRY,
+    )
     def reopen(self, *, next_at: datetime) -> None:
         """Somebody wants it applied again. What was applied is never reopened."""
         self.next_at = next_at
@@ -176,7 +189,8 @@ class ProviderEvent(ProtectedRefreshMixin):
     @property
     def is_settled(self) -> bool:
         """True once it needs no further work."""
-        return self.status in (self.Status.PROCESSED, self.Status.IGNORED, self.Status.CONFLICT)
+        states = self.Status
+        return self.status in (states.PROCESSED, states.IGNORED, states.CONFLICT, states.RESOLVED)
 
     @property
     def stored(self) -> ProviderEventBody | None:

@@ -1,7 +1,8 @@
 """What is said to Conekta and what it says: cash orders and events, as values of our own.
 
 Wire format: Conekta API 2.3.0, ``POST /orders`` with a charge of type ``cash``, the order it answers with, and the
-events order.paid, charge.paid, order.expired, order.canceled, charge.expired and webhook_ping. Amounts are integer
+events order.paid, charge.paid, order.expired, order.canceled, charge.expired, webhook_ping and those that take money
+back (refunded, charged back, reversed). Amounts are integer
 centavos, moments are unix seconds, references are text (OXXO's have 14 digits, those of other stores 20).
 """
 
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.money import CURRENCY, MAX_AMOUNT
-from payments.providers.base import MoneyReceived, Notice, OrderClosed, Uninteresting
+from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, Uninteresting
 from payments.providers.errors import UnreadableNotice, read_object
 
 MAX_KEY_LENGTH: Final = 64
@@ -29,6 +30,15 @@ MAX_DESCRIPTION_LENGTH: Final = 250
 
 _PAID_EVENTS: Final = {"order.paid", "charge.paid"}
 _CLOSED_EVENTS: Final = {"order.expired": "expired", "charge.expired": "expired", "order.canceled": "cancelled"}
+_TAKEN_BACK_EVENTS: Final = {
+    "order.refunded",
+    "order.partially_refunded",
+    "order.charged_back",
+    "charge.refunded",
+    "charge.reversed",
+    "charge.chargeback.created",
+    "charge.chargeback.lost",
+}
 _PAID_STATUSES: Final = {"paid", "partially_refunded", "refunded", "charged_back"}
 """States of a charge whose money did arrive, whatever happened to it later."""
 
@@ -138,8 +148,10 @@ def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
         raise ValueError("received_at needs its time zone")
     body = read_object(raw)
     event_type = _key(body, "type", "")
+    if event_type in _TAKEN_BACK_EVENTS:
+        return _money_taken_back(body, event_type, _identity(body, raw))
     if event_type not in _PAID_EVENTS and event_type not in _CLOSED_EVENTS:
-        event_id = _optional_key(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()[:40]}"
+        event_id = _identity(body, raw)
         reason = "ping" if event_type == "webhook_ping" else "this type of event changes nothing"
         return Uninteresting(event_id=event_id, event_type=event_type, reason=reason)
     subject = _mapping(_mapping(body.get("data")).get("object"))
@@ -151,8 +163,8 @@ def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
 
 
 def concerns_us(event: Mapping[str, Any]) -> bool:
-    """True for the types of event that can move money or a state."""
-    return event.get("type") in (_PAID_EVENTS | _CLOSED_EVENTS.keys())
+    """True for the types of event that can move money or a state, or say that somebody else moved it."""
+    return event.get("type") in (_PAID_EVENTS | _CLOSED_EVENTS.keys() | _TAKEN_BACK_EVENTS)
 
 
 def identify(raw: bytes) -> tuple[str, str]:
@@ -177,6 +189,23 @@ def _order_closed(body: Mapping[str, Any], event_type: str, subject: Mapping[str
         reason=_CLOSED_EVENTS[event_type],
         order_id=_key(subject, "order_id" if about_charge else "id", "data.object"),
         payment_id=_charge_payment_id(subject) if about_charge else payment_id_of(subject),
+        livemode=_said_mode(body),
+    )
+
+
+def _identity(body: Mapping[str, Any], raw: bytes) -> str:
+    return _optional_key(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()[:40]}"
+
+
+def _money_taken_back(body: Mapping[str, Any], event_type: str, event_id: str) -> MoneyTakenBack:
+    """Read with leniency: whatever else is wrong with it, somebody must see it."""
+    subject = _mapping(_mapping(body.get("data")).get("object"))
+    of_order = event_type.startswith("order.")
+    return MoneyTakenBack(
+        event_id=event_id,
+        event_type=event_type,
+        order_id=_optional_key(subject.get("id" if of_order else "order_id")),
+        payment_id=payment_id_of(subject) if of_order else _charge_payment_id(subject),
         livemode=_said_mode(body),
     )
 

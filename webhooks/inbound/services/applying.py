@@ -13,6 +13,7 @@ from django.db import OperationalError, transaction
 
 from core import clock
 from core.db import transaction_required
+from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
 from core.writes import Writes
 from payments.providers.stp import notices as stp
@@ -33,6 +34,10 @@ _SETTLED = [
     "response_body",
     "next_at",
 ]
+
+
+class NoContradiction(IllegalTransition):
+    """This notice contradicts nothing, or somebody has dealt with it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,24 @@ def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
     writes = Writes()
     writes.update(event, *_SETTLED)
     _row(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
+    writes.execute()
+
+
+@transaction.atomic
+def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
+    """Somebody looked at a contradiction and did what was to be done; nothing is booked by this.
+
+    Raises ``NoContradiction``, and ``InvalidRequest`` without a reason.
+    """
+    if not reason.strip():
+        raise InvalidRequest("Say why.", errors=[FieldError("reason", "required", "Say why.")])
+    event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
+    if event.status != ProviderEvent.Status.CONFLICT:
+        raise NoContradiction
+    before, writes = event.status, Writes()
+    event.resolve()
+    writes.update(event, "status")
+    _row(event, before, origin, reason, writes)
     writes.execute()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from payments.models import ProviderAccount
-from payments.providers.base import MoneyReceived, Notice, OrderClosed, OrderStateChanged
+from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged
 from payments.providers.conekta import messages as conekta
 from payments.providers.errors import UnreadableNotice
 from payments.providers.stp import notices as stp
@@ -91,7 +91,7 @@ def what_it_books(notice: Read) -> tuple[object, ...]:
                 notice.clabe,
                 notice.order_id,
             )
-        case OrderClosed():
+        case OrderClosed() | MoneyTakenBack():
             return (notice.event_type, notice.order_id)
         case _:
             return (notice.event_type,)
@@ -102,7 +102,7 @@ def business_key(notice: Read) -> str:
     match notice:
         case MoneyReceived():
             key = notice.tracking_key or notice.order_id
-        case OrderClosed():
+        case OrderClosed() | MoneyTakenBack():
             key = notice.order_id
         case OrderStateChanged():
             key = notice.provider_id
