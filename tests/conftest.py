@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client
+from hypothesis import HealthCheck, settings
 
 from core.state import Origin, TransitionRow
 from kyc.services import case
@@ -22,10 +25,17 @@ from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
 from payments.services import clabe_number
-from payments_site import health
+from payments_site import aside, health
 from payments_site.middleware import ReleaseMiddleware
 from tests import cluster
+from tests.promises import FULL
 from tests.provider_messages import ConektaSender, StpSender
+
+# The same examples each time, however long one takes: a run fails for a cause. Full counts try new ones.
+settings.register_profile(
+    "tests", deadline=None, derandomize=not FULL, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("tests")
 
 ReleaseMiddleware.released = True  # the template is; its first question would be counted as a test's own
 
@@ -39,19 +49,46 @@ def django_db_setup() -> None:
 def committed_db(django_db_blocker: Any) -> Iterator[None]:
     """A database whose transactions really commit, for tests with threads and processes; a fresh copy afterwards.
 
-    Append-only tables refuse the TRUNCATE with which Django would clean up.
+    Append-only tables refuse the TRUNCATE with which Django would clean up. Who waits for a lock or a connection waits
+    for a minute: many threads on a busy machine hold each other up for longer than a request may wait.
     """
     with django_db_blocker.unblock():
         try:
-            yield
+            with _timeouts(lock="60s", statement="60s", idle="60s", pool=60):
+                yield
         finally:
-            for connection in connections.all(initialized_only=True):
-                connection.close()
-                connection.close_pool()
+            _disconnect()
             cluster.copy_template()
             chart.forget_open_accounts()
             clabe_number.forget()
             case.forget_approved()
+
+
+@pytest.fixture
+def production_timeouts(committed_db: None) -> Iterator[None]:
+    """This process waits for locks, statements and connections no longer than a request does in production."""
+    with _timeouts(lock="2s", statement="5s", idle="10s", pool=2):
+        yield
+
+
+@contextmanager
+def _timeouts(*, lock: str, statement: str, idle: str, pool: float) -> Iterator[None]:
+    given = connections["default"].settings_dict["OPTIONS"]
+    limits = {"lock": lock, "statement": statement, "idle_in_transaction_session": idle}
+    further = "".join(f" -c {name}_timeout={value}" for name, value in limits.items())  # the last one counts
+    changed = {"options": given["options"] + further, "pool": {**given["pool"], "timeout": pool}}
+    _disconnect()
+    with mock.patch.dict(given, changed):
+        try:
+            yield
+        finally:
+            _disconnect()
+
+
+def _disconnect() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        connection.close_pool()
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +100,7 @@ def _empty_cache() -> None:
 def _patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """/readyz forgets what it saw in another test, and waits longer: other workers use the same processors."""
     monkeypatch.setattr(health, "PATIENCE", 10.0)
+    monkeypatch.setattr(aside, "PATIENCE", 10.0)
     monkeypatch.setattr(health, "probe", health.Probe())
 
 

@@ -82,6 +82,6 @@ def black_hole() -> Iterator[str]:
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/conekta"
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
-    thread.join(5)
+    thread.join(60)
     for connection in held:
         connection.close()

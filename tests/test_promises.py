@@ -56,7 +56,7 @@ def run(folder, text, *options, **environ):
     program += "promises.REPORT = pathlib.Path('var/prove.md').absolute(); promises.ROOT = pathlib.Path.cwd()\n"
     program += "sys.exit(pytest.main(sys.argv[1:], plugins=[promises]))"
     command = [sys.executable, "-c", program, "-p", "no:django", "-p", "no:cacheprovider", "-q", *options]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
     report = folder / "var" / "prove.md"
     return done.returncode, done.stdout + done.stderr, report.read_text() if report.exists() else ""
 

@@ -15,7 +15,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from payments_site.embedded.process import die_with_parent, free_port, process_started
+from payments_site.embedded.process import die_with_parent, process_started
+from tests.ports import hold_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +42,7 @@ class SiteProcess:
         self._environ |= environ
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 90.0) -> None:
+    def start(self, seconds: float = 300.0) -> None:
         """Return once it is ready."""
         self.launch()
         self.wait_ready(seconds)
@@ -62,7 +63,7 @@ class SiteProcess:
                 preexec_fn=lambda: die_with_parent(parent=parent),  # noqa: PLW1509
             )
 
-    def wait_ready(self, seconds: float = 90.0) -> None:
+    def wait_ready(self, seconds: float = 300.0) -> None:
         """Return once it does its work; AssertionError with its log if it ends or takes longer."""
         end = time.monotonic() + seconds
         while not self.is_ready():
@@ -106,7 +107,7 @@ class SiteProcess:
         """SIGKILL for the process that was started; return when the children it leaves have ended by themselves."""
         children = self.children()
         os.kill(self.pid, signal.SIGKILL)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while any(process_started(child) for child in children):
             assert time.monotonic() < end, f"orphans go on: {children}"
             time.sleep(0.01)
@@ -123,22 +124,22 @@ class SiteProcess:
             return
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
+            self._process.wait(60)
         self.kill()
 
     def _forget(self) -> None:
         assert self._process is not None
-        self._process.wait(10)
+        self._process.wait(60)
         self._process = None
 
 
 class Web(SiteProcess):
-    """gunicorn on a port of its own."""
+    """gunicorn on a port that is its own from the first moment to the last, however often it is killed."""
 
     command = ("-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi")
 
     def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
-        self.port = free_port()
+        self.port = hold_port()
         super().__init__(log, {**environ, "WEB_BIND": f"127.0.0.1:{self.port}"})
 
     def is_ready(self) -> bool:
@@ -153,7 +154,7 @@ class Web(SiteProcess):
     def post(self, path: str, body: bytes, **headers: str) -> Answer:
         return self.request("POST", path, body, {"Content-Type": "application/json"} | headers)
 
-    def request(self, method: str, path: str, body: Any, headers: dict[str, str], *, timeout: float = 20.0) -> Answer:
+    def request(self, method: str, path: str, body: Any, headers: dict[str, str], *, timeout: float = 120.0) -> Answer:
         """One request over a connection of its own. Raises ``OSError`` or ``HTTPException`` if no answer comes."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -165,7 +166,7 @@ class Web(SiteProcess):
 
     def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
         """Everything that comes back for bytes that no HTTP library would send."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
             connection.sendall(data)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)

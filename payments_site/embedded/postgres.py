@@ -28,10 +28,10 @@ from .process import EmbeddedError, ManagedProcess, free_port, process_started
 SUPERUSER, OWNER, APP = "postgres", "payments_owner", "payments_app"
 
 _STAGING = Path("/var/tmp")  # noqa: S108 - what is found there is checked before use
-_INITDB_SECONDS = 60.0
-_START_SECONDS = 30.0  # replaying the log of a killed server takes a while
+_INITDB_SECONDS = 300.0
+_START_SECONDS = 120.0  # replaying the log of a killed server takes a while
 _STOP_SECONDS = 30.0
-_LOCK_SECONDS = 30.0
+_LOCK_SECONDS = 120.0
 _DYING_SECONDS = 0.5  # in which a server that was killed a moment ago may still look alive
 _ENV = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}  # ours may hold secrets, and PG* variables that would interfere
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .process import EmbeddedError, ManagedProcess, free_port
 
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 class EmbeddedRedis:

@@ -149,7 +149,7 @@ class Story:
         """What is read on the way, without becoming an example."""
         return json.loads(self.live.web.get(path, Authorization=f"Bearer {self.live.api.secret}").body)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = 300.0) -> None:
         """Wait for what happens behind the API."""
         end = time.monotonic() + seconds
         while not condition():

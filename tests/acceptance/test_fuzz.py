@@ -45,7 +45,7 @@ provider's notice is accepted whatever is in it; refusals of bad data are tested
 Conekta's address is signed (``fuzz_hooks``), so it never lacks its credential."""
 
 
-@pytest.mark.timeout(7200 if FULL else 400)
+@pytest.mark.timeout(14_400 if FULL else 1_200)
 def test_whatever_is_sent_is_answered_as_documented(live, conekta_private_key, tmp_path):
     told = Story(live)
     told.tell()

@@ -19,8 +19,6 @@ from tests.cluster import ROOT
 
 __all__ = ["start"]
 
-pytestmark = pytest.mark.timeout(180)
-
 GUIDES = ["README.md", "docs/guides/merchant-api.md"]
 END = "-- end of block --"
 
@@ -41,7 +39,7 @@ def follow(guide: str, folder: Path) -> list[str]:
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
     assert (ran.returncode, ran.stderr if ran.returncode else "") == (0, ""), ran.stdout[-2000:]

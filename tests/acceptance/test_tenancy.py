@@ -81,7 +81,7 @@ class Victim:
         paid = self.payment()
         assert self.stp.post(self._deposit(paid)).status_code == 200
         event: str = Event.objects.order_by("sequence").last().public_id  # type: ignore[union-attr]
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while self.api.get(f"/v1/events/{event}").status_code != 200 and time.monotonic() < end:
             time.sleep(0.05)
         return event

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,8 +17,6 @@ from tests.ledger.sabotage import deposit
 
 __all__ = ["address", "browser"]
 
-pytestmark = pytest.mark.timeout(180)
-
 PDF = {"name": "estado.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\nestado de cuenta\n%%EOF"}
 
 
@@ -30,6 +27,7 @@ def signed_in(browser: Browser, address: str, name: str, *codenames: str, width:
     views = Permission.objects.filter(codename__startswith="view_")
     user.user_permissions.set([*views, *Permission.objects.filter(codename__in=codenames)])
     with browser.new_context(base_url=address, locale="es-MX", viewport={"width": width, "height": 900}) as context:
+        context.set_default_timeout(120_000)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))

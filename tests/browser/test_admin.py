@@ -34,8 +34,6 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class QuietHandler(WSGIRequestHandler):
     """Requests are logged by the application already."""
@@ -66,6 +64,7 @@ def browser(address: str) -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(f"NO BROWSER TESTS: {missing}")
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield chromium
@@ -79,6 +78,7 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     User.objects.create_superuser("ana", password=PASSWORD)
     size = getattr(request, "param", {"width": 1440, "height": 900})
     with browser.new_context(base_url=address, locale="es-MX", viewport=size) as context:
+        context.set_default_timeout(120_000)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
 from tests.webhooks.oxxo import attach, make_payment
 from webhooks.inbound.services import applying
 from webhooks.models import ProviderEvent
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def shot(page: Page, name: str) -> None:  # noqa: F811

@@ -14,8 +14,6 @@ from tests.conftest import Api
 from tests.problems import rows
 from tests.provider_messages import StpSender
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def underpaid(api: Api, stp: StpSender, name: str) -> ReviewCase:
     body = {"method": "spei", "amount": 100_000, "currency": "MXN", "external_id": name}

@@ -55,8 +55,12 @@ def deliver(rounds: Sequence[Sequence[Send]]) -> list[list[tuple[int, bytes]]]:
     def one_thread(number: int) -> list[tuple[int, bytes]]:
         client, answers = Client(raise_request_exception=False), []
         for messages in rounds:
-            together.wait(timeout=60)
-            answer = messages[number](client)
+            together.wait(timeout=300)
+            try:
+                answer = messages[number](client)
+            except BaseException:
+                together.abort()
+                raise
             answers.append((answer.status_code, answer.content))  # type: ignore[attr-defined]
         return answers
 

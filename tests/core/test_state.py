@@ -140,14 +140,14 @@ def test_a_refresh_under_way_in_one_thread_protects_every_other(committed_db, me
 
     def slow_refresh(self, *args, **kwargs):
         under_way.set()
-        go_on.wait(10)
+        go_on.wait(300)
         return refresh(self, *args, **kwargs)
 
     monkeypatch.setattr(models.Model, "refresh_from_db", slow_refresh)
 
     def assign():
         mine = Case.objects.get(pk=case.pk)
-        under_way.wait(10)
+        under_way.wait(300)
         try:
             mine.status = "approved"
         except AttributeError:

@@ -130,7 +130,7 @@ def _populate() -> None:
     _propose_adjustments()
     Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now())
     # Both reach only as far as the oldest transaction of the whole cluster, which may be another test worker's.
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while chain.seal() == 0 or snapshot.take(tail=1) == 0:
         assert time.monotonic() < until, "nothing became final"
         time.sleep(0.05)

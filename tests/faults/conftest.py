@@ -29,4 +29,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(__file__.rpartition("/")[0]):
             item.add_marker(pytest.mark.xdist_group("faults"))
-            item.add_marker(pytest.mark.timeout(pick(300, FULL_TIMEOUT)))
+            item.add_marker(pytest.mark.timeout(pick(1_200, FULL_TIMEOUT)))

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.process import process_started
 from payments_site.embedded.redis import EmbeddedRedis
+from tests.ports import hold_port
 from tests.web_process import ROOT, Web, Worker, basic
 
 DATABASE = "payments"
@@ -34,7 +35,13 @@ _SEED = Path(__file__).with_name("seed.py")
 
 
 class PrivatePostgres(EmbeddedPostgres):
-    """A durable cluster whose server ends as ``pg_ctl stop -m`` or the kernel would end it, on the same port again."""
+    """A durable cluster whose server ends as ``pg_ctl stop -m`` or the kernel would end it, on the same port again.
+
+    The port stays its own while nobody listens there.
+    """
+
+    def start(self, port: int | None = None) -> None:
+        super().start(port or hold_port())
 
     def end(self, how: str) -> int:
         """Stop it ``fast`` (clients are told), ``immediate`` (no checkpoint, the log is replayed) or ``kill -9``.

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Self
 
+from tests.ports import hold_port
+
 _CHUNK = 65_536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing then sends RST instead of FIN (socket(7))."""
@@ -42,7 +44,7 @@ class FaultProxy:
         self._delay = 0.0
         self._bytes_left = 0
         self._changed = asyncio.Event()
-        self.port = 0
+        self.port = hold_port()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,7 +56,7 @@ class FaultProxy:
             return
         self._do(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def heal(self) -> None:
@@ -97,11 +99,10 @@ class FaultProxy:
         self._do(switch())
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(60)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, backlog=256)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
         if self._server is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 import psycopg
 import pytest
 
+from tests.concurrency.threads import soon
 from tests.faults.house import DATABASE
 
 SPEI = json.dumps({"method": "spei", "amount": 10_000, "currency": "MXN"}).encode()
@@ -31,23 +32,22 @@ def test_a_kill_in_the_middle_and_a_retry_make_one_payment(web, house, trials):
     for number in trials.each(quick=4, full=60, unit="kills"):
         key = f"killed-{trials.seed}-{number}"
         ((payments, events),) = house.query(_COUNTS)
-        sender = threading.Thread(target=create, args=(web, house, key))
-        if number % 2:  # anywhere, also between the commit and the answer
-            sender.start()
-            time.sleep(trials.random.uniform(0, 0.06))
-            web.kill()
-        else:  # certainly in the middle: its event cannot be written yet, and nobody is left who would hear of it
-            with psycopg.connect(house.postgres.url("payments_owner", DATABASE)) as holder:
-                holder.execute("LOCK TABLE merchants_event IN SHARE MODE")
-                sender.start()
-                _until(lambda: house.query(_WAITING)[0][0] > 0)
+        with ThreadPoolExecutor(1) as sender:
+            if number % 2:  # anywhere, also between the commit and the answer
+                sender.submit(create, web, house, key)
+                time.sleep(trials.random.uniform(0, 0.06))
                 web.kill()
-            _until(lambda: house.query(_WAITING)[0][0] == 0)
-            # COMMIT went along with the statement: PostgreSQL may carry both out. All of it, or nothing.
-            _until(lambda: not house.query(_AT_WORK))
-            ((keys,),) = house.query("SELECT count(*) FROM merchants_idempotencykey WHERE key = %s", key)
-            assert house.query(_COUNTS) == [(payments + keys, events + keys)]
-        sender.join(30)
+            else:  # certainly in the middle: its event cannot be written yet, and nobody is left who would hear of it
+                with psycopg.connect(house.postgres.url("payments_owner", DATABASE)) as holder:
+                    holder.execute("LOCK TABLE merchants_event IN SHARE MODE")
+                    sender.submit(create, web, house, key)
+                    assert soon(lambda: house.query(_WAITING)[0][0] > 0)
+                    web.kill()
+                assert soon(lambda: house.query(_WAITING)[0][0] == 0)
+                # COMMIT went along with the statement: PostgreSQL may carry both out. All of it, or nothing.
+                assert soon(lambda: not house.query(_AT_WORK))
+                ((keys,),) = house.query("SELECT count(*) FROM merchants_idempotencykey WHERE key = %s", key)
+                assert house.query(_COUNTS) == [(payments + keys, events + keys)]
         web.start()
 
         first, second = create(web, house, key), create(web, house, key)
@@ -58,10 +58,3 @@ def test_a_kill_in_the_middle_and_a_retry_make_one_payment(web, house, trials):
         assert house.query(_COUNTS) == [(payments + 1, events + 1)]
         made = house.query("SELECT state, object_id FROM merchants_idempotencykey WHERE key = %s", key)
         assert made == [("completed", json.loads(first.body)["id"])]
-
-
-def _until(true, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -43,7 +43,7 @@ class Buyer(threading.Thread):
 
     def __exit__(self, *_):
         self.ended.set()
-        self.join(30)
+        self.join(150)
 
     def run(self):
         number = 0
@@ -98,7 +98,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
                     web.stop()
                     web.start()
             before = len(traffic.acknowledged)
-            traffic.wait_until_done(seconds=pick(120, 600))
+            traffic.wait_until_done(seconds=600)
         worker.wait_ready()
 
         assert_nothing_lost(house, web, orders, traffic, buyer)
@@ -126,7 +126,7 @@ def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trial
         for number in trials.each(quick=3, full=20, unit="kills"):
             house.store_unapplied([message.body for message in messages[number::rounds]])
             waiting = still_open()
-            assert soon(lambda waiting=waiting: still_open() < waiting, seconds=30)
+            assert soon(lambda waiting=waiting: still_open() < waiting, seconds=120)
             killer.strike()
             in_the_middle += still_open() > 0
             worker.start()
@@ -153,7 +153,7 @@ def test_a_crash_of_postgresql_loses_nothing_that_was_acknowledged(trials, house
                 time.sleep(trials.random.uniform(0, 0.3))
                 house.postgres.restart("kill -9" if number % 5 == 4 else "immediate")
             before = len(traffic.acknowledged)
-            traffic.wait_until_done(seconds=pick(120, 600))
+            traffic.wait_until_done(seconds=600)
         assert worker.is_running, worker.log.read_text()
 
         assert_nothing_lost(house, web, orders, traffic, buyer)

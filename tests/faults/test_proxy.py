@@ -41,7 +41,7 @@ def proxy() -> Iterator[FaultProxy]:
     listener.close()
 
 
-def connect(proxy, timeout=5.0):
+def connect(proxy, timeout=120.0):
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=timeout)
 
 
@@ -66,14 +66,14 @@ def test_it_forwards_and_notices_the_end(proxy):
 
 def test_latency_delays_each_way_and_ends(proxy):
     with connect(proxy) as connection:
-        proxy.latency(1)
+        proxy.latency(2)
         started = time.monotonic()
         assert echoed(connection, b"slow") == b"slow"
-        assert 2 <= time.monotonic() - started
+        assert 4 <= time.monotonic() - started
         proxy.heal()
         started = time.monotonic()
         assert echoed(connection, b"quick") == b"quick"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4
 
 
 def test_refused_is_what_the_kernel_says_and_open_connections_are_reset(proxy):
@@ -122,7 +122,7 @@ def test_a_black_hole_answers_nobody_until_it_is_healed(proxy):
         proxy.heal()
 
         for connection in (before, after):
-            connection.settimeout(5)
+            connection.settimeout(120)
             assert connection.recv(5, socket.MSG_WAITALL) == b"lost?"
 
 

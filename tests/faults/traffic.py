@@ -27,7 +27,7 @@ class Message:
     headers: dict[str, str] = field(hash=False)
     order: Order | None = None
 
-    def post(self, web: Web, *, timeout: float = 20.0) -> Answer:
+    def post(self, web: Web, *, timeout: float = 120.0) -> Answer:
         """Raises ``OSError`` or ``HTTPException`` if no answer comes."""
         headers = {"Content-Type": "application/json"} | self.headers
         return web.request("POST", self.path, self.body, headers, timeout=timeout)
@@ -122,7 +122,7 @@ class Traffic:
         threads: int = 4,
         pause: float = 0.0,
         repeat: int = 5,
-        patience: float = 20.0,
+        patience: float = 120.0,
     ) -> None:
         self.acknowledged: dict[str, Message] = {}
         """Event id -> what was answered 2xx at least once."""
@@ -159,14 +159,14 @@ class Traffic:
     def statuses(self) -> Counter[int | None]:
         return Counter(status for _, _, status in self.answers)
 
-    def wait_for_answers(self, count: int, *, seconds: float = 60.0) -> None:
+    def wait_for_answers(self, count: int, *, seconds: float = 300.0) -> None:
         """Return when ``count`` more messages were acknowledged, or none are left."""
         goal, end = len(self.acknowledged) + count, time.monotonic() + seconds
         while len(self.acknowledged) < goal and not self.is_done:
             assert time.monotonic() < end, f"too few answers: {self.statuses()}"
             time.sleep(0.001)
 
-    def wait_until_done(self, *, seconds: float = 120.0) -> None:
+    def wait_until_done(self, *, seconds: float = 600.0) -> None:
         """Return when every message was acknowledged."""
         end = time.monotonic() + seconds
         while not self.is_done:

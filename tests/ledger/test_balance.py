@@ -96,7 +96,7 @@ def test_a_past_balance_goes_by_when_money_moved_not_by_when_it_was_booked(merch
         assert balance.of_merchant(merchant, livemode=False, as_of=NOW - timedelta(days=1)).blocked == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     history=st.lists(st.tuples(st.integers(0, 6 * 24), st.integers(1, 10**12), st.booleans()), min_size=1, max_size=12),
     asked=st.lists(st.integers(-10, 9 * 24), min_size=1, max_size=6),

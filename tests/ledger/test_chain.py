@@ -7,13 +7,13 @@ import time
 
 import psycopg
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from ledger.models import Seal, Transaction
 from ledger.services import chain
 from merchants.models import Merchant
 from tests import cluster
-from tests.concurrency.threads import at_once, soon
+from tests.concurrency.threads import at_once, beside, soon
 from tests.ledger.sabotage import audit, break_books, deposit, entry, triggers_off
 
 pytestmark = pytest.mark.promise(
@@ -225,24 +225,18 @@ def test_a_running_older_transaction_delays_the_seals_of_later_ones(committed_db
     written, finish = threading.Event(), threading.Event()
 
     def older() -> None:
-        try:
-            with transaction.atomic():
-                deposit(merchant, "dep_older")
-                written.set()
-                assert finish.wait(10)
-        finally:
-            connections.close_all()
+        with transaction.atomic():
+            deposit(merchant, "dep_older")
+            written.set()
+            assert finish.wait(60)
 
-    thread = threading.Thread(target=older)
-    thread.start()
-    assert written.wait(10)
-    deposit(merchant, "dep_later")
+    with beside(older, ends=finish):
+        assert written.wait(60)
+        deposit(merchant, "dep_later")
 
-    chain.seal()
-    assert Seal.objects.filter(transaction__source="dep_later").count() == 0
+        chain.seal()
+        assert Seal.objects.filter(transaction__source="dep_later").count() == 0
 
-    finish.set()
-    thread.join()
     seal_all()
     assert [seal.transaction.source for seal in Seal.objects.order_by("seq")] == [
         "dep_first",

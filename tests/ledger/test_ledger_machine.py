@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from django.db import connection, transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -304,8 +304,6 @@ def test_whatever_happens_the_books_are_the_models(trials: Trials) -> None:
         settings=settings(
             max_examples=pick(12, 300),
             stateful_step_count=pick(25, 60),
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
         ),
     )
     trials.done(len(Books.runs), "runs")

@@ -178,7 +178,7 @@ def test_what_was_booked_years_ago_is_reversed_today(merchant):
 PART = st.one_of(st.integers(1, 400), st.integers(1, 10**12))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     credits=st.lists(PART, min_size=1, max_size=5),
     cuts=st.lists(st.one_of(st.integers(1, 5), PART), max_size=8),

@@ -6,14 +6,14 @@ import threading
 
 import psycopg
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core import clock
 from ledger.models import Account, Seal, Snapshot, Transaction
 from ledger.services import balance, chain, snapshot
 from payments_site import release
 from tests import cluster
-from tests.concurrency.threads import at_once, soon
+from tests.concurrency.threads import at_once, beside, soon
 from tests.ledger.sabotage import audit, deposit, place_hold, take_snapshots
 
 DIFFERENT = """
@@ -64,27 +64,21 @@ def test_a_posting_that_is_running_is_not_lost_by_a_snapshot_taken_meanwhile(com
     written, finish = threading.Event(), threading.Event()
 
     def older() -> None:
-        try:
-            with transaction.atomic():
-                deposit(merchant, "dep_older")
-                written.set()
-                assert finish.wait(10)
-        finally:
-            connections.close_all()
+        with transaction.atomic():
+            deposit(merchant, "dep_older")
+            written.set()
+            assert finish.wait(60)
 
     deposit(merchant, "dep_first")
-    thread = threading.Thread(target=older)
-    thread.start()
-    assert written.wait(10)
-    deposit(merchant, "dep_later")
-    snapshot.take(tail=1)
-    older_position = Transaction.objects.get(source="dep_later").position
+    with beside(older, ends=finish):
+        assert written.wait(60)
+        deposit(merchant, "dep_later")
+        snapshot.take(tail=1)
+        older_position = Transaction.objects.get(source="dep_later").position
 
-    assert all(position < older_position for position in Snapshot.objects.values_list("position", flat=True))
-    assert balance.of_merchant(merchant, livemode=False).available == 2 * 98_840
+        assert all(position < older_position for position in Snapshot.objects.values_list("position", flat=True))
+        assert balance.of_merchant(merchant, livemode=False).available == 2 * 98_840
 
-    finish.set()
-    thread.join()
     assert balance.of_merchant(merchant, livemode=False).available == 3 * 98_840
     take_snapshots()
     assert balance.of_merchant(merchant, livemode=False).available == 3 * 98_840

@@ -167,7 +167,7 @@ def added(figures: list[Figures]) -> Figures:
 
 
 @pytest.mark.django_db
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=STEPS)
 def test_a_years_statements_chained_are_the_ledger_and_the_years_statement(steps):
     with transaction.atomic():

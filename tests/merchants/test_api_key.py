@@ -116,7 +116,8 @@ def test_a_suspended_merchant_is_heard_only_after_its_key_was_recognised(merchan
 
 
 @pytest.mark.usefixtures("_remembering")
-def test_a_known_key_costs_no_statement(merchant, django_assert_num_queries):
+def test_a_known_key_costs_no_statement(merchant, settings, django_assert_num_queries):
+    settings.API_KEY_CACHE_SECONDS = 60
     _, secret = api_key.create(merchant, livemode=False)
 
     with django_assert_num_queries(2):  # the key, and the minute of its use

@@ -255,7 +255,7 @@ def test_the_last_use_is_noted_without_waiting_for_whoever_holds_the_row(committ
 
     assert api.get("/v1/merchant").status_code == 200
 
-    assert time.monotonic() - started < 1.9  # who waits for a lock waits two seconds
+    assert time.monotonic() - started < 50  # who waits for a lock waits a minute here
     owner.rollback()
     assert ApiKey.objects.get().last_used_at is None
     api.get("/v1/merchant")

@@ -133,7 +133,7 @@ def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, m
 
     def reader() -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while True:
             last_round = done.is_set() and (len(found) == len(written) or time.monotonic() > until)
             cursor = found[-1][0] if found else 0

@@ -21,7 +21,7 @@ SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
 
 def shown(api, query="", *, wait_for=None):
     """The feed's events; waits until ``wait_for`` of them can be shown (a transaction elsewhere may hold them back)."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while True:
         answer = api.get(f"/v1/events{query}")
         assert answer.status_code == 200, answer.content

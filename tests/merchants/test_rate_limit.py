@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from statistics import median
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,10 +10,13 @@ import time_machine
 from django.core.cache import cache
 from redis.connection import Connection
 
+from core import clock
 from core.metrics import RATE_LIMIT_DEGRADED
 from merchants.api import rate_limit
 from merchants.models import IdempotencyKey
 from payments_site.embedded.redis import EmbeddedRedis
+from payments_site.settings import base
+from tests.concurrency.threads import soon
 from tests.faults.proxy import FaultProxy
 from tests.problems import assert_problem, rows
 
@@ -27,11 +29,13 @@ SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
 def _fresh(settings, monkeypatch):
     settings.RATE_LIMITS = {"read": "3/m", "write": "2/m", "test": "1/m"}
     monkeypatch.setattr(rate_limit, "breaker", rate_limit.Breaker())
+    with time_machine.travel(clock.now(), tick=False):  # no window ends within a test
+        yield
 
 
 def at(settings, url):
     """Let requests be counted there, with the time-outs of production."""
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": url}}
+    settings.CACHES = {"default": {**base.CACHES["default"], "LOCATION": url}}
 
 
 def test_the_answer_says_how_many_are_left_and_when_the_window_ends(api):
@@ -150,22 +154,29 @@ def test_a_counter_ends_with_its_window(api):
 
 @pytest.mark.promise("P19", "the API with Redis refused, reset or hung", unit="outages")
 @pytest.mark.parametrize("fault", ["refuse", "reset", "black_hole"])
-def test_a_redis_that_is_away_costs_one_request_a_moment_and_refuses_nobody(api, stp, settings, fault, trials):
+def test_a_redis_that_is_away_costs_one_request_a_moment_and_refuses_nobody(
+    api, stp, settings, fault, trials, monkeypatch
+):
     redis = urlsplit(settings.CACHES["default"]["LOCATION"])
     with FaultProxy(redis.port) as proxy:
         at(settings, redis._replace(netloc=redis.netloc.replace(f":{redis.port}", f":{proxy.port}")).geturl())
-        usual = _seconds(api)
+        assert soon(lambda: "RateLimit-Limit" in api.get("/v1/merchant"))
         degraded = RATE_LIMIT_DEGRADED.labels("api")._value.get()
+        asked = []
+        count = rate_limit.get_usage
+        monkeypatch.setattr(rate_limit, "get_usage", lambda *a, **k: asked.append(time.monotonic()) or count(*a, **k))
         getattr(proxy, fault)()
 
+        began = time.monotonic()
         costs = [_seconds(api) for _ in range(12)]
+        assert len(asked) <= 1 + (time.monotonic() - began) / rate_limit._PAUSE, "a second request waited for Redis"
         created = api.post("/v1/payments", SPEI)
         assert created.status_code == 201
         assert "RateLimit-Limit" not in created
         accepted = proxy.accepted
 
-        assert max(costs) <= usual + 3, fault
-        assert median(costs) < 0.15, "a second request waited for Redis"
+        assert min(costs[1:]) < 0.3
+        assert max(costs) < 15, "a hung Redis without limits takes for ever"
         assert RATE_LIMIT_DEGRADED.labels("api")._value.get() == degraded + 13
         rate_limit.breaker._closed_until = time.monotonic()  # the pause is over: one request asks for all
         _seconds(api)
@@ -173,7 +184,7 @@ def test_a_redis_that_is_away_costs_one_request_a_moment_and_refuses_nobody(api,
         assert proxy.accepted - accepted <= 1
         proxy.heal()
         rate_limit.breaker._closed_until = time.monotonic()
-        assert api.get("/v1/banks")["RateLimit-Limit"] == "3"
+        assert soon(lambda: api.get("/v1/banks").get("RateLimit-Limit") == "3")
     trials.done(unit="outages")
 
 
@@ -182,7 +193,7 @@ def test_a_redis_that_is_stopped_and_started_again(api, settings, tmp_path):
     redis.start()
     try:
         at(settings, redis.url)
-        assert "RateLimit-Limit" in api.get("/v1/merchant")
+        assert soon(lambda: "RateLimit-Limit" in api.get("/v1/merchant"))
         redis.stop()
         assert [api.get("/v1/merchant").status_code for _ in range(6)] == [200] * 6
     finally:

@@ -168,7 +168,7 @@ def pooled_address() -> Iterator[str]:
         thread.start()
         url = cluster.url("payments_owner").replace(f":{cluster.postgres.port}/", f":{listener.getsockname()[1]}/")
         yield f"{url}?sslmode=disable&gssencmode=disable"
-        thread.join(timeout=10)
+        thread.join(timeout=120)
 
 
 def test_a_pooler_is_refused(pooled_address):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.db.models import Sum
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import clock
@@ -29,7 +29,7 @@ def memory_payment(percent: Decimal, fixed: int) -> Payment:
 
 
 @given(PERCENTS, st.integers(0, 5_000), st.lists(st.integers(1, 200_000), min_size=1, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_several_deposits_cost_what_one_would_have_cost_as_far_as_each_can_carry_it(percent, fixed, amounts):
     payment = memory_payment(percent, fixed)
 
@@ -51,7 +51,7 @@ def test_several_deposits_cost_what_one_would_have_cost_as_far_as_each_can_carry
 
 
 @given(PERCENTS, st.integers(0, 2_000), st.lists(st.integers(1, 300_000), min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_a_payments_figures_are_the_ledgers_to_the_centavo(stp, percent, fixed, amounts):
     """Every deposit arrives as STP's notice; the merchant accepts any."""
     merchant = Merchant.objects.create(name="Luna", legal_name="Luna SA", deposit_policy="accept_any")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import clock
@@ -18,7 +18,7 @@ from tests.problems import assert_problem, rows
 pytestmark = pytest.mark.django_db
 
 SPEI = {"method": "spei", "amount": 125_050, "currency": "MXN"}
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=120)
 
 
 def without(name):

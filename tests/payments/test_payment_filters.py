@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.clock import MEXICO_CITY
@@ -15,9 +15,7 @@ from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
 
-IN_ONE_TRANSACTION = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+IN_ONE_TRANSACTION = settings(max_examples=60)
 
 
 @pytest.fixture

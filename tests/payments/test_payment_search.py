@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from payments.models import Payment
@@ -93,7 +93,7 @@ _TEXTS = st.text(_CHARACTERS, min_size=1, max_size=12) | st.text(
 
 
 @pytest.mark.promise("P28", "any text in any text, against Python's `in`", unit="examples")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(text=_TEXTS, data=st.data())
 @example(text="100%_\\", data=None)
 def test_it_finds_what_pythons_in_finds_in_folded_text(text, data, api, stp):

@@ -114,7 +114,7 @@ def test_conekta_down_is_201_without_voucher_and_the_worker_brings_it(api, at_co
 
     answer = api.post("/v1/payments", OXXO)
 
-    assert time.monotonic() - started < 8  # it did not wait for the whole patience
+    assert time.monotonic() - started < 9.5  # it did not wait for the whole patience
     assert answer.status_code == 201
     assert (answer.json()["status"], answer.json()["oxxo"], answer.json()["provider_reference"]) == (
         "pending",
@@ -131,7 +131,7 @@ def test_conekta_silent_is_201_after_ten_seconds(api, at_conekta, black_hole):
 
     answer = api.post("/v1/payments", OXXO)
 
-    assert 9 < time.monotonic() - started < 20
+    assert 9 < time.monotonic() - started < 40
     assert answer.status_code == 201
     assert (answer.json()["status"], answer.json()["oxxo"]) == ("pending", None)
     assert_job_brings_the_voucher(api, at_conekta, answer)

@@ -110,7 +110,7 @@ def test_a_long_text_costs_little(text):
 
     logged(text)
 
-    assert time.monotonic() - started < 5  # without care it is minutes
+    assert time.monotonic() - started < 30  # without care it is minutes
 
 
 @pytest.mark.promise("P26", "secrets and personal data pushed through a running site", unit="runs")
@@ -230,12 +230,12 @@ def work_on_everything(environ, log):
             [sys.executable, "manage.py", "worker", "--grace", "5"], cwd=ROOT, env=environ, stdout=file, stderr=file
         )
         try:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 300
             while (
                 time.monotonic() < end and Job.objects.filter(status__in=("todo", "doing"), scheduled_at=None).exists()
             ):
                 time.sleep(0.1)
         finally:
             worker.terminate()
-            assert worker.wait(20) == 0
+            assert worker.wait(120) == 0
     return log.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import timeit
 from dataclasses import replace
 
@@ -169,7 +170,10 @@ def test_no_label_is_made_of_what_a_caller_sends(committed_db, client, token, ap
 def test_counting_a_request_costs_microseconds():
     metrics.count("unmatched", "GET", 200, 0.01)
 
-    seconds = min(timeit.repeat(lambda: metrics.count("unmatched", "GET", 200, 0.01), number=2000, repeat=5)) / 2000
+    tries = timeit.repeat(
+        lambda: metrics.count("unmatched", "GET", 200, 0.01), number=2000, repeat=5, timer=time.thread_time
+    )
+    seconds = min(tries) / 2000
 
     assert seconds < 100e-6
 

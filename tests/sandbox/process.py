@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,17 +16,12 @@ from typing import Any
 
 import httpx2
 
+from tests.ports import hold_port
+
 ROOT = Path(__file__).parents[2]
 
 
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """The first true result of ``condition``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -41,10 +35,11 @@ class Simulator:
     """``python -m sandbox`` on a free port; stop and start it again on the same data and port."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder = folder
+        self.port = hold_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.txt"
-        self.client = httpx2.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.client = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -59,7 +54,7 @@ class Simulator:
         assert self.process is not None
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         self.process = None
         return code, time.monotonic() - begun
 

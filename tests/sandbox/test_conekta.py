@@ -270,7 +270,7 @@ def test_an_order_is_paid_once(simulator: Simulator) -> None:
 
 def test_an_order_expires_by_itself_and_may_still_be_paid_late(simulator: Simulator, receiver: Receiver) -> None:
     api = Api(simulator, receiver)
-    order = api.order(charges=charge(expires_at=int(time.time()) + 1))
+    order = api.order(charges=charge(expires_at=int(time.time()) + 4))
     wait_for(lambda: receiver.bodies("order.expired"))
 
     refused = control(simulator, "pay", reference_of(order))

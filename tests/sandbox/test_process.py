@@ -14,7 +14,7 @@ from .test_stp import configure, send, settled, shown
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sandbox", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_restart_keeps_state_and_finishes_what_was_not_delivered(
@@ -23,7 +23,7 @@ def test_a_restart_keeps_state_and_finishes_what_was_not_delivered(
     configure(own_simulator, receiver)
     api = Api(own_simulator, receiver)
     order = api.order()
-    receiver.delay = 3.0
+    receiver.delay = 30.0
     deposit = send(own_simulator)
     wait_for(lambda: receiver.received)
 
@@ -32,7 +32,7 @@ def test_a_restart_keeps_state_and_finishes_what_was_not_delivered(
     own_simulator.start()
     view = settled(own_simulator, deposit)
 
-    assert code == 0 and seconds < 2.9
+    assert code == 0 and seconds < 25
     assert view["status"] == "confirmed" and len(set(receiver.bodies())) == 1
     assert api.get(f"orders/{order['id']}") == order
     assert api.get("webhook_keys")["data"] == [api.key]
@@ -90,7 +90,7 @@ def test_nonsense_is_answered_in_json(
 
 
 def test_bytes_that_are_not_http_are_survived(simulator: Simulator) -> None:
-    with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=120) as raw:
         raw.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert b"bad_request" in raw.recv(4096)
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -233,11 +234,9 @@ def test_a_thousand_events_across_an_exchange_of_keys_lose_none(committed_db, co
 
     web.start()
     try:
-        senders = [threading.Thread(target=send_and_close) for _ in range(4)]
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            sender.join(120)
+        with ThreadPoolExecutor(4) as senders:
+            for sender in [senders.submit(send_and_close) for _ in range(4)]:
+                sender.result()
         service.remove_key(conekta.account.pk, first_name)
         raw = b'{"type": "order.created", "id": "evt-late"}'
         late = web.post("/webhooks/conekta", raw, DIGEST=base64.b64encode(conekta.sign(raw)).decode())

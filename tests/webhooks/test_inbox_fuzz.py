@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.models import Payment
@@ -14,9 +14,7 @@ from tests.problems import rows
 from tests.promises import pick
 from webhooks.models import ProviderEvent
 
-QUICK = settings(
-    max_examples=pick(170, 500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=pick(170, 500))
 
 
 def mutated(raw: bytes, position: int, kind: str, byte: int) -> bytes:

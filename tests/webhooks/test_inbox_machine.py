@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import hypothesis
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -319,11 +319,9 @@ def test_whatever_comes_inbox_payments_and_books_are_the_models(
         settings=settings(
             max_examples=pick(15, 500),
             stateful_step_count=pick(25, 50),
-            deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink],
             report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
         ),
     )
 

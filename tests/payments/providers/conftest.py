@@ -1,4 +1,4 @@
-"""A running server and a client of Conekta that is impatient with it."""
+"""A running server and two clients of Conekta: one has time, the other is impatient."""
 
 from __future__ import annotations
 
@@ -23,4 +23,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> ConektaClient:
-    return ConektaClient("key_S3cr3tS3cr3t", server.address, connect_timeout=0.3, total_timeout=0.5)
+    return ConektaClient("key_S3cr3tS3cr3t", server.address, connect_timeout=10, total_timeout=10)
+
+
+@pytest.fixture
+def hasty(server: Server) -> ConektaClient:
+    return ConektaClient("key_S3cr3tS3cr3t", server.address, connect_timeout=1.5, total_timeout=1.5)

@@ -21,7 +21,12 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.connections: set[Any] = set()
+        self.closed = 0
         self.address = f"http://127.0.0.1:{self.server_port}"
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.closed += 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is what these tests are about."""
@@ -65,5 +70,5 @@ def replies(status: int, body: Any, **headers: str) -> Callable[[Handler], None]
 
 
 def hang(handler: Handler) -> None:
-    """Longer than the tests' client has patience."""
-    time.sleep(1.0)
+    """Longer than any client has patience."""
+    time.sleep(20)

@@ -225,15 +225,15 @@ def echo_the_key(handler: Handler) -> None:
 
 
 @pytest.mark.parametrize("answer", [echo_the_key, Handler.reset, hang, replies(200, b"garbage"), replies(500, b"")])
-def test_the_key_is_in_no_message_no_traceback_no_log_and_no_repr(server, client, answer, caplog):
+def test_the_key_is_in_no_message_no_traceback_no_log_and_no_repr(server, hasty, answer, caplog):
     caplog.set_level(logging.DEBUG)
     server.answer = answer
 
     with pytest.raises(ProviderError) as failure:
-        create(client)
+        create(hasty)
 
-    told = [str(failure.value), repr(failure.value), getattr(failure.value, "provider_code", ""), repr(client)]
-    told += [f"{client}", "".join(traceback.format_exception(failure.value)), caplog.text]
+    told = [str(failure.value), repr(failure.value), getattr(failure.value, "provider_code", ""), repr(hasty)]
+    told += [f"{hasty}", "".join(traceback.format_exception(failure.value)), caplog.text]
     assert not [text for text in told if KEY in text]
     assert len(failure.value.message) <= 300
     assert "\x00" not in failure.value.message

@@ -15,6 +15,7 @@ import pytest
 from core.errors import OutcomeUnknown, ProviderNotContacted
 from payments.providers.conekta.client import MAX_ANSWER_BYTES, ConektaClient
 from payments.providers.conekta.transport import shared_transport
+from tests.concurrency.threads import soon
 from tests.payments.providers.http_server import Handler, hang, replies
 from tests.payments.providers.test_conekta_messages import ORDER, REQUEST, changed
 
@@ -55,9 +56,9 @@ def reply_and_hang_up(handler: Handler) -> None:
 def test_a_connection_the_server_closed_meanwhile_is_not_used_again(server, client):
     server.answer = reply_and_hang_up
 
-    for _ in range(3):
+    for closed in (1, 2, 3):
         assert client.get_order(ORDER["id"]).order_id == ORDER["id"]
-        time.sleep(0.05)
+        assert soon(lambda closed=closed: server.closed == closed)
 
     assert len(server.connections) == 3
 
@@ -72,27 +73,27 @@ def test_no_proxy_is_taken_from_the_environment(server, client, monkeypatch):
 
 def drip_headers(handler: Handler) -> None:
     handler.connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(50):
+    for _ in range(200):
         time.sleep(0.1)
         handler.connection.sendall(b"x")
 
 
 def drip_body(handler: Handler) -> None:
     handler.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _ in range(50):
+    for _ in range(200):
         time.sleep(0.1)
         handler.connection.sendall(b" ")
 
 
 @pytest.mark.parametrize("slow", [hang, drip_headers, drip_body])
-def test_a_slow_answer_is_given_up_in_time(server, client, slow):
+def test_a_slow_answer_is_given_up_in_time(server, hasty, slow):
     server.answer = slow
     started = time.monotonic()
 
     with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
-        create(client)
+        create(hasty)
 
-    assert 0.4 < time.monotonic() - started < 3
+    assert 1.4 < time.monotonic() - started < 15
     assert len(server.requests) == 1
 
 
@@ -169,7 +170,7 @@ def test_a_server_that_does_not_accept_never_saw_the_request():
         with pytest.raises(ProviderNotContacted, match="ConnectTimeout"):
             create(client)
 
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         for waiting in filler:
             waiting.close()
 

@@ -242,7 +242,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(ABONO)), JSON_VALUES, max_size=5))
 def test_any_change_to_an_abono_gives_sound_money_or_is_unreadable(changes):
     try:
@@ -264,7 +264,7 @@ def vars_of(payer: Payer) -> list[str]:
     return [payer.name, payer.account, payer.institution_code, payer.tax_id]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 800), st.integers(0, 5), st.binary(max_size=5))
 def test_any_bytes_are_a_notice_or_unreadable(start, length, patch):
     raw = json.dumps(ABONO).encode()

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0013_deposit_reusable_clabe'),
+        ('payments', '0014_fewer_indexes'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webhooks', '0005_provider_poll'),
+        ('webhooks', '0006_fewer_indexes'),
     ]
 
     operations = [
