@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from psycopg.errors import QueryCanceled, TooManyConnections
 from redis.exceptions import RedisError
 
+from core.api.views import Answer
 from core.db import missing_guards
 from ledger.services import gate
 from payments_site.aside import PATIENCE, aside
@@ -24,7 +25,7 @@ MISSES = 3
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """The process answers. It must not ask the database: a database outage is no reason to kill every process."""
-    return JsonResponse({"status": "ok"})
+    return Answer({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:

@@ -43,6 +43,8 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=\w)\((?:[^()]|\
 REQUESTS = "payments_site.request"
 """The logger of requests: method, route, status, milliseconds beside the request's names."""
 
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -100,7 +102,7 @@ class JsonFormatter(BaseJsonFormatter):
             "logger": REQUESTS,
             "message": record.msg,
             "time": _moment(record),
-            "method": masked(fields["method"]),
+            "method": fields["method"] if fields["method"] in METHODS else masked(fields["method"]),
             "route": fields["route"],
             "status": fields["status"],
             "milliseconds": fields["milliseconds"],

@@ -33,12 +33,12 @@ from core.metrics import (
 from ledger.services import gate
 from payments_site import facts
 from payments_site.aside import aside
+from payments_site.logging import METHODS
 
 FRESH = 10.0
 """Seconds for which what the database said is good enough."""
 SAMPLE_EVERY = 5.0
 """Seconds between two looks of a process at its own pool."""
-METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
 
 @require_GET

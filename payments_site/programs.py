@@ -37,17 +37,17 @@ class ProgramsMiddleware:
         self._pages = get_response
         self._view = innermost(get_response)
         self._security = SecurityMiddleware(self._answer)
-        self._guards_tls = self._security.redirect or bool(self._security.sts_seconds)
+        self._redirects = self._security.redirect
         self._hsts = _hsts(self._security)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if is_page(request):
             return self._pages(request)
-        if self._guards_tls and not request.is_secure():
+        if self._redirects and not request.is_secure():
             return self._security(request)  # type: ignore[return-value]  # leads to https, but for healthz and readyz
         response = self._answer(request)
         headers = response.headers
-        if self._hsts:
+        if self._hsts and request.is_secure():
             headers["Strict-Transport-Security"] = self._hsts
         headers["X-Content-Type-Options"] = "nosniff"
         return response

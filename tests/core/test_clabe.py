@@ -33,6 +33,13 @@ def test_one_wrong_digit_is_always_noticed(first_17, position, shift):
     assert not clabe.is_valid(bad)
 
 
+@given(DIGITS_17)
+def test_the_check_digit_is_the_packages(first_17):
+    from clabe import compute_control_digit
+
+    assert clabe.check_digit(first_17) == compute_control_digit(first_17)
+
+
 @given(st.text(max_size=20))
 def test_any_text_is_valid_or_not_but_never_an_error(text):
     assert clabe.is_valid(text) in (True, False)
