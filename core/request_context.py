@@ -6,10 +6,10 @@ import re
 import secrets
 from contextvars import ContextVar
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-from django.http import HttpRequest
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 _context: ContextVar[dict[str, str] | None] = ContextVar("request_context", default=None)
 
@@ -41,6 +41,8 @@ def client_address(request: HttpRequest | Any) -> str:
     ``settings.SITE.trusted_proxies`` says how many proxies of ours append to X-Forwarded-For; entries further left are
     whatever the caller wrote, and are never believed.
     """
+    from django.conf import settings  # gunicorn's master writes lines of this format too, without Django
+
     hops = settings.SITE.trusted_proxies
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     for address in (forwarded[-hops] if hops and len(forwarded) >= hops else "", request.META.get("REMOTE_ADDR", "")):

@@ -66,7 +66,7 @@ class Database:
         return cls(
             url,
             owner_url,
-            pool_size=number(environ, "DATABASE_POOL_SIZE", 8, least=1),
+            pool_size=number(environ, "DATABASE_POOL_SIZE", 4, least=1),
             web_instances=number(environ, "WEB_INSTANCES", 1),
             worker_instances=number(environ, "WORKER_INSTANCES", 1),
         )
@@ -143,7 +143,7 @@ class Web:
         return cls(
             bind=environ.get("WEB_BIND", "").strip() or "127.0.0.1:8000",
             workers=number(environ, "WEB_CONCURRENCY", 2, least=1),
-            threads=number(environ, "WEB_THREADS", 4, least=1),
+            threads=number(environ, "WEB_THREADS", 8, least=1),
         )
 
 

@@ -1,7 +1,7 @@
 """gunicorn: threads, because SPEI and OXXO wait for PostgreSQL, not for the processor.
 
-``WEB_CONCURRENCY`` and ``WEB_THREADS`` set the size; workers × threads needs no more connections than
-``DATABASE_POOL_SIZE`` allows per worker. Migrations never run here.
+``WEB_CONCURRENCY`` and ``WEB_THREADS`` set the size; each process has ``DATABASE_POOL_SIZE`` connections, which are
+fewer than threads (docs/guides/sizing.md). Migrations never run here.
 """
 
 import os
@@ -22,6 +22,10 @@ timeout = 30
 graceful_timeout = 20
 keepalive = 5
 max_requests = 0
+forwarded_allow_ips = "*"
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+"""gunicorn believes no header of a proxy, whoever sends it; Django's settings say which to believe."""
 accesslog = None
 control_socket_disable = True
 logconfig_dict = {

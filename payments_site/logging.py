@@ -16,9 +16,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
-from redis.exceptions import RedisError
 
 from core import request_context
 from core.errors import PaymentsError
@@ -71,19 +69,20 @@ def told(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    match error:
-        case PaymentsError():
-            template = getattr(error, "template", (type(error).__doc__ or "").strip().split("\n")[0])
-            return f": {template}"
-        case psycopg.Error() if error.sqlstate is not None:
+    if isinstance(error, PaymentsError):
+        template = getattr(error, "template", (type(error).__doc__ or "").strip().split("\n")[0])
+        return f": {template}"
+    if type(error).__module__.startswith("psycopg"):  # looked at once it is there: gunicorn's master never loads it
+        import psycopg
+
+        if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             # Class 22 is faulty data, and quotes it. Details and contexts quote whole rows.
             text = "" if error.sqlstate.startswith("22") else error.diag.message_primary or ""
             return f": {error.sqlstate} {text}"
-        case psycopg.OperationalError() | RedisError():
-            return f": {error}"
-        case OSError():
-            return f": {error.strerror}"
-    return ""
+        return f": {error}" if isinstance(error, psycopg.OperationalError) else ""
+    if type(error).__module__ == "redis.exceptions":
+        return f": {error}"
+    return f": {error.strerror}" if isinstance(error, OSError) else ""
 
 
 class JsonFormatter(BaseJsonFormatter):

@@ -63,8 +63,8 @@ def test_what_may_be_missing_has_a_default(empty):
     site, database, _, _, web = read(**dict.fromkeys(optional, empty if empty != "  " else ""))
 
     assert (site.allowed_hosts, site.trusted_proxies) == ((), 0)
-    assert (database.owner_url, database.pool_size) == (None, 8)
-    assert (web.bind, web.workers, web.threads) == ("127.0.0.1:8000", 2, 4)
+    assert (database.owner_url, database.pool_size) == (None, 4)
+    assert (web.bind, web.workers, web.threads) == ("127.0.0.1:8000", 2, 8)
 
 
 @pytest.mark.parametrize(

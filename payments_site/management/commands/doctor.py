@@ -11,7 +11,7 @@ from django.db import connection
 from redis.exceptions import RedisError
 
 from payments_site import env
-from payments_site.checks import SPARE, Budget, allowed_connections
+from payments_site.checks import SPARE, Budget, allowed_connections, pool_is_enough
 from payments_site.health import unapplied_migrations
 from payments_site.models import Release
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             return
         self._say(budget.needed <= allowed - SPARE, f"connections: {budget} of {allowed}, {SPARE} of them to spare")
         self._say(
-            settings.DATABASE.pool_size >= web.threads,
+            pool_is_enough(),
             f"pool: {settings.DATABASE.pool_size} connections for {web.threads} threads of each process",
         )
 

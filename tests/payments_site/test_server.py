@@ -1,0 +1,48 @@
+"""gunicorn as we configure it: what its processes load, and what it believes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests import cluster
+from tests.web_process import ROOT, Web
+
+LOADED = "import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+
+
+def loaded_by(modules: str, **environ: str) -> set[str]:
+    command = [sys.executable, "-c", LOADED.format(modules=modules)]
+    return set(
+        subprocess.run(command, cwd=ROOT, env=os.environ | environ, capture_output=True, text=True).stdout.split()
+    )
+
+
+def test_the_master_loads_neither_django_nor_drivers() -> None:
+    loaded = loaded_by("payments_site.env, payments_site.server, payments_site.logging")
+
+    assert "payments_site" in loaded
+    assert not loaded & {"django", "psycopg", "redis", "cryptography"}
+
+
+def test_a_worker_does_not_load_what_only_its_neighbours_need() -> None:
+    loaded = loaded_by("payments_site.wsgi, payments_site.urls")
+
+    assert {"django", "psycopg"} <= loaded
+    assert not loaded & {"pydantic", "PIL", "beancount"}
+
+
+def test_no_header_moves_the_site_or_says_it_was_reached_over_tls(committed_db: Any, tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    web = Web(tmp_path / "web.log", environ | {"WEB_CONCURRENCY": "1", "DATABASE_URL": cluster.url("payments_app")})
+    web.start()
+    try:
+        for header in (b"SCRIPT_NAME: /healthz", b"PATH_INFO: /nowhere", b"X-Forwarded-Proto: https"):
+            said = web.raw(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + header + b"\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 200 OK"), (header, said)
+            assert b"Strict-Transport-Security" not in said
+    finally:
+        web.stop()
