@@ -18,14 +18,10 @@ from core import jobs, request_context
 from payments.models import Payment
 from payments_site.logging import JsonFormatter
 from tests import cluster
+from tests.payments_site.canary import CLABE, EMAIL, KEY, NAME, PHONE, of_clabes_and_reports, of_staff
 from tests.web_process import ROOT, Web, basic
 
-CLABE = "012180015025335996"
-EMAIL = "canary.person@example.mx"
-KEY = "sk_test_" + "Canary0" * 6 + "x"
 SECRETS = [CLABE, EMAIL, KEY, "stp-canary-secret", "key_canary0123456789"]
-NAME = "Canaria Zopilote"
-PHONE = "5512349876"
 PERSONAL = ["Canaria", "Zopilote", "ZOPILOTE", PHONE, "ZOCC800101"]
 """Parts of what only a person's data holds: no line may have any of them."""
 
@@ -114,7 +110,9 @@ def test_a_long_text_costs_little(text):
 
 
 @pytest.mark.promise("P26", "secrets and personal data pushed through a running site", unit="runs")
-def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, stp, conekta, owner, tmp_path):
+def test_a_running_site_writes_no_secret_whatever_goes_wrong(
+    committed_db, api, merchant, stp, conekta, owner, tmp_path
+):
     # Two faults that make PostgreSQL quote whole rows in its error.
     owner.execute("ALTER TABLE payments_payment ADD CONSTRAINT canary CHECK (amount <> 66601) NOT VALID")
     owner.execute("ALTER TABLE payments_deposit ADD CONSTRAINT canary CHECK (amount <> 66602) NOT VALID")
@@ -125,6 +123,8 @@ def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, 
     web.start()
     try:
         sent = drive(web, api, stp, conekta)
+        further, shown = of_clabes_and_reports(web, api)
+        by_staff, shown_to_staff = of_staff(web, merchant)
     finally:
         web.stop()
     worked = work_on_everything(environ, tmp_path / "worker.log")
@@ -134,13 +134,17 @@ def test_a_running_site_writes_no_secret_whatever_goes_wrong(committed_db, api, 
     said = [json.loads(line) for line in lines]
     requests = [line for line in said if line.get("message") == "request"]
     text = "\n".join(lines)
-    assert sorted(line["status"] for line in requests if line["route"] != "healthz") == sorted(sent)
+    assert sorted(line["status"] for line in requests if line["route"] != "healthz") == sorted(
+        sent + further + by_staff
+    )
     assert all(line["request_id"] and line["method"] and line["milliseconds"] >= 0 for line in requests)
     assert sum("violates check constraint" in line.get("exc_info", "") for line in said) >= 3  # web twice, worker
     assert "DETAIL" not in text
     assert any(line["logger"].startswith("procrastinate") for line in said)
     for secret in [
         *SECRETS,
+        *shown,
+        *shown_to_staff,
         api.secret,
         stp.secret,
         *(basic("stp-test", s).split()[1] for s in (stp.secret, "stp-canary-secret")),
