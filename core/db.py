@@ -100,6 +100,10 @@ class Guard(pgtrigger.Trigger):
         self.sql_class = IndexGuardSql if by_index else GuardSql
         super().__init__(**options)
 
+    def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
+        """When it fires. ``UPDATE OF`` names the columns it judges: no other UPDATE can change them."""
+        return self.operation
+
     def compile(self, model: type[models.Model]) -> compiler.Trigger:
         return compiler.Trigger(
             name=self.name,
@@ -110,7 +114,7 @@ class Guard(pgtrigger.Trigger):
                 table=model._meta.db_table,
                 constraint="CONSTRAINT" if self.timing else "",
                 when=self.when,
-                operation=self.operation,
+                operation=self.get_operation(model),
                 timing=f"DEFERRABLE INITIALLY {self.timing}" if self.timing else "",
                 referencing=self.referencing or "",
                 level=self.level,
@@ -167,6 +171,9 @@ class StateGuard(Guard):
         self.field = field
         super().__init__(name=f"{field}_guard", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
 
+    def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
+        return pgtrigger.Insert | pgtrigger.UpdateOf(_column(model, self.field))
+
     def get_func(self, model: type[models.Model]) -> str:
         column = _column(model, self.field)
         table = model._meta.db_table
@@ -194,6 +201,9 @@ class Frozen(Guard):
         self.fields = fields
         super().__init__(name="frozen", when=pgtrigger.Before, operation=pgtrigger.Update)
 
+    def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
+        return pgtrigger.UpdateOf(*(_column(model, field) for field in self.fields))
+
     def get_func(self, model: type[models.Model]) -> str:
         columns = [_column(model, field) for field in self.fields]
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
@@ -214,6 +224,9 @@ class FrozenOnce(Guard):
         self.fields = fields
         super().__init__(name="frozen_once", when=pgtrigger.Before, operation=pgtrigger.Update)
 
+    def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
+        return pgtrigger.UpdateOf(*(_column(model, field) for field in self.fields))
+
     def get_func(self, model: type[models.Model]) -> str:
         columns = [_column(model, field) for field in self.fields]
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
@@ -227,11 +240,19 @@ class FrozenOnce(Guard):
 
 
 class SameMode(Guard):
-    """Test and live never meet: a row has the ``livemode`` of what these foreign keys point to."""
+    """Test and live never meet: a row has the ``livemode`` of what these foreign keys point to, and that is there.
+
+    So a foreign key it names needs none in the database, as long as what it points to keeps its rows, ids and mode
+    (``NoDelete``, ``Frozen``). A key would look up the same again and lock a row that all of an account's rows share.
+    """
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
         super().__init__(name="same_mode", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
+
+    def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
+        columns = (_column(model, field) for field in (*self.fields, "livemode"))
+        return pgtrigger.Insert | pgtrigger.UpdateOf(*columns)
 
     def get_func(self, model: type[models.Model]) -> str:
         checks = []
@@ -239,9 +260,14 @@ class SameMode(Guard):
             field = model._meta.get_field(name)
             table = cast("type[models.Model]", field.related_model)._meta.db_table
             check = f"""
-                IF EXISTS (
-                    SELECT 1 FROM public.{table} WHERE id = NEW.{_column(model, name)} AND livemode <> NEW.livemode
+                IF NOT EXISTS (
+                    SELECT 1 FROM public.{table} WHERE id = NEW.{_column(model, name)} AND livemode = NEW.livemode
                 ) THEN
+                    PERFORM 1 FROM public.{table} WHERE id = NEW.{_column(model, name)};
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION '{model._meta.db_table}: its {name} is not there'
+                            USING ERRCODE = 'foreign_key_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
                     RAISE EXCEPTION '{model._meta.db_table}: its {name} is of the other mode'
                         USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                 END IF;

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
-from core.db import NoDelete
+from core.db import Frozen, NoDelete
 
 
 class Merchant(models.Model):
@@ -53,7 +53,7 @@ class Merchant(models.Model):
         verbose_name = _("merchant")
         verbose_name_plural = _("merchants")
         ordering = ["name"]
-        triggers = [NoDelete()]
+        triggers = [NoDelete(), Frozen("id")]
 
     def __str__(self) -> str:
         return self.name

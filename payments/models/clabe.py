@@ -69,7 +69,7 @@ class Clabe(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["active"]),
-            Frozen("public_id", "merchant", "livemode", "provider_account", "clabe", "min_amount", "max_amount"),
+            Frozen("id", "public_id", "merchant", "livemode", "provider_account", "clabe", "min_amount", "max_amount"),
             FrozenOnce("OLD.status = 'closed'", "closed_at"),
             SameMode("provider_account"),
         ]

@@ -53,14 +53,24 @@ class Deposit(ProtectedRefreshMixin):
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "deposit")
     )
     provider_account = models.ForeignKey(
-        "payments.ProviderAccount", models.PROTECT, related_name="deposits", db_index=False
+        "payments.ProviderAccount",
+        models.PROTECT,
+        related_name="deposits",
+        db_index=False,
+        db_constraint=False,  # SameMode
     )
     livemode = models.BooleanField(_("live"))
     deposit_key = models.CharField(_("provider's key"), max_length=120)
     status = StatusField(_("status"), choices=Status.choices, default=Status.RECEIVED)
     suspense_reason = models.CharField(_("why in suspense"), max_length=32, blank=True, choices=SuspenseReason.choices)
     payment = models.ForeignKey(
-        "payments.Payment", models.PROTECT, null=True, blank=True, related_name="deposits", verbose_name=_("payment")
+        "payments.Payment",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_constraint=False,  # SameMode
+        related_name="deposits",
+        verbose_name=_("payment"),
     )
     reusable_clabe = models.ForeignKey(
         "payments.Clabe",
@@ -68,6 +78,7 @@ class Deposit(ProtectedRefreshMixin):
         null=True,
         blank=True,
         db_index=False,
+        db_constraint=False,  # SameMode
         related_name="deposits",
         verbose_name=_("reusable CLABE"),
     )

@@ -63,7 +63,11 @@ class Payment(ProtectedRefreshMixin):
     )
     livemode = models.BooleanField(_("live"))
     provider_account = models.ForeignKey(
-        "payments.ProviderAccount", models.PROTECT, related_name="payments", db_index=False
+        "payments.ProviderAccount",
+        models.PROTECT,
+        related_name="payments",
+        db_index=False,
+        db_constraint=False,  # SameMode
     )
     method = models.CharField(_("method"), max_length=8, choices=Method.choices)
     made_by = models.CharField(
@@ -95,6 +99,7 @@ class Payment(ProtectedRefreshMixin):
         null=True,
         blank=True,
         db_index=False,
+        db_constraint=False,  # SameMode
         related_name="payments",
         verbose_name=_("reusable CLABE"),
     )
@@ -214,6 +219,7 @@ class Payment(ProtectedRefreshMixin):
             NoDelete(),
             StateGuard(initial=["pending"]),
             Frozen(
+                "id",
                 "public_id",
                 "merchant",
                 "livemode",

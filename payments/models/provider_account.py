@@ -79,7 +79,7 @@ class ProviderAccount(models.Model):
                 name="provider_account_stp_clabes",
             ),
         ]
-        triggers = [NoDelete(), Frozen("provider", "livemode", "clabe_prefix", "clabe_sequence")]
+        triggers = [NoDelete(), Frozen("id", "provider", "livemode", "clabe_prefix", "clabe_sequence")]
 
     def __str__(self) -> str:
         return f"{self.get_provider_display()} {'live' if self.livemode else 'test'}"

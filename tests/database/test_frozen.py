@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg import errors
 
-from core.db import Frozen, FrozenOnce, SameMode
+from core.db import Frozen, FrozenOnce, SameMode, is_append_only, keeps_rows
 from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT, our_models
 
 pytestmark = pytest.mark.promise(
@@ -13,7 +13,9 @@ pytestmark = pytest.mark.promise(
 )
 
 FROZEN = {
+    "merchants_merchant": {"id"},
     "payments_payment": {
+        "id",
         "public_id",
         "merchant_id",
         "livemode",
@@ -30,6 +32,7 @@ FROZEN = {
         "reusable_clabe_id",
     },
     "payments_clabe": {
+        "id",
         "public_id",
         "merchant_id",
         "livemode",
@@ -53,10 +56,11 @@ FROZEN = {
         "payer_account",
         "provider_event",
     },
-    "payments_provideraccount": {"provider", "livemode", "clabe_prefix", "clabe_sequence"},
+    "payments_provideraccount": {"id", "provider", "livemode", "clabe_prefix", "clabe_sequence"},
     "payments_report": {"public_id", "merchant_id", "livemode", "type", "start_date", "end_date"},
     "kyc_case": {"public_id", "merchant_id"},
     "webhooks_providerevent": {
+        "id",
         "public_id",
         "account_id",
         "livemode",
@@ -286,3 +290,66 @@ def test_a_deposit_has_the_mode_of_its_payment(attacker):
         by=errors.CheckViolation,
         saying="payments_deposit: its payment is of the other mode",
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "fresh", "name"),
+    [
+        ("payments_payment", NEW_PAYMENT, "provider_account"),
+        ("payments_payment", NEW_PAYMENT | {"made_by": "clabe"}, "reusable_clabe"),
+        ("payments_deposit", NEW_DEPOSIT, "provider_account"),
+        ("payments_deposit", NEW_DEPOSIT, "payment"),
+        ("payments_deposit", NEW_DEPOSIT, "reusable_clabe"),
+        ("webhooks_providerevent", NEW_EVENT, "account"),
+    ],
+)
+def test_no_row_points_to_what_is_not_there(attacker, table, fresh, name):
+    with pytest.raises(errors.ForeignKeyViolation, match=f"{table}: its {name} is not there"), attacker.attempt():
+        attacker.clone(table, **fresh | {f"{name}_id": 2**40})
+
+
+def test_a_deposit_in_suspense_is_not_sent_to_a_payment_that_is_not_there(attacker):
+    attacker.refused(
+        f"UPDATE payments_deposit SET payment_id = {2**40} WHERE status = 'suspended'",
+        by=errors.ForeignKeyViolation,
+        saying="payments_deposit: its payment is not there",
+    )
+
+
+def test_what_a_guard_stands_in_for_a_key_to_keeps_its_rows_and_ids():
+    unchecked = [
+        field.related_model
+        for model in our_models()
+        for field in model._meta.concrete_fields
+        if field.remote_field and not field.db_constraint and not is_append_only(field.related_model)
+    ]
+
+    assert {model._meta.db_table for model in unchecked} >= {"payments_payment", "payments_provideraccount"}
+    assert [model for model in unchecked if not keeps_rows(model)] == []
+    assert {(model._meta.db_table, "id") for model in unchecked} <= set(declared(Frozen))
+
+
+def test_every_key_without_a_constraint_is_judged_by_a_guard():
+    others = {
+        ("ledger_entry", "account_id"),  # these two are judged by the ledger's own guard, balanced
+        ("ledger_entry", "transaction_id"),
+        ("webhooks_providereventbody", "event_id"),  # written by one statement, together with its event
+    }
+    unchecked = {
+        (model._meta.db_table, field.column)
+        for model in our_models()
+        for field in model._meta.concrete_fields
+        if field.remote_field and not field.db_constraint
+    }
+
+    assert unchecked >= others
+    assert unchecked - others
+    assert unchecked - others <= set(declared(SameMode))
+
+
+def test_an_upsert_changes_no_frozen_column(attacker):
+    with pytest.raises(errors.RestrictViolation, match="cannot change"), attacker.attempt():
+        attacker.run(
+            "INSERT INTO merchants_merchant SELECT * FROM merchants_merchant LIMIT 1"
+            " ON CONFLICT (id) DO UPDATE SET id = excluded.id + 1000"
+        )

@@ -60,6 +60,7 @@ class ProviderEvent(ProtectedRefreshMixin):
         related_name="+",
         verbose_name=_("provider account"),
         db_index=False,
+        db_constraint=False,  # SameMode
     )
     livemode = models.BooleanField(_("live"))
     channel = models.CharField(_("channel"), max_length=32, choices=Channel.choices, default="", db_default="")
@@ -118,6 +119,7 @@ class ProviderEvent(ProtectedRefreshMixin):
             NoDelete(),
             StateGuard(initial=["received"]),
             Frozen(
+                "id",
                 "public_id",
                 "account",
                 "livemode",
