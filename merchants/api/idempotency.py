@@ -199,11 +199,6 @@ def _intention(view: MerchantView, request: Request, key: str) -> Intention:
     )
 
 
-def _canonical(value: Any) -> str:
-    """What a value means: key order and white space do not make another request."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_decimal)
-
-
 def _decimal(value: Any) -> dict[str, str]:
     """A number with a fraction, which no text can be mistaken for."""
     if isinstance(value, Decimal):
@@ -211,5 +206,8 @@ def _decimal(value: Any) -> dict[str, str]:
     raise TypeError(type(value).__name__)
 
 
-def _json(body: dict[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_decimal).encode
+"""What a value means: key order and white space do not make another request."""
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""The body of an answer."""
