@@ -8,3 +8,4 @@ sys.modules["requests"] = sys.modules["pygments"] = None  # type: ignore[assignm
 from payments_site.settings.production import *  # noqa: E402, F403
 
 SECURE_SSL_REDIRECT = False
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}  # noqa: F405

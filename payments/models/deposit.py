@@ -125,6 +125,9 @@ class Deposit(ProtectedRefreshMixin):
         ]
         indexes = [
             models.Index(fields=["-created_at"], name="deposit_created"),
+            models.Index(  # else the transfer history reads every deposit to find one that is in suspense
+                fields=["-created_at"], condition=~models.Q(status="credited"), name="deposit_stray"
+            ),
             models.Index(
                 fields=["reusable_clabe"],
                 condition=models.Q(reusable_clabe__isnull=False),
