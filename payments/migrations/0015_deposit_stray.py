@@ -11,7 +11,7 @@ DROP = "DROP INDEX CONCURRENTLY IF EXISTS public.deposit_stray"
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("payments", "0013_deposit_reusable_clabe")]
+    dependencies = [("payments", "0014_fewer_indexes")]
 
     operations = [
         migrations.RunSQL(DROP, migrations.RunSQL.noop),
