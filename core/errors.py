@@ -181,6 +181,13 @@ class AmountExceedsRefundable(RequestRefused):
     http_status = 422
 
 
+class SearchTooBroad(RequestRefused):
+    """Looking for this took too long and was stopped: narrow it by created_at, or give more of the text."""
+
+    code = "search_too_broad"
+    http_status = 400
+
+
 class RateLimited(RequestRefused):
     """Too many requests."""
 

@@ -7,7 +7,6 @@ from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import SimpleTemplateResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
@@ -16,7 +15,6 @@ from unfold.views import ChangeList
 from backoffice.models import Transfer
 from core import ids
 from core.admin import EMPTY, DayRangeFilter, ModeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_url
-from core.db import planned_anew
 from core.mx import clabe
 from core.search import MAX_LENGTH
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
@@ -74,19 +72,11 @@ class TransferAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
     ) -> tuple[QuerySet[Transfer], bool]:
-        """A whole id or CLABE is looked up by its index; anything else in every text, case and accents aside."""
+        """A whole id is looked up by its index; anything else in every text, case and accents aside."""
         term = search_term.strip()
         if ids.is_id(term):
             return queryset.filter(id=term), False
-        if clabe.is_valid(term):
-            return queryset.filter(clabe=term), False
         return (queryset.filter(search_text__found_in=term[:MAX_LENGTH]) if term else queryset), False
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, rendered here: its best plan depends on how rare what is looked for is."""
-        with planned_anew():
-            response = super().changelist_view(request, extra_context)
-            return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.has_view_permission(request):

@@ -7,15 +7,17 @@ Each filter that can leave a few out of many has an index that yields them in th
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
 from psycopg.types.numeric import Int8
 
 from core.db import planned_anew
+from core.errors import SearchTooBroad
 from core.search import literal_prefix
 from core.writes import fetch
 from merchants.models import Merchant
@@ -99,7 +101,10 @@ class Page:
 
 
 def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Position | None, limit: int) -> Page:
-    """Up to ``limit`` payments behind ``after``, newest first; at most ``MAX_LIMIT``."""
+    """Up to ``limit`` payments behind ``after``, newest first; at most ``MAX_LIMIT``.
+
+    Raises ``SearchTooBroad`` if the filters leave so much to look through that the database stops.
+    """
     given = filters.given()
     parameters: list[object] = [json.dumps(merchant.name, ensure_ascii=False), Int8(merchant.pk), livemode]
     wanted = Int8(limit + 1)  # one more, to know whether there are more
@@ -112,8 +117,15 @@ def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Positio
     if after is not None:
         parameters += [after[0], Int8(after[1])]
     query = statement((*given, "after") if after is not None else tuple(given))
-    with nullcontext() if given.keys() <= _PREPARED else planned_anew():
+    if given.keys() <= _PREPARED:
         return _page(fetch(query, [*parameters, wanted])[0], limit)
+    try:
+        with planned_anew():
+            return _page(fetch(query, [*parameters, wanted])[0], limit)
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise SearchTooBroad from error
+        raise
 
 
 def _page(found: tuple[Any, ...], limit: int) -> Page:

@@ -51,6 +51,12 @@ ERRORS = {
         "The cursor does not belong to this list.",
         "Use `next_cursor` of the page before, with the same filters, or begin without a cursor.",
     ),
+    "search_too_broad": ErrorCode(
+        400,
+        "Looking through the payments that the filters leave took longer than 5 seconds and was stopped.",
+        "Narrow by `created_at`, give more characters of `q`, or use `external_id`. Nothing was shown or left out "
+        "silently: a list is whole or refused.",
+    ),
     "authentication_required": ErrorCode(
         401, "The request carries no API key.", "Send `Authorization: Bearer sk_test_…`."
     ),

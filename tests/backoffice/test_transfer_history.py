@@ -65,7 +65,7 @@ def test_the_search_uses_the_indexes_of_both_tables(desk: Desk) -> None:
     plan = found_in.explain()
 
     assert "payment_search" in plan
-    assert "deposit_search" in plan
+    assert "deposit_search" in plan or "deposit_stray" in plan  # both hold what is in suspense alone
 
 
 def test_filters_by_method_status_mode_and_merchant(desk: Desk, admin_client: Client) -> None:
@@ -119,7 +119,7 @@ def test_the_newest_lines_come_from_both_indexes(desk: Desk) -> None:
     plan = newest.explain()
 
     assert "payment_created" in plan
-    assert "deposit_created" in plan
+    assert "deposit_stray" in plan  # of no credited deposit
     assert "Merge Append" in plan
 
 

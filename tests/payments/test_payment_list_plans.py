@@ -17,6 +17,7 @@ from core.api.cursor import to_moment
 from payments.services import payment_list
 from payments.services.payment_list import Filters
 from tests import cluster
+from tests.problems import assert_problem
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -186,3 +187,17 @@ def test_lists_by_place_and_by_external_id_are_planned_once_for_a_connection(see
             " WHERE statement LIKE '%%payments_payment p%%'"
         )
         assert cursor.fetchall() == [(5, True)] * 3
+
+
+def test_a_search_without_end_is_refused_and_says_what_to_do(api, stp):
+    assert api.get("/v1/payments?q=luna").status_code == 200
+    with application.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '200ms'")
+    with psycopg.connect(cluster.url("payments_owner")) as owner:
+        owner.execute("LOCK TABLE payments_payment IN ACCESS EXCLUSIVE MODE")
+
+        assert_problem(api.get("/v1/payments?q=luna"), 400, "search_too_broad")
+        # A list that no filter makes slow is not the caller's fault.
+        assert_problem(api.get("/v1/payments"), 503, "database_unavailable")
+
+    assert api.get("/v1/payments?q=luna").status_code == 200
