@@ -88,7 +88,7 @@ class KeepingAdmin(ModelAdmin):
     list_fullwidth = True
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, rendered here: its first page for one that lies too deep, none if it takes too long; both say so."""
+        """The list, rendered here: its first page instead of one too deep, none if it takes too long; both say so."""
         page = request.GET.get(PAGE_VAR, "")
         if page.isascii() and page.isdigit() and (len(page) > 9 or int(page) > MAX_PAGES):
             request.GET = request.GET.copy()
