@@ -91,8 +91,9 @@ class KeepingAdmin(ModelAdmin):
         """The list, rendered here: its first page instead of one too deep, none if it takes too long; both say so."""
         page = request.GET.get(PAGE_VAR, "")
         if page.isascii() and page.isdigit() and (len(page) > 9 or int(page) > MAX_PAGES):
-            request.GET = request.GET.copy()
-            del request.GET[PAGE_VAR]
+            shallow = request.GET.copy()
+            del shallow[PAGE_VAR]
+            request.GET = shallow  # type: ignore[assignment]
             text = _("Pages end at %(number)s. Narrow by day, or look for a text.")
             messages.warning(request, text % {"number": MAX_PAGES})
         try:
