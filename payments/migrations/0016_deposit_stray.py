@@ -11,7 +11,7 @@ DROP = "DROP INDEX CONCURRENTLY IF EXISTS public.deposit_stray"
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("payments", "0014_fewer_indexes")]
+    dependencies = [("payments", "0015_deposit_provider_event")]
 
     operations = [
         migrations.RunSQL(DROP, migrations.RunSQL.noop),
