@@ -11,7 +11,7 @@ DROP = "DROP INDEX CONCURRENTLY IF EXISTS public.deposit_stray"
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("payments", "0015_deposit_provider_event")]
+    dependencies = [("payments", "0016_guards_by_column")]
 
     operations = [
         migrations.RunSQL(DROP, migrations.RunSQL.noop),
