@@ -1,7 +1,7 @@
 """Whether a page costs the same as the house grows: ``.venv/bin/python -m bench.growth [--sizes 10000,1000000]``.
 
-On a private durable PostgreSQL with 1 GB of shared buffers, one database for each size, 20 merchants in each. Asked in
-turn, round by round, each by a process of its own, through the whole site but without a server in front:
+On a private durable PostgreSQL with ``--cache`` of shared buffers, one database for each size, 20 merchants in each.
+Asked in turn, round by round, each by a process of its own, through the whole site but without a server in front:
 
 - E1: 50 payments at a random cursor;
 - E2: 50 payments with a prefix of ``external_id``, which lie scattered in the merchant's list;
@@ -69,10 +69,11 @@ def main() -> None:
     parser.add_argument("--sizes", default="10000,1000000,5000000")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=300, help="of each kind in a round")
+    parser.add_argument("--cache", default="4GB", help="shared buffers; 5,000,000 payments and their lists take 3 GB")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     with released() as server, tempfile.TemporaryDirectory(prefix="payments-growth-") as folder:
-        enlarge(server)
+        enlarge(server, options.cache)
         redis = EmbeddedRedis(Path(folder) / "redis", run_dir=Path(folder) / "run")
         redis.start()
         try:
@@ -91,10 +92,10 @@ def main() -> None:
     show(sizes, measured)
 
 
-def enlarge(server: EmbeddedPostgres) -> None:
+def enlarge(server: EmbeddedPostgres, cache: str) -> None:
     """A cache as a server of its own would have, and memory for building indexes."""
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as cluster:
-        for name, value in {"shared_buffers": "1GB", "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}.items():
+        for name, value in {"shared_buffers": cache, "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}.items():
             cluster.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
     port = server.port
     server.stop()
