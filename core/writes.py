@@ -39,7 +39,7 @@ from core.statements import (
     send,
 )
 
-__all__ = ["Sql", "Writes", "column_names", "fetch", "hydrate", "joined", "write_and_commit"]
+__all__ = ["Sql", "Writes", "column_names", "fetch", "hydrate", "joined", "numbered", "write_and_commit"]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -289,6 +289,11 @@ def _part_text(shape: _Shape, numbers: Iterator[int], condition: str) -> str:
     values = ", ".join([_bind(odd.get(column.name, "%s"), numbers) for column in columns])
     row = f"SELECT {values} FROM permit" if condition else f"VALUES ({values})"
     return f"INSERT INTO {table} ({names}) {row} RETURNING id"
+
+
+def numbered(text: str) -> str:
+    """The text of a ``Sql`` with ``$1``, ``$2``, … for its parameters."""
+    return _bind(text, iter(range(1, 100_000)))
 
 
 def _bind(text: str, numbers: Iterator[int]) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
-from psycopg.types.numeric import Int8
 
 from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
@@ -331,49 +331,24 @@ def _fail(payment_id: int, error: ProviderRefused, *, actor: str) -> None:
 @transaction_required
 def lock(payment_id: int) -> Payment:
     """The payment's row, locked until the transaction ends: the first thing every change of state does."""
-    found = _lock_by(_BY["id"], payment_id)
-    if found is None:
+    found = fetch(
+        f"SELECT {payment_and_merchant()} FROM payments_payment p "  # noqa: S608 - constants only
+        "JOIN merchants_merchant m ON m.id = p.merchant_id WHERE p.id = $1 FOR NO KEY UPDATE OF p",
+        [payment_id],
+    )
+    if not found:
         raise Payment.DoesNotExist
-    return found
+    return locked(found[0])
 
 
-@transaction_required
-def lock_named(
-    account: ProviderAccount, *, clabe: str = "", order_id: str = "", payment_id: str = ""
-) -> Payment | None:
-    """The payment that a notice of ``account`` is about, its row locked: by its own CLABE, its order, or its id.
-
-    A notice may overtake the answer that brings the order's id.
-    """
-    for by, value in (("clabe", clabe), ("order_id", order_id), ("public_id", payment_id)):
-        if value and (found := _lock_by(_BY[by], account.pk, value)) is not None:
-            return found
-    return None
-
-
-_BY = {
-    "id": "p.id = $1",
-    "clabe": "p.provider_account_id = $1 AND p.clabe = $2 AND p.made_by = 'request'",
-    "order_id": "p.provider_account_id = $1 AND p.order_id = $2",
-    "public_id": "p.provider_account_id = $1 AND p.public_id = $2",
-}
-
-
-def _lock_by(condition: str, key: int, *more: str) -> Payment | None:
-    rows = fetch(locking(condition), [Int8(key), *more])
-    if not rows:
-        return None
-    size = len(Payment._meta.concrete_fields)
-    payment = hydrate(Payment, rows[0][:size])
-    payment.merchant = hydrate(Merchant, rows[0][size:])
+def locked(row: Sequence[Any]) -> Payment:
+    """The payment with its merchant from a row of ``payment_and_merchant``."""
+    payment = hydrate(Payment, row[: len(Payment._meta.concrete_fields)])
+    payment.merchant = hydrate(Merchant, row[len(Payment._meta.concrete_fields) :])
     return payment
 
 
 @cache
-def locking(condition: str) -> str:
-    """The statement that locks a payment by one of our conditions, and reads it with its merchant."""
-    return (
-        f"SELECT {column_names(Payment, 'p')}, {column_names(Merchant, 'm')} "  # noqa: S608
-        f"FROM payments_payment p JOIN merchants_merchant m ON m.id = p.merchant_id WHERE {condition} "
-        "FOR NO KEY UPDATE OF p"
-    )
+def payment_and_merchant() -> str:
+    """What ``locked`` reads, of ``payments_payment p`` and ``merchants_merchant m``."""
+    return f"{column_names(Payment, 'p')}, {column_names(Merchant, 'm')}"

@@ -20,8 +20,9 @@ TAKES_SQL = {"execute", "executemany", "mogrify", "copy", "raw", "extra", "RawSQ
 BUILDERS = {
     "core/writes.py": {"text", "texts", "results"},  # from models' own names; its values are $1, $2, …
     "merchants/services/api_key.py": {"_by_secrets"},  # names of columns
-    "payments/services/payment.py": {"locking"},  # one of _BY, and names of columns
-    "webhooks/inbound/services/store.py": {"column_names"},  # a model's own
+    "payments/services/payment.py": {"payment_and_merchant"},  # names of columns
+    "payments/services/notice.py": {"_question", "numbered"},  # of _KEYS, and names of columns
+    "webhooks/inbound/services/store.py": {"numbered", "_looking", "_body"},  # of the question; a part's name
     "ledger/services/door.py": {"transaction"},  # the name of a part of the same statement
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS

@@ -7,6 +7,7 @@ table.
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 from psycopg import errors
@@ -27,7 +28,7 @@ INITIAL = {
     "ledger_hold": {"open"},
     "ledger_adjustment": {"proposed"},
     "staff_approval": {"pending"},
-    "webhooks_providerevent": {"received"},
+    "webhooks_providerevent": {"received", "processed", "ignored", "conflict", "retry"},
 }
 LEGAL = {
     "payments_payment": {
@@ -109,7 +110,11 @@ CLONED = {
     "ledger_hold": {"public_id": "hold_new", "source": "po_new"},
     "ledger_adjustment": {"public_id": "adj_new"},
     "staff_approval": {"public_id": "apr_new", "subject": "adj_new"},
-    "webhooks_providerevent": {"public_id": "pev_new", "event_id": "new"},
+    "webhooks_providerevent": {
+        "public_id": "pev_new",
+        "event_id": "new",
+        "next_at": datetime(2026, 11, 26, tzinfo=UTC),
+    },
 }
 
 

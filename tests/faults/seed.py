@@ -77,7 +77,7 @@ def notices(bodies: list[str]) -> int:
     with transaction.atomic():
         for text in bodies:
             arrival, body = Arrival(account, Channel.CONEKTA_EVENTS, text.encode(), received_at), json.loads(text)
-            insert(arrival, digest=arrival.digest, event_id=body["id"], event_type=body["type"])
+            insert(arrival, arrival.event(digest=arrival.digest, event_id=body["id"], event_type=body["type"]))
     return len(bodies)
 
 

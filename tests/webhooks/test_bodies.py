@@ -34,7 +34,8 @@ def where(event: ProviderEvent) -> str:
 def arrive(account, moment: datetime, key: str, *, status: str = "ignored") -> ProviderEvent:
     with transaction.atomic():
         arrival = Arrival(account, Channel.STP_DEPOSITS, b"{}", moment)
-        event, _ = insert(arrival, digest=arrival.digest, event_id=key, event_type="stp.deposit")
+        event = arrival.event(digest=arrival.digest, event_id=key, event_type="stp.deposit")
+        insert(arrival, event)
         assert event is not None
         if status != "received":
             ProviderEvent.objects.filter(pk=event.pk).update(status=status)

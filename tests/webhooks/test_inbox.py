@@ -412,4 +412,4 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
         return [kind for kind in said if kind not in ("BEGIN", "COMMIT")]
 
     assert kinds(repeated) == ["SELECT", "WITH"]  # who calls; known, and the stored answer
-    assert kinds(ignored) == ["SELECT", "WITH", "WITH"]  # who calls, store, settle
+    assert kinds(ignored) == ["SELECT", "WITH"]  # who calls; stored, settled

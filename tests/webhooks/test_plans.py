@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from django.db import connection
-from psycopg.types.numeric import Int8
 
 from core import clock
-from core.writes import column_names, fetch
+from core.writes import fetch
+from payments.providers.base import MoneyReceived
+from payments.services import notice
 from webhooks.inbound.services import store, sweeper
+from webhooks.inbound.services.store import Arrival
 from webhooks.models import Channel, ProviderEvent, ProviderEventBody
 
 pytestmark = pytest.mark.django_db
@@ -24,19 +24,42 @@ def plan(query: str, params: list[object] | tuple[object, ...] = ()) -> str:
         return "\n".join(row[0] for row in cursor.fetchall())
 
 
-def test_storing_looks_at_one_index_and_one_partition(stp):
-    now = clock.now()
-    key = ["pev_1", Int8(stp.account.pk), False, Channel.STP_DEPOSITS, "k", "stp.deposit", "", "0" * 64, "", None, now]
-
+def explained(query: str, params: list[object]) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    query = store._INSERT + column_names(ProviderEvent, "known") + store._KNOWN
-    rows = fetch(f"EXPLAIN (COSTS off) {query}", [*key, now, json.dumps({}), b"{}"])
-    said = "\n".join(line for (line,) in rows)
+    return "\n".join(line for (line,) in fetch(f"EXPLAIN (COSTS off) {query}", params))
+
+
+def test_storing_looks_at_one_index_and_one_partition(stp):
+    arrival = Arrival(stp.account, Channel.STP_DEPOSITS, b"{}", clock.now())
+    event = arrival.event(digest=arrival.digest, event_id="k", event_type="stp.deposit")
+
+    said = explained(
+        store._STORE, [*store._event_values(event), *store._body_values(arrival), stp.account.pk, event.event_id]
+    )
 
     assert "Conflict Arbiter Indexes: provider_event_unique" in said
     assert "Seq Scan" not in said
     assert "Insert on webhooks_providereventbody" in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "indexes"),
+    [
+        ({"clabe": "646180157000000004"}, {"payment_clabe_unique", "payment_clabe"}),
+        ({"order_id": "ord_1"}, {"payment_order_unique"}),
+        ({"order_id": "ord_1", "payment_id": "pay_1"}, {"payment_order_unique", "payments_payment_public_id_key"}),
+    ],
+)
+def test_what_a_notice_is_about_is_found_by_indexes_alone(stp, keys, indexes):
+    now = clock.now()
+    about = notice.question(stp.account, MoneyReceived("e", "t", "d", 1, "MXN", now, **keys))
+
+    said = explained(store._looking(about.text), [stp.account.pk, "e", *about.params])
+
+    assert "Seq Scan" not in said
+    assert [index for index in indexes if index in said]
+    assert "One-Time Filter: (NOT" in said  # nothing is locked for a notice that is known
 
 
 def test_what_is_due_is_found_by_its_own_index(stp):

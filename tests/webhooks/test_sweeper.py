@@ -39,7 +39,8 @@ def store_only(account, raw: bytes, key: str) -> ProviderEvent:
     """A notice whose process died between storing it and applying it."""
     with transaction.atomic():
         arrival = Arrival(account, Channel.STP_DEPOSITS, raw, clock.now())
-        event, _ = insert(arrival, digest=arrival.digest, event_id=key, event_type="stp.deposit")
+        event = arrival.event(digest=arrival.digest, event_id=key, event_type="stp.deposit")
+        insert(arrival, event)
     assert event is not None
     return event
 

@@ -31,13 +31,14 @@ class ProviderEvent(ProtectedRefreshMixin):
     """One authentic notice of a provider, and what became of it.
 
     ``event_id`` is the provider's identity of the message (or, where it has none, of what it reports): an account
-    never has two. The stored answer is given again to every repetition. The first settlement, in the transaction that
-    stored the notice, is this row itself; every other change of state has its ``ProviderEventTransition``.
+    never has two. The stored answer is given again to every repetition. A row is born decided, in the statement that
+    writes its effect; its first settlement is this row itself, and every other change of state has its
+    ``ProviderEventTransition``.
     """
 
     class Status(models.TextChoices):
         RECEIVED = "received", _("received")
-        """Stored; not applied yet."""
+        """In memory before the decision; stored, if applying failed and was rolled back."""
         PROCESSED = "processed", _("processed")
         """It changed something."""
         IGNORED = "ignored", _("ignored")
@@ -50,6 +51,8 @@ class ProviderEvent(ProtectedRefreshMixin):
         """A contradiction that somebody looked at; the step says who, when and what came of it."""
         DEAD = "dead", _("given up")
         """Every try failed; somebody must look, and may replay it."""
+
+    SETTLED = (Status.PROCESSED, Status.IGNORED, Status.CONFLICT, Status.RESOLVED)
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_event")
@@ -117,7 +120,7 @@ class ProviderEvent(ProtectedRefreshMixin):
         ]
         triggers = [
             NoDelete(),
-            StateGuard(initial=["received"]),
+            StateGuard(initial=["received", "processed", "ignored", "conflict", "retry"]),
             Frozen(
                 "id",
                 "public_id",
@@ -191,8 +194,7 @@ class ProviderEvent(ProtectedRefreshMixin):
     @property
     def is_settled(self) -> bool:
         """True once it needs no further work."""
-        states = self.Status
-        return self.status in (states.PROCESSED, states.IGNORED, states.CONFLICT, states.RESOLVED)
+        return self.status in self.SETTLED
 
     @property
     def stored(self) -> ProviderEventBody | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -15,11 +17,13 @@ from core import clock
 from core.db import transaction_required
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
-from core.writes import Writes
+from core.writes import Writes, joined
 from payments.providers.stp import notices as stp
 from payments.services import notice as notice_service
+from payments.services.notice import Found, Outcome
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
 from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
+from webhooks.inbound.services.store import Arrival, Known, add
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,16 @@ class NoContradiction(IllegalTransition):
     """This notice contradicts nothing, or somebody has dealt with it already."""
 
 
+class Storing(NamedTuple):
+    """A notice that is not stored yet, and the writes of which its row becomes a part."""
+
+    arrival: Arrival
+    writes: Writes
+
+
+New = Storing | None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the provider is told. ``repeated`` if it had been told before."""
@@ -50,30 +64,37 @@ class Answer:
 
 
 @transaction_required
-def apply(event: ProviderEvent, notice: Read, dialect: Dialect, origin: Origin, *, fresh: bool = False) -> Answer:
-    """Carry the notice out and settle its row. ``fresh``: this transaction stored it.
+def apply(
+    event: ProviderEvent, notice: Read, dialect: Dialect, origin: Origin, *, found: Found | None = None, new: New = None
+) -> Answer:
+    """Carry the notice out and settle its row.
 
-    What it is about may not be there yet: a notice can overtake the answer to our own request. Then it waits.
+    ``new`` for a notice that is not stored yet: where its effect and its row are written, together, by whoever called.
+    ``found`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
+    overtake the answer to our own request. Then it waits.
     """
-    before, writes = event.status, Writes()
+    with _written(event, origin, new) as writes:
+        if isinstance(notice, Unreadable):
+            return _set_aside(event, notice, dialect)
+        outcome = notice_service.apply(event.account, notice, event_id=event.public_id, writes=writes, found=found)
+        return _settle(event, outcome, dialect)
+
+
+def decide(event: ProviderEvent, notice: Read, dialect: Dialect) -> Answer | None:
+    """Settle a row that is not stored yet, if nothing that is stored can change what the notice leads to; else None."""
     if isinstance(notice, Unreadable):
-        answer = _set_aside(event, notice, dialect)
-    else:
-        answer = _carry_out(event, notice, dialect, writes)
-    _write(event, before, origin, fresh=fresh, writes=writes)
-    return answer
+        return None
+    outcome = notice_service.outcome_without_looking(event.account, notice)
+    return None if outcome is None else _settle(event, outcome, dialect)
 
 
 @transaction_required
-def contradict(event: ProviderEvent, reason: str, dialect: Dialect, origin: Origin, *, fresh: bool = False) -> Answer:
-    """Nothing is booked twice or otherwise; money that can be sent back is."""
-    before = event.status
-    answer = _conflict(event, reason, "", dialect)
-    _write(event, before, origin, fresh=fresh, writes=Writes())
-    return answer
+def contradict(event: ProviderEvent, reason: str, dialect: Dialect) -> Answer:
+    """Nothing is booked twice or otherwise; money that can be sent back is. The row is not stored yet."""
+    return _conflict(event, reason, "", dialect)
 
 
-def stored_answer(event: ProviderEvent, *, repeated: bool = False) -> Answer:
+def stored_answer(event: ProviderEvent | Known, *, repeated: bool = False) -> Answer:
     """The stored answer, the same bytes each time: the database keeps no order of keys."""
     return Answer(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
 
@@ -89,10 +110,9 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
     logger.error("a provider's notice could not be applied", exc_info=cause, extra={"provider_event": event.public_id})
     if event.is_settled or event.status == ProviderEvent.Status.DEAD:
         return
-    before = event.status
     passing = isinstance(error, OperationalError)
-    _later(event, error if isinstance(error, str) else type(error).__name__, may_give_up=not passing)
-    _write(event, before, origin, fresh=False, writes=Writes())
+    with _written(event, origin, None):
+        _later(event, error if isinstance(error, str) else type(error).__name__, may_give_up=not passing)
 
 
 @transaction_required
@@ -124,8 +144,7 @@ def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
     writes.execute()
 
 
-def _carry_out(event: ProviderEvent, notice: Any, dialect: Dialect, writes: Writes) -> Answer:
-    outcome = notice_service.apply(event.account, notice, event_id=event.public_id, writes=writes)
+def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect) -> Answer:
     if outcome.reason.startswith(notice_service.CONFLICT):
         return _conflict(event, outcome.reason, outcome.object_id, dialect)
     if outcome.wait and event.attempts + 1 < settings.INBOX_TRIES:
@@ -175,15 +194,21 @@ def _next_try(tries: int) -> datetime:
     return clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
 
 
-def _write(event: ProviderEvent, before: str, origin: Origin, *, fresh: bool, writes: Writes) -> None:
-    """The notice's effect, its row, and a step, by one statement.
+@contextmanager
+def _written(event: ProviderEvent, origin: Origin, new: New) -> Iterator[Writes]:
+    """What is decided within is written at the end: the notice's effect, its row, and a step, by one statement.
 
-    A step for every change but the one that the row itself tells: settled in the transaction that stored it.
+    A step for every change but the one that the row itself tells: settled by the statement that stored it.
     """
-    writes.update(event, *_SETTLED)
-    if not (fresh and event.is_settled):
-        _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
-    writes.execute()
+    before = event.status
+    with joined(new.writes if new else None) as writes:
+        yield writes
+        if new is None:
+            writes.update(event, *_SETTLED)
+        else:
+            add(writes, new.arrival, event)
+        if new is None or not event.is_settled:
+            _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
 
 
 def _row(event: ProviderEvent, before: str, origin: Origin, reason: str, writes: Writes) -> None:

@@ -1,4 +1,9 @@
-"""The inbox: every authentic notice is stored, applied once, and answered the same however often it is sent."""
+"""The inbox: every authentic notice is stored, applied once, and answered the same however often it is sent.
+
+What needs no look at what is stored is stored, settled, by one statement. Everything else is one transaction of two
+exchanges: the first finds the notice if it is known, else locks what it is about; the second writes the notice and its
+effect, and commits. Of two that look at once, the second is refused by a unique key, and looks again.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +12,29 @@ from collections.abc import Mapping
 from django.db import OperationalError, transaction
 
 from core import clock
+from core.writes import Writes, write_and_commit
 from payments.models import ProviderAccount
 from payments.services import notice as notice_service
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying
-from webhooks.inbound.services.applying import Answer
+from webhooks.inbound.services.applying import Answer, Storing
 from webhooks.inbound.services.dialect import (
     DIALECTS,
     Dialect,
     Read,
+    Unreadable,
     business_key,
     channel_of,
     first_channel,
     read,
     what_it_books,
 )
-from webhooks.inbound.services.store import Arrival, insert
+from webhooks.inbound.services.store import Arrival, Known, add, insert, look
 
 __all__ = ["Answer", "notice_service", "receive"]
+
+_TRIES = 3
+"""Overtaken once, the second look finds whatever overtook; more often only where rows come and go."""
 
 ANOTHER = "another notice with this id said something else"
 
@@ -49,16 +59,37 @@ def receive(
     dialect, digest = DIALECTS[channel], arrival.digest
     notice = read(dialect, raw, arrival.received_at, digest)
     try:
-        with transaction.atomic():
-            event, is_new = insert(arrival, digest=digest, **_identity(notice))
-            if not is_new:
-                return _repeat(event, arrival, notice, dialect, digest)
-            return applying.apply(event, notice, dialect, applying.by_notice(account), fresh=True)
+        for _ in range(_TRIES):
+            try:
+                return _store_and_apply(arrival, notice, dialect, digest)
+            except notice_service.Overtaken as overtaken:
+                busy = overtaken
+        raise busy
     except OperationalError:
         raise
     except Exception as error:
         _keep_for_retry(arrival, notice, digest, error)
         raise
+
+
+def _store_and_apply(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+    """Raises ``Overtaken``, and writes nothing, if the same notice or the same money is stored in this moment."""
+    event = arrival.event(digest=digest, **_identity(notice))
+    answer = applying.decide(event, notice, dialect)
+    if answer is not None:  # one statement, no transaction
+        known = insert(arrival, event)
+        if known is None:
+            return answer
+        if known.is_settled and known.body_sha256 == digest:
+            return applying.stored_answer(known, repeated=True)
+    with write_and_commit() as writes:
+        question = None if isinstance(notice, Unreadable) else notice_service.question(arrival.account, notice)
+        known, found = look(event, question)
+        if known is not None:
+            return _repeat(known, arrival, notice, dialect, digest, writes)
+        origin = applying.by_notice(arrival.account)
+        about = notice_service.answer(found) if question is not None else None
+        return applying.apply(event, notice, dialect, origin, found=about, new=Storing(arrival, writes))
 
 
 def _identity(notice: Read) -> dict[str, str]:
@@ -69,16 +100,16 @@ def _identity(notice: Read) -> dict[str, str]:
     }
 
 
-def _repeat(event: ProviderEvent, arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, digest: str, writes: Writes) -> Answer:
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
-    if event.body_sha256 != digest:
-        stored = _stored_notice(event)
+    if known.body_sha256 != digest:
+        stored = _stored_notice(known)
         if stored is None or what_it_books(stored) != what_it_books(notice):
-            return _contradict(arrival, notice, dialect, digest)
+            return _contradict(arrival, notice, dialect, digest, writes)
         notice = stored  # what is applied is what is stored
-    if event.is_settled:
-        return applying.stored_answer(event, repeated=True)
-    event = ProviderEvent.objects.select_for_update(of=("self",)).select_related("account").get(pk=event.pk)
+    if known.is_settled:
+        return applying.stored_answer(known, repeated=True)
+    event = ProviderEvent.objects.select_for_update(of=("self",)).select_related("account").get(pk=known.pk)
     if event.is_settled:
         return applying.stored_answer(event, repeated=True)
     origin = applying.by_notice(arrival.account)
@@ -87,23 +118,27 @@ def _repeat(event: ProviderEvent, arrival: Arrival, notice: Read, dialect: Diale
     return applying.apply(event, notice, dialect, origin)
 
 
-def _stored_notice(event: ProviderEvent) -> Read | None:
+def _stored_notice(known: Known) -> Read | None:
     """What the stored bytes say, which may have come by another way than these; None once they were dropped."""
+    event = ProviderEvent.objects.select_related("account").get(pk=known.pk)
     body = event.body
     return None if body is None else read(DIALECTS[channel_of(event)], body, event.received_at, event.body_sha256)
 
 
-def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
-    beside = f"{notice.event_id[:140]}:{digest[:16]}"
-    identity = {**_identity(notice), "event_id": beside}
-    event, is_new = insert(arrival, digest=digest, **identity)
-    if not is_new:
-        return applying.stored_answer(event, repeated=True)
-    return applying.contradict(event, ANOTHER, dialect, applying.by_notice(arrival.account), fresh=True)
+def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str, writes: Writes) -> Answer:
+    identity = _identity(notice) | {"event_id": f"{notice.event_id[:140]}:{digest[:16]}"}
+    event = arrival.event(digest=digest, **identity)
+    known, _ = look(event, None)
+    if known is not None:
+        return applying.stored_answer(known, repeated=True)
+    answer = applying.contradict(event, ANOTHER, dialect)
+    add(writes, arrival, event)
+    return answer
 
 
 def _keep_for_retry(arrival: Arrival, notice: Read, digest: str, error: Exception) -> None:
     """Store the notice although applying it failed, in a transaction of its own."""
     with transaction.atomic():
-        event, _ = insert(arrival, digest=digest, **_identity(notice))
-        applying.fail(event.pk, error, applying.by_notice(arrival.account))
+        event = arrival.event(digest=digest, **_identity(notice))
+        known = insert(arrival, event)
+        applying.fail(event.pk if known is None else known.pk, error, applying.by_notice(arrival.account))
