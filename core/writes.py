@@ -15,7 +15,7 @@ text of a change is made once in a process, and prepared once on a connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,6 +56,9 @@ _DEFAULT = "DEFAULT"
 
 _MISSING = re.compile(r'"part (\d+) wrote')
 """How a statement that commits says which part of it did not do what it should."""
+
+
+_NOT_GIVEN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +109,41 @@ class Writes:
 
     def insert(self, row: models.Model, **worked_out: Sql) -> None:
         """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
-        model, values, params = type(row), row.__dict__, self._params
+        values = row.__dict__
+        if worked_out:
+            values = values | worked_out
+        self._insert(type(row), values, row._state.fields_cache, row)
+
+    def insert_new(self, model: type[models.Model], **values: Any) -> None:
+        """Insert a new row that nobody needs as an object: by field, a value, a row for a foreign key, or a ``Sql``.
+
+        What is not given has the field's default, as it would in an object.
+        """
+        self._insert(model, values, values, None)
+
+    def _insert(
+        self, model: type[models.Model], values: Mapping[str, Any], related: Mapping[str, Any], row: models.Model | None
+    ) -> None:
+        params = self._params
         odd: tuple[tuple[str, str], ...] = ()
         for column in _columns(model):
-            value = values[column.attname]
-            if worked_out and (sql := worked_out.get(column.name)) is not None:
-                params += [dump(param)[0] for param in sql.params]
-                odd += ((column.name, f"({sql.text})"),)
-            elif value is None:
-                target = self._not_yet_there(row, column) if column.is_relation else None
-                if target is None:
-                    params.append(None)
+            name = column.name
+            value = values.get(name, _NOT_GIVEN)
+            if value is _NOT_GIVEN:
+                value = column.default() if row is None else values[column.attname]
+            kind = type(value)
+            if kind is Sql:
+                params += [dump(param)[0] for param in value.params]
+                odd += ((name, f"({value.text})"),)
+            elif kind is DatabaseDefault:
+                odd += ((name, "DEFAULT"),)
+            elif column.is_relation and (target := related.get(name)) is not None:
+                if target.pk is None:
+                    odd += ((name, f"(SELECT id FROM {self._part_of(target)})"),)
                 else:
-                    odd += ((column.name, f"(SELECT id FROM {target})"),)
-            elif type(value) is DatabaseDefault:
-                odd += ((column.name, _DEFAULT),)
+                    params.append(b"%d" % target.pk)
             else:
-                params.append(column.dump(value))
+                params.append(None if value is None else column.dump(value))
         self._shapes.append(_Shape(model, None, odd))
         self._parts.append(_Part(row))
 
@@ -230,11 +251,8 @@ class Writes:
         if diagnosis is not None and diagnosis.constraint_name in self._expected:
             raise self._expected[diagnosis.constraint_name] from error
 
-    def _not_yet_there(self, row: models.Model, column: _Column) -> str | None:
-        """The part that inserts the row to which this foreign key points, if this statement does."""
-        target = row._state.fields_cache.get(column.name)
-        if target is None:
-            return None
+    def _part_of(self, target: models.Model) -> str:
+        """The part that inserts this row, which has no key yet."""
         return next(f"w{number}" for number, part in enumerate(self._parts) if part.row is target)
 
 
@@ -332,12 +350,15 @@ class _Column:
     quoted: str
     is_relation: bool
     dump: Dump
+    default: Callable[[], Any]
 
 
 @lru_cache
 def _columns(model: type[models.Model]) -> tuple[_Column, ...]:
     return tuple(
-        _Column(field.name, field.attname, _quoted(field.column), bool(field.is_relation), _dumper(field))
+        _Column(
+            field.name, field.attname, _quoted(field.column), bool(field.is_relation), _dumper(field), field.get_default
+        )
         for field in model._meta.concrete_fields
         if not isinstance(field, models.AutoField | models.BigAutoField) and not field.generated
     )

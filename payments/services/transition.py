@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import models
+
 from core.db import transaction_required
 from core.state import Origin, TransitionRow
 from core.writes import Writes, joined
@@ -39,8 +41,7 @@ def record_payment(
     """Write the payment's transition row (if its state changed) and the event its merchant sees."""
     with joined(writes) as statement:
         if from_status != payment.status:
-            row = PaymentTransition(payment=payment, from_status=from_status, to_status=payment.status)
-            _insert(row, origin, reason, statement)
+            _insert(PaymentTransition, origin, reason, statement, from_status, payment.status, payment=payment)
         event.record(
             payment.merchant,
             livemode=payment.livemode,
@@ -57,8 +58,7 @@ def record_deposit(
 ) -> None:
     """Write the deposit's transition row."""
     with joined(writes) as statement:
-        row = DepositTransition(deposit=deposit, from_status=from_status, to_status=deposit.status)
-        _insert(row, origin, reason, statement)
+        _insert(DepositTransition, origin, reason, statement, from_status, deposit.status, deposit=deposit)
 
 
 @transaction_required
@@ -67,7 +67,7 @@ def record_clabe(
 ) -> None:
     """Write the CLABE's transition row and the event its merchant sees."""
     with joined(writes) as statement:
-        _insert(ClabeTransition(clabe=clabe, from_status=from_status, to_status=clabe.status), origin, "", statement)
+        _insert(ClabeTransition, origin, "", statement, from_status, clabe.status, clabe=clabe)
         event.record(
             clabe.merchant,
             livemode=clabe.livemode,
@@ -84,10 +84,25 @@ def record_review_case(
 ) -> None:
     """Write the review case's transition row: who decided, and why. Merchants hear of it through their payment."""
     with joined(writes) as statement:
-        row = ReviewCaseTransition(review_case=case, from_status=from_status, to_status=case.status)
-        _insert(row, origin, reason, statement)
+        _insert(ReviewCaseTransition, origin, reason, statement, from_status, case.status, review_case=case)
 
 
-def _insert(row: TransitionRow, origin: Origin, reason: str, writes: Writes) -> None:
-    row.cause, row.actor, row.reference, row.reason = origin.cause, origin.actor, origin.reference, reason
-    writes.insert(row)
+def _insert(
+    model: type[TransitionRow],
+    origin: Origin,
+    reason: str,
+    writes: Writes,
+    from_status: str,
+    to_status: str,
+    **about: models.Model,
+) -> None:
+    writes.insert_new(
+        model,
+        from_status=from_status,
+        to_status=to_status,
+        cause=origin.cause,
+        actor=origin.actor,
+        reference=origin.reference,
+        reason=reason,
+        **about,
+    )

@@ -323,3 +323,23 @@ def test_errors_are_djangos(db: None) -> None:
         fetch("SELECT nonsense", [])
     with pytest.raises(DataError), transaction.atomic():
         fetch("SELECT 1 / 0", [])
+
+
+def test_a_new_row_without_an_object_is_the_row_of_an_object(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    values = {"to_status": "pending", "cause": "api", "actor": "key_1", "created_at": clock.now()}
+    writes = Writes()
+    writes.insert(payment)
+    writes.insert_new(PaymentTransition, payment=payment, **values)
+    writes.execute()
+
+    writes.insert(PaymentTransition(payment=payment, **values))
+    writes.insert_new(PaymentTransition, payment=payment, **values)
+    writes.execute()
+
+    first, *others = PaymentTransition.objects.all()
+    for other in others:
+        assert values_of(other, but={"id"}) == values_of(first, but={"id"})
+    assert len(others) == 2
+    with pytest.raises(DataError), transaction.atomic():
+        writes.insert_new(PaymentTransition, payment=payment, **values | {"actor": "a\0"})

@@ -399,6 +399,9 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
 
     with CaptureQueriesContext(connection) as repeated:
         stp.post(raw)
+    monkeypatch.setattr(inbox, "_answered", set())  # as in another process
+    with CaptureQueriesContext(connection) as repeated_elsewhere:
+        stp.post(raw)
     with CaptureQueriesContext(connection) as ignored:
         stp.client.post(
             "/webhooks/stp/orders",
@@ -408,8 +411,36 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
         )
 
     def kinds(captured):
-        said = [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
-        return [kind for kind in said if kind not in ("BEGIN", "COMMIT")]
+        return [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
 
-    assert kinds(repeated) == ["SELECT", "WITH"]  # who calls; known, and the stored answer
-    assert kinds(ignored) == ["SELECT", "WITH"]  # who calls; stored, settled
+    assert kinds(repeated)[-1:] == ["SELECT"]  # the stored answer; no transaction
+    assert "BEGIN" not in kinds(repeated)
+    assert kinds(repeated_elsewhere)[-3:] == ["BEGIN", "WITH", "COMMIT"]
+    assert kinds(ignored)[-1:] == ["WITH"]  # stored, settled; no transaction
+    assert "BEGIN" not in kinds(ignored)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("said_otherwise", [False, True])
+def test_whoever_looked_before_another_stored_the_same_money_looks_again(payment, stp, monkeypatch, said_otherwise):
+    """The first look may be older than the lock for which it waited."""
+    raw = stp.deposit(payment.clabe, 100_000)
+    seen, look = [], inbox.look
+    monkeypatch.setattr(inbox, "look", lambda *a: seen.append(look(*a)) or seen[-1])
+    first = stp.post(raw)
+    monkeypatch.setattr(inbox, "_answered", set())
+    stale = [seen[0]]
+    monkeypatch.setattr(inbox, "look", lambda *a: stale.pop() if stale else look(*a))
+    before = rows()
+
+    second = stp.post(stp.deposit(payment.clabe, 99_999) if said_otherwise else raw)
+
+    assert stale == []
+    if said_otherwise:
+        assert second.json()["mensaje"] == "devolver"
+        assert ProviderEvent.objects.filter(status="conflict").count() == 1
+        assert Deposit.objects.count() == 1
+    else:
+        assert (second.status_code, second.content) == (first.status_code, first.content)
+        assert rows() == before
+    assert Payment.objects.get(pk=payment.pk).amount_received == 100_000

@@ -50,6 +50,7 @@ _STORE = numbered(
 """With the row that was there: a repetition costs no further question."""
 
 _LOOK = f"SELECT {_KNOWN} FROM webhooks_providerevent WHERE account_id = %s AND event_id = %s"  # noqa: S608
+_LOOK_NUMBERED = numbered(_LOOK)
 _ONLY_IF_NEW = "AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE"
 
 
@@ -116,16 +117,16 @@ def insert(arrival: Arrival, event: ProviderEvent) -> Known | None:
         event._state.adding = False
         return None
     if known[0] is None:  # stored by a transaction that ended while this one waited for it
-        (known,) = fetch(numbered(_LOOK), [event.account_id, event.event_id])
+        (known,) = fetch(_LOOK_NUMBERED, [event.account_id, event.event_id])
     return _known(known)
 
 
-def look(event: ProviderEvent, about: Sql | None) -> tuple[Known | None, tuple[Any, ...] | None]:
-    """What is stored under the event's id; else, by the same statement, the row of ``about``, which locks."""
+def look(account_pk: int, event_id: str, about: Sql | None) -> tuple[Known | None, tuple[Any, ...] | None]:
+    """What is stored under a notice's id; else, by the same statement, the row of ``about``, which locks."""
     if about is None:
-        rows = fetch(numbered(_LOOK), [event.account_id, event.event_id])
+        rows = fetch(_LOOK_NUMBERED, [account_pk, event_id])
         return (_known(rows[0]) if rows else None), None
-    (row,) = fetch(_looking(about.text), [event.account_id, event.event_id, *about.params])
+    (row,) = fetch(_looking(about.text), [account_pk, event_id, *about.params])
     known, found = row[:_KNOWN_COLUMNS], row[_KNOWN_COLUMNS:]
     return (_known(known) if known[0] is not None else None), (found if found[0] is not None else None)
 
