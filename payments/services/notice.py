@@ -185,6 +185,8 @@ def _receive_money(
         clabe = _find_clabe(account, notice.clabe)
         _serialise(account, notice.deposit_key)
         booked = _booked(account, notice)
+    elif booked is None and payment.status not in WAITING:  # perhaps by whoever held the lock until now
+        booked = _booked(account, notice)
     if booked is not None:
         known, *said = booked
         if said != [notice.amount, notice.currency, notice.clabe]:
