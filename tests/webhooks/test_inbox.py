@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from collections import Counter
 from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import OperationalError, transaction
 
 from core import clock
 from core.state import Origin, TransitionRow
@@ -387,60 +385,3 @@ def test_a_repetition_is_counted_and_writes_nothing_else(payment, stp, settings,
         ("stp.deposits", "duplicate", 3),
         ("stp.deposits", "refused", 1),
     ]
-
-
-def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
-    committed_db, payment, stp, settings, monkeypatch
-):
-    settings.INBOX_TALLY_SECONDS = 3_600
-    monkeypatch.setattr(tally, "_written", time.monotonic())
-    raw = stp.deposit(payment.clabe, 100_000)
-    stp.post(raw)
-
-    with CaptureQueriesContext(connection) as repeated:
-        stp.post(raw)
-    monkeypatch.setattr(inbox, "_answered", set())  # as in another process
-    with CaptureQueriesContext(connection) as repeated_elsewhere:
-        stp.post(raw)
-    with CaptureQueriesContext(connection) as ignored:
-        stp.client.post(
-            "/webhooks/stp/orders",
-            b'{"id": 1, "estado": "LIQUIDACION"}',
-            content_type="application/json",
-            headers={"Authorization": "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()},
-        )
-
-    def kinds(captured):
-        return [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
-
-    assert kinds(repeated)[-1:] == ["SELECT"]  # the stored answer; no transaction
-    assert "BEGIN" not in kinds(repeated)
-    assert kinds(repeated_elsewhere)[-3:] == ["BEGIN", "WITH", "COMMIT"]
-    assert kinds(ignored)[-1:] == ["WITH"]  # stored, settled; no transaction
-    assert "BEGIN" not in kinds(ignored)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("said_otherwise", [False, True])
-def test_whoever_looked_before_another_stored_the_same_money_looks_again(payment, stp, monkeypatch, said_otherwise):
-    """The first look may be older than the lock for which it waited."""
-    raw = stp.deposit(payment.clabe, 100_000)
-    seen, look = [], inbox.look
-    monkeypatch.setattr(inbox, "look", lambda *a: seen.append(look(*a)) or seen[-1])
-    first = stp.post(raw)
-    monkeypatch.setattr(inbox, "_answered", set())
-    stale = [seen[0]]
-    monkeypatch.setattr(inbox, "look", lambda *a: stale.pop() if stale else look(*a))
-    before = rows()
-
-    second = stp.post(stp.deposit(payment.clabe, 99_999) if said_otherwise else raw)
-
-    assert stale == []
-    if said_otherwise:
-        assert second.json()["mensaje"] == "devolver"
-        assert ProviderEvent.objects.filter(status="conflict").count() == 1
-        assert Deposit.objects.count() == 1
-    else:
-        assert (second.status_code, second.content) == (first.status_code, first.content)
-        assert rows() == before
-    assert Payment.objects.get(pk=payment.pk).amount_received == 100_000
