@@ -7,7 +7,6 @@ table.
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
 
 import pytest
 from psycopg import errors
