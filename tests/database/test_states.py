@@ -112,7 +112,7 @@ CLONED = {
     "webhooks_providerevent": {
         "public_id": "pev_new",
         "event_id": "new",
-        "next_at": datetime(2026, 11, 26, tzinfo=UTC),
+        "next_at": "2026-11-26T00:00:00Z",
     },
 }
 
