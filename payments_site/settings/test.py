@@ -13,6 +13,13 @@ SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False
 API_KEY_CACHE_SECONDS = 0  # rolled back rows must not be remembered; the cache has tests of its own
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+_OPTIONS = cast(dict[str, Any], base.DATABASES["default"]["OPTIONS"])
+_IDLE = (
+    " -c idle_in_transaction_session_timeout=600s"  # a test is one transaction, and takes its time between statements
+)
+DATABASES = base.DATABASES | {
+    "default": base.DATABASES["default"] | {"OPTIONS": {**_OPTIONS, "options": _OPTIONS["options"] + _IDLE}}
+}
 _PATIENT = {"socket_connect_timeout": 10, "socket_timeout": 10}  # a busy machine's Redis answers after all
 CACHES = {
     name: {**cache, "OPTIONS": {**cast(dict[str, Any], cache["OPTIONS"]), **_PATIENT}}

@@ -46,6 +46,17 @@ def follow(guide: str, folder: Path) -> list[str]:
     return ran.stdout.split(f"{END}\n")[:-1]
 
 
+def last_json(text: str) -> Any:
+    """The last JSON object in it: a block may print several, and one may have several lines."""
+    found, at, decoder = None, 0, json.JSONDecoder()
+    while (at := text.find("{", at)) >= 0:
+        try:
+            found, at = decoder.raw_decode(text, at)
+        except ValueError:
+            at += 1
+    return found
+
+
 def differences(shown: Any, seen: Any, where: str = "") -> list[str]:
     """Where an answer is not as a guide shows it: what is shown must be there, ``…`` stands for anything."""
     if isinstance(shown, dict) and isinstance(seen, dict):
@@ -75,7 +86,7 @@ def test_the_readme_and_the_guide_are_true_of_the_running_demo(folder):
         printed = follow(guide, folder)
         for (sh, shown), out in zip(blocks(guide), printed, strict=True):
             if shown is not None:
-                answer = json.loads(out.strip().splitlines()[-1])
+                answer = last_json(out)
                 wrong += [f"{guide}: {sh.splitlines()[-1]}{where}" for where in differences(shown, answer)]
 
     assert not wrong, "\n".join(wrong)

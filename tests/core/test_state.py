@@ -199,6 +199,7 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
         (
             ProviderEvent,
             [
+                ("conflict", "resolved"),
                 ("conflict", "retry"),
                 ("dead", "retry"),
                 ("ignored", "retry"),
@@ -207,6 +208,7 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
                 ("received", "ignored"),
                 ("received", "processed"),
                 ("received", "retry"),
+                ("resolved", "retry"),
                 ("retry", "conflict"),
                 ("retry", "dead"),
                 ("retry", "ignored"),

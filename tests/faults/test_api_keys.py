@@ -65,7 +65,7 @@ def test_a_change_of_a_key_is_felt_everywhere_within_a_second(house, sites, chan
             if answer.status == 200:
                 taken[number] = sent
                 refused.pop(number, None)
-            else:
+            elif answer.status in (401, 403):  # 503: the machine is too busy to say anything
                 refused[number] = answer.body.decode()
 
     askers = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
@@ -80,7 +80,7 @@ def test_a_change_of_a_key_is_felt_everywhere_within_a_second(house, sites, chan
     finally:
         stop.set()
         for asker in askers:
-            asker.join(30)
+            asker.join(150)
 
     assert max(taken.values()) - changed < 1.0
     assert len(refused) == 6

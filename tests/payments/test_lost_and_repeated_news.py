@@ -99,7 +99,7 @@ def test_a_merchants_cancellation_that_conekta_echoes_is_told_once_and_stays_the
     assert payment.status == "cancelled"
 
 
-def test_money_that_the_provider_gave_back_on_its_own_screen_moves_nothing_and_is_kept_to_be_found(
+def test_money_that_the_provider_gave_back_on_its_own_screen_moves_nothing_and_waits_for_a_person(
     api, at_conekta, conekta, merchant
 ):
     made = api.post("/v1/payments", OXXO).json()
@@ -112,7 +112,7 @@ def test_money_that_the_provider_gave_back_on_its_own_screen_moves_nothing_and_i
     assert answer.status_code == 200
     assert rows() == {**before, "webhooks_providerevent": before["webhooks_providerevent"] + 1}
     kept = ProviderEvent.objects.get(event_type="order.refunded")
-    assert (kept.status, kept.event_id) == ("ignored", "refunded")
+    assert (kept.status, kept.event_id, kept.object_id) == ("conflict", "refunded", made["id"])
     assert api.get(f"/v1/payments/{made['id']}").json()["status"] == "completed"
 
 
