@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from core.state import Origin, TransitionRow
 from kyc.services import case
-from ledger.services import chart
+from ledger.services import balance_transaction, chart
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
@@ -98,10 +98,11 @@ def _empty_cache() -> None:
 
 @pytest.fixture(autouse=True)
 def _patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """/readyz forgets what it saw in another test, and waits longer: other workers use the same processors."""
+    """/readyz forgets what it saw in another test, and all wait longer: others use the same processors and cluster."""
     monkeypatch.setattr(health, "PATIENCE", 10.0)
     monkeypatch.setattr(aside, "PATIENCE", 10.0)
     monkeypatch.setattr(health, "probe", health.Probe())
+    monkeypatch.setattr(balance_transaction, "HELD_BACK_AT_MOST", 500.0)
 
 
 @pytest.fixture

@@ -173,14 +173,18 @@ def page(
     return Page(lines, None)
 
 
+HELD_BACK_AT_MOST = 30.0
+"""Seconds that a reader who must miss nothing waits for transactions that began before him."""
+
+
 @transaction_forbidden
-def wait_until_shown(seconds: float = 30) -> None:
-    """Return once the list shows everything that was booked before this call; ``TimeoutError`` after ``seconds``.
+def wait_until_shown() -> None:
+    """Return once the list shows everything that was booked before this call; ``TimeoutError`` if that takes long.
 
     For readers who must miss nothing: a database transaction that runs for long, wherever, holds lines back.
     """
     wanted = fetch("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", [])
-    end = time.monotonic() + seconds
+    end = time.monotonic() + HELD_BACK_AT_MOST
     while fetch("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint", []) < wanted:
         if time.monotonic() > end:
             raise TimeoutError("a database transaction that does not end holds the newest lines back")

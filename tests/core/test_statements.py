@@ -254,7 +254,7 @@ def test_a_connection_that_breaks_while_it_waits_is_an_error(committed_db: None)
     killer.start()
 
     with pytest.raises(OperationalError), transaction.atomic():
-        fetch("SELECT pg_sleep(4)", [])
+        fetch("SELECT pg_sleep(50)", [])
 
     killer.join()
     assert fetch("SELECT 1", []) == [(1,)]
@@ -268,10 +268,10 @@ def test_whoever_is_interrupted_while_waiting_leaves_no_answer_unread(committed_
         raise Interrupted
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
     try:
         with pytest.raises(Interrupted), transaction.atomic():
-            fetch("SELECT pg_sleep(3)", [])
+            fetch("SELECT pg_sleep(20)", [])
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -288,16 +288,19 @@ def test_other_threads_run_while_one_waits(db: None) -> None:
     thread = threading.Thread(target=count)
     thread.start()
     try:
-        before = counted[0]
-        fetch("SELECT pg_sleep(0.5)", [])
-        during = counted[0] - before
-        start, before = time.monotonic(), counted[0]
-        time.sleep(0.5)
-        alone = (counted[0] - before) * 0.5 / (time.monotonic() - start)
+        for _ in range(20):  # until the machine lets it run in both halves alike
+            before = counted[0]
+            fetch("SELECT pg_sleep(0.5)", [])
+            during = counted[0] - before
+            start, before = time.monotonic(), counted[0]
+            time.sleep(0.5)
+            alone = (counted[0] - before) * 0.5 / (time.monotonic() - start)
+            if during > alone / 10 > 0:
+                break
     finally:
         stop.set()
         thread.join()
-    assert during > alone / 10
+    assert during > alone / 10 > 0
 
 
 def test_a_statement_is_prepared_once_also_after_a_rollback(db: None) -> None:

@@ -199,5 +199,7 @@ def test_a_search_without_end_is_refused_and_says_what_to_do(api, stp):
         assert_problem(api.get("/v1/payments?q=luna"), 400, "search_too_broad")
         # A list that no filter makes slow is not the caller's fault.
         assert_problem(api.get("/v1/payments"), 503, "database_unavailable")
+    with application.cursor() as cursor:
+        cursor.execute("RESET statement_timeout")
 
     assert api.get("/v1/payments?q=luna").status_code == 200
