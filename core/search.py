@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import CharField, Func, Lookup, TextField
+from django.db.models import CharField, Func, Lookup, QuerySet, TextField
+
+from core import ids
 
 MAX_LENGTH = 100
 """Longest text that may be looked for."""
@@ -52,3 +54,16 @@ def literal_prefix(text: str) -> str:
     for character in ("\\", "%", "_"):
         text = text.replace(character, "\\" + character)
     return text + "%"
+
+
+def looked_for(rows: QuerySet[Any], term: str, text: Any, *, key: str = "public_id") -> QuerySet[Any]:
+    """Of ``rows`` the one with the whole id ``term``; else those whose ``text`` holds it, case and accents aside.
+
+    ``text`` is an expression as an index has it.
+    """
+    term = term.strip()
+    if not term:
+        return rows
+    if ids.is_id(term):
+        return rows.filter(**{key: term})
+    return rows.alias(looked_at=text).filter(looked_at__found_in=term[:MAX_LENGTH])

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -13,10 +13,20 @@ from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
 from backoffice.models import Transfer
-from core import ids
-from core.admin import EMPTY, DayRangeFilter, ModeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_url
+from core.admin import (
+    EMPTY,
+    DayRangeFilter,
+    ModeFilter,
+    ReadOnlyAdmin,
+    badge,
+    column,
+    mode,
+    moment,
+    money,
+    object_url,
+)
 from core.mx import clabe
-from core.search import MAX_LENGTH
+from core.search import looked_for
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
 from payments.models import Payment
@@ -72,11 +82,7 @@ class TransferAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
     ) -> tuple[QuerySet[Transfer], bool]:
-        """A whole id is looked up by its index; anything else in every text, case and accents aside."""
-        term = search_term.strip()
-        if ids.is_id(term):
-            return queryset.filter(id=term), False
-        return (queryset.filter(search_text__found_in=term[:MAX_LENGTH]) if term else queryset), False
+        return looked_for(queryset, search_term, F("search_text"), key="id"), False
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.has_view_permission(request):

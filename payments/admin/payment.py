@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -25,9 +27,11 @@ from core.admin import (
 )
 from core.money import format_mxn
 from core.mx import clabe
+from core.search import looked_for
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.deposit import provider_account
 from payments.models import Deposit, Payment, PaymentTransition
+from payments.models.payment import SEARCH_TEXT
 from payments.resources.payment import payment_page_url
 
 STATUS_COLOURS = {
@@ -100,16 +104,8 @@ class PaymentAdmin(ReadOnlyAdmin):
         ("merchant", RelatedDropdownFilter),
         ModeFilter,
     ]
-    search_fields = [
-        "public_id__exact",
-        "clabe__exact",
-        "external_id",
-        "tracking_key",
-        "voucher_reference",
-        "order_id",
-        "customer_name",
-        "payer_name",
-    ]
+    search_fields = ["public_id"]
+    search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer or payer")
     list_select_related = ["merchant", "provider_account"]
     ordering = ["-created_at"]
     inlines = [DepositInline, PaymentTransitionInline]
@@ -163,3 +159,8 @@ class PaymentAdmin(ReadOnlyAdmin):
             },
         ),
     ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
+    ) -> tuple[QuerySet[Payment], bool]:
+        return looked_for(queryset, search_term, SEARCH_TEXT), False

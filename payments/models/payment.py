@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 NEWEST_FIRST = (F("created_at").desc(nulls_last=True), F("id").desc())
 """The order of lists and reports."""
 
+SEARCH_TEXT = SearchText(
+    F("clabe"),
+    F("voucher_reference"),
+    F("order_id"),
+    F("external_id"),
+    F("customer_name"),
+    F("customer_email"),
+    F("tracking_key"),
+    F("payer_name"),
+)
+"""Where a payment is looked for, as the index ``payment_search`` has it."""
+
 
 class Payment(ProtectedRefreshMixin):
     """A pay-in: a merchant asks a payer for an amount, by SPEI transfer or cash at OXXO. Money in centavos."""
@@ -189,16 +201,7 @@ class Payment(ProtectedRefreshMixin):
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),
                 OpClass(
-                    SearchText(
-                        F("clabe"),
-                        F("voucher_reference"),
-                        F("order_id"),
-                        F("external_id"),
-                        F("customer_name"),
-                        F("customer_email"),
-                        F("tracking_key"),
-                        F("payer_name"),
-                    ),
+                    SEARCH_TEXT,
                     name="gin_trgm_ops",
                 ),
                 name="payment_search",

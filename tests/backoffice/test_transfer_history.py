@@ -10,6 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from backoffice.models import Transfer
+from core.search import looked_for
+from payments.models import Payment
+from payments.models.payment import SEARCH_TEXT
 from tests.backoffice.conftest import Desk
 
 HISTORY = "/admin/backoffice/transfer/"
@@ -55,6 +58,22 @@ def test_search_finds_ids_accounts_references_and_people(
     term = term.format(paid=desk.paid, suspended=desk.suspended)
 
     assert found(admin_client, q=term) == [getattr(desk, name).public_id for name in expected]
+
+
+@pytest.mark.parametrize("term", ["{paid.public_id}", "{paid.clabe}", "MARIA pena", "pedido-1"])
+def test_payments_are_looked_for_in_the_same_way(term: str, desk: Desk, admin_client: Client) -> None:
+    page = admin_client.get("/admin/payments/payment/", {"q": term.format(paid=desk.paid)})
+
+    assert [payment.public_id for payment in page.context["cl"].result_list] == [desk.paid.public_id]
+
+
+def test_the_search_of_payments_uses_its_index(desk: Desk) -> None:
+    rows = looked_for(Payment.objects.all(), "empresa ajena", SEARCH_TEXT)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
+
+    assert "payment_search" in rows.explain()
 
 
 def test_the_search_uses_the_indexes_of_both_tables(desk: Desk) -> None:
