@@ -175,6 +175,18 @@ class _Session:
 
     def exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
         """Send the statement and what belongs before and after it, wait once, and give its result."""
+        begins, known = self.pgconn.transaction_status == _IDLE, (text, oids) in self.prepared._names
+        try:
+            return self._exchange(text, params, oids, commit)
+        except (errors.FeatureNotSupported, errors.InvalidSqlStatementName):
+            # A release changed what it returns, or somebody made the server forget it. It would never work again.
+            self.prepared.clear()
+            if not (begins and known):
+                raise
+        self.raw.rollback()  # nothing was done before it in this transaction
+        return self._exchange(text, params, oids, commit)
+
+    def _exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
         raw, pgconn = self.raw, self.pgconn
         if raw.closed:
             raise errors.OperationalError("the connection is closed")
