@@ -54,8 +54,8 @@ _AS_IT_IS = (
 _DEFAULT = "DEFAULT"
 """In place of a value: the database's own, which a column gets that is not named."""
 
-_MISSING = re.compile(r'"part (\d+) wrote')
-"""How a statement that commits says which part of it did not do what it should."""
+_MISSING = re.compile(r"part (\d+) wrote \d+ rows")
+"""How a statement that commits says which part did not do what it should: PostgreSQL quotes it in its own language."""
 
 
 _NOT_GIVEN = object()

@@ -167,6 +167,22 @@ def test_a_row_that_is_missing_is_noticed_before_commit(committed_db: None, merc
         assert elsewhere("SELECT name, legal_name FROM merchants_merchant") == (merchant.name, merchant.legal_name)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ['invalid input syntax for type bigint: "%s"', "la sintaxis de entrada no es válida para tipo bigint: «%s»"],
+)
+def test_a_row_that_is_missing_is_noticed_in_every_language(
+    db: None, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise DataError(said % "part 0 wrote 0 rows")
+
+    monkeypatch.setattr("core.writes.send", refuse)
+
+    with pytest.raises(LookupError, match="the first"), write_and_commit() as writes:
+        writes.add(Sql("UPDATE …"), missing=LookupError("the first"))
+
+
 def test_a_row_to_update_that_is_gone_commits_nothing(committed_db: None, merchant: Merchant) -> None:
     gone = Merchant(pk=10**9, name="gone")
 
