@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from contextvars import ContextVar
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,18 @@ def client_address(request: HttpRequest | Any) -> str:
     from django.conf import settings  # gunicorn's master writes lines of this format too, without Django
 
     hops = settings.SITE.trusted_proxies
-    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    for address in (forwarded[-hops] if hops and len(forwarded) >= hops else "", request.META.get("REMOTE_ADDR", "")):
-        try:
-            return str(ip_address(address))
-        except ValueError:
-            continue
-    return ""
+    if hops:
+        forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+        address = _address(forwarded[-hops]) if len(forwarded) >= hops else ""
+        if address:
+            return address
+    return _address(request.META.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(maxsize=256)
+def _address(text: str) -> str:
+    """The address that ``text`` writes, as everybody writes it; "" if it is none."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return ""

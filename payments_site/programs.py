@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port, validate_host
 from django.middleware.security import SecurityMiddleware
 from django.utils import translation
 
@@ -39,6 +41,7 @@ class ProgramsMiddleware:
         self._security = SecurityMiddleware(self._answer)
         self._redirects = self._security.redirect
         self._hsts = _hsts(self._security)
+        self._host_elsewhere = settings.USE_X_FORWARDED_HOST
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if is_page(request):
@@ -58,7 +61,9 @@ class ProgramsMiddleware:
             translation.activate(_language(accepted))
         else:
             translation.deactivate()
-        request.get_host()  # DisallowedHost becomes 400
+        host = request.META.get("HTTP_HOST", "")
+        if self._host_elsewhere or not _is_ours(host, tuple(settings.ALLOWED_HOSTS)):
+            request.get_host()  # DisallowedHost becomes 400
         if ReleaseMiddleware.is_pending(request.path):
             response: HttpResponse = problem_response(ReleasePending(), request)
         else:
@@ -78,6 +83,13 @@ def innermost(handler: Handler) -> Handler:
     while following := getattr(getattr(handler, "__wrapped__", None), "get_response", None):
         handler = following
     return handler
+
+
+@lru_cache(maxsize=100)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    """True for a Host header that Django would let pass."""
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 @lru_cache(maxsize=500)

@@ -49,11 +49,13 @@ class Filters:
 
     def given(self) -> dict[str, object]:
         """Name and parameter of every filter that narrows."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {name: getattr(self, name) for name in _NAMES}
         if self.external_id_prefix is not None:
             found["external_id_prefix"] = literal_prefix(self.external_id_prefix)
         return {name: value for name, value in found.items() if value is not None}
 
+
+_NAMES = tuple(field.name for field in fields(Filters))
 
 CONDITIONS = {
     "status": "p.status = ?",

@@ -92,7 +92,7 @@ def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
     parts = env.connection_parameters(name, url)
     further = {key: parts[key] for key in parts.keys() - {"host", "port", "user", "password", "dbname"}}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.postgresql",
         "HOST": parts["host"],
         "PORT": parts.get("port", ""),
         "USER": parts["user"],
