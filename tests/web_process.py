@@ -14,11 +14,20 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from payments_site.embedded.process import die_with_parent, process_started
 from tests.ports import hold_port
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+_PATIENT = "-c statement_timeout=60s -c lock_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off"
+
+
+def patient(database_url: str) -> str:
+    """The same database for a site that waits for a minute where production waits for seconds: not busy before that."""
+    return f"{database_url}?{urlencode({'connect_timeout': 60, 'options': _PATIENT}, quote_via=quote)}"
 
 
 class Answer:

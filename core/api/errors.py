@@ -28,6 +28,7 @@ from core.errors import (
     PaymentsError,
     RateLimited,
 )
+from core.pool import discard_broken
 from core.translation import spoken
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,12 @@ def as_payments_error(error: Exception) -> PaymentsError:
         case exceptions.Throttled():
             return RateLimited(retry_after=int(getattr(error, "wait", None) or 60))
         case OperationalError() | InterfaceError():
-            return Overloaded() if isinstance(error.__cause__, PoolTimeout) else DatabaseUnavailable()
+            if isinstance(error.__cause__, PoolTimeout):
+                return Overloaded()
+            state = getattr(error.__cause__, "sqlstate", None)
+            if state is None or state.startswith("57P"):  # no word from the server, or its last
+                discard_broken()
+            return DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():
             return InvalidRequest("Send JSON: Content-Type: application/json.")
         case exceptions.APIException():

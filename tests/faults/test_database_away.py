@@ -107,6 +107,6 @@ def test_every_route_says_503_and_liveness_goes_on(trials, house, web):
     assert soon(lambda: web.get("/readyz").status == 200)
     message, until = spei_paid(house, order), time.monotonic() + BACK_WITHIN + BUSY
     while (retried := message.post(web).status) != 200:
-        assert retried == 503  # each broken connection that is still in a pool costs one answer
+        assert retried == 503  # the first broken connection of each process costs an answer
         assert time.monotonic() < until
     assert_paid_once(house, [order])

@@ -28,6 +28,7 @@ def api(merchant, make_api):
 def test_the_length_of_a_report_costs_no_memory(api, merchant, stp, owner):
     wanted = pick(20_000, 1_000_000)
     text = SEED.replace("20000", str(wanted)).replace("30000", str(wanted))
+    text = text.replace("left(md5(n::text), 10)", "md5(n::text)")  # a million ids need more than ten digits
     seed = {"hot": merchant.pk, "other": merchant.pk, "account": stp.account.pk, "oldest": OLDEST}
     owner.execute(text.replace("1 minute", "1 second"), seed)
     owner.commit()

@@ -23,7 +23,7 @@ from payments.services import payment as payment_service
 from tests import cluster
 from tests.concurrency.threads import soon
 from tests.payments.test_voucher import CLOSED, OXXO, event_types, jobs
-from tests.web_process import Web
+from tests.web_process import Web, patient
 
 pytest_plugins = ["tests.sandbox_process"]
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -78,7 +78,7 @@ def test_requests_that_wait_for_conekta_keep_no_connection_from_others(api, at_c
     at_conekta.move(black_hole)
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     environ |= {"WEB_CONCURRENCY": "1", "WEB_THREADS": "8", "DATABASE_POOL_SIZE": "1"}
-    web = Web(tmp_path / "web.log", environ | {"DATABASE_URL": cluster.url("payments_app")})
+    web = Web(tmp_path / "web.log", environ | {"DATABASE_URL": patient(cluster.url("payments_app"))})
     key = {"Authorization": f"Bearer {api.secret}"}
     web.start()
 

@@ -19,7 +19,7 @@ from payments.models import Payment
 from payments_site.logging import JsonFormatter
 from tests import cluster
 from tests.payments_site.canary import CLABE, EMAIL, KEY, NAME, PHONE, of_clabes_and_reports, of_staff
-from tests.web_process import ROOT, Web, basic
+from tests.web_process import ROOT, Web, basic, patient
 
 SECRETS = [CLABE, EMAIL, KEY, "stp-canary-secret", "key_canary0123456789"]
 PERSONAL = ["Canaria", "Zopilote", "ZOPILOTE", PHONE, "ZOCC800101"]
@@ -118,7 +118,7 @@ def test_a_running_site_writes_no_secret_whatever_goes_wrong(
     owner.execute("ALTER TABLE payments_deposit ADD CONSTRAINT canary CHECK (amount <> 66602) NOT VALID")
     owner.commit()
     environ = {name: value for name, value in os.environ.items() if name not in ("PYTEST_CURRENT_TEST",)}
-    environ |= {"WEB_CONCURRENCY": "1", "DATABASE_URL": cluster.url("payments_app")}
+    environ |= {"WEB_CONCURRENCY": "1", "DATABASE_URL": patient(cluster.url("payments_app"))}
     web = Web(tmp_path / "log.jsonl", environ)
     web.start()
     try:

@@ -17,7 +17,7 @@ from core import jobs
 from ledger.services import invariant
 from payments_site import facts, metrics
 from tests import cluster
-from tests.web_process import Web, basic
+from tests.web_process import Web, basic, patient
 
 TOKEN = "metrics-secret"
 
@@ -180,7 +180,7 @@ def test_counting_a_request_costs_microseconds():
 
 def test_several_processes_count_together(committed_db, api, tmp_path):
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    environ |= {"WEB_CONCURRENCY": "3", "DATABASE_URL": cluster.url("payments_app"), "METRICS_TOKEN": TOKEN}
+    environ |= {"WEB_CONCURRENCY": "3", "DATABASE_URL": patient(cluster.url("payments_app")), "METRICS_TOKEN": TOKEN}
     environ |= {"DATABASE_POOL_SIZE": "4"}
     web = Web(tmp_path / "log.jsonl", environ)
     web.start()

@@ -15,9 +15,11 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.test import Client
 
+from core import pool as core_pool
 from payments_site import checks, health
 from payments_site.aside import Aside
 from tests import cluster
+from tests.concurrency.threads import soon
 from tests.problems import assert_problem
 from tests.web_process import ROOT
 
@@ -63,6 +65,33 @@ def test_after_the_rush_it_serves_again(production_timeouts, api):
 
     assert refused.status_code == 503
     assert api.get("/v1/balance").status_code == 200
+
+
+def test_connections_that_broke_together_cost_one_answer(committed_db, api):
+    connections.close_all()
+    pool = connection.pool
+    pool.open()
+    held = [pool.getconn() for _ in range(6)]
+    for one in held:
+        pool.putconn(one)
+    with cluster_admin() as admin:
+        mine = "usename = 'payments_app' AND datname = %s"
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}", [cluster.DATABASE])
+        asked = f"SELECT count(*) FROM pg_stat_activity WHERE {mine}"
+        assert soon(lambda: admin.execute(asked, [cluster.DATABASE]).fetchone() == (0,))
+
+    def read():
+        try:
+            return api.get("/v1/balance")
+        finally:
+            connection.close()  # as at the end of each request, which the test client leaves out
+
+    first = read()
+    assert soon(lambda: not core_pool._under_way.locked())
+    later = [read().status_code for _ in range(12)]
+
+    assert_problem(first, 503, "database_unavailable")
+    assert later == [200] * 12
 
 
 def test_a_pages_reader_hears_503_too(exhausted):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import cluster
-from tests.web_process import ROOT, Web
+from tests.web_process import ROOT, Web, patient
 
 LOADED = "import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
@@ -37,7 +37,9 @@ def test_a_worker_does_not_load_what_only_its_neighbours_need() -> None:
 
 def test_no_header_moves_the_site_or_says_it_was_reached_over_tls(committed_db: Any, tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    web = Web(tmp_path / "web.log", environ | {"WEB_CONCURRENCY": "1", "DATABASE_URL": cluster.url("payments_app")})
+    web = Web(
+        tmp_path / "web.log", environ | {"WEB_CONCURRENCY": "1", "DATABASE_URL": patient(cluster.url("payments_app"))}
+    )
     web.start()
     try:
         for header in (b"SCRIPT_NAME: /healthz", b"PATH_INFO: /nowhere", b"X-Forwarded-Proto: https"):

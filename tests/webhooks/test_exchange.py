@@ -22,7 +22,7 @@ from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
 from tests.concurrency.threads import soon
 from tests.problems import assert_problem, rows
-from tests.web_process import Web, basic
+from tests.web_process import Web, basic, patient
 from tests.webhooks.oxxo import pem, sign_with
 from webhooks.inbound.services import keys
 from webhooks.models import ProviderEvent
@@ -202,6 +202,7 @@ def test_what_is_no_network_is_refused_by_name(stp):
 def test_a_thousand_events_across_an_exchange_of_keys_lose_none(committed_db, conekta, second_key, tmp_path):
     """Over gunicorn, with the accounts cached as in production: before, while and after both keys are valid."""
     environ = {name: os.environ[name] for name in ENVIRON}
+    environ["DATABASE_URL"] = patient(environ["DATABASE_URL"])
     web = Web(tmp_path / "gunicorn.log", environ)
     first_name = key_id(conekta.account.webhook_public_keys[0])
     dice = random.Random(7)
