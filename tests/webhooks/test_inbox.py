@@ -15,11 +15,12 @@ from core import clock
 from core.state import Origin, TransitionRow
 from ledger.services import balance
 from payments.models import Deposit, Payment
+from payments.services import notice as notice_service
 from payments.services import payment as payment_service
 from tests import cluster
 from tests.problems import assert_problem, rows
 from tests.webhooks.oxxo import sweep_all
-from webhooks.inbound.services import applying, inbox, sweeper, tally
+from webhooks.inbound.services import applying, sweeper, tally
 from webhooks.jobs import sweep_provider_events
 from webhooks.models import InboxTally, ProviderEvent
 
@@ -47,13 +48,13 @@ def told(answer):
 
 def explode_after_applying(monkeypatch, error):
     """From now on a notice is applied completely and then something unforeseen happens."""
-    apply = inbox.notice_service.apply
+    apply = notice_service.apply
 
     def exploding(*args, **kwargs):
         apply(*args, **kwargs)
         raise error
 
-    monkeypatch.setattr(inbox.notice_service, "apply", exploding)
+    monkeypatch.setattr(notice_service, "apply", exploding)
 
 
 def assert_credited_once(payment, merchant):
@@ -233,7 +234,7 @@ def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment
 
 
 def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment, stp, merchant, monkeypatch):
-    apply = inbox.notice_service.apply
+    apply = notice_service.apply
     with monkeypatch.context() as patched:
         explode_after_applying(patched, RuntimeError("a bug"))
         stp.post(stp.deposit("646180157099999997", 1, claveRastreo="POISON"))
@@ -244,7 +245,7 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
             raise RuntimeError("still a bug")
         return apply(account, notice, **more)
 
-    monkeypatch.setattr(inbox.notice_service, "apply", fail_on_poison)
+    monkeypatch.setattr(notice_service, "apply", fail_on_poison)
 
     assert sweep_all() == 1
     assert_credited_once(payment, merchant)

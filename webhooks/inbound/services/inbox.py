@@ -31,7 +31,7 @@ from webhooks.inbound.services.dialect import (
 )
 from webhooks.inbound.services.store import Arrival, Known, add, insert, look
 
-__all__ = ["Answer", "notice_service", "receive"]
+__all__ = ["Answer", "receive"]
 
 _TRIES = 3
 """Overtaken once, the second look finds whatever overtook; more often only where rows come and go."""
