@@ -16,6 +16,7 @@ import sys
 import time
 from datetime import timedelta
 
+from bench.server import tend
 from bench.storm import Storm, storm
 
 _BATCH = 1_000
@@ -50,7 +51,7 @@ def store(house: Storm) -> None:
         connection.close()
         connection.close_pool()
     with house.connect("postgres") as database:
-        database.execute("VACUUM ANALYZE")
+        tend(database)
 
 
 def drain(house: Storm, workers: int) -> float:

@@ -25,7 +25,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from bench.server import DATABASE, ROOT, released
+from bench.server import DATABASE, ROOT, released, tend
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.redis import EmbeddedRedis
 
@@ -138,7 +138,7 @@ def fill(server: EmbeddedPostgres, database: str, rows: int, first: dict[str, in
         for name, definition in indexes:
             say(f"{database}: {name}")
             owner.execute(definition)
-        owner.execute("VACUUM ANALYZE")
+        tend(owner)
         owner.execute("CHECKPOINT")
 
 

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from psycopg import sql
 
+from bench.server import tend
 from payments_site.embedded.redis import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,7 +164,7 @@ def seed() -> None:
     connections.close_all()
     with psycopg.connect(url("bench", "payments_unfinished"), autocommit=True) as database:
         _copy_payments(database, [m.pk for m in Merchant.objects.order_by("pk")])
-        database.execute("VACUUM ANALYZE")
+        tend(database)
 
 
 def _copy_payments(database: psycopg.Connection[Any], merchants: list[int]) -> None:

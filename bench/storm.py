@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from psycopg import sql
 
-from bench.server import DATABASE, ROOT, released
+from bench.server import DATABASE, ROOT, released, tend
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.process import ManagedProcess, free_port
 from payments_site.embedded.redis import EmbeddedRedis
@@ -242,4 +242,4 @@ def _copy(database: psycopg.Connection[Any], pk: int, merchants: list[int], orde
     )
     for (guard,) in guards.fetchall():
         database.execute(sql.SQL("ALTER TABLE payments_payment ENABLE ALWAYS TRIGGER {}").format(sql.Identifier(guard)))
-    database.execute("VACUUM ANALYZE")
+    tend(database)
