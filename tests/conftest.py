@@ -172,6 +172,7 @@ def api(merchant: Merchant, make_api: Callable[..., Api]) -> Api:
 def stp(request: pytest.FixtureRequest) -> StpSender:
     """STP's test account, and STP itself posting to it."""
     _needs_database(request)
+    clabe_number.forget()  # numbers of a sequence that went with an earlier test's account
     secret = "stp-secret-of-the-tests"
     account = ProviderAccount.objects.create(
         provider="stp",
