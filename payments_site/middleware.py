@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from core import request_context
-from core.api.errors import as_payments_error, problem_response
+from core.api.errors import as_payments_error, is_unavailable, problem_response
 from core.errors import ReleasePending
 from payments_site import metrics
 from payments_site.health import unapplied_migrations
@@ -59,7 +58,7 @@ class RequestMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Outside the API too, a database that is away is 503, not 500."""
-        if isinstance(error, OperationalError | InterfaceError):
+        if is_unavailable(error):
             logger.warning("database unavailable", exc_info=error)
             return problem_response(as_payments_error(error), request)
         return None

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -95,6 +95,17 @@ def headers(error: PaymentsError, *, challenge: str | None = None) -> dict[str, 
     return found
 
 
+_WAITED_FOR_US = "25P03"
+"""A transaction was idle for too long: PostgreSQL has ended the session. psycopg calls it an internal error."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """True if the database is away, busy or gone from this session: the same request may go well later."""
+    return isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlstate", None) == _WAITED_FOR_US
+    )
+
+
 def as_payments_error(error: Exception) -> PaymentsError:
     """Translate Django's and DRF's exceptions into ours. An unforeseen one becomes a bare 500."""
     match error:
@@ -108,11 +119,11 @@ def as_payments_error(error: Exception) -> PaymentsError:
             return NotFound()
         case exceptions.Throttled():
             return RateLimited(retry_after=int(getattr(error, "wait", None) or 60))
-        case OperationalError() | InterfaceError():
+        case DatabaseError() | InterfaceError() if is_unavailable(error):
             if isinstance(error.__cause__, PoolTimeout):
                 return Overloaded()
             state = getattr(error.__cause__, "sqlstate", None)
-            if state is None or state.startswith("57P"):  # no word from the server, or its last
+            if state is None or state.startswith(("57P", _WAITED_FOR_US)):  # no word from the server, or its last
                 discard_broken()
             return DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():

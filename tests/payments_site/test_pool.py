@@ -12,10 +12,11 @@ from unittest import mock
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 
 from core import pool as core_pool
+from ledger.services import balance
 from payments_site import checks, health
 from payments_site.aside import Aside
 from tests import cluster
@@ -92,6 +93,24 @@ def test_connections_that_broke_together_cost_one_answer(committed_db, api):
 
     assert_problem(first, 503, "database_unavailable")
     assert later == [200] * 12
+
+
+def test_a_transaction_that_stood_still_for_too_long_is_503_and_the_next_is_served(committed_db, api, monkeypatch):
+    """PostgreSQL ends such a session; psycopg calls that an internal error, which would be a 500."""
+    of_merchant = balance.of_merchant
+
+    def stand_still(*args, **kwargs):
+        monkeypatch.setattr(balance, "of_merchant", of_merchant)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            time.sleep(0.5)
+            cursor.execute("SELECT 1")
+
+    monkeypatch.setattr(balance, "of_merchant", stand_still)
+
+    assert_problem(api.get("/v1/balance"), 503, "database_unavailable")
+    connection.close()  # as at the end of each request
+    assert api.get("/v1/balance").status_code == 200
 
 
 def test_a_pages_reader_hears_503_too(exhausted):
