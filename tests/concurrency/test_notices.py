@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from django.db import transaction
 from django.db.models import Count, Sum
+from django.http import HttpResponse
 from django.test import Client
 
 from core import clock
@@ -26,7 +27,9 @@ from payments.models import Deposit, DepositTransition, Payment, PaymentTransiti
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
 from tests.promises import pick
-from webhooks.models import ProviderEvent
+from webhooks.inbound.services import sweeper
+from webhooks.inbound.services.store import Arrival, insert
+from webhooks.models import Channel, ProviderEvent
 
 THREADS = 16
 AMOUNT = 100_000
@@ -151,6 +154,45 @@ def test_order_paid_and_charge_paid_of_one_charge_are_one_deposit(trials, commit
         ("ignored", "duplicate", 1): len(payments),
     }
     trials.done(len(payments), "payments")
+
+
+@pytest.mark.promise("P2", "8 threads apply a stored notice while 8 deliver another of the same charge")
+def test_a_stored_notice_and_a_fresh_one_of_the_same_charge_wait_for_each_other(
+    trials, committed_db, merchant, conekta
+):
+    """A stored one holds its inbox row, then locks the payment; a fresh one locks the payment, then writes its row."""
+    payments = make_payments(merchant, "oxxo", ROUNDS)
+    rounds: list[list[Send]] = []
+    for p in payments:
+        stored = conekta.event(p, "order.paid", event_id=f"order{p.pk}", charge_id=f"charge{p.pk}")
+        fresh = conekta.event(p, "charge.paid", event_id=f"charge{p.pk}", charge_id=f"charge{p.pk}")
+        apply = stored_message(conekta, stored, f"order{p.pk}")
+        rounds.append(shuffled((apply, THREADS // 2), (conekta_message(conekta, fresh), THREADS // 2), seed=p.pk))
+
+    answers = deliver(rounds)
+
+    assert {answer for answered in answers for answer in answered} <= {(200, b'{"received":true}'), (200, b"")}
+    assert all(sweeper.sweep_one(event.pk) for event in ProviderEvent.objects.filter(status__in=("received", "retry")))
+    assert_each_completed_once(merchant, "oxxo", payments)
+    assert Counter(ProviderEvent.objects.values_list("status", "reason", "attempts")) == {
+        ("processed", "credited", 1): len(payments),
+        ("ignored", "duplicate", 1): len(payments),
+    }
+    trials.done(len(payments), "payments")
+
+
+def stored_message(conekta, raw: bytes, event_id: str) -> Send:
+    """What was stored and not applied, then applied as the worker does: 200 if it went well or somebody else held it."""
+    arrival = Arrival(conekta.account, Channel.CONEKTA_EVENTS, raw, clock.now())
+    event = arrival.event(digest=arrival.digest, event_id=event_id, event_type="order.paid")
+    with transaction.atomic():
+        insert(arrival, event)
+
+    def apply(client: Client) -> HttpResponse:
+        sweeper.sweep_one(event.pk)
+        return HttpResponse()
+
+    return apply
 
 
 @pytest.mark.promise("P2", "16 threads: pending, paid, charged, their repetitions, expired and cancelled, shuffled")
