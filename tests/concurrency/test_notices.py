@@ -182,7 +182,7 @@ def test_a_stored_notice_and_a_fresh_one_of_the_same_charge_wait_for_each_other(
 
 
 def stored_message(conekta, raw: bytes, event_id: str) -> Send:
-    """What was stored and not applied, then applied as the worker does: 200 if it went well or somebody else held it."""
+    """What was stored and not applied, then applied as the worker does: 200 with no body."""
     arrival = Arrival(conekta.account, Channel.CONEKTA_EVENTS, raw, clock.now())
     event = arrival.event(digest=arrival.digest, event_id=event_id, event_type="order.paid")
     with transaction.atomic():
