@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from core import clock, jobs
@@ -46,6 +46,7 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
     if payment.status != Payment.Status.CANCELLED or clock.now() > payment.expires_at + EXPIRES_AFTER:
         return
     client = _client(payment.provider_account)
+    connection.close()  # back to the pool while Conekta takes its time
     try:
         order_id = payment.order_id or _find_order_id(client, payment)
         if order_id is None:
@@ -100,6 +101,7 @@ def _expire_if_unpaid(payment_id: int) -> bool:
         return False
     account = payment.provider_account
     client = _client(account)
+    connection.close()  # back to the pool while Conekta takes its time
     order = client.get_order(payment.order_id) if payment.order_id else client.find_order(payment.public_id)
     if order is not None and _book_if_paid(payment, order):
         return True

@@ -13,6 +13,7 @@ from core.state import Origin, TransitionRow
 from merchants.models import Event
 from payments.jobs import withdraw_order
 from payments.models import Deposit, Payment
+from payments.providers.conekta.client import ConektaClient
 from payments.providers.conekta.messages import MAX_KEY_LENGTH, CashOrder
 from payments.services import order as order_service
 from payments.services import payment as payment_service
@@ -171,6 +172,23 @@ def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_exp
 
     states = dict(Payment.objects.values_list("public_id", "status"))
     assert states == {paid["id"]: "completed", unpaid["id"]: "expired", fresh["id"]: "pending"}
+
+
+def test_the_worker_keeps_no_connection_while_conekta_is_asked(api, at_conekta, monkeypatch):
+    cancelled, unpaid = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
+    api.post(f"/v1/payments/{cancelled['id']}/cancel", {}, key="c")
+    over = payment_service.clock.now() - order_service.EXPIRES_AFTER
+    Payment.objects.filter(public_id=unpaid["id"]).update(expires_at=over, voucher_asked_until=None)
+    pk = Payment.objects.get(public_id=cancelled["id"]).pk
+    held, call = [], ConektaClient._call
+    monkeypatch.setattr(
+        ConektaClient, "_call", lambda *a, **k: held.append(connection.connection is not None) or call(*a, **k)
+    )
+
+    order_service.withdraw(pk, attempt=0)
+    assert order_service.expire_unpaid() == 1
+
+    assert held == [False] * 2
 
 
 def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at_conekta):
