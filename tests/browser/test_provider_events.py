@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
 from tests.webhooks.oxxo import attach, make_payment
+from tests.webhooks.test_inbox import make_payment as make_spei_payment
 from webhooks.inbound.services import applying
 from webhooks.models import ProviderEvent
 
@@ -37,7 +38,7 @@ def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, mon
     expect(page.get_by_text("Cronología")).to_be_visible()
     shot(page, "event")
     page.get_by_role("link", name="Reprocesar").click()
-    expect(page.get_by_text("Quedaría: procesado (credited).")).to_be_visible()
+    expect(page.get_by_text("Quedaría: procesado (abonado).")).to_be_visible()
     shot(page, "replay")
     page.get_by_label("Motivo").fill("Error corregido")
     page.get_by_role("button", name="Reprocesar evento").click()
@@ -59,3 +60,32 @@ def test_staff_exchanges_a_secret(page: Page, stp) -> None:  # noqa: F811
     page.get_by_role("link", name="Volver a la cuenta con el proveedor").click()
     expect(page.get_by_text("Terminar cambio")).to_be_visible()
     shot(page, "exchanging")
+
+
+def test_staff_settles_a_contradiction_with_a_reason(page: Page, merchant, stp) -> None:  # noqa: F811
+    payment = make_spei_payment(merchant)
+    stp.post(stp.deposit(payment.clabe, 100_000))
+    stp.post(stp.deposit(payment.clabe, 99_999))
+    event = ProviderEvent.objects.get(status="conflict")
+
+    page.goto(f"/admin/webhooks/providerevent/{event.public_id}/change/")
+    shot(page, "conflict")
+    page.get_by_role("link", name="Marcar como atendido").click()
+    shot(page, "resolve")
+    page.get_by_label("Motivo").fill("STP corrigió el monto por teléfono")
+    page.get_by_role("button", name="Marcar como atendido").click()
+    expect(page.get_by_text("STP corrigió el monto por teléfono").first).to_be_visible()
+    shot(page, "resolved")
+    event.refresh_from_db()
+    assert event.status == "resolved"
+
+
+def test_the_history_says_where_it_ends_and_what_to_do(page: Page, merchant, stp) -> None:  # noqa: F811
+    payment = make_spei_payment(merchant)
+    stp.post(stp.deposit(payment.clabe, 100_000))
+
+    page.goto("/admin/payments/payment/?p=201")
+    shot(page, "beyond")
+    page.goto("/admin/payments/payment/?q=nadie+se+llama+así")
+    shot(page, "nobody")
+    expect(page.get_by_text("Sin resultados")).to_be_visible()

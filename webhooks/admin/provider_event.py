@@ -44,6 +44,7 @@ from core.errors import IllegalTransition
 from core.money import format_mxn
 from core.mx import clabe
 from payments.models import Deposit, Payment, ProviderAccount
+from webhooks.admin.reason import said
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying, health, replay
 
@@ -64,6 +65,7 @@ _AS_WRITTEN = "\ue000"
 
 _object = column("object", _("object"), lambda event: object_link(event.object_id))
 _account = related("account", _("provider"), lambda account: account.get_provider_display())
+_why = column("why_it_ended", _("reason"), lambda event: said(event.reason) or EMPTY)
 _received = moment("received_at", _("received"), seconds=True)
 _status = badge("status", STATUS_COLOURS, _("status"))
 
@@ -169,7 +171,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         mode(),
         "event_type",
         _status,
-        column("why", _("reason"), lambda event: event.reason or event.last_error or EMPTY),
+        column("why", _("reason"), lambda event: said(event.reason) or event.last_error or EMPTY),
         _object,
     ]
     list_filter = [
@@ -194,7 +196,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
                     ("public_id", _status),
                     (_account, mode()),
                     ("event_type", "channel"),
-                    ("reason", _object),
+                    (_why, _object),
                     (column("event_id", _("provider's id"), lambda e: breakable(e.event_id)), "business_key"),
                     (_received, moment("processed_at", _("processed"), seconds=True)),
                     ("attempts", "last_error"),
@@ -252,7 +254,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
             applying.resolve(event.pk, origin=staff_origin(request), reason=data["reason"])
 
         text = _("It says: %(why)s. Nothing is booked or changed by this; it only leaves the queue.") % {
-            "why": event.reason or EMPTY
+            "why": said(event.reason) or EMPTY
         }
         return action_page(
             self, request, event, title=_("Mark as dealt with"), run=run, form_class=ResolveForm, text=text
@@ -302,7 +304,7 @@ def _preview(event: ProviderEvent) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a bug raises is what staff wants to know
         return str(_("Applying it fails as before (%(error)s).") % {"error": type(error).__name__})
     lines: list[Any] = [
-        _("It would become: %(status)s (%(why)s).") % {"status": _said(effect.status), "why": effect.reason}
+        _("It would become: %(status)s (%(why)s).") % {"status": _said(effect.status), "why": said(effect.reason)}
     ]
     payment, deposit = dict(Payment.Status.choices), dict(Deposit.Status.choices)
     lines += [
@@ -334,9 +336,9 @@ def _timeline(event: ProviderEvent) -> dict[str, Any]:
     rows = [[*came, event.remote_address or EMPTY]]
     if not steps and event.is_settled:
         settled = [format_moment(event.processed_at, seconds=True), _badge(event.status)]
-        rows.append([*settled, object_link(event.account.public_id), event.reason or EMPTY])
+        rows.append([*settled, object_link(event.account.public_id), said(event.reason) or EMPTY])
     rows += [
-        [format_moment(s.created_at, seconds=True), _badge(s.to_status), object_link(s.actor), s.reason or EMPTY]
+        [format_moment(s.created_at, seconds=True), _badge(s.to_status), object_link(s.actor), said(s.reason) or EMPTY]
         for s in steps
     ]
     return {"title": _("Timeline"), "headers": [_("when"), _("status"), _("by"), _("reason")], "rows": rows}
@@ -374,7 +376,7 @@ def _failure_table(found: health.Health) -> dict[str, Any]:
         "title": _("What fails, by reason"),
         "headers": [_("status"), _("reason"), _("notices"), _("oldest")],
         "rows": [
-            [_badge(f.status), f.reason or EMPTY, f.count, format_moment(f.oldest, seconds=True)]
+            [_badge(f.status), said(f.reason) or EMPTY, f.count, format_moment(f.oldest, seconds=True)]
             for f in found.failures
         ]
         or [[_("none"), "", "", ""]],
