@@ -34,7 +34,7 @@ _WITH_A_NAME = {
 
 
 def said(reason: str) -> Any:
-    """``reason`` as staff reads it; what is no word of the inbox (a person's reason, an error's name) stays as it is."""
+    """``reason`` as staff reads it; what is no word of the inbox (a person's reason, an error's name) stays."""
     if reason in _SAID:
         return _SAID[reason]
     if reason.startswith("suspended:"):
