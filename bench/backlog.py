@@ -40,16 +40,16 @@ def store(house: Storm) -> None:
             for number in range(first, min(first + _BATCH, house.orders + 1)):
                 event_id, raw = house.paid_event(number)
                 arrival = Arrival(account, Channel.CONEKTA_EVENTS, raw, received_at)
-                insert(
-                    arrival,
+                event = arrival.event(
                     digest=arrival.digest,
                     event_id=event_id,
                     event_type="order.paid",
                     business_key=f"ord_{number:09d}",
                 )
+                insert(arrival, event)
     for connection in connections.all():
         connection.close()
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]
     with house.connect("postgres") as database:
         tend(database)
 

@@ -98,9 +98,9 @@ class Site:
             "wsgi.errors": sys.stderr,
         } | headers
         statuses: list[str] = []
-        answer = self.application(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type,return-value]
+        answer = self.application(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
         body = b"".join(answer)
-        answer.close()  # type: ignore[attr-defined]
+        answer.close()
         if statuses != ["200 OK"]:
             raise SystemExit(f"{address}: {statuses} {body[:300]!r}")
         return body

@@ -107,7 +107,7 @@ def open_books() -> str:
                 deposit(merchant, f"first_{number}")
     (statement,) = {query["sql"] for query in written.captured_queries if "INSERT INTO ledger_entry" in query["sql"]}
     connection.close()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]
     return statement
 
 

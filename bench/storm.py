@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class Storm:
         running = [self.process(f"worker-{number}", "manage.py", "worker", "--grace", "2") for number in range(count)]
         try:
             for one in running:
-                one.wait_ready(lambda one=one: "worker: ready" in one.log.read_text(), _START_SECONDS)
+                one.wait_ready(partial(_is_ready, one), _START_SECONDS)
             yield
         finally:
             for one in running:
@@ -174,6 +175,10 @@ def _answers(port: int, workers: int) -> bool:
             connection.close()
 
 
+def _is_ready(worker: ManagedProcess) -> bool:
+    return "worker: ready" in worker.log.read_text()
+
+
 def _seed(found: Storm, merchants: int) -> None:
     """Merchants and Conekta's account through the models; one order through the service, copied as often as wanted."""
     import django
@@ -213,7 +218,7 @@ def _seed(found: Storm, merchants: int) -> None:
     pk = first.pk
     for connection in connections.all():
         connection.close()
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]
     with found.connect("postgres") as database:
         _copy(database, pk, [merchant.pk for merchant in made], found.orders)
 
