@@ -175,7 +175,7 @@ def test_a_row_that_is_missing_is_noticed_in_every_language(
     db: None, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise DataError(said % "part 0 wrote 0 rows")
+        raise DataError(said % "part 0 wrote other rows 0.5")
 
     monkeypatch.setattr("core.writes.send", refuse)
 
