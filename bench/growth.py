@@ -25,7 +25,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from bench.server import DATABASE, ROOT, released, tend
+from bench.server import DATABASE, ROOT, enlarge, released, tend
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.redis import EmbeddedRedis
 
@@ -90,16 +90,6 @@ def main() -> None:
         finally:
             redis.stop()
     show(sizes, measured)
-
-
-def enlarge(server: EmbeddedPostgres, cache: str) -> None:
-    """A cache as a server of its own would have, and memory for building indexes."""
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as cluster:
-        for name, value in {"shared_buffers": cache, "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}.items():
-            cluster.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-    port = server.port
-    server.stop()
-    server.start(port)
 
 
 def people() -> dict[str, int]:

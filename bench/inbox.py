@@ -1,8 +1,8 @@
 """What storing a notice costs as the inbox grows: ``.venv/bin/python -m bench.inbox [--rows 5000000]``.
 
-On a private durable PostgreSQL: the statement that stores a notice and the one that settles it, on an empty inbox and
-on one that was filled. Half of the ids rise with time, as Conekta's and STP's do; half are random, the worst case for
-an index. Prints a Markdown table.
+On a private durable PostgreSQL with ``--cache`` of shared buffers: the statement that stores a notice and the one
+that settles it, on an empty inbox and on one that was filled. Half of the ids rise with time, as Conekta's and STP's
+do; half are random, the worst case for an index. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench.server import DATABASE, released
+from bench.server import DATABASE, enlarge, released
 
 if TYPE_CHECKING:
     from payments.models import ProviderAccount
@@ -47,8 +47,10 @@ BODIES = """
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.inbox")
     parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--cache", default="4GB", help="shared buffers; 5,000,000 notices and their indexes take 5 GB")
     options = parser.parse_args()
     with released() as server:
+        enlarge(server, options.cache)
         import django
 
         django.setup()

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from cryptography.fernet import Fernet
+from psycopg import sql
 
 from payments_site.embedded.postgres import EmbeddedPostgres
 
@@ -32,6 +33,16 @@ def tend(database: psycopg.Connection[Any]) -> None:
         " AND pg_relation_size(oid) >= 10 * 8192"
     ).fetchall():
         database.execute(f"VACUUM ANALYZE {table}")
+
+
+def enlarge(server: EmbeddedPostgres, cache: str) -> None:
+    """A cache as a server of its own would have, and memory for building indexes."""
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as cluster:
+        for name, value in {"shared_buffers": cache, "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}.items():
+            cluster.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+    port = server.port
+    server.stop()
+    server.start(port)
 
 
 @contextmanager
