@@ -56,6 +56,7 @@ def test_the_two_events_of_one_payment_are_one_deposit(payment, conekta):
     assert rows() == {**after_first, "webhooks_providerevent": 2}
 
 
+@pytest.mark.promise("P13", "a signed event repeated: the same bytes, no second effect", unit="repeated events")
 def test_a_repeated_event_is_answered_byte_for_byte_and_changes_nothing(payment, conekta):
     raw = conekta.event(payment)
     first = conekta.post(raw)

@@ -199,7 +199,8 @@ def test_what_is_no_network_is_refused_by_name(stp):
     assert ProviderAccount.objects.get(pk=stp.account.pk).webhook_networks is None
 
 
-def test_a_thousand_events_across_an_exchange_of_keys_lose_none(committed_db, conekta, second_key, tmp_path):
+@pytest.mark.promise("P14", "an exchange of Conekta's keys under traffic: none lost")
+def test_a_thousand_events_across_an_exchange_of_keys_lose_none(trials, committed_db, conekta, second_key, tmp_path):
     """Over gunicorn, with the accounts cached as in production: before, while and after both keys are valid."""
     environ = {name: os.environ[name] for name in ENVIRON}
     environ["DATABASE_URL"] = patient(environ["DATABASE_URL"])
@@ -249,6 +250,7 @@ def test_a_thousand_events_across_an_exchange_of_keys_lose_none(committed_db, co
     used = dict(ProviderEvent.objects.values_list("key_id").order_by().annotate(n=Count("id")))
     assert used.keys() == {first_name, key_id(pem(second_key))}
     assert late.status == 401
+    trials.done(EVENTS, "events")
 
 
 def _third_key():
