@@ -44,7 +44,7 @@ class EmbeddedPostgres:
 
     PostgreSQL refuses to run as root. For root, ``home`` becomes a link to a folder under /var/tmp that holds
     everything, binaries included, and the server runs as ``nobody``: a clone often lies below a folder that only
-    root may enter.
+    root may enter. Whoever deletes the link deletes the cluster, as with a folder.
     """
 
     def __init__(self, home: Path, *, run_dir: Path, durable: bool = True) -> None:
@@ -80,6 +80,7 @@ class EmbeddedPostgres:
         self._prepare_folder()
         with self._locked() as lock:
             self.stop()  # one of ours that has ended must still be waited for
+            self._link_home()
             binaries = self._binaries()
             if not (self._data / "PG_VERSION").exists():
                 self._create_cluster(binaries, lock)
@@ -217,16 +218,24 @@ class EmbeddedPostgres:
         found = self.folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise EmbeddedError(f"{self.folder} is not a folder of the user who runs this: remove it first.")
+        if self._user is not None:
+            self.folder.chmod(0o711)  # the server needs to pass through, not to look around
+
+    def _link_home(self) -> None:
+        """For root: make ``home`` the link to the folder. Without a link the cluster there is of a ``home`` that was
+        deleted, with everything that belonged to it, the keys to its data included: it goes, too.
+        """
         if self._user is None:
             return
-        self.folder.chmod(0o711)  # the server needs to pass through, not to look around
         if self.home.is_symlink():
             self.home.unlink()
+        elif self.home.exists():
+            raise EmbeddedError(f"{self.home} was not made by root: remove it, or run this as its owner.")
+        else:
+            for left in self.folder.glob("data-*"):
+                shutil.rmtree(left)
         self.home.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.home.symlink_to(self.folder)
-        except FileExistsError:
-            raise EmbeddedError(f"{self.home} was not made by root: remove it, or run this as its owner.") from None
+        self.home.symlink_to(self.folder)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

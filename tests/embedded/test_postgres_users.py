@@ -42,6 +42,27 @@ def test_as_root_the_server_runs_as_nobody_from_a_clone_that_only_root_may_enter
 
 
 @root_only
+def test_as_root_a_clone_that_was_deleted_and_made_again_begins_with_an_empty_cluster(
+    make_cluster: MakeCluster,
+) -> None:
+    """Its keys are new, too: nobody could read what the deleted one left."""
+    with tempfile.TemporaryDirectory() as clone:
+        for _ in range(2):
+            cluster = make_cluster(Path(clone) / "var")
+            cluster.start()
+            with psycopg.connect(cluster.url("postgres", "postgres")) as connection:
+                connection.execute("CREATE TABLE left_behind ()")
+            cluster.stop()
+            again = make_cluster(Path(clone) / "var")
+            again.start()
+            with psycopg.connect(again.url("postgres", "postgres")) as connection:
+                assert connection.execute("SELECT to_regclass('left_behind')").fetchone() == ("left_behind",)
+            again.stop()
+            shutil.rmtree(Path(clone) / "var")
+        cluster.remove()
+
+
+@root_only
 @pytest.mark.parametrize("trap", ["folder", "link"])
 def test_as_root_a_staging_folder_that_somebody_else_made_is_refused(
     tmp_path: Path, make_cluster: MakeCluster, trap: str
