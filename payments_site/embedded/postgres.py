@@ -228,6 +228,8 @@ class EmbeddedPostgres:
         if self._user is None:
             return
         if self.home.is_symlink():
+            if self.home.readlink() == self.folder:
+                return  # never without it for a moment: who is killed then would lose the cluster
             self.home.unlink()
         elif self.home.exists():
             raise EmbeddedError(f"{self.home} was not made by root: remove it, or run this as its owner.")
