@@ -171,7 +171,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         mode(),
         "event_type",
         _status,
-        column("why", _("reason"), lambda event: said(event.reason) or event.last_error or EMPTY),
+        column("why", _("reason"), lambda event: said(event.reason or event.last_error) or EMPTY),
         _object,
     ]
     list_filter = [

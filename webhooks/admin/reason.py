@@ -37,6 +37,9 @@ def said(reason: str) -> Any:
     """``reason`` as staff reads it; what is no word of the inbox (a person's reason, an error's name) stays."""
     if reason in _SAID:
         return _SAID[reason]
+    why, arrow, before = reason.partition(" ← ")
+    if arrow:  # opened again: why, and what it was before
+        return f"{said(why)} ← {said(before)}"
     if reason.startswith("suspended:"):
         why = dict(Deposit.SuspenseReason.choices).get(reason.removeprefix("suspended:"), reason)
         return _("in suspense: %(why)s") % {"why": why}
