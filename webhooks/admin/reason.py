@@ -41,8 +41,8 @@ def said(reason: str) -> Any:
     if arrow:  # opened again: why, and what it was before
         return f"{said(why)} ← {said(before)}"
     if reason.startswith("suspended:"):
-        why = dict(Deposit.SuspenseReason.choices).get(reason.removeprefix("suspended:"), reason)
-        return _("in suspense: %(why)s") % {"why": why}
+        kept = dict(Deposit.SuspenseReason.choices).get(reason.removeprefix("suspended:"), reason)
+        return _("in suspense: %(why)s") % {"why": kept}
     for form, text in _WITH_A_NAME.items():
         if found := re.fullmatch(form, reason):
             return text % found.groups()
