@@ -86,6 +86,18 @@ _TYPES: dict[type, tuple[Dump, int]] = {
     Jsonb: (lambda value: dump_json(value.obj), 3802),
 }
 """Type -> how a value is written, and what PostgreSQL calls it; 0 leaves that to the statement."""
+_NAMES = {
+    0: "text",
+    16: "boolean",
+    17: "bytea",
+    20: "bigint",
+    1009: "text[]",
+    1016: "bigint[]",
+    1082: "date",
+    1184: "timestamptz",
+    1700: "numeric",
+    3802: "jsonb",
+}
 _ARRAYS = {str: (_array(dump_text), 1009), int: (_array(dump_int), 1016)}
 
 
@@ -103,6 +115,11 @@ def dump(value: Any) -> tuple[Parameter, int]:
         if found is None:
             raise TypeError(f"a statement has no parameter of type {kind.__name__}")
     return found[0](value), found[1]
+
+
+def type_name(oid: int) -> str:
+    """What a type that ``dump`` names is called in SQL; what it leaves open is text."""
+    return _NAMES[oid]
 
 
 def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

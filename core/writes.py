@@ -25,34 +25,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, mo
 from django.db.models.expressions import DatabaseDefault
 
 from core.db import transaction_required
-from core.statements import (
-    Dump,
-    Parameter,
-    can_commit,
-    dump,
-    dump_bool,
-    dump_int,
-    dump_json,
-    dump_plain,
-    dump_text,
-    fetch,
-    send,
-)
+from core.statements import Parameter, can_commit, dump, fetch, send, type_name
+from core.write_text import Odd, Shape, columns, columns_of, numbered, quoted, text_of, text_of_many
 
 __all__ = ["Sql", "Writes", "column_names", "fetch", "hydrate", "joined", "numbered", "write_and_commit"]
 
 M = TypeVar("M", bound=models.Model)
-
-_AS_IT_IS = (
-    models.DateTimeField,
-    models.DateField,
-    models.DecimalField,
-    models.GenericIPAddressField,
-)
-"""Fields whose Python values PostgreSQL reads as they are."""
-
-_DEFAULT = "DEFAULT"
-"""In place of a value: the database's own, which a column gets that is not named."""
 
 _MISSING = re.compile(r"part (\d+) wrote other rows")
 """How a statement that commits says which part did not do what it should: PostgreSQL quotes it in its own language."""
@@ -68,17 +46,10 @@ class Sql:
     text: str
     params: tuple[Any, ...] = ()
 
-
-class _Shape(NamedTuple):
-    """What makes a part's text: ``odd`` are the columns of an insertion that are no plain parameter."""
-
-    model: type[models.Model] | None
-    fields: tuple[str, ...] | None = None
-    """Of an update; None for an insertion."""
-    odd: tuple[tuple[str, str], ...] = ()
-    text: str = ""
-    """Of a statement of a caller's own."""
-    rows: int = 1
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What PostgreSQL calls the types of the parameters."""
+        return tuple([type_name(dump(param)[1]) for param in self.params])
 
 
 class _Part(NamedTuple):
@@ -96,7 +67,7 @@ class Writes:
     """
 
     def __init__(self) -> None:
-        self._shapes: list[_Shape] = []
+        self._shapes: list[Shape] = []
         self._parts: list[_Part] = []
         self._params: list[Parameter] = []
         self._refused: list[Callable[[], None]] = []
@@ -107,12 +78,25 @@ class Writes:
         self.permitted_by: int | None = None
         """After the writing: the id that the statement of ``only_if`` returned; None if it let nothing be written."""
 
-    def insert(self, row: models.Model, **worked_out: Sql) -> None:
-        """Insert ``row``; ``worked_out`` gives fields whose value the database finds."""
+    def insert(
+        self,
+        row: models.Model,
+        worked_out: Mapping[str, Sql] | None = None,
+        *,
+        unless_there: tuple[str, ...] = (),
+        missing: Exception | None = None,
+        returning: tuple[str, ...] = (),
+    ) -> None:
+        """Insert ``row``; ``worked_out`` gives fields whose value the database finds.
+
+        ``unless_there`` names fields that are unique together: where a row has these values already nothing is
+        inserted, and ``execute`` raises ``missing``, so that the caller's transaction lives on. ``returning``: columns
+        that a statement ``after`` this row reads.
+        """
         values = row.__dict__
         if worked_out:
-            values = values | worked_out
-        self._insert(type(row), values, row._state.fields_cache, row)
+            values = {**values, **worked_out}
+        self._insert(type(row), values, row._state.fields_cache, row, unless_there, returning, missing)
 
     def insert_new(self, model: type[models.Model], **values: Any) -> None:
         """Insert a new row that nobody needs as an object: by field, a value, a row for a foreign key, or a ``Sql``.
@@ -122,61 +106,73 @@ class Writes:
         self._insert(model, values, values, None)
 
     def _insert(
-        self, model: type[models.Model], values: Mapping[str, Any], related: Mapping[str, Any], row: models.Model | None
+        self,
+        model: type[models.Model],
+        values: Mapping[str, Any],
+        related: Mapping[str, Any],
+        row: models.Model | None,
+        unless_there: tuple[str, ...] = (),
+        returning: tuple[str, ...] = (),
+        missing: Exception | None = None,
     ) -> None:
         params = self._params
-        odd: tuple[tuple[str, str], ...] = ()
-        for column in _columns(model):
+        odd: tuple[Odd, ...] = ()
+        for column in columns(model):
             name = column.name
             value = values.get(name, _NOT_GIVEN)
             if value is _NOT_GIVEN:
                 value = column.default() if row is None else values[column.attname]
             kind = type(value)
             if kind is Sql:
-                params += [dump(param)[0] for param in value.params]
-                odd += ((name, f"({value.text})"),)
+                odd += (Odd(name, text=value.text, types=self._take(value)),)
             elif kind is DatabaseDefault:
-                odd += ((name, "DEFAULT"),)
+                odd += (Odd(name),)
             elif column.is_relation and (target := related.get(name)) is not None:
                 if target.pk is None:
-                    odd += ((name, f"(SELECT id FROM {self._part_of(target)})"),)
+                    odd += (Odd(name, part=self._part_of(target)),)
                 else:
                     params.append(b"%d" % target.pk)
             else:
                 params.append(None if value is None else column.dump(value))
-        self._shapes.append(_Shape(model, None, odd))
-        self._parts.append(_Part(row))
+        self._shapes.append(Shape(model, None, odd, unless_there, returning))
+        self._parts.append(_Part(row, 1, missing))
+
+    def _take(self, sql: Sql) -> tuple[str, ...]:
+        """Take over the parameters of ``sql``; their types."""
+        dumped = [dump(param) for param in sql.params]
+        self._params += [value for value, _ in dumped]
+        return tuple([type_name(oid) for _, oid in dumped])
 
     def update(self, row: models.Model, *fields: str) -> None:
         """Write these fields of ``row``, which is there and locked by the caller."""
         model, values = type(row), row.__dict__
-        for column in _columns_of(model, fields):
+        for column in columns_of(model, fields):
             value = values[column.attname]
             self._params.append(None if value is None else column.dump(value))
         self._params.append(b"%d" % row.pk)
-        self._shapes.append(_Shape(model, fields))
+        self._shapes.append(Shape(model, fields))
         self._parts.append(_Part(row))
 
     def add(
         self,
         sql: Sql,
         *,
-        row: models.Model | None = None,
+        after: models.Model | None = None,
         count: int = 1,
         missing: Exception | None = None,
         refused: Callable[[], None] | None = None,
-    ) -> str:
-        """Add a data-modifying statement of one's own, which returns ``count`` rows with ``id``; its name in the SQL.
+    ) -> None:
+        """Add a data-modifying statement of one's own, which returns ``count`` rows with ``id``.
 
-        If it returns another number of rows, ``execute`` raises ``missing``. ``row`` gets the id. ``refused`` is called
-        if the database refuses the whole.
+        If it returns another number of rows, ``execute`` raises ``missing``. ``after`` is a row that this statement
+        inserts: the text says ``FROM {after}`` and reads it as ``t``. ``refused`` is called if the database refuses
+        the whole.
         """
-        self._params += [dump(param)[0] for param in sql.params]
-        self._shapes.append(_Shape(None, text=sql.text, rows=count))
-        self._parts.append(_Part(row, count, missing))
+        number = None if after is None else self._part_of(after)
+        self._shapes.append(Shape(None, text=sql.text, types=self._take(sql), after=number, rows=count))
+        self._parts.append(_Part(None, count, missing))
         if refused is not None:
             self._refused.append(refused)
-        return f"w{len(self._parts) - 1}"
 
     def expect(self, constraint: str, error: Exception) -> None:
         """Raise ``error`` if the database refuses the whole because of this constraint."""
@@ -212,7 +208,7 @@ class Writes:
         if not parts and condition is None:
             return
         commit = commit and not self._afterwards
-        text = _text_of(tuple(self._shapes), commit, "" if condition is None else condition.text)
+        text = text_of(tuple(self._shapes), commit, "" if condition is None else condition.text)
         if condition is not None:
             self._params += [dump(param)[0] for param in condition.params]
         try:
@@ -251,9 +247,32 @@ class Writes:
         if diagnosis is not None and diagnosis.constraint_name in self._expected:
             raise self._expected[diagnosis.constraint_name] from error
 
-    def _part_of(self, target: models.Model) -> str:
+    def _part_of(self, target: models.Model) -> int:
         """The part that inserts this row, which has no key yet."""
-        return next(f"w{number}" for number, part in enumerate(self._parts) if part.row is target)
+        return next(number for number, part in enumerate(self._parts) if part.row is target)
+
+
+@transaction_required
+def execute_together(changes: Sequence[Writes], *, commit: bool = False) -> None:
+    """Write the changes of several callers: those of the same shape by one statement; no change sees another one.
+
+    ``commit`` ends the transaction with the last statement. Rows get no keys. Raises ``django.db.Error``, or whatever
+    ``Writes.execute`` would: which of the changes was refused is not known then, and the caller must roll back.
+    """
+    alike: dict[Any, list[Writes]] = {}
+    for change in changes:
+        alone = change._condition is not None or change._afterwards
+        alike.setdefault(id(change) if alone else tuple(change._shapes), []).append(change)
+    kinds = list(alike.items())
+    for number, (shapes, same) in enumerate(kinds, 1):
+        last = commit and number == len(kinds)
+        if len(same) == 1:
+            same[0]._execute(commit=last)
+            continue
+        params = [param for change in same for param in change._params]
+        found = send(text_of_many(shapes, len(same), last), params, commit=last)
+        if None in found[0]:
+            raise RuntimeError("a row that should be there was not written")
 
 
 @contextmanager
@@ -280,58 +299,6 @@ def joined(writes: Writes | None) -> Iterator[Writes]:
     own.execute()
 
 
-@lru_cache(maxsize=500)
-def _text_of(shapes: tuple[_Shape, ...], commit: bool, condition: str) -> bytes:
-    """The statement for parts of these shapes, whose parameters come in the order of their columns."""
-    numbers = iter(range(1, 100_000))
-    texts = [f"w{number} AS ({_part_text(shape, numbers, condition)})" for number, shape in enumerate(shapes)]
-    results = [_result(number, shape, commit, condition) for number, shape in enumerate(shapes)]
-    if condition:
-        texts.insert(0, f"permit AS ({_bind(condition, numbers)})")
-        results.insert(0, "(SELECT id FROM permit)")
-    return f"WITH {', '.join(texts)} SELECT {', '.join(results)}".encode()
-
-
-def _part_text(shape: _Shape, numbers: Iterator[int], condition: str) -> str:
-    if condition and (shape.model is None or shape.fields is not None):
-        raise ValueError("only insertions can depend on a condition")
-    if shape.model is None:
-        return _bind(shape.text, numbers)
-    table = _quoted(shape.model._meta.db_table)
-    if shape.fields is not None:
-        new = [f"{column.quoted} = ${next(numbers)}" for column in _columns_of(shape.model, shape.fields)]
-        return f"UPDATE {table} SET {', '.join(new)} WHERE id = ${next(numbers)} RETURNING id"
-    odd = dict(shape.odd)
-    columns = [column for column in _columns(shape.model) if odd.get(column.name) != _DEFAULT]
-    names = ", ".join([column.quoted for column in columns])
-    values = ", ".join([_bind(odd.get(column.name, "%s"), numbers) for column in columns])
-    row = f"SELECT {values} FROM permit" if condition else f"VALUES ({values})"
-    return f"INSERT INTO {table} ({names}) {row} RETURNING id"
-
-
-def numbered(text: str) -> str:
-    """The text of a ``Sql`` with ``$1``, ``$2``, … for its parameters."""
-    return _bind(text, iter(range(1, 100_000)))
-
-
-def _bind(text: str, numbers: Iterator[int]) -> str:
-    first, *pieces = text.split("%s")
-    return first + "".join([f"${next(numbers)}{piece}" for piece in pieces])
-
-
-def _result(number: int, shape: _Shape, commit: bool, condition: str) -> str:
-    if shape.rows == 1:
-        value = f"(SELECT id FROM w{number})"
-    else:
-        value = f"(SELECT count(*) FROM w{number} HAVING count(*) = {shape.rows})"
-    if not commit:
-        return value
-    # Nobody can look before COMMIT: what is missing must fail the statement. A text that is no number does, and with
-    # random() PostgreSQL does not work it out while it plans.
-    checked = f"coalesce({value}, ('part {number} wrote other rows ' || random())::bigint)"
-    return f"CASE WHEN (SELECT id FROM permit) IS NOT NULL THEN {checked} END" if condition else checked
-
-
 def hydrate(model: type[M], values: Sequence[Any]) -> M:
     """An instance of ``model`` from the values of ``column_names(model)`` as ``fetch`` returned them."""
     given = zip(_loaders(model), values, strict=True)
@@ -342,50 +309,7 @@ def hydrate(model: type[M], values: Sequence[Any]) -> M:
 @lru_cache
 def column_names(model: type[models.Model], table: str) -> str:
     """Every column of ``model`` for a SELECT in which its table is called ``table``."""
-    return ", ".join(f"{table}.{_quoted(field.column)}" for field in model._meta.concrete_fields)
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    name: str
-    attname: str
-    quoted: str
-    is_relation: bool
-    dump: Dump
-    default: Callable[[], Any]
-
-
-@lru_cache
-def _columns(model: type[models.Model]) -> tuple[_Column, ...]:
-    return tuple(
-        _Column(
-            field.name, field.attname, _quoted(field.column), bool(field.is_relation), _dumper(field), field.get_default
-        )
-        for field in model._meta.concrete_fields
-        if not isinstance(field, models.AutoField | models.BigAutoField) and not field.generated
-    )
-
-
-@lru_cache
-def _columns_of(model: type[models.Model], fields: tuple[str, ...]) -> tuple[_Column, ...]:
-    wanted = tuple(column for column in _columns(model) if column.name in fields)
-    if len(wanted) != len(fields):
-        raise ValueError(f"{model.__name__} has not all of {', '.join(fields)}")
-    return wanted
-
-
-def _dumper(field: models.Field[Any, Any]) -> Dump:
-    if isinstance(field, models.ForeignKey | models.IntegerField):
-        return dump_int
-    if isinstance(field, models.JSONField):
-        return dump_json
-    if isinstance(field, models.CharField | models.TextField):
-        return dump_text
-    if isinstance(field, models.BooleanField):
-        return dump_bool
-    if type(field) in _AS_IT_IS:
-        return dump_plain
-    return lambda value: dump(field.get_db_prep_save(value, connection))[0] or b""
+    return ", ".join(f"{table}.{quoted(field.column)}" for field in model._meta.concrete_fields)
 
 
 @lru_cache
@@ -402,8 +326,3 @@ def _loader(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
     if not hasattr(field, "from_db_value"):
         return None
     return lambda value: field.from_db_value(value, None, connection)
-
-
-@lru_cache
-def _quoted(name: str) -> str:
-    return connection.ops.quote_name(name)

@@ -145,41 +145,23 @@ def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: s
     No error where the kind and source are in the books already, so that the caller's transaction lives on. Accounts go
     by code: what this process believes of them cannot book to the wrong one.
     """
-    transaction = writes.add(
-        Sql(
-            """
-            INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
-                operating_date, recorded_at, reverses_id, position)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0)
-            ON CONFLICT (kind, source) DO NOTHING
-            RETURNING id, position, effective_at
-            """,
-            (
-                posted.public_id,
-                posted.kind,
-                posted.source,
-                posted.livemode,
-                posted.description,
-                posted.effective_at,
-                posted.operating_date,
-                posted.recorded_at,
-                posted.reverses_id,
-            ),
-        ),
-        row=posted,
+    writes.insert(
+        posted,
+        unless_there=("kind", "source"),
         missing=AlreadyPosted(f"{posted.kind} {posted.source} is posted already."),
+        returning=("position", "effective_at"),
     )
     writes.add(
         Sql(
-            f"""
+            """
             INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
             SELECT t.id, (
                 SELECT a.id FROM ledger_account a
                 WHERE a.code = leg.code AND a.livemode = %s::boolean AND a.currency = %s::text
             ), leg.amount, %s, t.position, t.effective_at
-            FROM {transaction} t, unnest(%s::text[], %s::bigint[]) AS leg(code, amount)
+            FROM {after}, unnest(%s::text[], %s::bigint[]) AS leg(code, amount)
             RETURNING id
-            """,  # noqa: S608 - the name of a part of the same statement
+            """,
             (
                 posted.livemode,
                 currency,
@@ -188,6 +170,7 @@ def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: s
                 [amount for _, amount in legs],
             ),
         ),
+        after=posted,
         count=len(legs),
         refused=forget_open_accounts,
     )

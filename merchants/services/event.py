@@ -43,7 +43,7 @@ def record(
         data={"object": obj, "previous": previous or {}},
     )
     with joined(writes) as statement:
-        statement.insert(event, object_sequence=Sql(_NEXT, (obj["id"],)))
+        statement.insert(event, {"object_sequence": Sql(_NEXT, (obj["id"],))})
     return event
 
 

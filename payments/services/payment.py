@@ -108,7 +108,7 @@ def create(
             payment.clabe = clabes.build(account.clabe_prefix or "", number)
             payment.reference_number = f"{number:07d}"
             statement.otherwise(lambda: clabe_number.give_back(account, number))
-        statement.insert(payment, **terms_of(merchant, wanted.method, day))
+        statement.insert(payment, terms_of(merchant, wanted.method, day))
         statement.expect("payment_external_id_unique", DuplicateExternalId())
         record_payment(payment, from_status="", origin=origin, event_type="payment.created", writes=statement)
         if wanted.method == Payment.Method.OXXO:  # the job names the row's key

@@ -213,6 +213,8 @@ INBOX_RETRY_MOST = timedelta(hours=1)
 """Time before its second try; doubled before each further one, up to the most."""
 INBOX_STALE_AFTER = timedelta(seconds=30)
 """A notice that was stored and not applied (its process died) is the worker's after this time."""
+INBOX_TOGETHER = 8
+"""So many notices of those that wait at the same time are carried out by one transaction."""
 INBOX_BATCH = 50
 """Notices that the worker applies in one transaction."""
 INBOX_POLL_GRACE = timedelta(minutes=2)

@@ -22,8 +22,7 @@ BUILDERS = {
     "merchants/services/api_key.py": {"_by_secrets"},  # names of columns
     "payments/services/payment.py": {"payment_and_merchant"},  # names of columns
     "payments/services/notice.py": {"_question", "numbered"},  # of _KEYS, and names of columns
-    "webhooks/inbound/services/store.py": {"numbered", "_looking", "_body"},  # of the question; a part's name
-    "ledger/services/door.py": {"transaction"},  # the name of a part of the same statement
+    "webhooks/inbound/services/store.py": {"numbered", "_looking", "_looking_at_all", "_storing_all", "_body"},
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS
     "ledger/services/stream.py": {"query"},  # its callers are looked at

@@ -16,7 +16,7 @@ from core.writes import Writes, write_and_commit
 from payments.models import ProviderAccount
 from payments.services import notice as notice_service
 from webhooks.inbound.models import Channel, ProviderEvent
-from webhooks.inbound.services import applying
+from webhooks.inbound.services import applying, together
 from webhooks.inbound.services.applying import Answer, Storing
 from webhooks.inbound.services.dialect import (
     DIALECTS,
@@ -30,6 +30,7 @@ from webhooks.inbound.services.dialect import (
     what_it_books,
 )
 from webhooks.inbound.services.store import Arrival, Known, add, insert, look
+from webhooks.inbound.services.together import Waiting
 
 __all__ = ["Answer", "receive"]
 
@@ -63,10 +64,12 @@ def receive(
     dialect, digest = DIALECTS[channel], arrival.digest
     notice = read(dialect, raw, arrival.received_at, digest)
     try:
+        answer = _repeated_here(arrival, notice, digest) or _together(arrival, notice, dialect, digest)
+        if answer is not None:
+            return answer
         for _ in range(_TRIES):
             try:
-                answer = _repeated_here(arrival, notice, digest)
-                return answer or _store_and_apply(arrival, notice, dialect, digest)
+                return _alone(arrival, notice, dialect, digest)
             except notice_service.Overtaken as overtaken:
                 busy = overtaken
         raise busy
@@ -91,7 +94,13 @@ def _repeated_here(arrival: Arrival, notice: Read, digest: str) -> Answer | None
     return applying.stored_answer(known, repeated=True)
 
 
-def _store_and_apply(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _together(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer | None:
+    """The answer, if nothing in what is stored stands against the notice; else None, and nothing was written."""
+    event = arrival.event(digest=digest, **_identity(notice))
+    return together.join(Waiting(arrival, notice, dialect, event, applying.decide(event, notice, dialect)))
+
+
+def _alone(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
     """Raises ``Overtaken``, and writes nothing, if the same notice or the same money is stored in this moment."""
     event = arrival.event(digest=digest, **_identity(notice))
     answer = applying.decide(event, notice, dialect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -13,27 +13,49 @@ from typing import Any
 from django.conf import settings
 from psycopg.types.json import Jsonb
 
+from core.write_text import AFTER, bind, columns, rows_of_values
 from core.writes import Sql, Writes, fetch, numbered
 from payments.models import ProviderAccount
 from payments.services.notice import Overtaken
 from webhooks.inbound.models import Channel, ProviderEvent
 
-_EVENT = """
-    INSERT INTO webhooks_providerevent (
-        public_id, account_id, livemode, channel, event_id, event_type, business_key, status, reason, object_id,
-        body_sha256, key_id, remote_address, response_status, response_body, attempts, last_error, received_at,
-        processed_at, next_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-    ON CONFLICT (account_id, event_id) DO NOTHING
-    RETURNING id
-"""
+_COLUMNS = (
+    "public_id",
+    "account_id",
+    "livemode",
+    "channel",
+    "event_id",
+    "event_type",
+    "business_key",
+    "status",
+    "reason",
+    "object_id",
+    "body_sha256",
+    "key_id",
+    "remote_address",
+    "response_status",
+    "response_body",
+    "attempts",
+    "last_error",
+    "received_at",
+    "processed_at",
+    "next_at",
+)
 
 
-def _body(event: str) -> str:
-    """The statement for the bytes of the notice that the part ``event`` of the same statement stores."""
+def _event(values: Iterable[str], source: str) -> str:
+    """The statement for the rows of ``source`` that no account has yet."""
+    return (
+        f"INSERT INTO webhooks_providerevent ({', '.join(_COLUMNS)}) SELECT {', '.join(values)}{source} "  # noqa: S608
+        "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING id, account_id, event_id"
+    )
+
+
+def _body(source: str, values: Iterable[str] = ("%s::timestamptz", "%s::jsonb", "%s::bytea")) -> str:
+    """The statement for the bytes of notices whose rows, in the same statement, are ``source``: ``t``."""
     return (
         "INSERT INTO webhooks_providereventbody (event_id, received_at, headers, body) "  # noqa: S608
-        f"SELECT id, %s::timestamptz, %s::jsonb, %s::bytea FROM {event} RETURNING event_id AS id"
+        f"SELECT t.id, {', '.join(values)} FROM {source} RETURNING event_id AS id"
     )
 
 
@@ -42,7 +64,7 @@ _KNOWN = "id, status, body_sha256, response_status, response_body"
 _KNOWN_COLUMNS = len(_KNOWN.split(", "))
 
 _STORE = numbered(
-    f"WITH event AS ({_EVENT}), body AS ({_body('event')}) "  # noqa: S608 - constants only
+    f"WITH event AS ({_event(['%s'] * len(_COLUMNS), '')}), body AS ({_body('event t')}) "  # noqa: S608 - constants only
     f"SELECT event.id, {', '.join(f'known.{column}' for column in _KNOWN.split(', '))} "
     "FROM (VALUES (1)) one LEFT JOIN event ON true "
     "LEFT JOIN webhooks_providerevent known ON known.account_id = %s AND known.event_id = %s"
@@ -121,6 +143,32 @@ def insert(arrival: Arrival, event: ProviderEvent) -> Known | None:
     return _known(known)
 
 
+def insert_all(arrived: Sequence[tuple[Arrival, ProviderEvent]]) -> list[bool]:
+    """Store several events as they are by one statement; for each, whether it was new. No two have the same id."""
+    values = [value for arrival, event in arrived for value in (*_event_values(event), *_body_values(arrival))]
+    stored = set(fetch(_storing_all(len(arrived)), values))
+    return [(event.account_id, event.event_id) in stored for _, event in arrived]
+
+
+def look_at_all(asked: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
+    """For each event that is not stored yet the row of what it is about, locked; None if there is none.
+
+    Nobody is waited for: a row that somebody else holds counts as not there.
+    """
+    rows: list[tuple[Any, ...] | None] = [None] * len(asked)
+    alike = dict[tuple[str, tuple[str, ...]], list[int]]()
+    for number, (_, question) in enumerate(asked):
+        alike.setdefault((question.text, question.types), []).append(number)
+    for (text, types), numbers in alike.items():
+        values = list[Any]()
+        for number in numbers:
+            event, question = asked[number]
+            values += (event.account_id, event.event_id, *question.params)
+        for row in fetch(_looking_at_all(text, ("bigint", "text", *types), len(numbers)), values):
+            rows[numbers[row[0]]] = row[1:]
+    return rows
+
+
 def look(account_pk: int, event_id: str, about: Sql | None) -> tuple[Known | None, tuple[Any, ...] | None]:
     """What is stored under a notice's id; else, by the same statement, the row of ``about``, which locks."""
     if about is None:
@@ -139,10 +187,35 @@ def _looking(text: str) -> str:
     )
 
 
+@cache
+def _looking_at_all(text: str, types: tuple[str, ...], count: int) -> str:
+    names = [f"c{number}" for number in range(len(types))]
+    found = bind(text.replace("FOR NO KEY UPDATE", _ONLY_IF_NEW), (f"input.{name}" for name in names[2:]))
+    return (
+        f"SELECT input.n, found.* FROM ({rows_of_values(types, count)}) input (n, {', '.join(names)}) "  # noqa: S608
+        f"JOIN LATERAL (WITH known AS ({_LOOK % ('input.c0', 'input.c1')}) {found} SKIP LOCKED) found ON true"
+    )
+
+
+@cache
+def _storing_all(count: int) -> str:
+    known = {column.attname: column.type for column in columns(ProviderEvent)}
+    types = [*[known[name] for name in _COLUMNS], "timestamptz", "jsonb", "bytea"]
+    names = [f"c{number}" for number in range(len(types))]
+    values = [f"input.{name}" for name in names]
+    same = [f"input.{names[_COLUMNS.index(key)]} = t.{key}" for key in ("account_id", "event_id")]
+    source = f"event t JOIN input ON {' AND '.join(same)}"
+    return (
+        f"WITH input (n, {', '.join(names)}) AS ({rows_of_values(types, count)}), "  # noqa: S608 - constants only
+        f"event AS ({_event(values[: len(_COLUMNS)], ' FROM input')}), body AS ({_body(source, values[-3:])}) "
+        "SELECT account_id, event_id FROM event"
+    )
+
+
 def add(writes: Writes, arrival: Arrival, event: ProviderEvent) -> None:
     """Let ``writes`` store the event as it is by then; executing raises ``Overtaken`` if one with its id is there."""
-    part = writes.add(Sql(_EVENT, _event_values(event)), row=event, missing=Overtaken())
-    writes.add(Sql(_body(part), _body_values(arrival)), missing=Overtaken())
+    writes.insert(event, unless_there=("account", "event_id"), missing=Overtaken())
+    writes.add(Sql(_body(AFTER), _body_values(arrival)), after=event, missing=Overtaken())
 
 
 def _event_values(event: ProviderEvent) -> tuple[Any, ...]:

@@ -1,0 +1,196 @@
+"""Notices that arrive together are carried out together: one transaction for as many as wait while another one runs.
+
+Whoever comes first leads: it carries out what waits, itself included, and hands the lead to the next that came
+meanwhile. Nobody waits for others to come, so that a notice that comes alone is carried out at once. An answer is given
+after the common COMMIT.
+
+Only what is sure to succeed joins: a notice that is new, about a payment that nobody else holds. Whatever is not, or
+fails, or shares a group that fails, is left to its own thread, which carries it out alone: one notice's fault never
+becomes another's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from threading import Lock
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+
+from core.statements import can_commit
+from core.writes import Writes, execute_together
+from payments.services import notice as notice_service
+from webhooks.inbound.models import ProviderEvent
+from webhooks.inbound.services import applying
+from webhooks.inbound.services.applying import Answer, Storing
+from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
+from webhooks.inbound.services.store import Arrival, insert_all, look_at_all
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A notice that waits for its turn, and what became of it: an answer, an error that hit all, or neither: alone."""
+
+    arrival: Arrival
+    notice: Read
+    dialect: Dialect
+    event: ProviderEvent
+    decided: Answer | None
+    """The answer of a row that is settled already, whatever is stored."""
+    answer: Answer | None = None
+    error: Exception | None = None
+    turn: Lock = field(default_factory=Lock)
+    context: Context = field(default_factory=copy_context)
+
+    def __post_init__(self) -> None:
+        self.turn.acquire()
+
+
+_mutex = Lock()
+_waiting: deque[Waiting] = deque()
+_leader: Waiting | None = None
+
+
+def join(item: Waiting) -> Answer | None:
+    """The answer once the notice is carried out; None if it must be carried out alone. Nothing was written then.
+
+    Raises ``OperationalError`` for everybody who waits as soon as one got no connection or waited for as long as one
+    may wait for that. A notice that is being carried out then may have been stored: sent again, it is a repetition.
+    Within a transaction of the caller it is a group of its own, since nobody else's may depend on that.
+    """
+    global _leader  # noqa: PLW0603 - one queue for the whole process
+    if connection.in_atomic_block:
+        _carry_out([item])
+        return item.answer
+    with _mutex:
+        _waiting.append(item)
+        if _leader is None:
+            _leader = item
+    if _leader is not item:
+        connection.close()  # whoever leads may need it
+        if not item.turn.acquire(timeout=_patience()):
+            _give_up(item)
+    if _leader is item:
+        _lead(item)
+    if item.error is not None:
+        raise item.error
+    return item.answer
+
+
+def _lead(leader: Waiting) -> None:
+    """Carry out what has waited longest, the leader's own notice first; then let the next one lead."""
+    global _leader  # noqa: PLW0603
+    group, following = list[Waiting](), None
+    try:
+        connection.ensure_connection()
+        with _mutex:
+            if _leader is leader:
+                group = [_waiting.popleft() for _ in range(min(len(_waiting), settings.INBOX_TOGETHER))]
+        _carry_out(group)
+    except Exception as error:
+        with _mutex:
+            _refuse(leader, error)
+    finally:
+        with _mutex:
+            if _leader is leader:
+                _leader = following = _waiting[0] if _waiting else None
+        for item in [*group, *([following] if following else [])]:
+            if item is not leader:
+                item.turn.release()
+
+
+def _give_up(item: Waiting) -> None:
+    """Whoever leads hangs, perhaps for minutes: nobody waits for it any longer, and the next that comes leads."""
+    with _mutex:
+        if _leader is item or item.turn.acquire(blocking=False):  # just now
+            return
+        item.error = OperationalError("the notices before this one take too long")
+        _refuse(_leader, item.error)
+
+
+def _refuse(leader: Waiting | None, error: Exception) -> None:
+    """End this one's lead, if it still has it, and tell everybody who waits: nobody would fare better."""
+    global _leader  # noqa: PLW0603
+    if _leader is not leader:
+        return
+    for item in _waiting:
+        item.error = error
+        if item is not leader:
+            item.turn.release()
+    _waiting.clear()
+    _leader = None
+
+
+def _patience() -> float:
+    """Seconds that a request waits for a connection."""
+    return float(connection.settings_dict["OPTIONS"].get("pool", {}).get("timeout", 2))
+
+
+def _carry_out(group: Sequence[Waiting]) -> None:
+    """Answer whoever could be carried out; never raises for a notice."""
+    for work, part in (
+        (_store, [item for item in group if item.decided is not None]),
+        (_apply, [item for item in group if item.decided is None]),
+    ):
+        if part:
+            try:
+                work(part)
+            except Exception as error:  # each finds its own way alone
+                logger.info(
+                    "notices are carried out one by one", extra={"count": len(part), "why": type(error).__name__}
+                )
+
+
+def _store(group: Sequence[Waiting]) -> None:
+    """Store rows that are settled already, by one statement that commits itself."""
+    group = _without_repetitions(group)
+    stored = insert_all([(item.arrival, item.event) for item in group])
+    for item, is_stored in zip(group, stored, strict=True):
+        if is_stored:
+            item.answer = item.decided
+
+
+def _apply(group: Sequence[Waiting]) -> None:
+    """Lock what the notices are about, decide, write everything and commit."""
+    asked = [
+        (item, question)
+        for item in _without_repetitions(group)
+        if not isinstance(item.notice, Unreadable)
+        and (question := notice_service.question(item.arrival.account, item.notice)) is not None
+    ]
+    answers = list[tuple[Waiting, Answer]]()
+    with transaction.atomic():
+        changes, payments = list[Writes](), set[int]()
+        looked = look_at_all([(item.event, question) for item, question in asked])
+        for (item, _), row in zip(asked, looked, strict=True):
+            if row is None:  # known, held by somebody else, or about nothing that is here
+                continue
+            found = notice_service.answer(row)
+            if found.payment is None or found.payment.pk in payments:  # the second must see what the first did
+                continue
+            payments.add(found.payment.pk)
+            writes = Writes()
+            origin = applying.by_notice(item.arrival.account)
+            new = Storing(item.arrival, writes)
+            answer = item.context.run(
+                applying.apply, item.event, item.notice, item.dialect, origin, found=found, new=new
+            )
+            changes.append(writes)
+            answers.append((item, answer))
+        execute_together(changes, commit=can_commit(connection))
+    for item, answer in answers:
+        item.answer = answer
+
+
+def _without_repetitions(group: Sequence[Waiting]) -> list[Waiting]:
+    """Of several notices with one id the first; in the order of ids, in which every group stores them."""
+    first = dict[tuple[int, str], Waiting]()
+    for item in group:
+        first.setdefault((item.event.account_id, item.event.event_id), item)
+    return [first[key] for key in sorted(first)]
