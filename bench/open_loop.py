@@ -2,7 +2,7 @@
 
     --rate 200 --seconds 30 --warm-up 5    the schedule; --poisson for arrivals by chance instead of a fixed distance
     --hot                                  every order is one merchant's; else they are spread over --merchants 100
-    --web-workers 2 --web-threads 4        gunicorn's size
+    --web-workers 2 --web-pool 4           gunicorn's size
     --workers 1                            how many of manage.py worker run beside it
 
 Starts a PostgreSQL, a Redis, gunicorn and a worker of its own, seeds the orders, and leaves nothing behind. Arrivals do
@@ -141,13 +141,13 @@ def main() -> None:
     parser.add_argument("--hot", action="store_true", help="one merchant takes every payment")
     parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--web-workers", type=int, default=2)
-    parser.add_argument("--web-threads", type=int, default=4)
+    parser.add_argument("--web-pool", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     moments = schedule(options.rate, options.warm_up + options.seconds, poisson=options.poisson, seed=options.seed)
     with storm(orders=len(moments), merchants=1 if options.hot else options.merchants) as house:
         requests = [house.signed_request(number) for number in range(1, len(moments) + 1)]
-        with house.web(workers=options.web_workers, threads=options.web_threads) as port:
+        with house.web(workers=options.web_workers, pool=options.web_pool) as port:
             with house.workers(options.workers):
                 generator = Generator(port, requests, moments, options.warm_up)
                 measured = asyncio.run(generator.run())

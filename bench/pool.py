@@ -125,7 +125,7 @@ def press(port: int, key: str, seconds: float, *, creators: int, readers: int) -
 
 def serve(environ: dict[str, str], pool: int, log: Path) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
-    more = {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1", "WEB_THREADS": str(THREADS)}
+    more = {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1", "WEB_CONNECTIONS": str(THREADS)}
     with log.open("ab") as out:
         web = subprocess.Popen(
             [

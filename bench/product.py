@@ -314,7 +314,7 @@ def serve(server: str, port: str, database: str) -> None:
     env = environ(database)
     os.chdir(ROOT)
     if server == "gunicorn":
-        env |= {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1", "WEB_THREADS": os.environ["BENCH_THREADS"]}
+        env |= {"WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
         one = [sys.executable, "-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "--reuse-port"]
         one += ["--keep-alive", "60", "payments_site.wsgi"]
         two = """trap 'kill $first $second' TERM; "$@" & first=$!; "$@" & second=$!; wait; wait"""

@@ -61,10 +61,10 @@ class Storm:
         )
 
     @contextmanager
-    def web(self, *, workers: int, threads: int) -> Iterator[int]:
+    def web(self, *, workers: int, pool: int) -> Iterator[int]:
         """gunicorn as in production; its port."""
         port = free_port()
-        size = {"WEB_CONCURRENCY": str(workers), "WEB_THREADS": str(threads), "DATABASE_POOL_SIZE": str(threads)}
+        size = {"WEB_CONCURRENCY": str(workers), "DATABASE_POOL_SIZE": str(pool)}
         size["WEB_BIND"] = f"127.0.0.1:{port}"
         command = ("-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi")
         running = self.process("web", *command, ALLOWED_HOSTS="127.0.0.1", **size)

@@ -143,27 +143,3 @@ def _budget_fits(cursor: Any) -> list[CheckMessage]:
             id="payments_site.E006",
         )
     ]
-
-
-THREADS_FOR_A_CONNECTION = 2
-"""Threads that may share one: what waits for Conekta or for its reader holds none."""
-
-
-def pool_is_enough() -> bool:
-    """Whether each web process has a connection for every second thread."""
-    return settings.DATABASE.pool_size * THREADS_FOR_A_CONNECTION >= env.Web.from_env().threads
-
-
-@register(OURS)
-def pool_serves_the_threads(**kwargs: Any) -> list[CheckMessage]:
-    """payments_site.W007: the threads of a web process do not starve for connections."""
-    if pool_is_enough():
-        return []
-    threads, pool = env.Web.from_env().threads, settings.DATABASE.pool_size
-    return [
-        Warning(
-            f"DATABASE_POOL_SIZE is {pool}, less than half of WEB_THREADS ({threads}): threads will wait long.",
-            hint="Give each process a connection for every second thread. See docs/guides/sizing.md.",
-            id="payments_site.W007",
-        )
-    ]

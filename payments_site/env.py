@@ -135,7 +135,8 @@ class Web:
 
     bind: str
     workers: int
-    threads: int
+    connections: int
+    """Most callers' connections that one process keeps open; further ones wait to be accepted."""
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Web:
@@ -143,7 +144,7 @@ class Web:
         return cls(
             bind=environ.get("WEB_BIND", "").strip() or "127.0.0.1:8000",
             workers=number(environ, "WEB_CONCURRENCY", 2, least=1),
-            threads=number(environ, "WEB_THREADS", 8, least=1),
+            connections=number(environ, "WEB_CONNECTIONS", 500, least=1),
         )
 
 

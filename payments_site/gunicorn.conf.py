@@ -1,7 +1,7 @@
-"""gunicorn: threads, because SPEI and OXXO wait for PostgreSQL, not for the processor.
+"""gunicorn: greenlets, because SPEI and OXXO wait for PostgreSQL, and a thread for each wait is dear (docs/adr/0029).
 
-``WEB_CONCURRENCY`` and ``WEB_THREADS`` set the size; each process has ``DATABASE_POOL_SIZE`` connections, which are
-fewer than threads (docs/guides/sizing.md). Migrations never run here.
+``WEB_CONCURRENCY`` and ``WEB_CONNECTIONS`` set the size; each process has ``DATABASE_POOL_SIZE`` connections to
+PostgreSQL (docs/guides/sizing.md). Migrations never run here.
 """
 
 import os
@@ -15,8 +15,8 @@ _size = env.Web.from_env()
 
 bind = _size.bind
 workers = _size.workers
-threads = _size.threads
-worker_class = "gthread"
+worker_connections = _size.connections
+worker_class = "gevent"
 logger_class = "payments_site.server.QuietLogger"
 timeout = 30
 graceful_timeout = 20

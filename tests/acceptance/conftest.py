@@ -38,7 +38,7 @@ def live(
 ) -> Iterator[Live]:
     """The merchant's limits are raised, not removed: no example is about being too fast."""
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    environ |= {"DATABASE_URL": patient(cluster.url("payments_app")), "WEB_CONCURRENCY": "1", "WEB_THREADS": "4"}
+    environ |= {"DATABASE_URL": patient(cluster.url("payments_app")), "WEB_CONCURRENCY": "1"}
     environ |= dict.fromkeys(("RATE_LIMIT_READ", "RATE_LIMIT_WRITE", "RATE_LIMIT_TEST"), "1000000/s")
     environ["SANDBOX_URL"] = at_conekta.simulator.url
     web = Web(tmp_path / "web.jsonl", environ)

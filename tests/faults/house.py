@@ -178,7 +178,6 @@ def build(home: Path) -> Iterator[House]:
             "DATABASE_URL": postgres.url("payments_app", DATABASE),
             "REDIS_URL": redis.url,
             "WEB_CONCURRENCY": "2",
-            "WEB_THREADS": "4",
         }
         house = House(home, postgres, redis, environ, key, basic("stp-test", "stp-secret-of-the-faults"))
         house.environ["RELEASE_DATABASE_URL"] = postgres.url("payments_owner", DATABASE)

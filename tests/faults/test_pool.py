@@ -29,7 +29,7 @@ def test_an_exhausted_pool_is_503_in_two_seconds_and_health_answers(trials, hous
     orders = house.orders("spei", pick(3, 20) * (SIZE + 4))
     with FaultProxy(house.postgres.port) as database:
         url = through(house.environ["DATABASE_URL"], database.port)
-        small = {"DATABASE_URL": url, "DATABASE_POOL_SIZE": str(SIZE), "WEB_CONCURRENCY": "1", "WEB_THREADS": "8"}
+        small = {"DATABASE_URL": url, "DATABASE_POOL_SIZE": str(SIZE), "WEB_CONCURRENCY": "1"}
         with house.web(**small) as web, ThreadPoolExecutor(8) as threads:
 
             def timed(call):

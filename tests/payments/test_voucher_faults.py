@@ -77,7 +77,7 @@ def test_requests_that_wait_for_conekta_keep_no_connection_from_others(api, at_c
     """gunicorn with one connection for eight threads: two creations hang at Conekta, a reader is served meanwhile."""
     at_conekta.move(black_hole)
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    environ |= {"WEB_CONCURRENCY": "1", "WEB_THREADS": "8", "DATABASE_POOL_SIZE": "1"}
+    environ |= {"WEB_CONCURRENCY": "1", "DATABASE_POOL_SIZE": "1"}
     web = Web(tmp_path / "web.log", environ | {"DATABASE_URL": patient(cluster.url("payments_app"))})
     key = {"Authorization": f"Bearer {api.secret}"}
     web.start()

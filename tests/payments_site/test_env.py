@@ -25,7 +25,7 @@ GOOD = {
     "FIELD_ENCRYPTION_KEYS": "new-key,old-key",
     "WEB_BIND": "0.0.0.0:80",
     "WEB_CONCURRENCY": "3",
-    "WEB_THREADS": "5",
+    "WEB_CONNECTIONS": "50",
 }
 CONCERNS = [env.Site, env.Database, env.Redis, env.Encryption, env.Web]
 
@@ -43,7 +43,7 @@ def test_a_complete_environment_is_read():
     assert (database.url, database.pool_size) == (GOOD["DATABASE_URL"], 12)
     assert redis.url == GOOD["REDIS_URL"]
     assert encryption.keys == ("new-key", "old-key")
-    assert (web.bind, web.workers, web.threads) == ("0.0.0.0:80", 3, 5)
+    assert (web.bind, web.workers, web.connections) == ("0.0.0.0:80", 3, 50)
 
 
 @pytest.mark.parametrize("empty", [None, "", "   "])
@@ -58,13 +58,13 @@ def test_a_missing_variable_is_named(name, empty):
 @pytest.mark.parametrize("empty", [None, "", "  "])
 def test_what_may_be_missing_has_a_default(empty):
     optional = ["ALLOWED_HOSTS", "TRUSTED_PROXIES", "RELEASE_DATABASE_URL", "DATABASE_POOL_SIZE", "WEB_BIND"]
-    optional += ["WEB_CONCURRENCY", "WEB_THREADS"]
+    optional += ["WEB_CONCURRENCY", "WEB_CONNECTIONS"]
 
     site, database, _, _, web = read(**dict.fromkeys(optional, empty if empty != "  " else ""))
 
     assert (site.allowed_hosts, site.trusted_proxies) == ((), 0)
     assert (database.owner_url, database.pool_size) == (None, 4)
-    assert (web.bind, web.workers, web.threads) == ("127.0.0.1:8000", 2, 8)
+    assert (web.bind, web.workers, web.connections) == ("127.0.0.1:8000", 2, 500)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_may_be_missing_has_a_default(empty):
         ("TRUSTED_PROXIES", "٣"),
         ("DATABASE_POOL_SIZE", "many"),
         ("WEB_CONCURRENCY", "2x"),
-        ("WEB_THREADS", "-4"),
+        ("WEB_CONNECTIONS", "-4"),
         ("DATABASE_URL", "mysql://user:s3cret@db/payments"),
         ("DATABASE_URL", "sqlite:///db.sqlite3"),
         ("DATABASE_URL", "postgresql://db/payments"),

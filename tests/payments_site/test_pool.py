@@ -232,13 +232,6 @@ def test_a_budget_that_fits_passes_and_one_that_does_not_says_the_sum(settings):
     assert "= 260" in message.msg
 
 
-@pytest.mark.parametrize(("pool", "expected"), [(3, ["payments_site.W007"]), (4, []), (20, [])])
-def test_a_pool_smaller_than_half_of_the_threads_is_a_warning(settings, pool, expected):
-    settings.DATABASE = replace(settings.DATABASE, pool_size=pool)
-
-    assert found(checks.pool_serves_the_threads()) == expected
-
-
 def found(messages):
     return [message.id for message in messages]
 
@@ -269,7 +262,6 @@ def test_the_doctor_names_what_is_wrong(committed_db):
 
     assert ended.returncode == 1
     assert "WRONG connections: 40 web × 2 processes" in ended.stdout
-    assert "WRONG pool: 2 connections for 8 threads" in ended.stdout
     assert "WRONG redis" in ended.stdout
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from redis.exceptions import RedisError
 
 from payments_site import env
-from payments_site.checks import SPARE, Budget, allowed_connections, pool_is_enough
+from payments_site.checks import SPARE, Budget, allowed_connections
 from payments_site.health import unapplied_migrations
 from payments_site.models import Release
 
@@ -51,17 +51,13 @@ class Command(BaseCommand):
         return None
 
     def _connections(self) -> None:
-        budget, web = Budget.from_env(), env.Web.from_env()
+        budget = Budget.from_env()
         try:
             with connection.cursor() as cursor:
                 allowed = allowed_connections(cursor)
         except DatabaseError:
             return
         self._say(budget.needed <= allowed - SPARE, f"connections: {budget} of {allowed}, {SPARE} of them to spare")
-        self._say(
-            pool_is_enough(),
-            f"pool: {settings.DATABASE.pool_size} connections for {web.threads} threads of each process",
-        )
 
     def _redis(self) -> None:
         try:
@@ -75,7 +71,7 @@ class Command(BaseCommand):
             found = checks.run_checks(include_deployment_checks=not settings.DEBUG, databases=["default"])
         except DatabaseError:
             return
-        known = {"payments_site.E006", "payments_site.W007", "payments_site.W005"}
+        known = {"payments_site.E006", "payments_site.W005"}
         for message in found:
             if message.id not in known and not message.is_silenced():
                 self._say(not message.is_serious(), f"{message.id}: {message.msg}")
