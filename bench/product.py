@@ -6,7 +6,7 @@
     python -m bench.product check DB               counts as JSON
 
 ``BENCH_HOME`` holds keys and logs, ``BENCH_CLUSTER`` is host:port of a cluster in which ``bench`` may do everything.
-``BENCH_THREADS`` and ``BENCH_POOL`` (3 each) size gunicorn's two processes, ``BENCH_GRANIAN_THREADS`` (2) granian's.
+``BENCH_POOL`` (4) and ``BENCH_GRANIAN_THREADS`` (16) size the two processes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CLUSTER = os.environ["BENCH_CLUSTER"]
 MERCHANTS = 100
 PAYMENTS = 1_000_000
 OPEN = 400_000
-for knob, size in (("BENCH_THREADS", "3"), ("BENCH_POOL", "3"), ("BENCH_GRANIAN_THREADS", "2")):
+for knob, size in (("BENCH_POOL", "4"), ("BENCH_GRANIAN_THREADS", "16")):
     os.environ.setdefault(knob, size)
 
 
@@ -322,7 +322,7 @@ def serve(server: str, port: str, database: str) -> None:
     threads = os.environ["BENCH_GRANIAN_THREADS"]
     counters = HOME / "counters"
     counters.mkdir(exist_ok=True)
-    env |= {"DATABASE_POOL_SIZE": threads, "PROMETHEUS_MULTIPROC_DIR": str(counters)}
+    env |= {"PROMETHEUS_MULTIPROC_DIR": str(counters)}
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", port]
     command += ["--workers", "2", "--blocking-threads", threads, "--workers-kill-timeout", "5", "--no-ws"]
     os.execve(sys.executable, [*command, "payments_site.wsgi:application"], env)

@@ -45,7 +45,8 @@ def loads(raw: bytes) -> Any:
         ) from None
     except RecursionError:
         raise NotStrictJson("The body is nested too deeply.") from None
-    _refuse_surrogates(value)
+    if b"\\u" in raw:  # UTF-8 itself cannot hold one
+        _refuse_surrogates(value)
     return value
 
 

@@ -33,7 +33,8 @@ Send = Callable[[], Any]
 
 @pytest.fixture
 def groups(monkeypatch) -> list[int]:
-    """How many notices each group had."""
+    """How many notices each group had; one at a time is carried out."""
+    monkeypatch.setattr(together, "_LEADERS", 1)
     sizes, carry_out = list[int](), together._carry_out
 
     def counting(group):

@@ -52,9 +52,12 @@ class Waiting:
         self.turn.acquire()
 
 
+_LEADERS = 2
+"""While PostgreSQL works for one, the other one decides."""
+
 _mutex = Lock()
 _waiting: deque[Waiting] = deque()
-_leader: Waiting | None = None
+_leaders: set[Waiting] = set()
 
 
 def join(item: Waiting) -> Answer | None:
@@ -64,19 +67,19 @@ def join(item: Waiting) -> Answer | None:
     may wait for that. A notice that is being carried out then may have been stored: sent again, it is a repetition.
     Within a transaction of the caller it is a group of its own, since nobody else's may depend on that.
     """
-    global _leader  # noqa: PLW0603 - one queue for the whole process
     if connection.in_atomic_block:
         _carry_out([item])
         return item.answer
     with _mutex:
-        _waiting.append(item)
-        if _leader is None:
-            _leader = item
-    if _leader is not item:
+        if leads := len(_leaders) < _LEADERS:
+            _leaders.add(item)
+        else:
+            _waiting.append(item)
+    if not leads:
         connection.close()  # whoever leads may need it
         if not item.turn.acquire(timeout=_patience()):
             _give_up(item)
-    if _leader is item:
+    if item in _leaders:
         _lead(item)
     if item.error is not None:
         raise item.error
@@ -84,47 +87,44 @@ def join(item: Waiting) -> Answer | None:
 
 
 def _lead(leader: Waiting) -> None:
-    """Carry out what has waited longest, the leader's own notice first; then let the next one lead."""
-    global _leader  # noqa: PLW0603
-    group, following = list[Waiting](), None
+    """Carry out the leader's notice and what has waited longest; then let the next one lead."""
+    group, following = [leader], None
     try:
         connection.ensure_connection()
         with _mutex:
-            if _leader is leader:
-                group = [_waiting.popleft() for _ in range(min(len(_waiting), settings.INBOX_TOGETHER))]
+            group += [_waiting.popleft() for _ in range(min(len(_waiting), settings.INBOX_TOGETHER - 1))]
         _carry_out(group)
     except Exception as error:
         with _mutex:
-            _refuse(leader, error)
+            leader.error = error
+            _refuse_all(error)
     finally:
         with _mutex:
-            if _leader is leader:
-                _leader = following = _waiting[0] if _waiting else None
-        for item in [*group, *([following] if following else [])]:
-            if item is not leader:
-                item.turn.release()
+            if leader in _leaders:
+                _leaders.remove(leader)
+                if _waiting:
+                    following = _waiting.popleft()
+                    _leaders.add(following)
+        for item in [*group[1:], *([following] if following else [])]:
+            item.turn.release()
 
 
 def _give_up(item: Waiting) -> None:
     """Whoever leads hangs, perhaps for minutes: nobody waits for it any longer, and the next that comes leads."""
     with _mutex:
-        if _leader is item or item.turn.acquire(blocking=False):  # just now
+        if item in _leaders or item.turn.acquire(blocking=False):  # just now
             return
         item.error = OperationalError("the notices before this one take too long")
-        _refuse(_leader, item.error)
+        _refuse_all(item.error)
 
 
-def _refuse(leader: Waiting | None, error: Exception) -> None:
-    """End this one's lead, if it still has it, and tell everybody who waits: nobody would fare better."""
-    global _leader  # noqa: PLW0603
-    if _leader is not leader:
-        return
+def _refuse_all(error: Exception) -> None:
+    """Tell everybody who waits: nobody would fare better. Nobody leads any more."""
     for item in _waiting:
         item.error = error
-        if item is not leader:
-            item.turn.release()
+        item.turn.release()
     _waiting.clear()
-    _leader = None
+    _leaders.clear()
 
 
 def _patience() -> float:
