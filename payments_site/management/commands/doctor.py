@@ -10,7 +10,6 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from redis.exceptions import RedisError
 
-from payments_site import env
 from payments_site.checks import SPARE, Budget, allowed_connections
 from payments_site.health import unapplied_migrations
 from payments_site.models import Release
