@@ -22,13 +22,25 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, models, transaction
+from django.db.models.base import ModelState
 from django.db.models.expressions import DatabaseDefault
 
 from core.db import transaction_required
 from core.statements import Parameter, can_commit, dump, fetch, send, type_name
 from core.write_text import Odd, Shape, columns, columns_of, numbered, quoted, text_of, text_of_many
 
-__all__ = ["Sql", "Writes", "column_names", "fetch", "hydrate", "joined", "numbered", "write_and_commit"]
+__all__ = [
+    "Sql",
+    "Writes",
+    "column_names",
+    "execute_together",
+    "fetch",
+    "fresh",
+    "hydrate",
+    "joined",
+    "numbered",
+    "write_and_commit",
+]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -300,10 +312,40 @@ def joined(writes: Writes | None) -> Iterator[Writes]:
 
 
 def hydrate(model: type[M], values: Sequence[Any]) -> M:
-    """An instance of ``model`` from the values of ``column_names(model)`` as ``fetch`` returned them."""
-    given = zip(_loaders(model), values, strict=True)
-    loaded = [load(value) if load and value is not None else value for load, value in given]
-    return model.from_db(DEFAULT_DB_ALIAS, _attnames(model), loaded)
+    """An instance of ``model`` from the values of ``column_names(model)`` as ``fetch`` returned them.
+
+    As ``Model.from_db`` makes it, at half of its cost.
+    """
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding = False
+    row._state.db = DEFAULT_DB_ALIAS
+    for attname, load, value in zip(_attnames(model), _loaders(model), values, strict=True):
+        row.__dict__[attname] = load(value) if load and value is not None else value
+    return row
+
+
+def fresh(model: type[M], **values: Any) -> M:
+    """A new row of ``model``, as ``model(**values)`` makes it, at a third of its cost: by field a value, or a row for a
+    foreign key. No signals. ``TypeError`` for a field that is not there.
+    """
+    row = model.__new__(model)
+    row._state = ModelState()
+    fields, given = row.__dict__, 0
+    fields["id"] = None
+    for column in columns(model):
+        value = values.get(column.name, _NOT_GIVEN)
+        if value is _NOT_GIVEN:
+            value = column.default()
+        else:
+            given += 1
+            if column.is_relation and value is not None:
+                row._state.fields_cache[column.name] = value
+                value = value.pk
+        fields[column.attname] = value
+    if given < len(values):
+        raise TypeError(f"{model.__name__} has not all of {', '.join(values)}")
+    return row
 
 
 @lru_cache

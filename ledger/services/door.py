@@ -10,7 +10,7 @@ from core import clock, ids
 from core.db import transaction_required
 from core.errors import InsufficientFunds
 from core.money import CURRENCY, MAX_AMOUNT, format_mxn
-from core.writes import Sql, Writes, joined
+from core.writes import Sql, Writes, fresh, joined
 from ledger.models import Account, Transaction
 from ledger.services import balance
 from ledger.services.chart import AccountName, forget_open_accounts, make_sure_open, open_accounts
@@ -69,7 +69,8 @@ def post(
     _refuse_bad_input(kind, legs, when, description, currency, now)
     make_sure_open([name for name, _ in legs], livemode=livemode)
     _require_funds(legs, livemode)
-    posted = Transaction(
+    posted = fresh(
+        Transaction,
         public_id=ids.new_id("transaction"),
         kind=kind,
         source=source,

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 from core.db import transaction_required
-from core.writes import Sql, Writes, joined
+from core.writes import Sql, Writes, fresh, joined
 from merchants.models import Event, Merchant
 
 _HORIZON = RawSQL(  # noqa: S611 - a constant; nothing is put into it
@@ -35,7 +35,8 @@ def record(
     The caller holds the lock on the object's row: that is what keeps ``object_sequence`` without gaps. One statement
     appends at most one event of an object.
     """
-    event = Event(
+    event = fresh(
+        Event,
         merchant=merchant,
         livemode=livemode,
         type=type,

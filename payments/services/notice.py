@@ -19,7 +19,7 @@ from core.db import transaction_required
 from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Sql, Writes, fetch, numbered
+from core.writes import Sql, Writes, fetch, fresh, numbered
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
@@ -193,7 +193,8 @@ def _receive_money(
             return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known)
         return Outcome(False, "duplicate", known)
 
-    deposit = Deposit(
+    deposit = fresh(
+        Deposit,
         provider_account=account,
         livemode=account.livemode,
         deposit_key=notice.deposit_key,

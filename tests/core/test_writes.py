@@ -6,17 +6,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.db import DataError, IntegrityError, ProgrammingError, models, transaction
 
 from core import clock
-from core.writes import Sql, Writes, column_names, execute_together, fetch, hydrate, joined, write_and_commit
+from core.writes import Sql, Writes, column_names, fetch, hydrate, joined, write_and_commit
 from merchants.models import Event, Merchant
-from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
+from payments.models import Deposit, Payment, PaymentTransition
 from tests.problems import rows
 from tests.provider_messages import StpSender
-
-OURS = {"core", "ledger", "merchants", "payments", "webhooks", "staff", "kyc", "reconciliation"}
 
 
 def payment_of(merchant: Merchant, stp: StpSender, **fields: Any) -> Payment:
@@ -347,96 +344,3 @@ def test_a_new_row_without_an_object_is_the_row_of_an_object(merchant: Merchant,
     assert len(others) == 2
     with pytest.raises(DataError), transaction.atomic():
         writes.insert_new(PaymentTransition, payment=payment, **values | {"actor": "a\0"})
-
-
-def paying(payment: Payment, **fields: Any) -> Writes:
-    """A change of the usual kinds: rows that point to each other, an update, a value of the database's."""
-    deposit, writes = deposit_of(payment, **fields), Writes()
-    payment.complete(deposit=deposit, completed_at=clock.now())
-    event = Event(merchant=payment.merchant, livemode=False, type="t", object_id=payment.public_id, data={"ñ": None})
-    writes.insert(deposit)
-    writes.insert(DepositTransition(deposit=deposit, to_status="credited", cause="api", actor=payment.public_id))
-    writes.insert(event, {"object_sequence": Sql("SELECT length(%s)", (payment.public_id[:3],))})
-    writes.update(payment, "status", "amount_received", "completed_at", "operating_date", "tracking_key")
-    return writes
-
-
-def saved(merchant: Merchant, stp: StpSender, number: int) -> Payment:
-    clabe = f"64618015700000{number:04d}"
-    payment = payment_of(merchant, stp, external_id=f"{number}", clabe=clabe, fee_percent="0")
-    payment.save()
-    return payment
-
-
-def test_changes_of_several_callers_are_written_as_each_would_be(merchant: Merchant, stp: StpSender) -> None:
-    payments = [saved(merchant, stp, number) for number in range(5)]
-    changes = [paying(p, tracking_key=f"K'\"{{}}\\,{n}", deposit_key=f"{n}") for n, p in enumerate(payments[:4])]
-    alone = paying(payments[4], tracking_key="", deposit_key="alone")
-
-    with transaction.atomic():
-        execute_together(changes)
-        alone.execute()
-
-    for number, payment in enumerate(payments):
-        fresh = Payment.objects.get(pk=payment.pk)
-        assert (fresh.status, fresh.amount_received, fresh.operating_date) == ("completed", 125_050, date(2026, 11, 26))
-        assert fresh.tracking_key == (f"K'\"{{}}\\,{number}" if number < 4 else "")
-        deposit = Deposit.objects.get(payment=payment)
-        assert deposit.deposit_key == (f"{number}" if number < 4 else "alone")
-        assert DepositTransition.objects.get(actor=payment.public_id).deposit_id == deposit.pk
-        event = Event.objects.get(object_id=payment.public_id)
-        assert (event.object_sequence, event.data) == (3, {"ñ": None})
-
-
-def test_changes_of_different_shapes_share_a_transaction(merchant: Merchant, stp: StpSender) -> None:
-    payments, heard = [saved(merchant, stp, number) for number in range(3)], list[str]()
-    other, last = Writes(), Writes()
-    other.insert(Event(merchant=merchant, livemode=False, type="t", object_id="pay_1", object_sequence=1, data={}))
-    last.insert(Event(merchant=merchant, livemode=False, type="t", object_id="pay_2", object_sequence=1, data={}))
-    last.afterwards(lambda: heard.append("written"))
-    changes = [paying(p, deposit_key=f"{n}") for n, p in enumerate(payments)]
-
-    with transaction.atomic():
-        execute_together([other, *changes, last])
-
-    assert heard == ["written"]
-    assert (Deposit.objects.count(), Event.objects.count()) == (3, 5)
-
-
-def test_if_one_of_several_changes_finds_its_row_gone_nothing_is_written(merchant: Merchant, stp: StpSender) -> None:
-    payments = [saved(merchant, stp, number) for number in range(3)]
-    payments[1].pk = 10**9
-    changes = []
-    for payment in payments:
-        writes = Writes()
-        payment.description = "new"
-        writes.update(payment, "description")
-        changes.append(writes)
-
-    with pytest.raises(RuntimeError, match="not written"), transaction.atomic():
-        execute_together(changes)
-
-    assert Payment.objects.filter(description="new").count() == 0
-
-
-def test_a_value_too_long_is_refused_and_not_cut_among_several_too(merchant: Merchant, stp: StpSender) -> None:
-    payments = [saved(merchant, stp, number) for number in range(2)]
-    payments[0].description = "x" * 10_000
-    changes = []
-    for payment in payments:
-        writes = Writes()
-        writes.update(payment, "description")
-        changes.append(writes)
-
-    with pytest.raises(DataError), transaction.atomic():
-        execute_together(changes)
-
-
-def test_every_key_comes_from_the_sequence_that_is_named_after_its_table(db: None) -> None:
-    """``execute_together`` takes keys from it before it writes their rows."""
-    for model in apps.get_models():
-        key = model._meta.pk
-        if isinstance(key, models.BigAutoField) and model._meta.managed and model._meta.app_label in OURS:
-            table = model._meta.db_table
-            named = fetch("SELECT pg_get_serial_sequence($1, 'id')", [table])
-            assert named == [(f"public.{table}_id_seq",)], table

@@ -225,7 +225,7 @@ def test_a_database_that_goes_away_counts_against_no_notice(committed_db, mercha
 
 
 def test_a_payment_that_somebody_holds_for_long_is_no_reason_to_give_its_money_up(
-    committed_db, merchant, stp, api, owner, settings
+    committed_db, production_timeouts, merchant, stp, api, owner, settings
 ):
     settings.INBOX_TRIES = 1
     made = api.post("/v1/payments", {"method": "spei", "amount": 100_000, "currency": "MXN"}).json()

@@ -99,6 +99,7 @@ def _lead(leader: Waiting) -> None:
             leader.error = error
             _refuse_all(error)
     finally:
+        connection.close()  # for whoever leads next
         with _mutex:
             if leader in _leaders:
                 _leaders.remove(leader)
