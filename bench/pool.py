@@ -1,4 +1,4 @@
-"""Pools of 5, 10, 20 and 50 connections under one web process of 50 threads: starvation is not contention.
+"""Pools of 5, 10, 20 and 50 connections under one web process with 50 callers: starvation is not contention.
 
     python -m bench.pool [--seconds 3] [--rounds 2]
 

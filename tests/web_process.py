@@ -174,14 +174,15 @@ class Web(SiteProcess):
             connection.close()
 
     def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
-        """Everything that comes back for bytes that no HTTP library would send."""
+        """Everything that comes back for bytes that no HTTP library would send; who is not read to the end is reset."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
             connection.sendall(data)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
             received = b""
-            while chunk := connection.recv(65536):
-                received += chunk
+            with suppress(ConnectionResetError):
+                while chunk := connection.recv(65536):
+                    received += chunk
             return received
 
 
