@@ -6,7 +6,7 @@
     python -m bench.product check DB               counts as JSON
 
 ``BENCH_HOME`` holds keys and logs, ``BENCH_CLUSTER`` is host:port of a cluster in which ``bench`` may do everything.
-``BENCH_POOL`` (4) and ``BENCH_GRANIAN_THREADS`` (16) size the two processes.
+``BENCH_POOL`` (3) and ``BENCH_GRANIAN_THREADS`` (2) size the two processes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CLUSTER = os.environ["BENCH_CLUSTER"]
 MERCHANTS = 100
 PAYMENTS = 1_000_000
 OPEN = 400_000
-for knob, size in (("BENCH_POOL", "4"), ("BENCH_GRANIAN_THREADS", "16")):
+for knob, size in (("BENCH_POOL", "3"), ("BENCH_GRANIAN_THREADS", "2")):
     os.environ.setdefault(knob, size)
 
 

@@ -1,16 +1,17 @@
-"""Django's Redis cache, counting in one round trip over a connection that stays."""
+"""Django's Redis cache, counting in one round trip over connections that stay."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from functools import cached_property
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as NoAnswer
+from redis.exceptions import NoScriptError
 
 _COUNT = """
 local count = redis.call('INCR', KEYS[1])
@@ -20,13 +21,33 @@ return count
 _SHA = hashlib.sha1(_COUNT.encode(), usedforsecurity=False).hexdigest()
 
 
+_MOST_IDLE = 16
+"""Connections that a process keeps although nobody counts."""
+
+
+class _Redis(NamedTuple):
+    """What a process has of one Redis. Django makes an instance of a cache for each thread, and greenlets are many."""
+
+    client: Any
+    idle: deque[Any]
+    options: dict[str, Any]
+
+
+_known: dict[tuple[str, int], _Redis] = {}
+_lock = Lock()
+
+
 class CountingCache(RedisCache):
     """django-ratelimit adds a counter and, if it is there already, increments it: three round trips of Django's cache.
 
     Here ``add(key, 1, timeout)`` counts in Redis at once, and the ``incr(key)`` that follows only hands over the
-    number. Django keeps one instance for each thread, so nobody comes between the two, and the instance may keep a
-    connection: to borrow it and to dress the command up cost redis-py more than Redis needs to count.
+    number. Django keeps one instance for each thread or greenlet, so nobody comes between the two. Connections belong
+    to the process: to borrow one from redis-py and to dress the command up costs more than Redis needs to count.
     """
+
+    _class: type[Any]
+    _servers: list[str]
+    _options: dict[str, Any]
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
@@ -46,32 +67,47 @@ class CountingCache(RedisCache):
         return int(super().incr(key, delta, version))
 
     @cached_property
-    def _connection(self) -> Any:
-        return self._cache.get_client(write=True).connection_pool.make_connection()
+    def _redis(self) -> _Redis:
+        key = ",".join(self._servers), id(self._options)
+        with _lock:
+            if key not in _known:
+                _known[key] = _Redis(self._class(self._servers, **self._options), deque(), self._options)
+            return _known[key]
+
+    @property
+    def _cache(self) -> Any:
+        """Django's client."""
+        return self._redis.client
 
     def _count(self, key: str, seconds: int) -> int:
         """Raises ``RedisError`` or ``OSError``, at the latest after the time-outs that the settings give."""
-        connection, was_open = self._connection, self._connection._sock is not None
+        idle = self._redis.idle
         try:
-            return self._ask(connection, key, seconds)
-        except NoAnswer:
+            connection = idle.pop()
+        except IndexError:
+            connection = self._cache.get_client(write=True).connection_pool.make_connection()
+        was_open = connection._sock is not None
+        try:
+            count = self._ask(connection, key, seconds)
+        except BaseException as error:
             connection.disconnect()
+            if was_open and isinstance(error, ConnectionLost | OSError):
+                return self._count(key, seconds)  # Redis was started anew meanwhile: nothing was counted
             raise
+        if len(idle) < _MOST_IDLE:
+            idle.append(connection)
+        else:
+            connection.disconnect()
+        return count
+
+    def _ask(self, connection: Any, key: str, seconds: int) -> int:
+        try:
+            return self._send(connection, key, seconds)
         except NoScriptError:
             connection.send_command("SCRIPT", "LOAD", _COUNT)
             connection.read_response()
-            return self._ask(connection, key, seconds)
-        except ResponseError:
-            raise
-        except (ConnectionLost, OSError):
-            connection.disconnect()
-            if not was_open:
-                raise
-            return self._count(key, seconds)  # Redis was started anew meanwhile: nothing was counted
-        except RedisError:
-            connection.disconnect()
-            raise
+            return self._send(connection, key, seconds)
 
-    def _ask(self, connection: Any, key: str, seconds: int) -> int:
+    def _send(self, connection: Any, key: str, seconds: int) -> int:
         connection.send_command("EVALSHA", _SHA, 1, key, seconds)
         return int(connection.read_response())

@@ -48,9 +48,7 @@ def post_worker_init(worker: Any) -> None:
     """The application is loaded and about to serve."""
     from payments_site import start
 
-    gc.collect()
-    gc.freeze()  # what is loaded stays: nobody need look through it again
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(10_000)  # a group of notices alone makes some thousands of objects
     start.web(is_first=worker.age == 1)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from django.db import connection, connections, transaction
 from django.test import Client
 
@@ -29,20 +27,6 @@ AMOUNT = 100_000
 RECEIVED = (200, b'{"received":true}')
 
 Send = Callable[[], Any]
-
-
-@pytest.fixture
-def groups(monkeypatch) -> list[int]:
-    """How many notices each group had; one at a time is carried out."""
-    monkeypatch.setattr(together, "_LEADERS", 1)
-    sizes, carry_out = list[int](), together._carry_out
-
-    def counting(group):
-        sizes.append(len(group))
-        carry_out(group)
-
-    monkeypatch.setattr(together, "_carry_out", counting)
-    return sizes
 
 
 def deliver_together(lead: Send, sends: Sequence[Send], monkeypatch) -> list[tuple[int, bytes]]:
@@ -342,41 +326,3 @@ def test_log_lines_of_a_group_name_the_request_that_they_are_about(
 
     assert groups == [1, 3]
     assert {p.public_id: seen[p.public_id] for p in payments} == {p.public_id: f"request-{p.pk}" for p in payments}
-
-
-@pytest.mark.usefixtures("production_timeouts")
-def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoever_hangs(
-    merchant, conekta, groups, monkeypatch
-):
-    lead, waiting, later = make_payments(merchant, "oxxo", 3)
-    carry_out, hangs, goes_on = together._carry_out, threading.Event(), threading.Event()
-
-    def hanging(group):
-        if not hangs.is_set():
-            hangs.set()
-            assert goes_on.wait(timeout=60)
-        carry_out(group)
-
-    def run(send: Send) -> int:
-        try:
-            return int(send().status_code)
-        finally:
-            connections.close_all()
-
-    monkeypatch.setattr(together, "_carry_out", hanging)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(run, paid(conekta, lead))
-        try:
-            assert hangs.wait(timeout=60)
-            began = time.monotonic()
-            given_up = pool.submit(run, paid(conekta, waiting)).result(timeout=60)
-            waited = time.monotonic() - began
-            passed = pool.submit(run, paid(conekta, later)).result(timeout=60)
-            assert not first.done()
-        finally:
-            goes_on.set()
-
-        assert (given_up, passed, first.result()) == (503, 200, 200)
-    assert waited < 15  # 2 s of patience, and a busy machine
-    assert paid(conekta, waiting)().status_code == 200
-    assert_each_paid_once([lead, waiting, later])

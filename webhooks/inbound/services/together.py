@@ -12,6 +12,7 @@ becomes another's.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextvars import Context, copy_context
@@ -20,6 +21,7 @@ from threading import Lock
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from psycopg_pool import PoolTimeout
 
 from core.statements import can_commit
 from core.writes import Writes, execute_together
@@ -45,6 +47,7 @@ class Waiting:
     """The answer of a row that is settled already, whatever is stored."""
     answer: Answer | None = None
     error: Exception | None = None
+    led_since: float = 0.0
     turn: Lock = field(default_factory=Lock)
     context: Context = field(default_factory=copy_context)
 
@@ -63,74 +66,84 @@ _leaders: set[Waiting] = set()
 def join(item: Waiting) -> Answer | None:
     """The answer once the notice is carried out; None if it must be carried out alone. Nothing was written then.
 
-    Raises ``OperationalError`` for everybody who waits as soon as one got no connection or waited for as long as one
-    may wait for that. A notice that is being carried out then may have been stored: sent again, it is a repetition.
-    Within a transaction of the caller it is a group of its own, since nobody else's may depend on that.
+    Raises ``OperationalError`` if there is no connection, or if it waited for as long as one may wait for that. A
+    notice that is being carried out then may have been stored: sent again, it is a repetition. Within a transaction of
+    the caller it is a group of its own, since nobody else's may depend on that.
     """
     if connection.in_atomic_block:
-        _carry_out([item])
+        if item.decided is None:
+            _carry_out([item])
         return item.answer
+    patience = _patience()
+    connection.close()  # whoever leads may need it
     with _mutex:
-        if leads := len(_leaders) < _LEADERS:
-            _leaders.add(item)
-        else:
-            _waiting.append(item)
-    if not leads:
-        connection.close()  # whoever leads may need it
-        if not item.turn.acquire(timeout=_patience()):
-            _give_up(item)
+        _waiting.append(item)
+        _fill()
+    if item not in _leaders and not item.turn.acquire(timeout=patience):
+        _give_up(item, patience)
     if item in _leaders:
         _lead(item)
-    if item.error is not None:
-        raise item.error
+    if item.error is not None:  # its own: who raises one writes into it
+        raise type(item.error)(*item.error.args) from item.error.__cause__
     return item.answer
+
+
+def _fill() -> None:
+    """Let those lead that have waited longest, if there is room."""
+    while _waiting and len(_leaders) < _LEADERS:
+        leader = _waiting.popleft()
+        leader.led_since = time.monotonic()
+        _leaders.add(leader)
+        leader.turn.release()
 
 
 def _lead(leader: Waiting) -> None:
     """Carry out the leader's notice and what has waited longest; then let the next one lead."""
-    group, following = [leader], None
+    group = [leader]
     try:
         connection.ensure_connection()
         with _mutex:
             group += [_waiting.popleft() for _ in range(min(len(_waiting), settings.INBOX_TOGETHER - 1))]
         _carry_out(group)
     except Exception as error:
+        leader.error = error
         with _mutex:
-            leader.error = error
-            _refuse_all(error)
+            if _leaders <= {leader}:  # whoever waits would only wait for the same
+                for item in _waiting:
+                    item.error = error
+                    item.turn.release()
+                _waiting.clear()
     finally:
-        connection.close()  # for whoever leads next
-        with _mutex:
-            if leader in _leaders:
-                _leaders.remove(leader)
-                if _waiting:
-                    following = _waiting.popleft()
-                    _leaders.add(following)
-        for item in [*group[1:], *([following] if following else [])]:
-            item.turn.release()
+        try:
+            connection.close()  # for whoever leads next
+        finally:
+            with _mutex:
+                _leaders.discard(leader)
+                _fill()
+            for item in group[1:]:
+                item.turn.release()
 
 
-def _give_up(item: Waiting) -> None:
-    """Whoever leads hangs, perhaps for minutes: nobody waits for it any longer, and the next that comes leads."""
+def _give_up(item: Waiting, patience: float) -> None:
+    """Nobody waits longer than for a connection. Leaders that have led for as long hang, perhaps for minutes: others
+    lead past them.
+    """
     with _mutex:
         if item in _leaders or item.turn.acquire(blocking=False):  # just now
             return
+        if item in _waiting:
+            _waiting.remove(item)
         item.error = OperationalError("the notices before this one take too long")
-        _refuse_all(item.error)
-
-
-def _refuse_all(error: Exception) -> None:
-    """Tell everybody who waits: nobody would fare better. Nobody leads any more."""
-    for item in _waiting:
-        item.error = error
-        item.turn.release()
-    _waiting.clear()
-    _leaders.clear()
+        item.error.__cause__ = PoolTimeout(f"no turn within {patience:g} s")
+        latest = time.monotonic() - patience
+        _leaders.difference_update([leader for leader in _leaders if leader.led_since <= latest])
+        _fill()
 
 
 def _patience() -> float:
     """Seconds that a request waits for a connection."""
-    return float(connection.settings_dict["OPTIONS"].get("pool", {}).get("timeout", 2))
+    pool = connection.settings_dict["OPTIONS"].get("pool")
+    return float(pool.get("timeout", 2)) if isinstance(pool, dict) else 2.0
 
 
 def _carry_out(group: Sequence[Waiting]) -> None:
