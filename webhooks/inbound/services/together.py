@@ -156,8 +156,12 @@ def _carry_out(group: Sequence[Waiting]) -> None:
             try:
                 work(part)
             except Exception as error:  # each finds its own way alone
-                logger.info(
-                    "notices are carried out one by one", extra={"count": len(part), "why": type(error).__name__}
+                passing = isinstance(error, OperationalError | notice_service.Overtaken)
+                logger.log(
+                    logging.INFO if passing else logging.WARNING,
+                    "notices are carried out one by one",
+                    exc_info=None if passing else error,
+                    extra={"count": len(part), "why": type(error).__name__},
                 )
 
 
@@ -178,6 +182,8 @@ def _apply(group: Sequence[Waiting]) -> None:
         if not isinstance(item.notice, Unreadable)
         and (question := notice_service.question(item.arrival.account, item.notice)) is not None
     ]
+    if not asked:
+        return
     answers = list[tuple[Waiting, Answer]]()
     with transaction.atomic():
         changes, payments = list[Writes](), set[int]()
