@@ -268,8 +268,8 @@ class Writes:
 def execute_together(changes: Sequence[Writes], *, commit: bool = False) -> None:
     """Write the changes of several callers: those of the same shape by one statement; no change sees another one.
 
-    ``commit`` ends the transaction with the last statement. Rows get no keys. Raises ``django.db.Error``, or whatever
-    ``Writes.execute`` would: which of the changes was refused is not known then, and the caller must roll back.
+    ``commit`` ends the transaction with the last statement. Rows get no keys. Raises what ``Writes.execute`` would for
+    the first of those of a shape: which of them was refused is not known then, and the caller must roll back.
     """
     alike: dict[Any, list[Writes]] = {}
     for change in changes:
@@ -282,9 +282,14 @@ def execute_together(changes: Sequence[Writes], *, commit: bool = False) -> None
             same[0]._execute(commit=last)
             continue
         params = [param for change in same for param in change._params]
-        found = send(text_of_many(shapes, len(same), last), params, commit=last)
-        if None in found[0]:
-            raise RuntimeError("a row that should be there was not written")
+        try:
+            (found,) = send(text_of_many(shapes, len(same), last), params, commit=last)
+        except DatabaseError as error:
+            same[0]._explain(error)
+            raise
+        for part, value in zip(same[0]._parts, found, strict=True):
+            if value is None:
+                raise part.missing or RuntimeError("a row that should be there was not written")
 
 
 @contextmanager

@@ -107,6 +107,35 @@ def test_if_one_of_several_changes_finds_its_row_gone_nothing_is_written(merchan
     assert Payment.objects.filter(description="new").count() == 0
 
 
+def test_if_one_of_several_rows_is_there_already_the_error_given_for_that_is_raised(stp: StpSender) -> None:
+    def storing(event_id: str) -> Writes:
+        writes = Writes()
+        event = fresh(ProviderEvent, account=stp.account, livemode=False, event_id=event_id, body_sha256="")
+        writes.insert(event, unless_there=("account", "event_id"), missing=LookupError("there already"))
+        return writes
+
+    storing("known").execute()
+
+    with pytest.raises(LookupError, match="there already"), transaction.atomic():
+        execute_together([storing("new"), storing("known")])
+
+    assert ProviderEvent.objects.count() == 1
+
+
+def test_if_the_database_refuses_one_of_several_changes_the_error_expected_for_that_is_raised(
+    merchant: Merchant, stp: StpSender
+) -> None:
+    payments = [saved(merchant, stp, number) for number in range(2)]
+    changes = [paying(payment, deposit_key="the same") for payment in payments]
+    for change in changes:
+        change.expect("deposit_key_unique", LookupError("booked already"))
+
+    with pytest.raises(LookupError, match="booked already"), transaction.atomic():
+        execute_together(changes)
+
+    assert Deposit.objects.count() == 0
+
+
 def test_a_value_too_long_is_refused_and_not_cut_among_several_too(merchant: Merchant, stp: StpSender) -> None:
     payments = [saved(merchant, stp, number) for number in range(2)]
     payments[0].description = "x" * 10_000

@@ -26,17 +26,20 @@ def tick():
         longest = max(longest, time.monotonic() - began)
 
 gevent.spawn(tick)
+gevent.sleep(0.01)
 began = time.process_time()
 hashed = PBKDF2Aside().encode("secret", "salt", 3_000_000)
 assert PBKDF2Aside().verify("secret", hashed)
-print(longest / (time.process_time() - began))
+took = time.process_time() - began
+gevent.sleep(0.01)
+print(longest / took)
 """
 
 
 def test_other_requests_are_served_while_a_password_is_hashed() -> None:
     done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, check=True, timeout=300)
 
-    assert float(done.stdout) < 0.4  # in the loop it would be half: one of two hashings
+    assert float(done.stdout) < 0.4  # in the loop it would be all of it
 
 
 @override_settings(PASSWORD_HASHERS=base.PASSWORD_HASHERS)
