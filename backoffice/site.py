@@ -28,6 +28,10 @@ class BackofficeSite(UnfoldAdminSite):
             return super().login(request, extra_context)
         try:
             refused = sign_in_limit.check(request, request.POST.get("username", ""))
+        except sign_in_limit.AddressUnreadable:
+            logger.error("sign-in refused: X-Forwarded-For cannot be read at the place that TRUSTED_PROXIES says")
+            text = _("Your address cannot be read, so signing in is not possible. Tell whoever runs this site.")
+            return self._closed(request, HTTPStatus.BAD_REQUEST, None, text)
         except DatabaseError:
             logger.exception("sign-ins cannot be counted: nobody gets in")
             text = _("Signing in is not possible right now. Try again in a moment.")
@@ -37,7 +41,7 @@ class BackofficeSite(UnfoldAdminSite):
             return self._closed(request, HTTPStatus.TOO_MANY_REQUESTS, refused.retry_after, text)
         return super().login(request, extra_context)
 
-    def _closed(self, request: HttpRequest, status: int, retry_after: int, text: str) -> HttpResponse:
+    def _closed(self, request: HttpRequest, status: int, retry_after: int | None, text: str) -> HttpResponse:
         """The login page with nothing but ``text``: the same for every account, existing or not."""
         context = {
             **self.each_context(request),
@@ -47,6 +51,5 @@ class BackofficeSite(UnfoldAdminSite):
             "form": self.login_form(request),
             "closed": text,
         }
-        return TemplateResponse(
-            request, "admin/login.html", context, status=status, headers={"Retry-After": str(retry_after)}
-        )
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        return TemplateResponse(request, "admin/login.html", context, status=status, headers=headers)

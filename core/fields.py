@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from functools import lru_cache
 from typing import Any
@@ -13,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from core.addresses import Network, network
 
 
 class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
@@ -46,28 +45,28 @@ class NetworkField(models.Field):  # type: ignore[type-arg]
     """A network of addresses: PostgreSQL's ``cidr``, Python's ``IPv4Network`` or ``IPv6Network``.
 
     A single address is a network of its own. ``ValidationError`` for anything else, also for a network's address with
-    bits to the right of its mask.
+    bits to the right of its mask. An IPv4-mapped IPv6 network is the IPv4 network.
     """
 
     def db_type(self, connection: Any) -> str:
         return "cidr"
 
     def to_python(self, value: Any) -> Network | None:
-        if value is None or isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        if value is None or isinstance(value, Network):
             return value
         try:
-            return ipaddress.ip_network(str(value).strip())
+            return network(str(value).strip())
         except ValueError:
             raise ValidationError(
                 _("%(value)s is no network: write 203.0.113.7 or 203.0.113.0/24."), params={"value": value}
             ) from None
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Network | None:
-        return None if value is None else ipaddress.ip_network(value)
+        return None if value is None else network(value)
 
     def get_prep_value(self, value: Any) -> str | None:
-        network = self.to_python(value)
-        return None if network is None else str(network)
+        known = self.to_python(value)
+        return None if known is None else str(known)
 
 
 @lru_cache

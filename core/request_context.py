@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 from contextvars import ContextVar
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+
+from core import addresses
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -37,26 +37,13 @@ def current() -> dict[str, str]:
 
 
 def client_address(request: HttpRequest | Any) -> str:
-    """The caller's address: the one our outermost trusted proxy saw; "" if none is known.
+    """The caller's address in canonical form, as ``core.addresses.client`` reads it; "" if it cannot be read.
 
-    ``settings.SITE.trusted_proxies`` says how many proxies of ours append to X-Forwarded-For; entries further left are
-    whatever the caller wrote, and are never believed.
+    ``settings.SITE.trusted_proxies`` says how many proxies of ours append to X-Forwarded-For.
     """
     from django.conf import settings  # gunicorn's master writes lines of this format too, without Django
 
-    hops = settings.SITE.trusted_proxies
-    if hops:
-        forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-        address = _address(forwarded[-hops]) if len(forwarded) >= hops else ""
-        if address:
-            return address
-    return _address(request.META.get("REMOTE_ADDR", ""))
-
-
-@lru_cache(maxsize=256)
-def _address(text: str) -> str:
-    """The address that ``text`` writes, as everybody writes it; "" if it is none."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return ""
+    meta = request.META
+    return addresses.client(
+        meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), settings.SITE.trusted_proxies
+    )

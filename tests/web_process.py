@@ -147,9 +147,9 @@ class Web(SiteProcess):
 
     command = ("-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi")
 
-    def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, log: Path, environ: Mapping[str, str], *, address: str = "127.0.0.1") -> None:
         self.port = hold_port()
-        super().__init__(log, {**environ, "WEB_BIND": f"127.0.0.1:{self.port}"})
+        super().__init__(log, {**environ, "WEB_BIND": f"{address}:{self.port}"})
 
     def is_ready(self) -> bool:
         try:

@@ -14,6 +14,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core import clock
+from core.addresses import Network
 from core.admin import (
     EMPTY,
     ModeFilter,
@@ -27,7 +28,7 @@ from core.admin import (
     object_link,
     related,
 )
-from core.fields import Network, NetworkField
+from core.fields import NetworkField
 from merchants.models import ApiKey
 from merchants.services import api_key
 

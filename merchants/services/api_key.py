@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from core import clock
+from core import addresses, clock
+from core.addresses import Network
 from core.errors import IllegalTransition, InvalidApiKey, IpNotAllowed, KeyScopeInsufficient, MerchantSuspended
-from core.fields import Network
 from core.writes import column_names, fetch, hydrate
 from merchants.models import ApiKey, Merchant
 
@@ -79,7 +78,7 @@ def authenticate(secret: str, *, address: str = "") -> ApiKey:
     now = clock.now()
     if key is None or not key.works_at(now):
         raise InvalidApiKey
-    if key.networks and not _within(address, key.networks):
+    if key.networks and not addresses.within(address, key.networks):
         raise IpNotAllowed
     if key.merchant.status != Merchant.Status.ACTIVE:
         raise MerchantSuspended
@@ -193,16 +192,6 @@ def _note_use(key: ApiKey, now: datetime) -> None:
             [now, key.pk, now - _LAST_USED_RESOLUTION],
         )
     key.last_used_at = now
-
-
-def _within(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        caller: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
-        caller = caller.ipv4_mapped
-    return any(caller in network for network in networks)
 
 
 def _sha256(secret: str) -> str:

@@ -9,11 +9,11 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable
-from ipaddress import ip_network
 
 from django.conf import settings
 from django.db import transaction
 
+from core import addresses
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id, load_public_key
@@ -123,7 +123,7 @@ def set_networks(account_pk: int, networks: Iterable[str]) -> None:
     clean = []
     for network in networks:
         try:
-            clean.append(str(ip_network(network.strip(), strict=False)))
+            clean.append(str(addresses.network(network.strip(), strict=False)))
         except ValueError:
             raise _wrong("networks", "This is not a network: write 203.0.113.7 or 203.0.113.0/24.") from None
     account.webhook_networks = clean or None

@@ -40,15 +40,22 @@ class Refused:
     retry_after: int
 
 
+class AddressUnreadable(Exception):
+    """The caller's address is unknown, so its tries cannot be counted apart from those of others."""
+
+
 def check(request: HttpRequest, username: str) -> Refused | None:
     """Count one try to sign in as ``username`` and say whether it is one too many.
 
     Counts whether or not the password will be right, and whether or not the account exists: the answer tells a
-    guesser nothing. Raises ``django.db.Error`` if neither Redis nor PostgreSQL can count.
+    guesser nothing. Raises ``AddressUnreadable``, and ``django.db.Error`` if neither Redis nor PostgreSQL can count.
     """
+    address = request_context.client_address(request)
+    if not address:
+        raise AddressUnreadable
     limits = [
         ("account", username.strip().casefold(), settings.SIGN_IN_PER_ACCOUNT),
-        ("address", request_context.client_address(request), settings.SIGN_IN_PER_ADDRESS),
+        ("address", address, settings.SIGN_IN_PER_ADDRESS),
     ]
     refusals = [
         refused

@@ -55,6 +55,9 @@ def test_an_expired_key_is_refused_from_its_moment_on(merchant):
         (["203.0.113.0/24"], "203.0.114.0", 403),
         (["198.51.100.0/24", "203.0.113.0/24"], "203.0.113.9", 200),
         (["203.0.113.0/24"], "::ffff:203.0.113.9", 200),
+        (["203.0.113.0/24"], "203.0.113.9:41234", 200),
+        (["::ffff:203.0.113.0/120"], "203.0.113.9", 200),
+        (["2001:db8::/32"], "[2001:db8::1]:443", 200),
         (["2001:db8::/32"], "2001:db8::1", 200),
         (["2001:db8::/32"], "2001:db9::1", 403),
         (["2001:db8::/32"], "203.0.113.9", 403),
@@ -80,6 +83,28 @@ def test_the_address_is_what_our_own_proxy_saw_and_never_what_the_caller_wrote(m
     settings.SITE = replace(settings.SITE, trusted_proxies=1)
     assert get(secret, "10.0.0.1", **{"X-Forwarded-For": "203.0.113.7, 198.51.100.1"}).status_code == 403
     assert get(secret, "10.0.0.1", **{"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [
+        ("203.0.113.7:41234", 200),
+        ("::ffff:203.0.113.7", 200),
+        ("[::ffff:203.0.113.7]:41234", 200),
+        ("198.51.100.1:41234", 403),
+        ("unknown", 403),
+        ("203.0.113.7, unknown", 403),
+        ("203.0.113.7,", 403),
+        ("", 403),
+        (None, 403),
+    ],
+)
+def test_what_a_proxy_writes_is_read_and_never_replaced_by_its_own_address(merchant, settings, forwarded, status):
+    _, secret = api_key.create(merchant, livemode=False, networks=["203.0.113.7", "10.0.0.0/8"])
+    settings.SITE = replace(settings.SITE, trusted_proxies=1)
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+
+    assert get(secret, "10.0.0.1", **headers).status_code == status
 
 
 @pytest.mark.parametrize("text", ["", "203.0.113", "203.0.113.7/33", "203.0.113.7/24", "example.mx", "1.2.3.4;", 7.5])

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from payments.services import provider_account
 from tests import cluster
-from tests.web_process import ROOT, Web, patient
+from tests.provider_messages import StpSender
+from tests.web_process import ROOT, Web, basic, patient
+from webhooks.models import ProviderEvent
 
 LOADED = "import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
@@ -33,6 +39,31 @@ def test_a_worker_does_not_load_what_only_its_neighbours_need() -> None:
 
     assert {"django", "psycopg"} <= loaded
     assert not loaded & {"pydantic", "PIL", "beancount"}
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_server_on_every_address_knows_ipv4_callers_by_their_ipv4_address(
+    committed_db: Any, stp: StpSender, tmp_path: Path
+) -> None:
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    web = Web(
+        tmp_path / "web.log",
+        environ | {"WEB_CONCURRENCY": "1", "DATABASE_URL": patient(cluster.url("payments_app"))},
+        address="[::]",
+    )
+    answers = []
+    web.start()
+    try:
+        for networks in (["127.0.0.0/8"], ["203.0.113.7"]):
+            provider_account.set_networks(stp.account.pk, networks)
+            notice = stp.deposit("646180157099999997", 100)
+            answer = web.post("/webhooks/stp/deposits", notice, Authorization=basic(stp.username, stp.secret))
+            answers.append(answer.status)
+    finally:
+        web.stop()
+
+    assert answers == [200, 403]
+    assert ProviderEvent.objects.get().remote_address == "127.0.0.1"
 
 
 def test_no_header_moves_the_site_or_says_it_was_reached_over_tls(committed_db: Any, tmp_path: Path) -> None:

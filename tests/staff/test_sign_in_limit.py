@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,34 @@ def test_a_made_up_forwarded_address_changes_nothing(ana: User) -> None:
     statuses = Counter(sign_in(f"nadie{n}", **header).status_code for n, header in enumerate(headers))
 
     assert statuses == {200: 20, 429: 5}
+
+
+@pytest.mark.parametrize("form", ["203.0.113.{}:41234", "::ffff:203.0.113.{}", "[2001:db8:0:{}::1]:443"])
+def test_people_behind_one_proxy_are_counted_apart(form: str, ana: User, settings: Any) -> None:
+    settings.SITE = replace(settings.SITE, trusted_proxies=1)
+    for n in range(21):
+        sign_in(f"nadie{n}", address="10.0.0.1", **{"X-Forwarded-For": form.format(1)})
+
+    attacker, colleague = (
+        sign_in("ana", PASSWORD, address="10.0.0.1", **{"X-Forwarded-For": form.format(n)}).status_code for n in (1, 2)
+    )
+
+    assert (attacker, colleague) == (429, 302)
+
+
+@pytest.mark.parametrize("forwarded", [None, "", "unknown", "203.0.113.7, _hidden", "203.0.113.7,"])
+def test_an_unreadable_address_cannot_sign_in_and_counts_for_no_one(
+    forwarded: str | None, ana: User, settings: Any
+) -> None:
+    settings.SITE = replace(settings.SITE, trusted_proxies=1)
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    refused = [sign_in("ana", PASSWORD, address="10.0.0.1", **headers) for _ in range(21)][-1]
+    colleague = sign_in("ana", PASSWORD, address="10.0.0.1", **{"X-Forwarded-For": "203.0.113.7"})
+
+    assert refused.status_code == 400
+    assert "No se pudo leer tu dirección IP" in refused.content.decode()
+    assert "Retry-After" not in refused.headers
+    assert colleague.status_code == 302
 
 
 def test_others_get_in_while_one_account_is_attacked(ana: User) -> None:

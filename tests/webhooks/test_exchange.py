@@ -188,6 +188,23 @@ def test_an_address_counts_as_our_own_proxy_saw_it(stp, settings):
         return stp.post(deposit(stp, 1), client=client).status_code
 
     assert [post("203.0.113.7, 198.51.100.1"), post("198.51.100.1, 203.0.113.7")] == [403, 200]
+    assert [post(forwarded) for forwarded in ("203.0.113.7:41234", "::ffff:203.0.113.7")] == [200, 200]
+    kept = ProviderEvent.objects.values_list("remote_address", flat=True)
+    assert set(kept) == {"203.0.113.7"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("forwarded", ["", "unknown", "198.51.100.1, unknown", "203.0.113.7,"])
+def test_an_unreadable_entry_is_refused_though_the_proxy_is_allowed(stp, settings, forwarded):
+    settings.SITE = dataclasses.replace(settings.SITE, trusted_proxies=1)
+    service.set_networks(stp.account.pk, ["10.0.0.0/8", "203.0.113.7"])
+    before = rows()
+
+    client = Client(REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": forwarded})
+    answer = stp.post(deposit(stp, 1), client=client)
+
+    assert_problem(answer, 403, "ip_not_allowed")
+    assert rows() == before
 
 
 @pytest.mark.django_db

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from core import request_context
+from core import addresses, request_context
 from core.api.parsers import announced_length, read_body
 from core.errors import IpNotAllowed, NoticeRejected
 from payments.models import ProviderAccount
@@ -99,10 +98,8 @@ def _matching_secret(secret: str, account: ProviderAccount | None) -> str:
 
 
 def _check_address(request: Request, account: ProviderAccount) -> None:
-    if not account.webhook_networks:
-        return
-    address = request_context.client_address(request)
-    if not address or not any(ip_address(address) in ip_network(network) for network in account.webhook_networks):
+    networks = account.webhook_networks
+    if networks and not addresses.within(request_context.client_address(request), networks):
         raise CallerNotAllowed
 
 
