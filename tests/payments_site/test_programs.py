@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,7 +65,49 @@ def test_programs_too_are_led_to_tls_and_told_to_stay_there() -> None:
     assert secure["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v1/nowhere", "/webhooks/nowhere", "/pay/pay_x"])
+HOSTS = [
+    "10.0.3.17:8000",
+    "10.0.3.17",
+    "[fd00::17]:8000",
+    "elsewhere.example",
+    "",
+    "a b",
+    "[::1",
+    "x:99999999",
+    "é",
+    ":",
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_health_and_metrics_answer_under_every_host(host: str, elsewhere: bool, settings: Any) -> None:
+    settings.SITE = replace(settings.SITE, metrics_token="t" * 32)
+    settings.USE_X_FORWARDED_HOST = elsewhere
+    headers = {"X-Forwarded-Host" if elsewhere else "Host": host, "Authorization": "Bearer " + "t" * 32}
+
+    answers = [Client().get(path, headers=headers).status_code for path in ("/healthz", "/readyz", "/metrics")]
+
+    assert answers == [200, 200, 200]
+
+
+@pytest.mark.django_db
+def test_in_production_health_and_metrics_are_asked_of_the_process_itself(settings: Any) -> None:
+    from payments_site.settings import production
+
+    settings.SITE = replace(settings.SITE, metrics_token="t" * 32)
+    settings.SECURE_SSL_REDIRECT = production.SECURE_SSL_REDIRECT
+    settings.SECURE_REDIRECT_EXEMPT = production.SECURE_REDIRECT_EXEMPT
+    headers = {"Host": "10.0.3.17:8000", "Authorization": "Bearer " + "t" * 32}
+
+    paths = ("/healthz", "/readyz", "/metrics", "/healthz/", "/v1/merchant")
+    answers = [Client().get(path, headers=headers).status_code for path in paths]
+
+    assert answers == [200, 200, 200, 400, 400]
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/healthzz", "/v1/nowhere", "/webhooks/nowhere", "/pay/pay_x"])
 def test_a_host_that_is_not_ours_is_refused(client: Any, path: str) -> None:
     assert client.get(path, headers={"Host": "elsewhere.example"}).status_code == 400
 

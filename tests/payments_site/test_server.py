@@ -19,6 +19,16 @@ from webhooks.models import ProviderEvent
 
 LOADED = "import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
+HOSTS = [
+    b"Host: 10.0.3.17:8000\r\n",
+    b"Host: [fd00::17]:8000\r\n",
+    b"Host: [::1\r\n",
+    b"Host: a b\r\n",
+    b"Host: \xf1\r\n",
+    b"Host:\r\n",
+    b"",
+]
+
 
 def loaded_by(modules: str, **environ: str) -> set[str]:
     command = [sys.executable, "-c", LOADED.format(modules=modules)]
@@ -66,7 +76,7 @@ def test_a_server_on_every_address_knows_ipv4_callers_by_their_ipv4_address(
     assert ProviderEvent.objects.get().remote_address == "127.0.0.1"
 
 
-def test_no_header_moves_the_site_or_says_it_was_reached_over_tls(committed_db: Any, tmp_path: Path) -> None:
+def test_no_header_moves_the_site_feigns_tls_or_stops_a_health_check(committed_db: Any, tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     web = Web(
         tmp_path / "web.log", environ | {"WEB_CONCURRENCY": "1", "DATABASE_URL": patient(cluster.url("payments_app"))}
@@ -77,5 +87,9 @@ def test_no_header_moves_the_site_or_says_it_was_reached_over_tls(committed_db: 
             said = web.raw(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + header + b"\r\n\r\n")
             assert said.startswith(b"HTTP/1.1 200 OK"), (header, said)
             assert b"Strict-Transport-Security" not in said
+        for lines in HOSTS:
+            said = web.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + lines + b"\r\n")
+            assert said.startswith(b"HTTP/1.1 200 OK"), (lines, said)
+        assert web.raw(b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 OK")
     finally:
         web.stop()
