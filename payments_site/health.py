@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from psycopg.errors import QueryCanceled, TooManyConnections
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from core.api.views import Answer
 from core.db import missing_guards
@@ -31,8 +31,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if the database answers, has every migration this code knows, and every guard is enabled.
 
-    Redis away, and a broken invariant of the ledger (which stops outgoing money by itself), are only ``degraded``. So
-    is a database that is slow for a moment: a full house must not be emptied by taking its processes out of service.
+    A Redis that does not count, and a broken invariant of the ledger (which stops outgoing money by itself), are only
+    ``degraded``. So is a database that is slow for a moment: a full house must not be emptied by taking its processes
+    out of service.
 
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
@@ -42,6 +43,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
         return _not_ready({"database": "unavailable"})
     if seen is None:
         return _not_ready({"database": f"no answer within {PATIENCE} s, {probe.misses} times in a row"})
+    if seen.read_only:
+        return _not_ready({"database": "read-only: a standby, or default_transaction_read_only"})
     if seen.missing:
         return _not_ready({"database": "ok", "migrations": f"{len(seen.missing)} not applied: run manage.py release"})
     if seen.guards:
@@ -49,10 +52,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok"}
     if probe.misses:
         answer |= {"status": "degraded", "database": "slow"}
-    try:
-        cache.get("readyz")
-    except (RedisError, OSError):
-        answer |= {"status": "degraded", "redis": "unavailable"}
+    fault = redis_fault()
+    if fault:
+        answer |= {"status": "degraded", "redis": fault}
     if seen.broken:
         answer |= {"status": "degraded", "ledger": f"broken: {', '.join(seen.broken)}; outgoing money is stopped"}
     return JsonResponse(answer)
@@ -60,8 +62,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the database said: migrations that are missing, guards that are not enabled, invariants that are broken."""
+    """What the database said: whether it refuses writes; missing migrations, disabled guards, broken invariants."""
 
+    read_only: bool
     missing: list[str]
     guards: list[str]
     broken: list[str]
@@ -99,10 +102,27 @@ probe = Probe()
 
 
 def _look() -> Seen:
-    missing = unapplied_migrations()
-    if missing:
-        return Seen(missing, [], [])
-    return Seen([], missing_guards(apps.get_models()), gate.broken())
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
+        read_only = bool(cursor.fetchone()[0])
+    missing = [] if read_only else unapplied_migrations()
+    if read_only or missing:
+        return Seen(read_only, missing, [], [])
+    return Seen(False, [], missing_guards(apps.get_models()), gate.broken())
+
+
+def redis_fault() -> str:
+    """What is wrong with Redis, "" if nothing is.
+
+    It is asked to count, as for a limit: a full one, a read-only replica and a user without permission answer reads.
+    """
+    try:
+        cache.add("readyz", 1, 60)
+    except ResponseError:
+        return "refuses to count"
+    except (RedisError, OSError):
+        return "unavailable"
+    return ""
 
 
 def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:

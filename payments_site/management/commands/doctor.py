@@ -4,14 +4,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.cache import cache
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
-from redis.exceptions import RedisError
 
 from payments_site.checks import SPARE, Budget, allowed_connections
-from payments_site.health import unapplied_migrations
+from payments_site.health import redis_fault, unapplied_migrations
 from payments_site.models import Release
 
 
@@ -35,13 +33,17 @@ class Command(BaseCommand):
     def _database(self) -> None:
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT current_setting('server_version'), current_user")
-                version, role = cursor.fetchone()
+                cursor.execute(
+                    "SELECT current_setting('server_version'), current_user, current_setting('transaction_read_only')"
+                )
+                version, role, read_only = cursor.fetchone()
             missing = unapplied_migrations()
             last = None if missing else Release.objects.order_by("-id").first()
         except DatabaseError as error:
             return self._say(False, f"database: {type(error.__cause__ or error).__name__}; is DATABASE_URL right?")
         self._say(True, f"database: PostgreSQL {version} as {role}")
+        if read_only == "on":
+            self._say(False, "database: read-only: a standby, or default_transaction_read_only is set")
         self._say(
             not missing, f"migrations: {f'{len(missing)} not applied: run manage.py release' if missing else 'applied'}"
         )
@@ -59,11 +61,16 @@ class Command(BaseCommand):
         self._say(budget.needed <= allowed - SPARE, f"connections: {budget} of {allowed}, {SPARE} of them to spare")
 
     def _redis(self) -> None:
-        try:
-            cache.get("doctor")
-        except (RedisError, OSError):
-            return self._say(False, "redis: no answer; limits are counted in PostgreSQL meanwhile. Is REDIS_URL right?")
-        return self._say(True, "redis: answers")
+        fault = redis_fault()
+        if not fault:
+            return self._say(True, "redis: counts")
+        hint = (
+            "Is REDIS_URL right?"
+            if fault == "unavailable"
+            else "It may be full (maxmemory), a read-only replica, or its user may not write."
+        )
+        meanwhile = "sign-ins are counted in PostgreSQL and requests of API keys not at all"
+        return self._say(False, f"redis: {fault}; meanwhile {meanwhile}. {hint}")
 
     def _checks(self) -> None:
         try:
