@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from core import ids
 from core.money import format_mxn
@@ -12,7 +12,7 @@ from core.mx import clabe
 from payments.models import Payment
 
 
-@require_GET
+@require_safe
 def payment_page(request: HttpRequest, payment_id: str) -> HttpResponse:
     """Where and how much to pay; whoever holds the unguessable address may read it. Never who paid."""
     payments = Payment.objects.select_related("merchant")

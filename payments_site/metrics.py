@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -41,7 +41,7 @@ SAMPLE_EVERY = 5.0
 """Seconds between two looks of a process at its own pool."""
 
 
-@require_GET
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The same from every process: 401 for a wrong token."""
     token = settings.SITE.metrics_token
