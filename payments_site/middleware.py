@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse
 
 from core import request_context
 from core.api.errors import as_payments_error, is_unavailable, problem_response
-from core.errors import ReleasePending
-from payments_site import metrics
+from core.errors import ReleasePending, RequestRefused
+from core.translation import activate
+from payments_site import metrics, request_body
 from payments_site.health import unapplied_migrations
 from payments_site.logging import REQUESTS
 
@@ -42,7 +43,7 @@ class RequestMiddleware:
         started = time.monotonic()
         request_id = request_context.begin(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        response = self._answer(request)
         headers = response.headers
         headers["X-Request-Id"] = request_id
         if request.path.startswith("/v1/"):
@@ -55,6 +56,20 @@ class RequestMiddleware:
             method=request.method, route=route, status=response.status_code, milliseconds=round(seconds * 1000, 1)
         )
         return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        try:
+            upload = request_body.take(request)
+        except RequestRefused as error:
+            activate(request.META.get("HTTP_ACCEPT_LANGUAGE"))
+            refused = problem_response(error, request)
+            refused.headers["Content-Length"] = str(len(refused.content))
+            return refused
+        try:
+            return self.get_response(request)
+        finally:
+            if upload is not None:
+                upload.close()
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Outside the API too, a database that is away is 503, not 500."""

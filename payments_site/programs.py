@@ -14,10 +14,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.middleware.security import SecurityMiddleware
-from django.utils import translation
 
 from core.api.errors import problem_response
 from core.errors import ReleasePending
+from core.translation import activate
 from payments_site.middleware import ReleaseMiddleware
 
 _PROGRAMS = ("/v1/", "/webhooks/", "/healthz", "/readyz", "/metrics")
@@ -58,11 +58,7 @@ class ProgramsMiddleware:
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        accepted = request.META.get("HTTP_ACCEPT_LANGUAGE")
-        if accepted:
-            translation.activate(_language(accepted))
-        else:
-            translation.deactivate()
+        activate(request.META.get("HTTP_ACCEPT_LANGUAGE"))
         host = request.META.get("HTTP_HOST", "")
         ours = not self._host_elsewhere and _is_ours(host, tuple(settings.ALLOWED_HOSTS))
         if not ours and request.path_info not in _HEALTH:
@@ -93,14 +89,6 @@ def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
     """True for a Host header that Django would let pass."""
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
-
-
-@lru_cache(maxsize=500)
-def _language(accepted: str) -> str:
-    """Which of our languages suits an Accept-Language best."""
-    request = HttpRequest()
-    request.META["HTTP_ACCEPT_LANGUAGE"] = accepted
-    return translation.get_language_from_request(request)
 
 
 def _hsts(security: SecurityMiddleware) -> str:

@@ -83,7 +83,6 @@ RESPONSES = {
     403: ("Forbidden", "The credential does not allow this"),
     404: ("NotFound", "There is no such object for this key"),
     409: ("Conflict", "Not in this state, or not while the first request runs"),
-    411: ("LengthRequired", "The notice has no body"),
     415: ("UnsupportedMediaType", "The notice calls itself something else than JSON"),
     422: ("Unprocessable", "Understood, but it cannot be done"),
     429: ("TooManyRequests", "Too many requests with this key"),

@@ -146,7 +146,7 @@ PROVIDER_ERRORS = {
     "invalid_signature": ErrorCode(
         401, "A provider's notice is not authentic.", "Check the credentials or the key that the provider was given."
     ),
-    "invalid_notice": ErrorCode(411, "A provider's notice has no body.", "Send it with its Content-Length."),
+    "invalid_notice": ErrorCode(400, "A provider's notice has no body.", "Send the notice as the body."),
     "unsupported_media_type": ErrorCode(
         415, "A provider's notice calls itself something else than JSON.", "Send it as application/json."
     ),

@@ -11,7 +11,6 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from core import addresses, request_context
-from core.api.parsers import announced_length, read_body
 from core.errors import IpNotAllowed, NoticeRejected
 from payments.models import ProviderAccount
 from payments.providers.conekta import signature
@@ -28,10 +27,10 @@ class Proven:
 
 
 class NoticeWithoutBody(NoticeRejected):
-    """The body is missing: send it with its Content-Length."""
+    """The notice has no body."""
 
     code = "invalid_notice"
-    http_status = 411
+    http_status = 400
 
 
 class NoticeOfAnotherKind(NoticeRejected):
@@ -50,20 +49,19 @@ _FORMS = re.compile(r"(application|text)/([a-z0-9.+-]*\+)?json|text/plain|applic
 
 
 def check_form(request: Request) -> None:
-    """Refuse by its headers alone what cannot be a notice: too long, or of another kind. No kind at all is fine."""
-    announced_length(request.META)
+    """Refuse what calls itself something else than a notice. No kind at all is fine."""
     kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip()
     if kind and not _FORMS.fullmatch(kind):
         raise NoticeOfAnotherKind
 
 
 def raw_body(request: Request) -> bytes:
-    """The bytes as they came, at most 64 KiB.
+    """The bytes as they came.
 
-    A body sent in chunks arrives as an empty one. It is refused before the inbox: taken for an unreadable notice it
-    would be answered with ``devolver``, and a payer's money would go back.
+    An empty body is refused before the inbox: taken for an unreadable notice it would be answered with ``devolver``,
+    and a payer's money would go back.
     """
-    raw = read_body(request.META, request._request)
+    raw = request._request.read()
     if not raw:
         raise NoticeWithoutBody
     return raw

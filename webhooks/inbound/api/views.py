@@ -78,7 +78,7 @@ class StpDepositsView(NoticeView):
         "`devolver` sends it back to the payer. STP authenticates itself with the user name and secret of the address "
         "it was given.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(403, 411, 415)},
+        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(403, 415)},
     )
     def post(self, request: Request) -> HttpResponse:
         return super().post(request)
@@ -97,7 +97,7 @@ class StpOrdersView(NoticeView):
         description="STP's *cambio de estado*. Whatever it says of whatever order is stored and answered 200 "
         "`recibido`. STP authenticates itself as for deposits.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 403, 411, 415)},
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 403, 415)},
     )
     def post(self, request: Request) -> HttpResponse:
         return super().post(request)
@@ -116,7 +116,7 @@ class ConektaView(NoticeView):
         description="Any event of Conekta, signed over its bytes in the header `DIGEST`. Types that mean nothing to us "
         "are stored and answered 200 too.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 411, 415)},
+        responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 415)},
     )
     def post(self, request: Request) -> HttpResponse:
         return super().post(request)

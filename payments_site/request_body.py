@@ -1,0 +1,80 @@
+"""The whole body of a request is read here, before anything else is done for it.
+
+HTTP/1.1 frames a body by its length (``Content-Length``) or in chunks (``Transfer-Encoding: chunked``). Django and REST
+framework read what ``CONTENT_LENGTH`` announces and take a chunked body for an empty one. Views find every body
+complete and with its length.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import Any, BinaryIO, cast
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest
+
+from core.api.parsers import MAX_BODY_BYTES
+from core.errors import InvalidRequest
+
+MAX_UPLOAD_BYTES = 32 * 1024 * 1024
+"""A form with a file. Its page says that a file is above 10 MiB; what is far above is not even read."""
+
+_PIECE = 64 * 1024
+
+
+def take(request: HttpRequest) -> BinaryIO | None:
+    """Replace the request's stream by its complete body; return what the caller has to close, if anything.
+
+    Raises ``InvalidRequest`` for a body that is too large, breaks off, or is framed wrongly.
+    """
+    meta = request.META
+    coding = meta.get("HTTP_TRANSFER_ENCODING")
+    announced = None if coding else _announced_length(meta)
+    if announced == 0 or not isinstance(request, WSGIRequest):
+        return None
+    if coding and coding.strip().lower() != "chunked":
+        raise InvalidRequest("Send the body without a transfer coding, or chunked.")
+    is_upload = request.content_type == "multipart/form-data" and request.path_info.startswith("/admin/")
+    most = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+    if announced is not None and announced > most:
+        raise _too_large(is_upload)
+    body = cast("BinaryIO", tempfile.SpooledTemporaryFile(_PIECE)) if is_upload else io.BytesIO()
+    try:
+        size = _copy(request.environ["wsgi.input"], body, most + 1 if announced is None else announced)
+        if announced is not None and size < announced:
+            raise InvalidRequest("The body is shorter than its Content-Length.")
+        if size > most:
+            raise _too_large(is_upload)
+    except BaseException:
+        body.close()
+        raise
+    body.seek(0)
+    request._stream = body
+    meta["CONTENT_LENGTH"] = str(size)
+    meta.pop("HTTP_TRANSFER_ENCODING", None)
+    return body if is_upload else None
+
+
+def _announced_length(meta: dict[str, Any]) -> int:
+    """The Content-Length; 0 if there is none."""
+    try:
+        return max(0, int(meta.get("CONTENT_LENGTH") or 0))
+    except ValueError:
+        return 0
+
+
+def _copy(source: Any, target: BinaryIO, most: int) -> int:
+    """Copy at most ``most`` bytes; return how many there were."""
+    left = most
+    try:
+        while left and (piece := source.read(min(left, _PIECE))):
+            target.write(piece)
+            left -= len(piece)
+    except Exception as error:  # every server has exceptions of its own for bytes that are no chunks, or stop coming
+        raise InvalidRequest("The body breaks off, or its chunks are malformed.") from error
+    return most - left
+
+
+def _too_large(is_upload: bool) -> InvalidRequest:
+    return InvalidRequest("The file is larger than 10 MiB." if is_upload else "The body is larger than 64 KiB.")
