@@ -1,7 +1,8 @@
 """One intention, one effect: the Idempotency-Key of a POST that moves or reserves money.
 
-The key's row commits together with the effect and the answer. An equal request that arrives meanwhile waits for that
-transaction (up to the database's lock timeout) and then replays its answer. A refusal on business grounds (422) is an
+The key's row commits together with the effect and the answer. An equal request that arrives meanwhile waits up to
+``WAIT_SECONDS`` for the answer and replays it: for that transaction by the lock on the key, for a creation in phases by
+looking again, without a database connection in between. A refusal on business grounds (422) is an
 answer too: its effect is rolled back, the answer kept. Malformed requests, missing rights, conflicts with a passing
 state and faults of ours are not: nothing was done, the key stays free.
 """
@@ -15,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from http import HTTPStatus
+from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -37,6 +39,11 @@ from merchants.services.idempotency_key import Intention
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 2.0
+"""How long an equal request waits for the answer of the first one."""
+_LOOK_FIRST, _LOOK_MOST = 0.05, 0.25
+"""Seconds between two looks at a key in progress: doubled each time, up to the most."""
+
 _SHAPE = re.compile(r"[A-Za-z0-9_\-:.]{1,255}\Z")
 
 
@@ -55,14 +62,15 @@ def run_once(
 
     ``create`` reads, decides, and names what is to be written to ``writes``. It writes nothing itself: key, effect and
     answer go into the database by one statement, which takes the key first and writes nothing if it was taken before.
-    ``finish``, if given, runs after it and outside any transaction (a provider is called); until it returns,
-    repetitions get 409. Its second argument is True if an earlier request already began it and may have reached the
-    provider. ``find`` loads an object by public id.
+    ``finish``, if given, runs after it and outside any transaction (a provider is called). Its second argument is True
+    if an earlier request already began it and may have reached the provider. ``find`` loads an object by public id.
 
     Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key came with another
-    method, path or body, ``IdempotencyInProgress`` while the first request runs, and whatever ``create`` refuses.
+    method, path or body, ``IdempotencyInProgress`` if the first request still runs after ``WAIT_SECONDS``, and whatever
+    ``create`` refuses.
     """
     intention = _intention(view, request, _key(request))
+    until = monotonic() + WAIT_SECONDS
     try:
         with _claiming() as writes:
             obj = create(writes)
@@ -79,10 +87,8 @@ def run_once(
     begun_before = row_id is None
     if row_id is None:
         record = _known(intention)
-        if record.state == IdempotencyKey.State.COMPLETED:
-            return _replay(record)
         if finish is None or not idempotency_key.take_over(record):
-            raise IdempotencyInProgress
+            return _replay(_completed(record, until))
         row_id, obj = record.pk, find(record.object_id)
     if finish is not None:
         obj = finish(obj, begun_before)
@@ -95,15 +101,16 @@ def run_once(
 def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
     """The answer of exactly this request if it was carried out before, else None.
 
-    For a request that is not valid any more: what was in the future when it came may have passed.
+    For a request that is not valid any more: what was in the future when it came may have passed. Raises
+    ``IdempotencyInProgress`` if the request is still being carried out after ``WAIT_SECONDS``.
     """
     key = _given(request)
     if not is_key(key):
         return None
     record = idempotency_key.find(view.merchant, livemode=view.livemode, key=key)
-    if record is None or record.state != IdempotencyKey.State.COMPLETED:
+    if record is None or not _intention(view, request, key).is_that_of(record) or idempotency_key.is_abandoned(record):
         return None
-    return _replay(record) if _intention(view, request, key).is_that_of(record) else None
+    return _replay(_completed(record, monotonic() + WAIT_SECONDS))
 
 
 def is_key(text: str) -> bool:
@@ -142,6 +149,22 @@ def _known(intention: Intention) -> IdempotencyKey:
     record = _record(intention)
     if record is None:  # thirty days old, and forgotten in this moment
         raise IdempotencyInProgress
+    return record
+
+
+def _completed(record: IdempotencyKey, until: float) -> IdempotencyKey:
+    """``record`` once it holds an answer; ``IdempotencyInProgress`` if it has none at ``until`` (monotonic clock)."""
+    pause = _LOOK_FIRST
+    while record.state != IdempotencyKey.State.COMPLETED:
+        if monotonic() >= until:
+            raise IdempotencyInProgress
+        connection.close()  # back to the pool: the request that is waited for needs one
+        sleep(min(pause, max(0.0, until - monotonic())))
+        pause = min(2 * pause, _LOOK_MOST)
+        found = IdempotencyKey.objects.filter(pk=record.pk).first()
+        if found is None:  # forgotten in this moment
+            raise IdempotencyInProgress
+        record = found
     return record
 
 

@@ -102,8 +102,15 @@ def complete(row_id: int, status: int, body: str, object_id: str) -> bool:
 
 def take_over(record: IdempotencyKey) -> bool:
     """True if this request may finish a creation that stopped half-way ``TAKEOVER_AFTER`` ago; one can."""
+    if not is_abandoned(record):
+        return False
     now = clock.now()
     return bool(fetch(_TAKE_OVER, [record.pk, now, now - TAKEOVER_AFTER]))
+
+
+def is_abandoned(record: IdempotencyKey) -> bool:
+    """True if ``record`` is of a creation that stopped half-way ``TAKEOVER_AFTER`` ago."""
+    return record.state == IdempotencyKey.State.IN_PROGRESS and record.locked_at <= clock.now() - TAKEOVER_AFTER
 
 
 def find(merchant: Merchant, *, livemode: bool, key: str) -> IdempotencyKey | None:
