@@ -208,10 +208,10 @@ JOB_STALLED_SECONDS = 30.0
 """A worker that has given no sign of life for so long is dead; its jobs go to another one."""
 
 INBOX_TRIES = 12
-"""How often a provider's notice is tried before it is given up."""
+"""How often the worker tries a provider's notice before it is given up: within two hours and eight minutes or so."""
 INBOX_RETRY_FIRST = timedelta(seconds=2)
 INBOX_RETRY_MOST = timedelta(hours=1)
-"""Time before its second try; doubled before each further one, up to the most."""
+"""Time from a notice's failed arrival to the worker's first try; doubled before each further one, up to the most."""
 INBOX_STALE_AFTER = timedelta(seconds=30)
 """A notice that was stored and not applied (its process died) is the worker's after this time."""
 INBOX_TOGETHER = 8

@@ -22,7 +22,7 @@ def shot(page: Page, name: str) -> None:  # noqa: F811
 def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, monkeypatch, settings) -> None:  # noqa: F811
     payment = attach(make_payment(merchant))
     with monkeypatch.context() as patched:
-        patched.setattr(settings, "INBOX_TRIES", 1)
+        patched.setattr(settings, "INBOX_TRIES", 0)
         patched.setattr(applying.notice_service, "apply", lambda *_, **__: 1 / 0)
         assert conekta.post(conekta.event(payment)).status_code == 500
     stp.post(b"not json")

@@ -95,7 +95,7 @@ def test_an_authentic_notice_that_cannot_be_read_is_stored_and_answered(payment,
     identity = ("unreadable", f"sha256:{hashlib.sha256(raw).hexdigest()}", raw)
     assert {(e.event_type, e.event_id, e.body) for e in (by_stp, by_conekta)} == {identity}
     assert (by_stp.status, by_stp.attempts, by_stp.reason[:12]) == ("ignored", 1, "unreadable: ")
-    assert (by_conekta.status, by_conekta.attempts, by_conekta.last_error[:12]) == ("retry", 2, "unreadable: ")
+    assert (by_conekta.status, by_conekta.attempts, by_conekta.last_error[:12]) == ("retry", 0, "unreadable: ")
 
 
 @pytest.mark.django_db
@@ -202,7 +202,7 @@ def test_a_fault_while_applying_is_5xx_leaves_no_effect_and_keeps_the_notice(
     assert_problem(failed, 500, "internal_error")
     assert rows() == {**before, "webhooks_providerevent": 1}
     event = ProviderEvent.objects.get()
-    assert (event.status, event.attempts, event.last_error) == ("retry", 1, "ZeroDivisionError")
+    assert (event.status, event.attempts, event.last_error) == ("retry", 0, "ZeroDivisionError")
     assert event.body == raw
     assert event.response_status is None
 
@@ -211,7 +211,7 @@ def test_a_fault_while_applying_is_5xx_leaves_no_effect_and_keeps_the_notice(
     assert told(again) == told(once_more) == (200, {"mensaje": "confirmar"})
     assert_credited_once(payment, merchant)
     event.refresh_from_db()
-    assert (event.status, event.attempts) == ("processed", 2)
+    assert (event.status, event.attempts) == ("processed", 1)
 
 
 def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment, stp, merchant, monkeypatch):
@@ -219,7 +219,7 @@ def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment
         explode_after_applying(patched, RuntimeError("a bug"))
         assert stp.post(stp.deposit(payment.clabe, 100_000)).status_code == 500
         assert sweep_all() == 0
-        assert ProviderEvent.objects.get().attempts == 2
+        assert ProviderEvent.objects.get().attempts == 1
 
     assert sweep_all() == 1
     assert sweep_all() == 0
@@ -227,7 +227,7 @@ def test_the_worker_applies_what_could_not_be_applied_once(committed_db, payment
 
     assert_credited_once(payment, merchant)
     event = ProviderEvent.objects.get()
-    assert (event.status, event.attempts, event.response_status) == ("processed", 3, 200)
+    assert (event.status, event.attempts, event.response_status) == ("processed", 2, 200)
     assert event.response_body == {"mensaje": "confirmar"}
     repeated = stp.post(event.body)
     assert told(repeated) == (200, {"mensaje": "confirmar"})
@@ -250,8 +250,8 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
     assert sweep_all() == 1
     assert_credited_once(payment, merchant)
     assert list(ProviderEvent.objects.order_by("pk").values_list("status", "attempts")) == [
-        ("retry", 2),
-        ("processed", 2),
+        ("retry", 1),
+        ("processed", 1),
     ]
 
 

@@ -24,7 +24,7 @@ def dead(committed_db, merchant, conekta, monkeypatch, settings) -> ProviderEven
     """``order.paid`` that was given up for a bug that is corrected now."""
     payment = attach(make_payment(merchant))
     with monkeypatch.context() as patched:
-        patched.setattr(settings, "INBOX_TRIES", 1)
+        patched.setattr(settings, "INBOX_TRIES", 0)
         patched.setattr(applying.notice_service, "apply", lambda *_, **__: 1 / 0)
         assert conekta.post(conekta.event(payment)).status_code == 500
     event = ProviderEvent.objects.get()
@@ -77,7 +77,7 @@ def test_a_replay_that_fails_leaves_everything_as_it_was(dead, monkeypatch):
 
     assert rows() == before
     dead.refresh_from_db()
-    assert (dead.status, dead.attempts, dead.transitions.count()) == ("dead", 1, 1)
+    assert (dead.status, dead.attempts, dead.transitions.count()) == ("dead", 0, 1)
     monkeypatch.undo()
     replay.replay(dead.pk, origin=BY, reason="now")  # a second try is no repetition of the first
     dead.refresh_from_db()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from django.db import OperationalError, transaction
 from core import clock
 from ledger.services import balance
 from payments.models import Deposit, Payment
+from payments.providers.base import MoneyReceived
 from tests.concurrency.threads import at_once
 from tests.problems import rows
 from tests.webhooks.oxxo import RECEIVED, attach, inbox, make_payment, told
@@ -20,8 +22,9 @@ from webhooks.inbound.services.store import Arrival, insert
 from webhooks.jobs import sweep_provider_events
 from webhooks.models import Channel, ProviderEvent, ProviderEventTransition
 
-RESTS = [2 * 2**n for n in range(11)]
-"""Seconds between the tries: 2, 4, … 2048; their sum is a bit over an hour."""
+RESTS = [2 * 2**n for n in range(11)] + [3600]
+"""Seconds before each try of the worker: 2, 4, … 2048, an hour; their sum is a bit over two hours."""
+WEEK = timedelta(days=7)
 
 
 def steps(event: ProviderEvent) -> list[tuple[str, str, str]]:
@@ -45,7 +48,7 @@ def store_only(account, raw: bytes, key: str) -> ProviderEvent:
     return event
 
 
-def test_a_notice_that_keeps_failing_is_tried_twelve_times_and_then_given_up_aloud(
+def test_a_notice_that_keeps_failing_is_given_up_aloud_after_twelve_tries_of_the_worker(
     committed_db, merchant, conekta, monkeypatch, caplog
 ):
     payment = attach(make_payment(merchant))
@@ -53,7 +56,7 @@ def test_a_notice_that_keeps_failing_is_tried_twelve_times_and_then_given_up_alo
     tries = [clock.now()]
     with time_machine.travel(tries[0], tick=False) as clock_:
         assert conekta.post(conekta.event(payment)).status_code == 500
-        for _ in range(11):
+        for _ in range(12):
             event = ProviderEvent.objects.get()
             clock_.move_to(event.next_at - timedelta(milliseconds=1))
             sweeper.sweep()
@@ -73,13 +76,13 @@ def test_a_notice_that_keeps_failing_is_tried_twelve_times_and_then_given_up_alo
     assert [(r.levelno, r.provider_event) for r in given_up] == [(logging.ERROR, event.public_id)]
     assert steps(event) == [
         ("received", "retry", "notice"),
-        *[("retry", "retry", "worker")] * 10,
+        *[("retry", "retry", "worker")] * 11,
         ("retry", "dead", "worker"),
     ]
 
 
 def test_a_notice_sent_again_after_it_was_given_up_is_applied(committed_db, merchant, conekta, monkeypatch, settings):
-    settings.INBOX_TRIES = 1
+    settings.INBOX_TRIES = 0
     payment = attach(make_payment(merchant))
     raw = conekta.event(payment)
     with monkeypatch.context() as patched:
@@ -97,6 +100,81 @@ def test_a_notice_sent_again_after_it_was_given_up_is_applied(committed_db, merc
         ("retry", "processed", "notice"),
     ]
     assert Deposit.objects.count() == 1
+
+
+def state(event: ProviderEvent) -> tuple[object, ...]:
+    event.refresh_from_db()
+    return event.status, event.attempts, event.next_at, event.last_error, event.transitions.count()
+
+
+def send_state_nobody_can_read(stp, number: int):
+    credentials = base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    body = f'{{"id": {number}}}'
+    return stp.client.post("/webhooks/stp/orders", body, content_type="application/json", headers=headers)
+
+
+def test_a_burst_of_repeats_during_a_fault_uses_up_no_try_and_moves_no_next_one(
+    committed_db, merchant, stp, conekta, monkeypatch
+):
+    paid, closed = attach(make_payment(merchant)), Payment(public_id="", amount=25_000, order_id="ord_of_nobody")
+    senders = [
+        (lambda: conekta.post(conekta.event(paid, event_id="fails")), 500),
+        (lambda: conekta.post(conekta.event(closed, "order.expired", event_id="unmatched")), 200),
+        (lambda: conekta.post(b'{"id": "unreadable", "type": "order.paid"}'), 200),
+        (lambda: send_state_nobody_can_read(stp, 7), 200),
+    ]
+    apply = applying.notice_service.apply
+
+    def fail_on_money(account, notice, **more):
+        if isinstance(notice, MoneyReceived):
+            raise ZeroDivisionError
+        return apply(account, notice, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(applying.notice_service, "apply", fail_on_money)
+        assert [send().status_code for send, _ in senders] == [status for _, status in senders]
+        events = list(ProviderEvent.objects.order_by("pk"))
+        first = [state(event) for event in events]
+        for send, status in senders:
+            assert {send().status_code for _ in range(40)} == {status}
+
+    assert [state(event) for event in events] == first
+    assert [(event.status, event.attempts) for event in events] == [("retry", 0)] * 4
+    assert conekta.post(conekta.event(paid, event_id="fails")).status_code == 200
+    assert state(events[0])[:2] == ("processed", 1)
+    assert Deposit.objects.count() == 1
+
+
+def test_repeats_at_once_with_the_worker_leave_its_twelve_tries_alone(committed_db, merchant, conekta, monkeypatch):
+    payment = attach(make_payment(merchant))
+    break_applying(monkeypatch, ZeroDivisionError())
+    raw = conekta.event(payment)
+    conekta.post(raw)
+    event = ProviderEvent.objects.get()
+
+    for tries in range(1, 4):
+        at_once([lambda: conekta.post(raw).status_code] * 4 + [lambda: sweeper.sweep(now=clock.now() + WEEK)])
+        if state(event)[1] < tries:  # a repetition held the row, and the worker left it to its next sweep
+            sweeper.sweep(now=clock.now() + WEEK)
+        assert state(event)[:2] == ("retry", tries)
+
+    assert event.transitions.count() == 4
+
+
+def test_a_repeat_of_what_was_given_up_and_still_cannot_be_read_changes_nothing(committed_db, conekta, settings):
+    settings.INBOX_TRIES = 1
+    raw = b'{"id": "e", "type": "order.paid"}'
+    first = conekta.post(raw)
+    sweeper.sweep(now=clock.now() + WEEK)
+    event = ProviderEvent.objects.get()
+    before, given_up = rows(), state(event)
+
+    again = [conekta.post(raw) for _ in range(3)]
+
+    assert {(answer.status_code, answer.content) for answer in again} == {(200, first.content)}
+    assert (state(event), event.status) == (given_up, "dead")
+    assert rows() == before
 
 
 @pytest.mark.django_db

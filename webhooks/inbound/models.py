@@ -44,7 +44,8 @@ class ProviderEvent(ProtectedRefreshMixin):
         IGNORED = "ignored", _("ignored")
         """Nothing had to change; the reason says why."""
         RETRY = "retry", _("to be retried")
-        """It could not be read or applied; the worker tries again at ``next_at``, and so does a repetition."""
+        """It could not be read or applied; the worker tries again at ``next_at``. A repetition may
+        settle it too; one that fails changes nothing."""
         CONFLICT = "conflict", _("conflict")
         """It contradicts what is stored or booked; nothing was changed, somebody must look."""
         RESOLVED = "resolved", _("dealt with")
@@ -86,6 +87,7 @@ class ProviderEvent(ProtectedRefreshMixin):
     response_status = models.PositiveSmallIntegerField(_("answer"), null=True)
     response_body = models.JSONField(default=dict)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    """Tries of the worker that failed, and the try that settled it. A sender's repetitions do not count."""
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     received_at = models.DateTimeField(_("received"), default=clock.now)
     processed_at = models.DateTimeField(_("processed"), null=True)
@@ -165,16 +167,19 @@ class ProviderEvent(ProtectedRefreshMixin):
         self._settle(reason, object_id)
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.RETRY)
-    def postpone(self, *, error: str, next_at: datetime) -> None:
-        """This try changed nothing: applying failed and was rolled back, or what it is about is not there yet."""
-        self.attempts += 1
+    def postpone(self, *, error: str, next_at: datetime, counts: bool) -> None:
+        """It could not be applied: that failed and was rolled back, or what it is about is not there yet.
+
+        ``counts``: this was one of the worker's tries.
+        """
+        self.attempts += counts
         self.last_error = error[:500]
         self.next_at = next_at
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.DEAD)
-    def give_up(self, *, error: str) -> None:
-        """The last try failed."""
-        self.attempts += 1
+    def give_up(self, *, error: str, counts: bool) -> None:
+        """The last try failed. ``counts`` as for ``postpone``."""
+        self.attempts += counts
         self.last_error = error[:500]
         self.next_at = None
 

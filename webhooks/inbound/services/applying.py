@@ -75,9 +75,9 @@ def apply(
     """
     with _written(event, origin, new) as writes:
         if isinstance(notice, Unreadable):
-            return _set_aside(event, notice, dialect)
+            return _set_aside(event, notice, dialect, by_worker=_is_worker(origin))
         outcome = notice_service.apply(event.account, notice, event_id=event.public_id, writes=writes, found=found)
-        return _settle(event, outcome, dialect)
+        return _settle(event, outcome, dialect, by_worker=_is_worker(origin))
 
 
 def decide(event: ProviderEvent, notice: Read, dialect: Dialect) -> Answer | None:
@@ -101,9 +101,10 @@ def stored_answer(event: ProviderEvent | Known, *, repeated: bool = False) -> An
 
 @transaction.atomic
 def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
-    """Applying failed and was rolled back: try again later, or give up after the last try and say so.
+    """Applying failed and was rolled back: the worker tries again later, or gives up after its last try and says so.
 
-    A database that is busy or away says nothing of the notice: that is never the last try.
+    A failed repetition of a notice that waits already changes nothing. A database that is busy or away says nothing of
+    the notice: that is never the last try.
     """
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
     cause = error if isinstance(error, Exception) else None
@@ -112,7 +113,12 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
         return
     passing = isinstance(error, OperationalError)
     with _written(event, origin, None):
-        _later(event, error if isinstance(error, str) else type(error).__name__, may_give_up=not passing)
+        _later(
+            event,
+            error if isinstance(error, str) else type(error).__name__,
+            by_worker=_is_worker(origin),
+            may_give_up=not passing,
+        )
 
 
 @transaction_required
@@ -144,23 +150,23 @@ def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
     writes.execute()
 
 
-def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect) -> Answer:
+def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_worker: bool = False) -> Answer:
     if outcome.reason.startswith(notice_service.CONFLICT):
         return _conflict(event, outcome.reason, outcome.object_id, dialect)
-    if outcome.wait and event.attempts + 1 < settings.INBOX_TRIES:
-        event.postpone(error=outcome.reason, next_at=_next_try(event.attempts + 1))
+    if outcome.wait and not _is_last_try(event, by_worker=by_worker):
+        _postpone(event, outcome.reason, by_worker=by_worker)
     else:
         settle = event.process if outcome.applied else event.ignore
         settle(reason=outcome.reason, object_id=outcome.object_id)
     return _say(event, 200, dialect.confirm)
 
 
-def _set_aside(event: ProviderEvent, notice: Unreadable, dialect: Dialect) -> Answer:
+def _set_aside(event: ProviderEvent, notice: Unreadable, dialect: Dialect, *, by_worker: bool) -> Answer:
     """Unreadable: the money goes back if the provider can be told so, else the notice waits until it can be read."""
     if dialect.give_back is not None:
         event.ignore(reason=f"unreadable: {notice.fault}", object_id="")
         return _say(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.MISSING_INFORMATION))
-    _later(event, f"unreadable: {notice.fault}")
+    _later(event, f"unreadable: {notice.fault}", by_worker=by_worker)
     return _say(event, 200, dialect.confirm)
 
 
@@ -180,17 +186,32 @@ def _say(event: ProviderEvent, status: int, body: dict[str, Any]) -> Answer:
     return stored_answer(event)
 
 
-def _later(event: ProviderEvent, error: str, *, may_give_up: bool = True) -> None:
-    if event.attempts + 1 < settings.INBOX_TRIES or not may_give_up:
-        event.postpone(error=error, next_at=_next_try(event.attempts + 1))
+def _later(event: ProviderEvent, error: str, *, by_worker: bool, may_give_up: bool = True) -> None:
+    if not may_give_up or not _is_last_try(event, by_worker=by_worker):
+        _postpone(event, error, by_worker=by_worker)
         return
-    event.give_up(error=error)
+    event.give_up(error=error, counts=by_worker)
     logger.error("a provider's notice was given up", extra={"provider_event": event.public_id, "tries": event.attempts})
+
+
+def _is_worker(origin: Origin) -> bool:
+    return origin.cause == TransitionRow.Cause.WORKER
+
+
+def _is_last_try(event: ProviderEvent, *, by_worker: bool) -> bool:
+    """Tries are the worker's: neither the arrival nor a repetition uses one up."""
+    return event.attempts + by_worker >= settings.INBOX_TRIES
+
+
+def _postpone(event: ProviderEvent, error: str, *, by_worker: bool) -> None:
+    """The worker tries again later. What waits for it already is not moved by a sender's repetition or a replay."""
+    if by_worker or event.status == ProviderEvent.Status.RECEIVED:
+        event.postpone(error=error, next_at=_next_try(event.attempts + by_worker), counts=by_worker)
 
 
 def _next_try(tries: int) -> datetime:
     """2, 4, 8 … seconds from now, at most an hour, 20 % sooner or later so that a backlog does not come at once."""
-    delay = min(settings.INBOX_RETRY_FIRST * 2 ** min(tries - 1, 20), settings.INBOX_RETRY_MOST)
+    delay = min(settings.INBOX_RETRY_FIRST * 2 ** min(tries, 20), settings.INBOX_RETRY_MOST)
     return clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
 
 
@@ -198,17 +219,24 @@ def _next_try(tries: int) -> datetime:
 def _written(event: ProviderEvent, origin: Origin, new: New) -> Iterator[Writes]:
     """What is decided within is written at the end: the notice's effect, its row, and a step, by one statement.
 
-    A step for every change but the one that the row itself tells: settled by the statement that stored it.
+    A step for every change but the one that the row itself tells: settled by the statement that stored it. A stored row
+    that nothing changed is not written.
     """
-    before = event.status
+    before, unchanged = event.status, _fields(event)
     with joined(new.writes if new else None) as writes:
         yield writes
+        if new is None and _fields(event) == unchanged:
+            return
         if new is None:
             writes.update(event, *_SETTLED)
         else:
             add(writes, new.arrival, event)
         if new is None or not event.is_settled:
             _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
+
+
+def _fields(event: ProviderEvent) -> list[Any]:
+    return [getattr(event, name) for name in _SETTLED]
 
 
 def _row(event: ProviderEvent, before: str, origin: Origin, reason: str, writes: Writes) -> None:

@@ -101,6 +101,6 @@ def _traffic() -> tuple[Traffic, ...]:
 def _failures() -> tuple[Failure, ...]:
     # Of what waits, the last error counts; of what is settled, the reason.
     why = Case(When(status=ProviderEvent.Status.CONFLICT, then=F("reason")), default=F("last_error"))
-    failed = ProviderEvent.objects.filter(status__in=[*_OPEN, *_ATTENTION]).exclude(attempts=0).order_by()
+    failed = ProviderEvent.objects.filter(status__in=[ProviderEvent.Status.RETRY, *_ATTENTION]).order_by()
     grouped = failed.annotate(why=why).values("status", "why").annotate(n=Count("id"), oldest=Min("received_at"))
     return tuple(Failure(row["status"], row["why"], row["n"], row["oldest"]) for row in grouped.order_by("-n")[:WORST])

@@ -55,7 +55,8 @@ def receive(
 ) -> Answer:
     """Store and apply one authentic notice; the answer stands for a committed transaction.
 
-    A repetition gets the first answer and changes nothing. A notice with a known id that would book something else is
+    A repetition of what is settled gets the first answer and changes nothing. One of what still waits for the worker is
+    tried at once, and changes nothing if that fails. A notice with a known id that would book something else is
     kept beside the first as a conflict. If applying fails unexpectedly, its effect is rolled back, the notice is kept
     for another try, and the error is raised: the provider hears 5xx and sends it again.
     """
@@ -135,7 +136,7 @@ def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, dige
         if stored is None or what_it_books(stored) != what_it_books(notice):
             return _contradict(arrival, notice, dialect, digest, writes)
         notice = stored  # what is applied is what is stored
-    if known.is_settled:
+    if known.is_settled or (isinstance(notice, Unreadable) and known.response_status is not None):
         return applying.stored_answer(known, repeated=True)
     event = ProviderEvent.objects.select_for_update(of=("self",)).select_related("account").get(pk=known.pk)
     if event.is_settled:
