@@ -100,10 +100,20 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     for verb, path, operation in operations(result):
         _complete_operation(verb, path, operation)
     components = result["components"]
+    for schema in components["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            _say_default(field)
     components["headers"] = HEADERS
     components["parameters"] = PARAMETERS
     components["responses"] = {name: _response(status) for status, (name, _) in RESPONSES.items()}
     return result
+
+
+def _say_default(field: dict[str, Any]) -> None:
+    """Move a field's default into its description: generators of TypeScript make a field with ``default`` required."""
+    if "default" in field:
+        text = f"{field.get('description', '')}; `{json.dumps(field.pop('default'))}` unless told"
+        field["description"] = text.removeprefix("; ")
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -77,6 +77,39 @@ def test_every_parameter_and_field_is_described():
     told(faults, "Say what these mean (a serializer's field says it in help_text):")
 
 
+def declares_default(schema: Any) -> bool:
+    """Whether a field in it, at any depth, has a ``default``."""
+    if isinstance(schema, list):
+        return any(declares_default(each) for each in schema)
+    if not isinstance(schema, dict):
+        return False
+    inner = [*schema.get("properties", {}).values()]
+    inner += [schema[key] for key in ("items", "additionalProperties", "allOf", "anyOf", "oneOf") if key in schema]
+    return "default" in schema or declares_default(inner)
+
+
+def test_no_field_of_a_body_declares_a_default():
+    """openapi-typescript as it is by itself makes such a field required, and a request's is the opposite of that."""
+    schemas = document()["components"]["schemas"] | {
+        f"{verb} {path}": media["schema"]
+        for verb, path, operation in operations(document())
+        for media in operation.get("requestBody", {}).get("content", {}).values()
+    }
+
+    told(
+        [name for name, schema in schemas.items() if declares_default(schema)],
+        "Say in the description what holds when a field is absent; complete.py does it for fields of components:",
+    )
+
+
+def test_an_optional_field_says_what_holds_without_it():
+    pay = document()["components"]["schemas"]["SimulatedPaymentRequest"]
+
+    assert pay.get("required", []) == []
+    assert pay["properties"]["late"]["description"].endswith("; `false` unless told")
+    assert pay["properties"]["times"]["description"].endswith("; `1` unless told")
+
+
 def test_every_operation_says_how_it_refuses():
     wanted = {"401", "500", "503"}
     for _, path, operation in operations(document()):
