@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import BadRequest
+from django.db import DataError
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -21,6 +25,24 @@ logger = logging.getLogger(__name__)
 
 class BackofficeSite(UnfoldAdminSite):
     """Every try to sign in is counted before the password is looked at; what cannot be counted is refused."""
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Django's, for addresses that PostgreSQL cannot read too: no object has a NUL in its id, and what else is
+        asked for in vain is a bad request. A DataError while something is saved stays an error of ours."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if "\0" in request.path:
+                raise Http404
+            try:
+                return inner(request, *args, **kwargs)
+            except DataError as error:
+                if request.method not in ("GET", "HEAD"):
+                    raise
+                raise BadRequest from error
+
+        return answered
 
     @method_decorator(never_cache)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -14,12 +14,10 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import SimpleTemplateResponse, TemplateResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
@@ -27,15 +25,14 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from psycopg.errors import QueryCanceled
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import RadioFilter, RangeDateFilter
 from unfold.contrib.filters.forms import RangeDateForm
 from unfold.utils import display_for_label
 from unfold.widgets import INPUT_CLASSES
 
 from core import clock, ids
-from core.db import planned_anew
+from core.admin_list import ListAdmin
 from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
@@ -73,11 +70,7 @@ _CAUSES = {
 }
 
 
-MAX_PAGES = 200
-"""Pages of a list: PostgreSQL reads all that lies before a page."""
-
-
-class KeepingAdmin(ModelAdmin):
+class KeepingAdmin(ListAdmin):
     """Objects that are never deleted. Pages are found by database id or public id."""
 
     actions = None
@@ -86,30 +79,6 @@ class KeepingAdmin(ModelAdmin):
     show_facets = ShowFacets.NEVER  # each would count the whole table
     list_filter_submit = True
     list_fullwidth = True
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, rendered here: its first page instead of one too deep, none if it takes too long; both say so."""
-        page = request.GET.get(PAGE_VAR, "")
-        if page.isascii() and page.isdigit() and (len(page) > 9 or int(page) > MAX_PAGES):
-            shallow = request.GET.copy()
-            del shallow[PAGE_VAR]
-            request.GET = shallow  # type: ignore[assignment]
-            text = _("Pages end at %(number)s. Narrow by day, or look for a text.")
-            messages.warning(request, text % {"number": MAX_PAGES})
-        try:
-            with planned_anew():  # the best plan depends on how rare what is looked for is
-                return _rendered(super().changelist_view(request, extra_context))
-        except OperationalError as error:
-            if not isinstance(error.__cause__, QueryCanceled):
-                raise
-            text = _("This took too long and was stopped. Narrow by day or merchant, or look for a whole id or CLABE.")
-            messages.warning(request, text)
-            request.without_rows = True  # type: ignore[attr-defined]
-            return _rendered(super().changelist_view(request, extra_context))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request)
-        return rows.none() if getattr(request, "without_rows", False) else rows
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -151,10 +120,6 @@ class ReadOnlyInline(TabularInline):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields or ()
-
-
-def _rendered(response: HttpResponse) -> HttpResponse:
-    return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
 
 def transition_fields(statuses: Any, colours: Mapping[Any, str]) -> list[Any]:

@@ -52,7 +52,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django refuses before any view: a host that is not ours, a body beyond all limits."""
+    """What Django refuses before any view: a host that is not ours, a body beyond all limits. People get a page."""
+    if request.path.startswith("/admin/"):
+        return render(request, "400.html", status=400)
     return problem_response(InvalidRequest(), request)
 
 

@@ -14,10 +14,10 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from core.admin import EMPTY, ReadOnlyAdmin, ReadOnlyInline, badge, breakable, column, moment, object_link
+from core.admin_list import ListAdmin
 from staff.models import Approval, Vote
 from staff.services import approval as approval_service
 
@@ -25,7 +25,7 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
-class SuperuserOnly(ModelAdmin):
+class SuperuserOnly(ListAdmin):
     """Others may look, if their permissions say so."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

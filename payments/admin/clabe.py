@@ -48,7 +48,7 @@ class ClabeAdmin(ReadOnlyAdmin):
         mode(),
     ]
     list_filter = [("status", ChoicesDropdownFilter), ("merchant", RelatedDropdownFilter), ModeFilter]
-    search_fields = ["public_id__exact", "clabe__exact", "label", "customer_name"]
+    search_fields = ["public_id__exact", "clabe__exact", "label", "customer_name", "customer_phone"]
     list_select_related = ["merchant", "provider_account"]
     ordering = ["-created_at"]
     inlines = [ClabeTransitionInline]

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from core.admin import column, day, in_one_line, money, related
+from core.admin_list import ListAdmin
 from payments.models import FeeRule
 from payments.models.fee_rule import today
 
@@ -23,7 +23,7 @@ def _begun(rule: FeeRule | None) -> bool:
 
 
 @admin.register(FeeRule)
-class FeeRuleAdmin(ModelAdmin):
+class FeeRuleAdmin(ListAdmin):
     """Configuration. What has begun can only be ended: a new fee is a new row that begins the day after."""
 
     list_display = [

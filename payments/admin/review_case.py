@@ -42,6 +42,7 @@ from core.admin import (
 from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
+from core.search import public_id
 from payments.models import Deposit, ReviewCase, ReviewCaseTransition
 from payments.services import review_case as service
 
@@ -123,7 +124,8 @@ class TargetForm(ReasonForm):
     field_order = ["target", "reason"]
 
     def clean_target(self) -> str:
-        return str(self.cleaned_data["target"]).strip()
+        target = str(self.cleaned_data["target"])
+        return public_id(target) or target.strip()
 
 
 _why = column("reason", _("reason"), lambda row: _REASONS.get(row.reason, row.reason) or EMPTY)

@@ -39,7 +39,8 @@ PARAMETERS = [
         str,
         description="Looks for a text in CLABE, reference, Conekta order, external_id, tracking key, customer's and "
         "payer's name and e-mail. Case and accents do not matter, no character has a special meaning. One or two "
-        "characters are looked for where a word begins.",
+        "characters are looked for where a word begins. An identifier is also found if it is written in groups, "
+        "with spaces or hyphens of any kind: `6461 8015 7000 0035 77`.",
     ),
 ]
 

@@ -18,7 +18,7 @@ from psycopg.types.numeric import Int8
 
 from core.db import planned_anew
 from core.errors import SearchTooBroad
-from core.search import literal_prefix
+from core.search import LIKE, literal_prefix, spellings
 from core.writes import fetch
 from merchants.models import Merchant
 from payments.resources import payment_list
@@ -47,12 +47,18 @@ class Filters:
     external_id_prefix: str | None = None
     q: str | None = None
 
-    def given(self) -> dict[str, object]:
-        """Name and parameter of every filter that narrows."""
-        found = {name: getattr(self, name) for name in _NAMES}
-        if self.external_id_prefix is not None:
-            found["external_id_prefix"] = literal_prefix(self.external_id_prefix)
-        return {name: value for name, value in found.items() if value is not None}
+    def given(self) -> dict[str, list[object]]:
+        """The condition and parameters of every filter that narrows."""
+        found: dict[str, list[object]] = {}
+        for name in _NAMES:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if name == "q" and len(terms := spellings(value)) > 1:
+                found["q_joined"] = [*terms]
+            else:
+                found[name] = [literal_prefix(value) if name == "external_id_prefix" else value]
+        return found
 
 
 _NAMES = tuple(field.name for field in fields(Filters))
@@ -66,7 +72,8 @@ CONDITIONS = {
     "amount_to": "p.amount <= ?",
     "external_id": "p.external_id = ?",
     "external_id_prefix": "p.external_id LIKE ?",
-    "q": f"{SEARCH_TEXT} LIKE public.search_pattern(?)",
+    "q": f"{SEARCH_TEXT} {LIKE[1]}",
+    "q_joined": f"{SEARCH_TEXT} {LIKE[2]}",
     "after": "(p.created_at, p.id) < (?, ?)",
 }
 
@@ -115,7 +122,7 @@ def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Positio
         found = fetch(query, [*parameters, begins, begins + _LAST * MAX_EXTERNAL_ID, wanted])[0]
         if found[0] is not None:
             return _page(found, limit)
-    parameters += [Int8(value) if isinstance(value, int) else value for value in given.values()]
+    parameters += [Int8(value) if isinstance(value, int) else value for values in given.values() for value in values]
     if after is not None:
         parameters += [after[0], Int8(after[1])]
     query = statement((*given, "after") if after is not None else tuple(given))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import transaction
 from django.test import Client
 
 from core import clock
@@ -62,7 +63,8 @@ def desk(api: Api, merchant: Merchant, stp: StpSender, conekta: ConektaSender, s
     paid.refresh_from_db()
     day = clock.mexico_city_date(clock.now())
     wanted = report.NewReport(Report.Type.PAYMENTS, day, day, {})
-    ordered = report.create(merchant, livemode=False, wanted=wanted, origin=staff_origin)  # type: ignore[arg-type]
+    with transaction.atomic():
+        ordered = report.create(merchant, livemode=False, wanted=wanted, origin=staff_origin)  # type: ignore[arg-type]
     return Desk(
         merchant,
         paid,

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import connection as application
 from django.test import Client
 
-from core.admin import MAX_PAGES
+from core.admin_list import MAX_PAGES
 from tests import cluster
 from tests.backoffice.conftest import Desk
 from tests.conftest import Api

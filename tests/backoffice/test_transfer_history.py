@@ -111,7 +111,7 @@ def test_a_day_is_a_day_in_mexico_city(desk: Desk, admin_client: Client, owner: 
     assert both == [desk.waiting.public_id, desk.paid.public_id]
 
 
-@pytest.mark.parametrize("text", ["mañana", "31/02/2026", "01/01/0001", "31/12/9999", "' OR 1=1", "\0"])
+@pytest.mark.parametrize("text", ["mañana", "31/02/2026", "01/01/0001", "31/12/9999", "' OR 1=1"])
 def test_a_day_that_is_none_is_ignored(text: str, desk: Desk, admin_client: Client) -> None:
     assert len(found(admin_client, created_at_from=text)) == 3
 
