@@ -38,11 +38,16 @@ def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
     return value
 
 
-def text(query: QueryDict, name: str, *, max_length: int) -> str | None:
-    """The filter's text, 1 to ``max_length`` characters without control characters; None if it is not given."""
+def text(query: QueryDict, name: str, *, max_length: int, begins: bool = False) -> str | None:
+    """The filter's text, 1 to ``max_length`` characters without control characters; None if it is not given.
+
+    Spaces around it are dropped, as from the texts of a body, so that a text finds what was stored for it. A beginning
+    (``begins``) keeps those behind it.
+    """
     value = query.get(name)
     if value is None:
         return None
+    value = value.lstrip() if begins else value.strip()
     if not value or len(value) > max_length:
         refuse(name, _("Give 1 to %(count)s characters.") % {"count": max_length})
     if any(ord(character) < 32 or ord(character) == 127 for character in value):

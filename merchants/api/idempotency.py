@@ -113,6 +113,12 @@ def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
     return _replay(_completed(record, monotonic() + WAIT_SECONDS))
 
 
+def bare(text: str) -> str:
+    """An Idempotency-Key without the quotation marks that it may come in (RFC 8941 writes strings so)."""
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
 def is_key(text: str) -> bool:
     """True if ``text`` may be an Idempotency-Key."""
     return bool(_SHAPE.match(text))
@@ -189,8 +195,7 @@ def _answer(status: int, body: str) -> HttpResponse:
 
 
 def _given(request: Request) -> str:
-    given: str = request.headers.get("Idempotency-Key", "").strip()
-    return given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    return bare(request.headers.get("Idempotency-Key", ""))
 
 
 def _key(request: Request) -> str:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from core.api.views import Answer
 from core.errors import NotFound
-from merchants.api.idempotency import is_key
+from merchants.api.idempotency import bare, is_key
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import IdempotencyKey
 from merchants.resources.idempotency_key import idempotency_key as idempotency_key_resource
@@ -60,6 +60,7 @@ class IdempotencyKeyView(MerchantView):
         responses=IdempotencyKeyObject,
     )
     def get(self, request: Request, key: str) -> HttpResponse:
+        key = bare(key)
         record = idempotency_key.find(self.merchant, livemode=self.livemode, key=key) if is_key(key) else None
         if record is None:
             raise NotFound

@@ -69,9 +69,6 @@ def _filters(query: QueryDict) -> Filters:
     if query.keys() <= {"limit", "cursor"}:
         return Filters()
     created_from, created_before = filters.created_at(query)
-    q = filters.text(query, "q", max_length=MAX_LENGTH)
-    if q is not None and not q.strip():
-        filters.refuse("q", "Give something to look for.")
     return Filters(
         status=filters.choice(query, "status", STATUSES),
         method=filters.choice(query, "method", METHODS),
@@ -80,6 +77,6 @@ def _filters(query: QueryDict) -> Filters:
         amount_from=filters.amount(query, "amount[gte]"),
         amount_to=filters.amount(query, "amount[lte]"),
         external_id=filters.text(query, "external_id", max_length=MAX_EXTERNAL_ID),
-        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=MAX_EXTERNAL_ID),
-        q=q,
+        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=MAX_EXTERNAL_ID, begins=True),
+        q=filters.text(query, "q", max_length=MAX_LENGTH),
     )

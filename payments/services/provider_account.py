@@ -16,7 +16,7 @@ from django.db import transaction
 from core import addresses
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from payments.models import ProviderAccount
-from payments.providers.conekta.signature import key_id, load_public_key
+from payments.providers.conekta.signature import canonical_pem, key_id
 
 MAX_KEYS = 2
 
@@ -86,15 +86,15 @@ def add_key(account_pk: int, pem: str) -> str:
     account = _locked(account_pk)
     if account.provider != ProviderAccount.Provider.CONEKTA:
         raise IllegalTransition("Only Conekta proves itself with a key.")
-    pem = pem.strip().replace("\r\n", "\n") + "\n"
     try:
-        load_public_key(pem)
+        pem = canonical_pem(pem)
     except ValueError:
         raise _wrong("pem", "This is not a public RSA key of at least 2048 bits in PEM form.") from None
     known = account.webhook_public_keys
-    if key_id(pem) in {key_id(key) for key in known}:
+    if pem in map(canonical_pem, known):
         raise _wrong("pem", "This key is there already.")
-    if ProviderAccount.objects.exclude(pk=account_pk).filter(webhook_public_keys__contains=[pem]).exists():
+    others = ProviderAccount.objects.exclude(pk=account_pk).values_list("webhook_public_keys", flat=True)
+    if any(pem == canonical_pem(key) for keys in others for key in keys):
         raise _wrong("pem", "Another account has this key: it could not be told whose events it signs.")
     if len(known) >= MAX_KEYS:
         raise IllegalTransition("Two keys are valid already: remove the old one first.")

@@ -14,12 +14,13 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
-from core import request_context
+from core import addresses, request_context
 from staff.models import SignInCounter
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ def check(request: HttpRequest, username: str) -> Refused | None:
     if not address:
         raise AddressUnreadable
     limits = [
-        ("account", username.strip().casefold(), settings.SIGN_IN_PER_ACCOUNT),
-        ("address", address, settings.SIGN_IN_PER_ADDRESS),
+        ("account", account_name(username), settings.SIGN_IN_PER_ACCOUNT),
+        ("address", addresses.customer(address), settings.SIGN_IN_PER_ADDRESS),
     ]
     refusals = [
         refused
@@ -63,6 +64,11 @@ def check(request: HttpRequest, username: str) -> Refused | None:
         if (refused := _count(request, kind, _key(kind, value), limit)) is not None
     ]
     return max(refusals, key=lambda refused: refused.retry_after) if refusals else None
+
+
+def account_name(written: str) -> str:
+    """What all spellings of one account have in common: normalised as Django's sign-in form does (NFKC), caseless."""
+    return get_user_model().normalize_username(written.strip()).casefold()
 
 
 def _count(request: HttpRequest, kind: str, key: str, limit: int) -> Refused | None:

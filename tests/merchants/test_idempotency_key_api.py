@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from core import clock
@@ -30,6 +32,15 @@ def test_a_request_that_was_carried_out_says_what_it_made(api, stp):
         "response_status": 201,
         "resource": {"object": "payment", "id": made.json()["id"]},
     }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sent", ['"order:8"', ' "order:8" ', "order:8"])
+def test_a_key_is_found_as_it_was_sent(api, stp, sent):
+    made = api.post("/v1/payments", SPEI, key=sent).json()
+
+    for asked in (quote(sent), "order:8", quote('"order:8"')):
+        assert api.get(f"/v1/idempotency-keys/{asked}").json()["resource"]["id"] == made["id"]
 
 
 @pytest.mark.django_db

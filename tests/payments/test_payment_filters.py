@@ -124,6 +124,15 @@ def test_external_ids_are_found_whole_or_by_how_they_begin(api, create):
     assert found(api, **{"external_id[prefix]": "rd-1"}) == []
 
 
+@pytest.mark.parametrize("written", ["ord 1", " ord 1", "ord 1  ", "\u3000ord 1\u00a0", "\tord 1\n"])
+def test_a_payment_is_found_by_its_external_id_as_it_was_sent(api, create, written):
+    made = create(external_id=written)
+
+    assert found(api, external_id=written) == found(api, external_id="ord 1") == [made]
+    assert found(api, **{"external_id[prefix]": " ord "}) == [made]
+    assert found(api, **{"external_id[prefix]": "ord 1 "}) == []
+
+
 @pytest.mark.parametrize("name", ["external_id", "external_id[prefix]", "q"])
 @pytest.mark.parametrize("value", ["", "a" * 101, "a\0b", "a\nb", "\x7f"])
 def test_a_text_that_cannot_be_one_is_refused(api, name, value):

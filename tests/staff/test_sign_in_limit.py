@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import User
 from django.core.cache import caches
 from django.db import OperationalError
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -76,6 +79,52 @@ def test_an_account_is_one_however_its_name_is_written(ana: User) -> None:
         sign_in(name, address="192.0.2.7")
 
     assert sign_in("ana", PASSWORD).status_code == 429
+
+
+VARIANTS = [
+    "ａｎａ",
+    "ＡＮＡ",
+    "ªnª",
+    "ᵃⁿᵃ",
+    "ⓐⓝⓐ",
+    "ⒶⓃⒶ",
+    "𝐚𝐧𝐚",
+    "𝒶𝓃𝒶",
+    "𝖆𝖓𝖆",
+    "𝚊𝚗𝚊",
+    "ａna",
+    "an𝗮",
+    "\u3000ana\u00a0",
+    "\tAna\n",
+]
+
+
+def test_compatibility_variants_of_a_name_are_one_account(ana: User) -> None:
+    tried = [sign_in(name, address=f"192.0.2.{n}").status_code for n, name in enumerate(VARIANTS)]
+
+    assert tried == [200] * 5 + [429] * (len(VARIANTS) - 5)
+    assert sign_in("ana", PASSWORD, address="198.51.100.1").status_code == 429
+
+
+def test_the_variants_are_spellings_under_which_django_signs_in(ana: User) -> None:
+    for n, name in enumerate(VARIANTS):
+        caches["default"].clear()
+        signed_in = sign_in(name, PASSWORD, address=f"192.0.2.{n}").status_code == 302
+        assert signed_in == (UsernameField().clean(name) == "ana")
+
+
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("ａªⓐﬁ\u3000\u00a0¨ﷺ"), max_size=8))
+def test_names_that_django_takes_for_one_count_as_one(name: str) -> None:
+    assert sign_in_limit.account_name(name) == UsernameField(required=False).to_python(name).casefold()
+
+
+def test_the_addresses_of_one_ipv6_network_count_as_one(ana: User) -> None:
+    """A provider assigns a /64; its customer may use any address of it."""
+    for n in range(20):
+        sign_in(f"nadie{n}", address=f"2001:db8:1:2:{n:x}::{n:x}")
+
+    inside, outside = (sign_in("ana", PASSWORD, address=f"2001:db8:1:{n}::ffff").status_code for n in (2, 3))
+    assert (inside, outside) == (429, 302)
 
 
 def test_an_address_gets_twenty_tries_over_all_accounts(ana: User) -> None:

@@ -90,6 +90,28 @@ def test_one_key_signs_for_one_account(db, conekta, second_key):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("width", [20, 76, 400])
+def test_a_key_is_one_however_its_lines_are_broken(conekta, second_key, width):
+    (first,) = conekta.account.webhook_public_keys
+    live = ProviderAccount.objects.create(provider="conekta", livemode=True, name="Conekta live")
+    before = rows()
+
+    for account in (conekta.account, live):
+        with pytest.raises(InvalidRequest):
+            service.add_key(account.pk, _rewrapped(first, width))
+    assert rows() == before
+
+    added = service.add_key(conekta.account.pk, _rewrapped(pem(second_key), width))
+    assert added == key_id(pem(second_key))
+
+
+def _rewrapped(text: str, width: int) -> str:
+    start, *lines, end = text.strip().split("\n")
+    body = "".join(lines)
+    return "\r\n".join([f"{start}  ", *(body[i : i + width] for i in range(0, len(body), width)), end, "", ""])
+
+
+@pytest.mark.django_db
 def test_a_cancelled_exchange_leaves_the_present_secret_alone(stp):
     new = service.start_exchange(stp.account.pk)
     service.cancel_exchange(stp.account.pk)

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 MIN_KEY_BITS = 2048
 MAX_HEADER_LENGTH = 2048
@@ -35,6 +35,11 @@ def load_public_key(pem: str) -> RSAPublicKey:
     if key.key_size < MIN_KEY_BITS:
         raise ValueError(f"an RSA key of {key.key_size} bits is too short: at least {MIN_KEY_BITS}")
     return key
+
+
+def canonical_pem(pem: str) -> str:
+    """The one spelling of the key in ``pem``, whatever its line breaks and headers; ``ValueError`` if it is none."""
+    return load_public_key(pem).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 @lru_cache(maxsize=64)
