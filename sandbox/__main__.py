@@ -22,6 +22,7 @@ from .delivery import Delivery
 from .server import listen
 from .storage import AlreadyOpen, Storage
 from .stp import Stp
+from .world import World
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -30,6 +31,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=os.environ.get("SANDBOX_PORT"), help="or SANDBOX_PORT")
     parser.add_argument("--data", type=Path, default=os.environ.get("SANDBOX_DATA"), help="folder; or SANDBOX_DATA")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    seed = "number from which chance is drawn, for the same ids again; give it an empty folder"
+    parser.add_argument("--seed", type=int, default=os.environ.get("SANDBOX_SEED"), help=f"{seed}; or SANDBOX_SEED")
     chosen = parser.parse_args(arguments)
     if chosen.port is None or not 0 < chosen.port < 65536:
         parser.error("give a port from 1 to 65535 with --port or SANDBOX_PORT")
@@ -55,15 +58,16 @@ def main(arguments: list[str]) -> int:
     except (AlreadyOpen, OSError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
-    delivery = Delivery(storage)
-    stp = Stp(storage, delivery, retry_delay=chosen.retry_delay)
-    conekta = Conekta(storage, delivery, retry_delay=chosen.retry_delay)
+    world = World(chosen.seed)
+    delivery = Delivery(storage, world)
+    stp = Stp(storage, delivery, world, retry_delay=chosen.retry_delay)
+    conekta = Conekta(storage, delivery, world, retry_delay=chosen.retry_delay)
     try:
         server = listen(chosen.host, chosen.port)
     except OSError as error:
         print(f"sandbox: cannot listen on {chosen.host}:{chosen.port}: {error}", file=sys.stderr)
         return 1
-    server.set_app(App(stp, conekta))
+    server.set_app(App(stp, conekta, world))
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

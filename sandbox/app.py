@@ -7,6 +7,7 @@ answers 200 to creations too: its official clients parse nothing else.
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import sys
@@ -20,7 +21,9 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from . import barcode, page
 from .conekta import Account, Conekta, error_body
 from .errors import Refused, control_body
+from .faults import Fault, Faults, suffer
 from .stp import Stp
+from .world import FURTHEST, World
 
 MAX_BODY = 1024 * 1024
 DRAINED = 16 * MAX_BODY
@@ -126,22 +129,32 @@ def read_body(environ: WSGIEnvironment) -> bytes:
 class App:
     """The WSGI callable."""
 
-    def __init__(self, stp: Stp, conekta: Conekta) -> None:
+    def __init__(self, stp: Stp, conekta: Conekta, world: World) -> None:
         self.stp = stp
         self.conekta = conekta
+        self.world = world
+        self.faults = Faults()
         self._routes = [(method, re.compile(path), handler) for method, path, handler in self._table()]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; whatever goes wrong is JSON."""
-        in_conekta = str(environ["PATH_INFO"]).startswith("/conekta")
+        path = str(environ["PATH_INFO"])
+        in_conekta = path.startswith("/conekta")
+        fault = suffer(self.faults.take(str(environ["REQUEST_METHOD"]), path))
+        if fault is not None and fault.kind in ("status", "garbage"):
+            return _break(environ, start_response, fault)
+        if fault is not None and fault.kind == "lose_request":
+            raise ConnectionAbortedError
         try:
             reply = self._answer(environ)
         except Refused as error:
-            reply = Reply(error.status, error_body(error) if in_conekta else control_body(error))
+            reply = Reply(error.status, error_body(error, self.world) if in_conekta else control_body(error))
         except Exception:
             traceback.print_exc(file=sys.stderr)
             failure = Refused(500, "internal_error", "the simulator failed; its log says why")
-            reply = Reply(500, error_body(failure) if in_conekta else control_body(failure))
+            reply = Reply(500, error_body(failure, self.world) if in_conekta else control_body(failure))
+        if fault is not None:  # lose_answer
+            raise ConnectionAbortedError
         content = reply.content
         body = content.encode() if isinstance(content, str) else json.dumps(content, ensure_ascii=False).encode()
         headers = [*(reply.headers or (CONEKTA_HEADERS if in_conekta else JSON_HEADERS))]
@@ -180,6 +193,11 @@ class App:
             ("POST", "/spei", self._spei),
             ("POST", "/pagar", self._pagar),
             ("GET", "/_sim/health", lambda c: Reply(200, {"status": "ok"})),
+            ("GET", "/_sim/clock", lambda c: Reply(200, self._clock())),
+            ("PUT", "/_sim/clock", lambda c: Reply(200, self._move_clock(c.json()))),
+            ("GET", "/_sim/faults", lambda c: Reply(200, self.faults.pending())),
+            ("POST", "/_sim/faults", lambda c: Reply(200, self.faults.order(c.json()))),
+            ("DELETE", "/_sim/faults", lambda c: Reply(200, self.faults.clear())),
             ("POST", "/stp/efws/API/V2/conciliacion", lambda c: Reply(*stp.conciliation(c.json()))),
             ("PUT", "/_sim/stp/config", lambda c: Reply(200, stp.configure(c.json()))),
             ("POST", "/_sim/stp/deposits", lambda c: Reply(202, stp.send(c.json()))),
@@ -210,6 +228,18 @@ class App:
                 lambda c: Reply(200, conekta.resend(owner(c), c.args[0], c.json())),
             ),
         ]
+
+    def _clock(self) -> dict[str, Any]:
+        return {"now": self.world.moment().isoformat(timespec="milliseconds"), "shift": self.world.shift}
+
+    def _move_clock(self, body: dict[str, Any]) -> dict[str, Any]:
+        """``{"shift": seconds}``: from now on this clock is so much ahead of the machine's; 0 sets it right."""
+        shift = body.get("shift")
+        if isinstance(shift, bool) or not isinstance(shift, int | float) or not -FURTHEST <= shift <= FURTHEST:
+            message = f"shift must be a number of seconds, at most {FURTHEST:.0f} either way"
+            raise Refused(422, "invalid_field", message, param="shift")
+        self.world.shift = float(shift)
+        return self._clock()
 
     def _pay(self, call: Call) -> Reply:
         body = call.json()
@@ -250,6 +280,17 @@ class App:
         except Refused as error:
             return self._page(call, error)
         return Reply(303, "", (("Location", "/"),))
+
+
+def _break(environ: WSGIEnvironment, start_response: StartResponse, fault: Fault) -> Iterable[bytes]:
+    """Answer as a broken provider does, without doing anything."""
+    read_body(environ)
+    status = 200 if fault.kind == "garbage" else fault.status
+    body = fault.body.encode()
+    start_response(
+        f"{status} {http.client.responses.get(status, 'Unknown')}", [*JSON_HEADERS, ("Content-Length", str(len(body)))]
+    )
+    return [body]
 
 
 def _count(body: dict[str, Any], name: str, most: int) -> int | None:

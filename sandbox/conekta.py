@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import json
 import sqlite3
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,10 @@ from . import conekta_order, signing
 from . import conekta_records as records
 from .conekta_order import charge_of, hex_id, short_id
 from .conekta_records import KIND
-from .delivery import Answer, Delivery, Request, check_url, enqueue, without_credentials
+from .delivery import Answer, Delivery, Request, check_url, without_credentials
 from .errors import Refused
 from .storage import Storage
+from .world import World
 
 # 18 tries, each gap 1.7 times the one before: from 15 s on that is 48 hours in all (Conekta API 2.3.0, webhooks).
 FIRST_RETRY_DELAY, GROWTH = 15.0, 1.7
@@ -67,19 +67,20 @@ class Account:
     livemode: bool
 
 
-def error_body(error: Refused) -> dict[str, Any]:
+def error_body(error: Refused, world: World) -> dict[str, Any]:
     """A refusal in Conekta's shape (Conekta API 2.3.0)."""
     detail = {"code": error.code, "message": error.message, "debug_message": error.message, "param": error.param}
     kind = ERROR_TYPES.get(error.status, "parameter_validation_error")
-    return {"details": [detail], "log_id": hex_id(), "object": "error", "type": kind}
+    return {"details": [detail], "log_id": hex_id(world), "object": "error", "type": kind}
 
 
 class Conekta:
     """The simulated provider and its channel to the subscribed webhooks."""
 
-    def __init__(self, storage: Storage, delivery: Delivery, *, retry_delay: float | None = None) -> None:
+    def __init__(self, storage: Storage, delivery: Delivery, world: World, *, retry_delay: float | None = None) -> None:
         self._storage = storage
         self._delivery = delivery
+        self._world = world
         self._first_delay = FIRST_RETRY_DELAY if retry_delay is None else retry_delay
         self.tries = 18
         delivery.register(KIND, self)
@@ -100,15 +101,20 @@ class Conekta:
         livemode = key.startswith("key_live")
         # The simulator has no use for the key itself, so it does not keep it.
         digest = hashlib.sha256(key.encode()).hexdigest()
-        with self._storage.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO conekta_account (key_hash, livemode) VALUES (?, ?)", (digest, livemode))
-            row = db.execute("SELECT id FROM conekta_account WHERE key_hash = ?", (digest,)).fetchone()
+        known = "SELECT id FROM conekta_account WHERE key_hash = ?"
+        with self._storage.reading() as db:
+            row = db.execute(known, (digest,)).fetchone()
+        if row is None:
+            with self._storage.transaction() as db:
+                new = "INSERT OR IGNORE INTO conekta_account (key_hash, livemode) VALUES (?, ?)"
+                db.execute(new, (digest, livemode))
+                row = db.execute(known, (digest,)).fetchone()
         return Account(int(row["id"]), livemode)
 
     def create_order(self, account: Account, body: dict[str, Any], base_url: str) -> dict[str, Any]:
         """``POST /orders``, cash only."""
         while True:
-            order = conekta_order.build(body, livemode=account.livemode, base_url=base_url)
+            order = conekta_order.build(self._world, body, livemode=account.livemode, base_url=base_url)
             method = charge_of(order)["payment_method"]
             row = (order["id"], account.id, method["reference"], method["expires_at"], json.dumps(order))
             insert = "INSERT INTO conekta_order (id, account_id, reference, status, expires_at, doc)"
@@ -121,7 +127,7 @@ class Conekta:
 
     def order(self, account: Account, order_id: str) -> dict[str, Any]:
         """``GET /orders/{id}``."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             return records.document(records.owned(db, "conekta_order", account.id, order_id))
 
     def orders(self, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:
@@ -133,7 +139,7 @@ class Conekta:
                 "(SELECT 1 FROM json_each(doc, '$.metadata') WHERE CAST(value AS TEXT) = ?))"
             )
             values = [term, term, term]
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             rows, page = records.page(db, "conekta_order", account.id, query, url, where, values)
         return {**page, "data": [records.document(row) for row in rows]}
 
@@ -156,12 +162,12 @@ class Conekta:
             raise Refused(422, code, "active must be true or false", param="active")
         private, public = signing.new_key_pair()
         key = {
-            "id": hex_id(),
+            "id": hex_id(self._world),
             "object": "webhook_key",
             "active": active,
             "livemode": account.livemode,
             "public_key": public,
-            "created_at": int(time.time()),
+            "created_at": int(self._world.now()),
         }
         insert = "INSERT INTO conekta_webhook_key (account_id, active, private_key, doc) VALUES (?, ?, ?, ?)"
         with self._storage.transaction() as db:
@@ -182,7 +188,7 @@ class Conekta:
                 code = "conekta.errors.parameter_validation.webhooks.too_many"
                 raise Refused(422, code, f"an account has at most {MAX_WEBHOOKS} webhooks", param="url")
             webhook = {
-                "id": same["id"] if same else hex_id(),
+                "id": same["id"] if same else hex_id(self._world),
                 "object": "webhook",
                 "url": url,
                 "status": "listening",
@@ -207,20 +213,20 @@ class Conekta:
 
     def listing(self, table: str, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:
         """``GET /webhook_keys``, ``GET /webhooks``, ``GET /events``."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             rows, page = records.page(db, table, account.id, query, url)
             data = [records.event_view(db, row) if table == "conekta_event" else records.document(row) for row in rows]
         return {**page, "data": data}
 
     def event(self, account: Account, event_id: str) -> dict[str, Any]:
         """``GET /events/{id}``."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             return records.event_view(db, records.owned(db, "conekta_event", account.id, event_id))
 
     def resend(self, account: Account, event_id: str, body: dict[str, Any]) -> dict[str, Any]:
         """``POST /events/{id}/resend``: the same bytes to the named webhooks, waiting for their answers."""
         wanted = body.get("webhooks_ids")
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             records.owned(db, "conekta_event", account.id, event_id)
             rows = db.execute("SELECT id, url FROM conekta_webhook WHERE account_id = ?", (account.id,)).fetchall()
         urls = {str(row["id"]): without_credentials(row["url"])[0] for row in rows}
@@ -252,12 +258,12 @@ class Conekta:
         """
         with self._storage.transaction() as db:
             row = records.by_reference(db, reference)
-            expired = row["status"] == "expired" or row["expires_at"] <= time.time()
+            expired = row["status"] == "expired" or row["expires_at"] <= self._world.now()
             if row["status"] not in ("pending_payment", "expired", *(("canceled",) if late else ())):
                 raise Refused(409, "not_pending", f"the order is {row['status']}")
             if expired and not late:
                 raise Refused(409, "expired", "the reference has expired")
-            order, charge = records.change(db, row, "paid", amount=amount, paid_at=paid_at)
+            order, charge = records.change(db, self._world, row, "paid", amount=amount, paid_at=paid_at)
             was = {"status": row["status"], "paid_at": None}
             events = [
                 self._emit(db, row, "charge.paid", charge, was, times=times),
@@ -280,7 +286,7 @@ class Conekta:
         """Close every pending order whose time is over; called each second."""
         query = "SELECT * FROM conekta_order WHERE status = 'pending_payment' AND expires_at <= ? LIMIT 500"
         with self._storage.transaction() as db:
-            rows = db.execute(query, (time.time(),)).fetchall()
+            rows = db.execute(query, (self._world.now(),)).fetchall()
             for row in rows:
                 self._close(db, row, "expired")
         if rows:
@@ -288,12 +294,12 @@ class Conekta:
 
     def show(self, reference: str) -> dict[str, Any]:
         """One order with its events and their deliveries."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             return records.history(db, records.by_reference(db, reference))
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """Newest first, for the human page."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             rows = db.execute("SELECT * FROM conekta_order ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
             return [records.history(db, row) for row in rows]
 
@@ -323,11 +329,11 @@ class Conekta:
         """The event stays readable in ``GET /events`` and can be sent again by hand."""
 
     def _close(self, db: sqlite3.Connection, row: sqlite3.Row, status: str) -> tuple[dict[str, Any], str]:
-        order, _ = records.change(db, row, status)
+        order, _ = records.change(db, self._world, row, status)
         return order, self._emit(db, row, f"order.{status}", order, {"payment_status": row["status"]})
 
-    @staticmethod
     def _emit(
+        self,
         db: sqlite3.Connection,
         row: sqlite3.Row,
         kind: str,
@@ -346,15 +352,17 @@ class Conekta:
             "data": {"object": content, "previous_attributes": previous},
             "livemode": content["livemode"],
             "webhook_status": "pending",
-            "webhook_logs": [{"id": short_id("webhl"), "url": without_credentials(h["url"])[0], **log} for h in hooks],
-            "id": hex_id(),
+            "webhook_logs": [
+                {"id": short_id(self._world, "webhl"), "url": without_credentials(h["url"])[0], **log} for h in hooks
+            ],
+            "id": hex_id(self._world),
             "object": "event",
             "type": kind,
-            "created_at": int(time.time()),
+            "created_at": int(self._world.now()),
         }
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         insert = "INSERT INTO conekta_event (id, account_id, order_id, type, body) VALUES (?, ?, ?, ?, ?)"
         db.execute(insert, (event["id"], row["account_id"], row["id"], kind, body))
         for hook in hooks * times:
-            enqueue(db, KIND, str(event["id"]), hook["id"], after=after)
+            self._delivery.enqueue(db, KIND, str(event["id"]), hook["id"], after=after)
         return str(event["id"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import string
-import time
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from .errors import Refused
+from .world import World
 
 # Conekta does not publish its limits for a voucher; other processors of OXXO state 10.00 to 10,000.00 pesos.
 MIN_AMOUNT, MAX_AMOUNT = 1_000, 1_000_000
@@ -20,19 +19,19 @@ UNSUPPORTED = ("tax_lines", "shipping_lines", "discount_lines", "checkout")
 BASE58 = string.digits[1:] + "".join(c for c in string.ascii_letters if c not in "lIO")
 
 
-def hex_id(now: int | None = None) -> str:
+def hex_id(world: World) -> str:
     """24 hex digits that begin with the time, as charges, events, webhooks and webhook keys have."""
-    return f"{int(time.time()) if now is None else now:08x}{secrets.token_hex(8)}"
+    return f"{int(world.now()):08x}{world.hex(8)}"
 
 
-def short_id(prefix: str) -> str:
+def short_id(world: World, prefix: str) -> str:
     """``ord_2xayxSvfWzQ2TLz7r``: a prefix and 17 letters and digits."""
-    return prefix + "_" + "".join(secrets.choice(BASE58) for _ in range(17))
+    return prefix + "_" + "".join(world.choice(BASE58) for _ in range(17))
 
 
-def new_reference() -> str:
+def new_reference(world: World) -> str:
     """14 digits, as the OXXO network prints them. Text, never a number."""
-    return f"93{secrets.randbelow(10**12):012d}"
+    return f"93{world.below(10**12):012d}"
 
 
 def fee(amount: int) -> int:
@@ -47,9 +46,9 @@ def charge_of(order: dict[str, Any]) -> dict[str, Any]:
     return charge
 
 
-def build(body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, Any]:
+def build(world: World, body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, Any]:
     """Validate ``POST /orders`` and return the order, pending; the caller files it under a unique reference."""
-    now = int(time.time())
+    now = int(world.now())
     for name in UNSUPPORTED:
         if body.get(name):
             raise _invalid(name, "not_supported", "this simulator takes line_items only")
@@ -62,9 +61,9 @@ def build(body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, A
     request = _charge(body.get("charges"), total)
     expires_at = _expiry(request["payment_method"].get("expires_at"), now)
     metadata = _metadata(body.get("metadata"))
-    order_id, reference = short_id("ord"), new_reference()
+    order_id, reference = short_id(world, "ord"), new_reference(world)
     charge = {
-        "id": hex_id(now),
+        "id": hex_id(world),
         "object": "charge",
         "livemode": livemode,
         "created_at": now,
@@ -103,7 +102,12 @@ def build(body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, A
         "payment_status": "pending_payment",
         "is_refundable": False,
         "customer_info": customer,
-        "line_items": {"object": "list", "has_more": False, "total": len(lines), "data": _numbered(lines, order_id)},
+        "line_items": {
+            "object": "list",
+            "has_more": False,
+            "total": len(lines),
+            "data": _numbered(world, lines, order_id),
+        },
         "charges": {"object": "list", "has_more": False, "total": 1, "data": [charge]},
         "metadata": metadata,
         "created_at": now,
@@ -111,17 +115,17 @@ def build(body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, A
     }
 
 
-def mark(order: dict[str, Any], status: str) -> None:
+def mark(world: World, order: dict[str, Any], status: str) -> None:
     """Set order and charge to ``status``; ``paid`` also fills in what the till reports."""
-    now, charge = int(time.time()), charge_of(order)
+    now, charge = int(world.now()), charge_of(order)
     order["payment_status"] = charge["status"] = status
     order["updated_at"] = now
     if status == "paid":
         charge["paid_at"] = now
         charge["payment_method"] |= {
-            "auth_code": 100_000 + secrets.randbelow(900_000),
-            "cashier_id": f"OINM{secrets.randbelow(10**5):05d}",
-            "store": f"10MEX{secrets.randbelow(10**5):05d}",
+            "auth_code": 100_000 + world.below(900_000),
+            "cashier_id": f"OINM{world.below(10**5):05d}",
+            "store": f"10MEX{world.below(10**5):05d}",
         }
 
 
@@ -156,11 +160,11 @@ def _line_items(value: object) -> list[dict[str, Any]]:
     return value
 
 
-def _numbered(lines: list[dict[str, Any]], order_id: str) -> list[dict[str, Any]]:
+def _numbered(world: World, lines: list[dict[str, Any]], order_id: str) -> list[dict[str, Any]]:
     return [
         {
             **{name: line[name] for name in ("name", "unit_price", "quantity")},
-            "id": short_id("line_item"),
+            "id": short_id(world, "line_item"),
             "object": "line_item",
             "parent_id": order_id,
         }

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from . import conekta_order
 from .delivery import attempts
 from .errors import Refused
+from .world import World
 
 KIND = "conekta"
 
@@ -35,10 +36,16 @@ def by_reference(db: sqlite3.Connection, reference: str) -> sqlite3.Row:
 
 
 def change(
-    db: sqlite3.Connection, row: sqlite3.Row, status: str, *, amount: int | None = None, paid_at: int | None = None
+    db: sqlite3.Connection,
+    world: World,
+    row: sqlite3.Row,
+    status: str,
+    *,
+    amount: int | None = None,
+    paid_at: int | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     order = document(row)
-    conekta_order.mark(order, status)
+    conekta_order.mark(world, order, status)
     charge = conekta_order.charge_of(order)
     if amount is not None:
         order["amount"] = charge["amount"] = amount

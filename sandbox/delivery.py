@@ -20,6 +20,7 @@ import httpx2
 
 from .errors import Refused
 from .storage import Storage
+from .world import World
 
 TIMEOUT = 10.0
 MAX_PARALLEL = 64
@@ -92,12 +93,6 @@ def without_credentials(url: str) -> tuple[str, dict[str, str]]:
     return bare, {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-def enqueue(db: sqlite3.Connection, kind: str, target: str, webhook: str = "", *, after: float = 0.0) -> None:
-    """Ask for a delivery, in the transaction that creates its cause; call ``Delivery.wake`` once that is committed."""
-    row = (kind, target, webhook, time.time() + after)
-    db.execute("INSERT INTO job (kind, target, webhook, due_at) VALUES (?, ?, ?, ?)", row)
-
-
 def attempts(db: sqlite3.Connection, kind: str, target: str) -> list[Attempt]:
     """Deliveries of one notice, oldest first."""
     query = "SELECT at, webhook, status, body FROM delivery WHERE kind = ? AND target = ? ORDER BY id"
@@ -115,8 +110,9 @@ def _attempt(at: float, webhook: str, status: int | None, body: str) -> Attempt:
 class Delivery:
     """Background sender: one thread that looks for due jobs, one short-lived thread per attempt."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, world: World) -> None:
         self._storage = storage
+        self._world = world
         self._channels: dict[str, Channel] = {}
         self._in_flight: set[int] = set()
         self._slots = threading.Semaphore(MAX_PARALLEL)
@@ -133,6 +129,11 @@ class Delivery:
         """Begin to send, also what an earlier process left undone."""
         threading.Thread(target=self._loop, name="delivery", daemon=True).start()
 
+    def enqueue(self, db: sqlite3.Connection, kind: str, target: str, webhook: str = "", *, after: float = 0.0) -> None:
+        """Ask for a delivery, in the transaction that creates its cause; call ``wake`` once that is committed."""
+        row = (kind, target, webhook, self._world.now() + after)
+        db.execute("INSERT INTO job (kind, target, webhook, due_at) VALUES (?, ?, ?, ?)", row)
+
     def wake(self) -> None:
         """Look for due jobs now."""
         self._wake.set()
@@ -140,11 +141,11 @@ class Delivery:
     def send_now(self, kind: str, target: str, webhook: str = "") -> Attempt | None:
         """Send once and wait for the answer. None if there is nobody to send to."""
         channel = self._channels[kind]
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             request = channel.prepare(db, target, webhook)
         if request is None:
             return None
-        at = time.time()
+        at = self._world.now()
         answer = self._post(request)
         with self._storage.transaction() as db:
             self._record(db, (kind, target, webhook), at, answer)
@@ -164,8 +165,8 @@ class Delivery:
 
     def _dispatch(self) -> float:
         """Start every due job; return the seconds until the next look."""
-        now = time.time()
-        with self._storage.transaction() as db:
+        now = self._world.now()
+        with self._storage.reading() as db:
             jobs = db.execute("SELECT * FROM job ORDER BY due_at, id LIMIT ?", (4 * MAX_PARALLEL,)).fetchall()
         for job in jobs:
             if job["id"] in self._in_flight:
@@ -200,7 +201,7 @@ class Delivery:
             if request is None:
                 db.execute("DELETE FROM job WHERE id = ?", (job["id"],))
                 return
-        at = time.time()
+        at = self._world.now()
         answer = self._post(request)
         tries = int(job["tries"]) + 1
         with self._storage.transaction() as db:
@@ -212,7 +213,7 @@ class Delivery:
                 db.execute("DELETE FROM job WHERE id = ?", (job["id"],))
                 channel.give_up(db, key[1])
             else:
-                due_at = time.time() + channel.delay(tries)
+                due_at = self._world.now() + channel.delay(tries)
                 db.execute("UPDATE job SET tries = ?, due_at = ? WHERE id = ?", (tries, due_at, job["id"]))
 
     def _post(self, request: Request) -> Answer:

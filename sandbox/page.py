@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from .errors import Refused
-from .stp import MEXICO_CITY
+from .world import MEXICO_CITY
 
 STATUS = {
     "sent": "enviada",

@@ -1,7 +1,8 @@
-"""The simulators' own memory: one SQLite file, one connection, one lock.
+"""The simulators' own memory: one SQLite file, one writer at a time, any number of readers.
 
-Every transaction is short and none is held while a webhook is sent, so a single lock is enough, and it makes "pay
-twice at the same instant" decidable. WAL keeps what was answered when the process is killed.
+Every transaction is short and none is held while a webhook is sent, so a single lock is enough for writers, and it
+makes "pay twice at the same instant" decidable. Reads take no lock. WAL keeps what was answered when the process is
+killed.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class AlreadyOpen(Exception):
 
 
 class Storage:
-    """``DIR/sandbox.sqlite3``. Use ``with storage.transaction() as db`` for reads and writes alike."""
+    """``DIR/sandbox.sqlite3``: ``storage.transaction()`` to write, ``storage.reading()`` to read."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,8 +63,8 @@ class Storage:
         except BlockingIOError:
             raise AlreadyOpen(f"another simulator is running on {folder}") from None
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(folder / "sandbox.sqlite3", check_same_thread=False, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
+        self._file = folder / "sandbox.sqlite3"
+        self._db = self._connect()
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
@@ -80,7 +81,24 @@ class Storage:
                 raise
             self._db.execute("COMMIT")
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """What was committed when it began. Waits for no writer: WAL lets readers and a writer work at once."""
+        db = self._connect()
+        try:
+            db.execute("PRAGMA query_only = ON")
+            db.execute("BEGIN")
+            yield db
+        finally:
+            db.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._file, check_same_thread=False, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        return db
+
     def close(self) -> None:
         """Close the file and keep the lock: daemon threads that still want to write wait until the process is gone."""
         self._lock.acquire()
         self._db.close()
+        self._guard.close()

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import sqlite3
-import time
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from . import signing
-from .delivery import Answer, Attempt, Delivery, Request, attempts, check_url, enqueue
+from .delivery import Answer, Attempt, Delivery, Request, attempts, check_url
 from .errors import Refused
 from .storage import Storage
+from .world import MEXICO_CITY, World
 
 KIND = "stp"
 STP_INSTITUTION = 90646
-MEXICO_CITY = ZoneInfo("America/Mexico_City")
 CUT_HOUR = 18
 MAX_AMOUNT = 10**14
 RETRY_DELAY = 30.0
@@ -94,9 +91,10 @@ def encode(notice: dict[str, Any], amount: int) -> str:
 class Stp:
     """The simulated institution: configured participants, transfers, and the notices about them."""
 
-    def __init__(self, storage: Storage, delivery: Delivery, *, retry_delay: float | None = None) -> None:
+    def __init__(self, storage: Storage, delivery: Delivery, world: World, *, retry_delay: float | None = None) -> None:
         self._storage = storage
         self._delivery = delivery
+        self._world = world
         self._retry_delay = RETRY_DELAY if retry_delay is None else retry_delay
         self.tries = 3
         delivery.register(KIND, self)
@@ -123,15 +121,15 @@ class Stp:
         clabe = _text(body, "clabe", 1, 40)
         amount = _integer(body, "amount", 1, MAX_AMOUNT)
         times = _integer(body, "times", 0, 20, default=1)
-        now = datetime.now(MEXICO_CITY)
+        now = self._world.moment()
         with self._storage.transaction() as db:
             config = self._participant(db, clabe)
-            notice = _notice(body, clabe, str(config["empresa"]), now)
+            notice = _notice(self._world, body, clabe, str(config["empresa"]), now)
             deposit_id = int(notice["id"])
             row = (deposit_id, config["clabe_prefix"], clabe, amount, notice["claveRastreo"], encode(notice, amount))
-            db.execute("INSERT INTO stp_deposit VALUES (?, ?, ?, ?, ?, ?, 'sent', NULL, ?)", (*row, time.time()))
+            db.execute("INSERT INTO stp_deposit VALUES (?, ?, ?, ?, ?, ?, 'sent', NULL, ?)", (*row, self._world.now()))
             for _ in range(times):
-                enqueue(db, KIND, str(deposit_id))
+                self._delivery.enqueue(db, KIND, str(deposit_id))
         self._delivery.wake()
         return {"id": deposit_id, "tracking_key": notice["claveRastreo"], "status": "sent", "deliveries": []}
 
@@ -139,16 +137,14 @@ class Stp:
         """``POST /efws/API/V2/conciliacion``: the received orders of a day. (HTTP status, answer)."""
         company, kind, day = body.get("empresa"), body.get("tipoOrden"), body.get("fechaOperacion", "")
         page = body.get("page", 0)
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             key = db.execute("SELECT public_key FROM stp_key WHERE empresa = ?", (company,)).fetchone()
             signed = f"||{company}|{kind}|{day}||".encode()
             if key is None or not signing.is_signed(key["public_key"], str(body.get("firma", "")), signed):
                 return 400, {"estado": 2, "mensaje": "Firma invalida Firma Invalida"}
             if kind != "R" or type(page) is not int or page < 0:
                 return 400, {"estado": 2, "mensaje": "Solicitud invalida"}
-            wanted = (
-                int(day) if str(day).isdecimal() else int(operating_date(datetime.now(MEXICO_CITY)).strftime("%Y%m%d"))
-            )
+            wanted = int(day) if str(day).isdecimal() else int(operating_date(self._world.moment()).strftime("%Y%m%d"))
             rows = db.execute(
                 "SELECT notice, status FROM stp_deposit WHERE json_extract(notice, '$.empresa') = ? "
                 "AND json_extract(notice, '$.fechaOperacion') = ? ORDER BY created_at",
@@ -162,18 +158,18 @@ class Stp:
 
     def show(self, deposit_id: str) -> dict[str, Any]:
         """One transfer with its notice (``body`` is the exact text sent) and what was answered."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             return self._view(db, self._row(db, deposit_id))
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """Newest first, for the human page."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             rows = db.execute("SELECT * FROM stp_deposit ORDER BY created_at DESC LIMIT ?", (limit,)).fetchall()
             return [self._view(db, row) for row in rows]
 
     def resend(self, deposit_id: str) -> dict[str, Any]:
         """Send the same notice once more and wait for the answer."""
-        with self._storage.transaction() as db:
+        with self._storage.reading() as db:
             target = str(self._row(db, deposit_id)["id"])
         attempt: Attempt | None = self._delivery.send_now(KIND, target)
         return {"delivery": attempt}
@@ -233,10 +229,10 @@ class Stp:
         }
 
 
-def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> dict[str, Any]:
+def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> dict[str, Any]:
     """Key set, order and JSON types of the abono notice; what the caller leaves open is invented."""
-    payer = _text(body, "payer_clabe", 0, 20, default=_invented_clabe())
-    institution = institution_of(payer if is_clabe(payer) else secrets.choice(PAYER_BANKS))
+    payer = _text(body, "payer_clabe", 0, 20, default=_invented_clabe(world))
+    institution = institution_of(payer if is_clabe(payer) else world.choice(PAYER_BANKS))
     day = operating_date(now).strftime("%Y%m%d")
     chosen_day = _text(body, "operating_date", 8, 8, default=day)
     try:
@@ -245,13 +241,13 @@ def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> di
         raise Refused(422, "invalid_field", "operating_date must be YYYYMMDD", param="operating_date") from None
     return {
         # Drawn at random, so that a wiped data folder does not repeat numbers the back office has already seen.
-        "id": 10_000_000 + secrets.randbelow(2_000_000_000),
+        "id": 10_000_000 + world.below(2_000_000_000),
         "fechaOperacion": int(chosen_day),
         "institucionOrdenante": _integer(body, "payer_institution", 1, 99999, default=institution),
         "institucionBeneficiaria": STP_INSTITUTION,
-        "claveRastreo": _text(body, "tracking_key", 1, 30, default=_invented_tracking_key(now)),
+        "claveRastreo": _text(body, "tracking_key", 1, 30, default=_invented_tracking_key(world, now)),
         "monto": None,
-        "nombreOrdenante": _text(body, "payer_name", 0, 120, default=secrets.choice(PAYER_NAMES)),
+        "nombreOrdenante": _text(body, "payer_name", 0, 120, default=world.choice(PAYER_NAMES)),
         # 40 CLABE, 3 debit card, 10 mobile phone; 0 is what the network shows for anything else.
         "tipoCuentaOrdenante": {18: 40, 16: 3, 10: 10}.get(len(payer), 0),
         "cuentaOrdenante": payer,
@@ -264,9 +260,7 @@ def _notice(body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> di
         "cuentaBeneficiario2": "",
         "rfcCurpBeneficiario": "ND",
         "conceptoPago": _text(body, "concept", 0, 120, default="PAGO"),
-        "referenciaNumerica": _integer(
-            body, "reference_number", 0, 9_999_999, default=1 + secrets.randbelow(9_999_999)
-        ),
+        "referenciaNumerica": _integer(body, "reference_number", 0, 9_999_999, default=1 + world.below(9_999_999)),
         "empresa": empresa,
         "tipoPago": 1,
         # Milliseconds; a caller may let a transfer settle at another moment than now.
@@ -307,15 +301,15 @@ def _verdict(answer: Answer) -> tuple[str | None, int | None]:
     return None, None
 
 
-def _invented_clabe() -> str:
-    first_17 = secrets.choice(PAYER_BANKS) + "180" + f"{secrets.randbelow(10**11):011d}"
+def _invented_clabe(world: World) -> str:
+    first_17 = world.choice(PAYER_BANKS) + "180" + f"{world.below(10**11):011d}"
     return first_17 + check_digit(first_17)
 
 
-def _invented_tracking_key(now: datetime) -> str:
+def _invented_tracking_key(world: World, now: datetime) -> str:
     """Two shapes that banks really use; one of them has slashes and dashes."""
-    tail = secrets.token_hex(5).upper()
-    return secrets.choice((f"058-{now:%d/%m/%Y}/{now:%H}-{tail}", f"MBAN01{now:%Y%m%d%H%M}{tail}"))
+    tail = world.hex(5).upper()
+    return world.choice((f"058-{now:%d/%m/%Y}/{now:%H}-{tail}", f"MBAN01{now:%Y%m%d%H%M}{tail}"))
 
 
 def _text(body: dict[str, Any], name: str, shortest: int, longest: int, *, default: str | None = None) -> str:
