@@ -14,6 +14,7 @@ PaymentsError
 ├── ProviderError             what a provider's answer means for us
 │   ├── ProviderNotContacted  it certainly never saw the request: may be sent again
 │   ├── ProviderRefused       it understood and refused: final
+│   │   └── UnknownToProvider it knows no object with the id that was asked about
 │   └── OutcomeUnknown        it may have acted: ask, never repeat blindly
 ├── NoticeRejected            a provider's notice that is not authentic or not readable
 └── InvariantBroken           500; the books or states contradict each other: someone must look
@@ -246,6 +247,10 @@ class ProviderRefused(ProviderError):
     def __init__(self, message: str | None = None, *, provider_code: str = "") -> None:
         super().__init__(message)
         self.provider_code = provider_code
+
+
+class UnknownToProvider(ProviderRefused):
+    """The provider knows no such object."""
 
 
 class OutcomeUnknown(ProviderError):

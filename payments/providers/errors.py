@@ -20,6 +20,11 @@ class UnreadableNotice(NoticeRejected):
         """Path of the field at fault (``data.object.amount``); empty when the body as a whole is."""
 
 
+def printable(text: Any) -> str:
+    """A provider's words as they may be stored and shown: no control characters, no NUL; "" for what is no text."""
+    return "".join(c if c.isprintable() else " " for c in text) if isinstance(text, str) else ""
+
+
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in ``raw``, as exact as ``core.strict_json`` reads it.
 

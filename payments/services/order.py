@@ -10,17 +10,17 @@ import logging
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core import clock, jobs
 from core.db import transaction_forbidden
-from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from core.state import Origin, TransitionRow
 from core.writes import joined
 from payments.models import Payment, ProviderAccount
 from payments.providers.base import MoneyReceived
 from payments.providers.conekta.client import ConektaClient
-from payments.providers.conekta.messages import CashOrder
+from payments.providers.conekta.messages import PENDING_STATUS, CashOrder
 from payments.services import notice
 from payments.services.payment import WAITING, expire, lock
 
@@ -53,8 +53,10 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
             return
         try:
             client.cancel_order(order_id)
-        except ProviderRefused:  # not pending any more: canceled before, expired, or paid
-            _book_if_paid(payment, client.get_order(order_id))
+        except ProviderRefused:  # not pending any more (canceled before, expired, or paid), or gone
+            order = _read(client, payment)
+            if order is not None and not _book_if_paid(payment, order) and order.status == PENDING_STATUS:
+                raise OutcomeUnknown("Conekta did not withdraw an order that can still be paid.") from None
     except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
         logger.warning("order not withdrawn yet", extra={"payment": payment.public_id, "why": error.message})
         jobs.defer(
@@ -79,7 +81,9 @@ def expire_unpaid(*, limit: int = 50) -> int:
         expires_at__lte=now - EXPIRES_AFTER,
     )
     decided = failures = 0
-    for payment_id in over.order_by("expires_at").values_list("pk", flat=True)[:limit]:
+    # Asked longest ago first: payments about which no answer comes keep no other from its end.
+    over = over.order_by(F("voucher_asked_until").asc(nulls_first=True), "expires_at")
+    for payment_id in over.values_list("pk", flat=True)[:limit]:
         try:
             decided += _expire_if_unpaid(payment_id)
         except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
@@ -102,7 +106,7 @@ def _expire_if_unpaid(payment_id: int) -> bool:
     account = payment.provider_account
     client = _client(account)
     connection.close()  # back to the pool while Conekta takes its time
-    order = client.get_order(payment.order_id) if payment.order_id else client.find_order(payment.public_id)
+    order = _read(client, payment)
     if order is not None and _book_if_paid(payment, order):
         return True
     with transaction.atomic():
@@ -112,6 +116,19 @@ def _expire_if_unpaid(payment_id: int) -> bool:
         reference = order.order_id if order else ""
         expire(locked, origin=Origin(TransitionRow.Cause.WORKER, account.public_id, reference))
     return True
+
+
+def _read(client: ConektaClient, payment: Payment) -> CashOrder | None:
+    """The order as Conekta has it now; None if Conekta knows none, neither by its id nor by the payment's.
+
+    The second question also tells an order that is gone from an address where nothing is found.
+    """
+    if payment.order_id:
+        try:
+            return client.get_order(payment.order_id)
+        except UnknownToProvider:
+            logger.warning("Conekta does not know the order any more", extra={"payment": payment.public_id})
+    return client.find_order(payment.public_id)
 
 
 def _book_if_paid(payment: Payment, order: CashOrder) -> bool:

@@ -224,11 +224,13 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
 
     ``attempt`` 0 is the first try ever, by the request that made the payment. Every other one searches Conekta for an
     order of this payment before it creates one: an earlier try may have reached it, even if its process died. A
-    payment that has its voucher, or is not pending any more, is left as it is. If Conekta cannot be reached or its
-    answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
+    payment that has its voucher, is not pending any more or has expired is left as it is. If Conekta cannot be reached
+    or its answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
-    if payment.status != Payment.Status.PENDING or payment.order_id or not _alone_asking(payment_id):
+    if payment.status != Payment.Status.PENDING or payment.order_id or clock.now() >= payment.expires_at:
+        return
+    if not _alone_asking(payment_id):
         return
     account = payment.provider_account
     client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)

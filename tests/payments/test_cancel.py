@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Concat
 
+from core.errors import ProviderRefused
 from core.state import Origin, TransitionRow
 from merchants.models import Event
 from payments.jobs import withdraw_order
@@ -107,6 +112,97 @@ def test_conekta_away_is_asked_again_later(api, at_conekta):
     at_conekta.move_back()
     withdraw_order(**waiting_jobs()[-1])
     assert at_conekta.orders(made["id"])[0]["payment_status"] == "canceled"
+
+
+def forget_orders(at_conekta):
+    """From now on Conekta knows none of the account's orders: every question about one is 404."""
+    at_conekta.account.credentials = {"api_key": f"key_{secrets.token_hex(12)}"}
+    at_conekta.account.save(update_fields=["credentials"])
+
+
+def overdue(payment_id: str) -> None:
+    over = payment_service.clock.now() - order_service.EXPIRES_AFTER
+    Payment.objects.filter(public_id=payment_id).update(expires_at=over, voucher_asked_until=None)
+
+
+def test_an_order_that_conekta_does_not_know_is_withdrawn_once_and_never_again(api, at_conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    api.post(f"/v1/payments/{made['id']}/cancel", {})
+    (job,) = waiting_jobs()
+    forget_orders(at_conekta)
+
+    withdraw_order(**job)
+
+    assert waiting_jobs() == [job]
+
+
+def test_a_payment_whose_order_conekta_does_not_know_expires(api, at_conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    overdue(made["id"])
+    forget_orders(at_conekta)
+
+    assert order_service.expire_unpaid() == 1
+
+    assert Payment.objects.get().status == "expired"
+
+
+def test_an_order_id_that_conekta_does_not_know_is_looked_for_by_the_payment(api, at_conekta):
+    made = api.post("/v1/payments", OXXO).json()
+    paid = {"reference": made["oxxo"]["reference"]}
+    assert at_conekta.simulator.client.post("/_sim/conekta/pay", json=paid).status_code == 202
+    overdue(made["id"])
+    Payment.objects.update(order_id="ord_gone")
+
+    assert order_service.expire_unpaid() == 1
+
+    assert Payment.objects.get().amount_received == 25_000
+
+
+def test_an_address_where_nothing_is_found_expires_and_forgets_nothing(api, at_conekta):
+    unpaid, cancelled = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
+    api.post(f"/v1/payments/{cancelled['id']}/cancel", {}, key="c")
+    (job,) = waiting_jobs()
+    overdue(unpaid["id"])
+    at_conekta.move(f"{at_conekta.simulator.url}/elsewhere")
+
+    assert order_service.expire_unpaid() == 0
+    withdraw_order(**job)
+
+    assert Payment.objects.get(public_id=unpaid["id"]).status == "pending"
+    assert [found["attempt"] for found in waiting_jobs()] == [0, 1]
+
+
+def test_an_order_that_conekta_refuses_to_withdraw_and_that_can_be_paid_is_withdrawn_later(
+    api, at_conekta, monkeypatch
+):
+    made = api.post("/v1/payments", OXXO).json()
+    api.post(f"/v1/payments/{made['id']}/cancel", {})
+    (job,) = waiting_jobs()
+
+    def refuse(self, order_id):
+        raise ProviderRefused("Not now.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ConektaClient, "cancel_order", refuse)
+        withdraw_order(**job)
+    withdraw_order(**waiting_jobs()[-1])
+
+    assert [found["attempt"] for found in waiting_jobs()] == [0, 1]
+    assert at_conekta.orders(made["id"])[0]["payment_status"] == "canceled"
+
+
+def test_payments_about_which_conekta_never_answers_keep_no_other_from_its_end(api, at_conekta):
+    made = [api.post("/v1/payments", OXXO, key=f"k{n}").json()["id"] for n in range(7)]
+    for payment_id in made:
+        overdue(payment_id)
+    unanswerable = Payment.objects.exclude(public_id=made[-1])
+    unanswerable.update(order_id=Concat(Value("no id: "), "public_id"), expires_at=F("expires_at") - timedelta(hours=1))
+
+    for run in range(3):
+        with time_machine.travel(payment_service.clock.now() + run * timedelta(minutes=11)):
+            order_service.expire_unpaid()
+
+    assert Payment.objects.get(public_id=made[-1]).status == "expired"
 
 
 def test_a_voucher_that_comes_after_the_cancellation_is_withdrawn_too(api, at_conekta):

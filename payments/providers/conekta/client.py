@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from payments.providers.conekta.messages import CashOrder, concerns_us, order_request, parse_order, payment_id_of
 from payments.providers.conekta.signature import load_public_key
 from payments.providers.conekta.transport import deadline, shared_transport
-from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.errors import UnreadableNotice, printable, read_object
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 CONNECT_SECONDS: Final = 2.0
@@ -34,7 +34,9 @@ _ACCEPT: Final = "application/vnd.conekta-v2.3.0+json"
 _API_KEY = re.compile(r"[!-~]{1,200}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Credentials or address refused, or too many requests: ours to mend; nothing was done, so it may be tried again.
-_TURNED_AWAY = {401, 403, 404, 429}
+_TURNED_AWAY = {401, 403, 404, 405, 410, 429}
+# The answer about one object that is asked for by its id.
+_NO_SUCH_OBJECT = {404, 410}
 _REQUEST_TIMEOUT = 408
 _NEVER_SENT = (
     httpx2.ConnectError,
@@ -52,12 +54,21 @@ def _created(event: Mapping[str, Any]) -> int:
     return created if type(created) is int else 1 << 60
 
 
+def _cursor(listing: Mapping[str, Any]) -> str:
+    """Where the list goes on, or ""."""
+    try:
+        return parse_qs(urlsplit(str(listing.get("next_page_url") or "")).query).get("next", [""])[0]
+    except ValueError:  # no address
+        return ""
+
+
 class ConektaClient:
     """One Conekta account. Cheap to make: connections are shared by all clients of the process.
 
-    Every method raises ``ProviderNotContacted`` (DNS, connection or TLS failed, or 429: nothing was done),
-    ``ProviderRefused`` (4xx that explains itself: final) or ``OutcomeUnknown`` (everything else). ``total_timeout``
-    bounds the whole exchange but for the name look-up. No message and no repr ever holds the key.
+    Every method raises ``ProviderNotContacted`` (DNS, connection or TLS failed, or 401, 403, 404, 405, 410, 429:
+    nothing was done), ``ProviderRefused`` (another 4xx that explains itself: final) or ``OutcomeUnknown`` (everything
+    else). About one order by its id, 404 and 410 are an answer: ``UnknownToProvider``, a kind of ``ProviderRefused``.
+    ``total_timeout`` bounds the whole exchange but for the name look-up. No message and no repr ever holds the key.
     """
 
     __slots__ = ("_api_key", "_base_url", "_connect_timeout", "_total_timeout")
@@ -140,20 +151,19 @@ class ConektaClient:
         return order if order.charge_id else self.get_order(order.order_id)
 
     def get_order(self, order_id: str) -> CashOrder:
-        """The order as Conekta has it now (``GET /orders/{id}``). ``ValueError`` for what cannot be an id."""
-        if not _ID.fullmatch(order_id):
-            raise ValueError("an order's id is letters, digits, - and _")
-        order = self._order(self._call("GET", f"/orders/{order_id}"))
-        if order.order_id != order_id:
-            raise OutcomeUnknown("Conekta answered with another order.")
-        return order
+        """The order as Conekta has it now (``GET /orders/{id}``).
+
+        ``UnknownToProvider`` if Conekta has none with this id, ``ValueError`` for what cannot be an id.
+        """
+        return self._one_order("GET", order_id)
 
     def list_events(self, since: datetime) -> Iterator[list[bytes]]:
         """Raw events that concern us since a moment, the newest first; a list for each page (``GET /events``).
 
-        More than ``MAX_EVENT_PAGES`` is ``OutcomeUnknown``.
+        ``OutcomeUnknown`` for a list that does not advance (a cursor comes twice, or is missing although there is more)
+        or has more than ``MAX_EVENT_PAGES``.
         """
-        params = {"limit": str(EVENTS_A_PAGE)}
+        params, seen = {"limit": str(EVENTS_A_PAGE)}, set[str]()
         for _ in range(MAX_EVENT_PAGES):
             answer = self._call("GET", "/events", params=params)
             listed = answer.get("data")
@@ -161,20 +171,21 @@ class ConektaClient:
                 raise OutcomeUnknown("Conekta answered with something that is not a list of events.")
             recent = [event for event in listed if _created(event) >= since.timestamp()]
             yield [json.dumps(event, default=float).encode() for event in recent if concerns_us(event)]
-            following = parse_qs(urlsplit(str(answer.get("next_page_url") or "")).query).get("next")
-            if not answer.get("has_more") or not following or len(recent) < len(listed):
+            if not answer.get("has_more") or len(recent) < len(listed):
                 return
-            params = {**params, "next": following[0]}
+            following = _cursor(answer)
+            if not following or following in seen:
+                raise OutcomeUnknown("Conekta's list of events does not advance: the same cursor again, or none.")
+            seen.add(following)
+            params = {**params, "next": following}
         raise OutcomeUnknown("Conekta lists more events than can be read at once.")
 
     def cancel_order(self, order_id: str) -> CashOrder:
-        """Withdraw a pending order (``POST /orders/{id}/cancel``); ``ProviderRefused`` if it is pending no more."""
-        if not _ID.fullmatch(order_id):
-            raise ValueError("an order's id is letters, digits, - and _")
-        order = self._order(self._call("POST", f"/orders/{order_id}/cancel", body={}))
-        if order.order_id != order_id:
-            raise OutcomeUnknown("Conekta answered with another order.")
-        return order
+        """Withdraw a pending order (``POST /orders/{id}/cancel``); ``ProviderRefused`` if it is pending no more.
+
+        ``UnknownToProvider`` and ``ValueError`` as for ``get_order``.
+        """
+        return self._one_order("POST", order_id, "/cancel")
 
     def create_webhook_key(self) -> str:
         """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""
@@ -192,6 +203,15 @@ class ConektaClient:
             raise OutcomeUnknown("Conekta answered without the webhook's id.")
         return webhook_id
 
+    def _one_order(self, method: str, order_id: str, action: str = "") -> CashOrder:
+        if not _ID.fullmatch(order_id):
+            raise ValueError("an order's id is letters, digits, - and _")
+        body: dict[str, Any] | None = {} if method == "POST" else None
+        order = self._order(self._call(method, f"/orders/{order_id}{action}", body=body, about_one=True))
+        if order.order_id != order_id:
+            raise OutcomeUnknown("Conekta answered with another order.")
+        return order
+
     def _order(self, data: Mapping[str, Any]) -> CashOrder:
         try:
             return parse_order(data)
@@ -205,8 +225,12 @@ class ConektaClient:
         *,
         params: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
+        about_one: bool = False,
     ) -> dict[str, Any]:
+        """The JSON object that Conekta answers. ``about_one``: ``path`` names one object by its id."""
         status, raw = self._exchange(method, path, params, body)
+        if about_one and status in _NO_SUCH_OBJECT:
+            raise UnknownToProvider(f"Conekta knows no such object (HTTP {status}).")
         if status in _TURNED_AWAY:
             raise ProviderNotContacted(f"Conekta turned the request away before doing anything (HTTP {status}).")
         try:
@@ -272,6 +296,4 @@ class ConektaClient:
         return ProviderRefused(message or f"Conekta refused the request (HTTP {status}).", provider_code=code)
 
     def _printable(self, text: Any) -> str:
-        if not isinstance(text, str):
-            return ""
-        return "".join(c if c.isprintable() else " " for c in text.replace(self._api_key, "***"))[:MAX_MESSAGE_LENGTH]
+        return printable(text).replace(self._api_key, "***")[:MAX_MESSAGE_LENGTH]

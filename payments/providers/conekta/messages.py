@@ -42,7 +42,9 @@ _TAKEN_BACK_EVENTS: Final = {
 _PAID_STATUSES: Final = {"paid", "partially_refunded", "refunded", "charged_back"}
 """States of a charge whose money did arrive, whatever happened to it later."""
 
-_PENDING_STATUS: Final = "pending_payment"
+PENDING_STATUS: Final = "pending_payment"
+"""State of an order and of a charge that can still be paid."""
+
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 4_102_444_800  # 2000 and 2100
 
 
@@ -113,7 +115,7 @@ def parse_order(data: Mapping[str, Any]) -> CashOrder:
     """
     charges = _charges(data, "order")
     paid = [charge for charge in charges if _is_paid(charge)]
-    pending = [charge for charge in charges if charge.get("status") == _PENDING_STATUS]
+    pending = [charge for charge in charges if charge.get("status") == PENDING_STATUS]
     charge = (paid or pending or charges or [{}])[-1]
     method = _mapping(charge.get("payment_method"))
     return CashOrder(

@@ -9,6 +9,7 @@ is signed: only the worker asks.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -22,17 +23,22 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
 from payments.providers.conekta.transport import deadline, shared_transport
-from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.errors import UnreadableNotice, printable, read_object
 
 CONNECT_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 20.0
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MAX_PAGES: Final = 100
+MAX_MESSAGE_LENGTH: Final = 300
 
 ARRIVED: Final = frozenset({"LQ", "TLQ", "CCO"})
 """States of a received order whose money is ours: settled, settled within STP, confirmed."""
 
-_NOTHING: Final = 6
+_NOTHING, _TOO_MANY = 6, 3
+"""Values of ``estado``: no deposits; more questions than STP answers in an hour."""
+# Credentials or address refused, or too many requests: nothing was done.
+_TURNED_AWAY = {401, 403, 404, 405, 410, 429}
+_REQUEST_TIMEOUT = 408
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL, UnicodeError)
 
 
@@ -57,7 +63,8 @@ class StpClient:
     def list_deposits(self, first: date, today: date) -> Iterator[list[bytes]]:
         """Deposits of every day from ``first`` to ``today``, the present operating day; a list for each page.
 
-        Raises ``ProviderNotContacted``, ``ProviderRefused`` or ``OutcomeUnknown``.
+        Raises ``ProviderNotContacted`` (no connection, or STP turned the question away), ``ProviderRefused`` or
+        ``OutcomeUnknown``, also for a list that does not advance: the same page comes twice.
         """
         day = first
         while day <= today:
@@ -65,7 +72,7 @@ class StpClient:
             day += timedelta(days=1)
 
     def _day(self, day: date, *, is_today: bool) -> Iterator[list[bytes]]:
-        seen = 0
+        seen, pages = 0, set[bytes]()
         for page in range(MAX_PAGES):
             answer = self._ask("" if is_today else f"{day:%Y%m%d}", page)
             records = answer.get("datos")
@@ -73,6 +80,10 @@ class StpClient:
                 raise OutcomeUnknown("STP answered with something that is not a list of orders.")
             if not records:
                 return
+            digest = hashlib.sha256(json.dumps(records, default=str).encode()).digest()
+            if digest in pages:
+                raise OutcomeUnknown(f"STP's list of a day does not advance: page {page} was there before.")
+            pages.add(digest)
             # Pesos as text: a float would lose a centavo of an amount with sixteen digits.
             yield [json.dumps(r, default="{:f}".format).encode() for r in records if r.get("estado") in ARRIVED]
             seen += len(records)
@@ -87,17 +98,23 @@ class StpClient:
             question["fechaOperacion"] = day
         question["firma"] = self._sign(f"||{self._company}|R|{day}||")
         status, raw = self._exchange("/efws/API/V2/conciliacion", question)
+        if status in _TURNED_AWAY:
+            raise ProviderNotContacted(f"STP turned the question away before doing anything (HTTP {status}).")
         try:
             answer = read_object(raw)
         except UnreadableNotice:
             raise OutcomeUnknown(f"STP answered HTTP {status} with a body that cannot be read.") from None
         state = answer.get("estado")
+        if type(state) is not int or status >= 500 or status == _REQUEST_TIMEOUT:
+            raise OutcomeUnknown(f"STP answered HTTP {status} without saying what came of the question.")
         if state == 0:
             return answer
         if state == _NOTHING:
             return {"datos": [], "total": 0}
-        message = answer.get("mensaje")
-        raise ProviderRefused(str(message)[:300] if message else f"HTTP {status}", provider_code=str(state)[:20])
+        if state == _TOO_MANY:
+            raise ProviderNotContacted("STP was asked too often in this hour (estado 3).")
+        message = printable(answer.get("mensaje"))[:MAX_MESSAGE_LENGTH]
+        raise ProviderRefused(message or f"STP refused the question (HTTP {status}).", provider_code=str(state)[:20])
 
     def _sign(self, text: str) -> str:
         return base64.b64encode(self._key.sign(text.encode(), PKCS1v15(), SHA256())).decode()

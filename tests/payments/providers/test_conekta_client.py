@@ -131,7 +131,7 @@ def test_an_answer_that_tells_nothing_certain_is_an_unknown_outcome(server, clie
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 410, 429])
 @pytest.mark.parametrize("body", [REFUSAL, {"message": "forbidden"}, b"slow down", b""])
 def test_turned_away_means_that_nothing_was_done(server, client, status, body):
     server.answer = replies(status, body)
