@@ -46,13 +46,21 @@ class StpSender:
         text = json.dumps(body | changes)
         return text.replace('"@@"', f"{amount // 100}.{amount % 100:02d}").encode()
 
-    def post(self, raw: bytes, *, client: Client | None = None, authorization: str | None = None) -> Any:
+    def post(
+        self,
+        raw: bytes,
+        *,
+        client: Client | None = None,
+        authorization: str | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
         if authorization is None:
             authorization = "Basic " + base64.b64encode(f"{self.username}:{self.secret}".encode()).decode()
-        return (client or self.client).post(
+        return (client or self.client).generic(  # ``post`` would write the bytes in the charset of ``content_type``
+            "POST",
             "/webhooks/stp/deposits",
             raw,
-            content_type="application/json",
+            content_type=content_type,
             headers={"Authorization": authorization} if authorization else {},
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from core import strict_json
 from core.errors import NoticeRejected
 
 
@@ -23,17 +22,3 @@ class UnreadableNotice(NoticeRejected):
 def printable(text: Any) -> str:
     """A provider's words as they may be stored and shown: no control characters, no NUL; "" for what is no text."""
     return "".join(c if c.isprintable() else " " for c in text) if isinstance(text, str) else ""
-
-
-def read_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in ``raw``, as exact as ``core.strict_json`` reads it.
-
-    Raises ``UnreadableNotice`` for anything else. Text may still hold NUL: adapters refuse or drop it field by field.
-    """
-    try:
-        body = strict_json.loads(raw)
-    except ValueError as error:
-        raise UnreadableNotice(str(error)) from None
-    if not isinstance(body, dict):
-        raise UnreadableNotice("The body is not a JSON object.")
-    return body

@@ -44,6 +44,7 @@ from core.errors import IllegalTransition
 from core.money import format_mxn
 from core.mx import clabe
 from payments.models import Deposit, Payment, ProviderAccount
+from payments.providers.reading import text_of
 from webhooks.admin.reason import said
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying, health, replay
@@ -57,8 +58,11 @@ STATUS_COLOURS = {
     ProviderEvent.Status.DEAD: "danger",
 }
 
-_ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)')
+_ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)', re.IGNORECASE)
 _ACCOUNT_NUMBER = re.compile(r"(?<!\d)(?:\d{18}|\d{16})(?!\d)")
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+"""What ``\\ud800`` alone becomes: no page can hold it."""
 
 _AS_WRITTEN = "\ue000"
 """Marks a decimal while it passes through ``json``, which would turn it into a float."""
@@ -72,11 +76,16 @@ _status = badge("status", STATUS_COLOURS, _("status"))
 
 def readable_body(body: bytes) -> str:
     """The notice as people read it: JSON indented, every account number masked."""
-    text = body.decode("utf-8", "replace")
     try:
-        text = json.dumps(json.loads(text, parse_float=_AS_WRITTEN.__add__), indent=2, ensure_ascii=False)
+        text = text_of(body)
+    except UnicodeDecodeError:  # damaged UTF-16
+        text = body.decode("utf-8", "replace")
+    try:
+        value = json.loads(text, strict=False, parse_float=_AS_WRITTEN.__add__)
+        text = json.dumps(value, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         pass  # what is no JSON is shown as it came
+    text = _HALF_A_PAIR.sub("\ufffd", text)
     text = re.sub(f'"{_AS_WRITTEN}([^"]*)"', r"\1", text)
     text = _ACCOUNT_FIELD.sub(lambda found: found[1] + clabe.mask(found[2]), text)
     return _ACCOUNT_NUMBER.sub(lambda found: clabe.mask(found[0]), text)

@@ -20,7 +20,8 @@ from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, U
 from payments.providers.conekta.messages import CashOrder, concerns_us, order_request, parse_order, payment_id_of
 from payments.providers.conekta.signature import load_public_key
 from payments.providers.conekta.transport import deadline, shared_transport
-from payments.providers.errors import UnreadableNotice, printable, read_object
+from payments.providers.errors import UnreadableNotice, printable
+from payments.providers.reading import read_object, write_record
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 CONNECT_SECONDS: Final = 2.0
@@ -170,7 +171,7 @@ class ConektaClient:
             if not isinstance(listed, list) or not all(isinstance(event, dict) for event in listed):
                 raise OutcomeUnknown("Conekta answered with something that is not a list of events.")
             recent = [event for event in listed if _created(event) >= since.timestamp()]
-            yield [json.dumps(event, default=float).encode() for event in recent if concerns_us(event)]
+            yield [write_record(event) for event in recent if concerns_us(event)]
             if not answer.get("has_more") or len(recent) < len(listed):
                 return
             following = _cursor(answer)

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from core.money import CURRENCY, MAX_AMOUNT
 from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, Uninteresting
-from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.errors import UnreadableNotice
+from payments.providers.reading import read_object
 
 MAX_KEY_LENGTH: Final = 64
 """Longest id that is read; Conekta's own have at most 32 characters."""

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
 from payments.providers.conekta.transport import deadline, shared_transport
-from payments.providers.errors import UnreadableNotice, printable, read_object
+from payments.providers.errors import UnreadableNotice, printable
+from payments.providers.reading import read_object, write_record
 
 CONNECT_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 20.0
@@ -40,6 +41,11 @@ _NOTHING, _TOO_MANY = 6, 3
 _TURNED_AWAY = {401, 403, 404, 405, 410, 429}
 _REQUEST_TIMEOUT = 408
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL, UnicodeError)
+
+
+def _has_arrived(record: dict[str, Any]) -> bool:
+    state = record.get("estado")
+    return isinstance(state, str) and state in ARRIVED
 
 
 class StpClient:
@@ -80,12 +86,11 @@ class StpClient:
                 raise OutcomeUnknown("STP answered with something that is not a list of orders.")
             if not records:
                 return
-            digest = hashlib.sha256(json.dumps(records, default=str).encode()).digest()
+            digest = hashlib.sha256(b"".join(map(write_record, records))).digest()
             if digest in pages:
                 raise OutcomeUnknown(f"STP's list of a day does not advance: page {page} was there before.")
             pages.add(digest)
-            # Pesos as text: a float would lose a centavo of an amount with sixteen digits.
-            yield [json.dumps(r, default="{:f}".format).encode() for r in records if r.get("estado") in ARRIVED]
+            yield [write_record(record) for record in records if _has_arrived(record)]
             seen += len(records)
             total = answer.get("total")
             if not isinstance(total, int) or seen >= total:

@@ -1,6 +1,7 @@
 """Money that STP says has arrived: the abono notice, and how to answer it.
 
-Wire format: STP, abono notice ("sendAbono"), JSON dialect with camelCase keys. Real notices are messy (the text
+Wire format: STP, abono notice ("sendAbono"), JSON dialect with camelCase keys, or with the older spellings of
+``payments.providers.stp.keys``. Real notices are messy (the text
 ``"null"``, account type 0, tracking keys with spaces and slashes, institutions that no catalogue knows), so only what
 identifies and books the money is held to be right; everything else is cleaned and may be missing.
 """
@@ -16,7 +17,9 @@ from typing import Any, Final
 
 from core.money import CURRENCY, pesos_to_centavos
 from payments.providers.base import MoneyReceived, Payer
-from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.errors import UnreadableNotice
+from payments.providers.reading import read_object
+from payments.providers.stp.keys import present_keys
 
 DEPOSIT = "stp.deposit"
 RETURN = "stp.return"
@@ -55,6 +58,8 @@ _SMALL_NUMBER = re.compile(r"-?[0-9]{1,5}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _UNKNOWN_TAX_ID = "ND"
+_NO_CHARACTERS = ("Cc", "Cs")
+"""Unicode categories: control characters (NUL too), halves of surrogate pairs."""
 
 
 def parse_deposit(raw: bytes, *, received_at: datetime) -> MoneyReceived:
@@ -67,7 +72,7 @@ def parse_deposit(raw: bytes, *, received_at: datetime) -> MoneyReceived:
     """
     if received_at.utcoffset() is None:
         raise ValueError("received_at needs its time zone")
-    return _deposit(read_object(raw), received_at)
+    return _deposit(present_keys(read_object(raw)), received_at)
 
 
 def parse_conciliation(raw: bytes, *, received_at: datetime) -> MoneyReceived:
@@ -77,7 +82,7 @@ def parse_conciliation(raw: bytes, *, received_at: datetime) -> MoneyReceived:
     """
     if received_at.utcoffset() is None:
         raise ValueError("received_at needs its time zone")
-    body = read_object(raw)
+    body = present_keys(read_object(raw))
     return _deposit({**body, "institucionOrdenante": body.get("institucionContraparte")}, received_at)
 
 
@@ -135,7 +140,7 @@ def _key(body: Mapping[str, Any], name: str, *, length: int = MAX_ACCOUNT_LENGTH
     if not isinstance(value, str):
         raise UnreadableNotice("This field must be text.", field=name)
     value = value.strip()
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    if any(unicodedata.category(character) in _NO_CHARACTERS for character in value):
         raise UnreadableNotice("This field holds control characters.", field=name)
     if not value or len(value) > length:
         raise UnreadableNotice(f"This field must have 1 to {length} characters.", field=name)
@@ -143,13 +148,13 @@ def _key(body: Mapping[str, Any], name: str, *, length: int = MAX_ACCOUNT_LENGTH
 
 
 def _text(body: Mapping[str, Any], name: str, *, length: int = MAX_TEXT_LENGTH) -> str:
-    """Text for people: control characters (NUL too) out, spaces collapsed, cut; "" if it is anything else."""
+    """Text for people: what no database stores or page shows out, spaces collapsed, cut; "" if it is anything else."""
     value = _value(body, name)
     if type(value) is int:
         value = str(value)
     if not isinstance(value, str):
         return ""
-    visible = "".join(" " if unicodedata.category(character) == "Cc" else character for character in value)
+    visible = "".join(" " if unicodedata.category(character) in _NO_CHARACTERS else character for character in value)
     cleaned = " ".join(visible.split())[:length].rstrip()
     return "" if cleaned.casefold() == "null" else cleaned
 

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from payments.providers.base import OrderStateChanged
-from payments.providers.errors import UnreadableNotice, read_object
+from payments.providers.errors import UnreadableNotice
+from payments.providers.reading import read_object
+from payments.providers.stp.keys import present_keys
 from payments.providers.stp.notices import settled_at
 
 RECEIVED: Final[dict[str, str]] = {"mensaje": "recibido"}
@@ -41,7 +43,7 @@ def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged
     """
     if received_at.utcoffset() is None:
         raise ValueError("received_at needs its time zone")
-    body = read_object(raw)
+    body = present_keys(read_object(raw))
     number = _number(body.get("id"))
     written = body.get("estado")
     if not isinstance(written, str) or not written.strip():

@@ -218,7 +218,7 @@ def test_an_event_says_its_mode_or_nothing(kind, subject, said, read):
         (event("order.paid", {}), ("evt-order.paid", "order.paid")),
         (event("order.paid", {}, id=7), ("", "order.paid")),
         (event("order.paid", {}, id="a\0b", type="x" * 65), ("", "")),
-        (b'{"id": "evt", "id": "evt"}', ("", "")),
+        (b'{"id": "evt", "id": "other", "type": "order.paid"}', ("", "order.paid")),
         (b"[]", ("", "")),
         (b"\xff", ("", "")),
     ],

@@ -1,0 +1,111 @@
+"""What providers send, read with tolerance: money must not be refused because of an accent.
+
+Whatever a person could read is read. A value that cannot be is ``DAMAGED``: an adapter that needs it refuses the
+notice, one that does not need it goes on. The bytes themselves are kept as they came.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from decimal import Decimal
+from typing import Any, Final
+
+from core.strict_json import MAX_EXPONENT, MAX_NUMBER_LENGTH
+from payments.providers.errors import UnreadableNotice
+
+
+class _Damaged:
+    """The type of ``DAMAGED``: no text, number, list or object, so that no reader takes it for one."""
+
+    def __repr__(self) -> str:
+        return "DAMAGED"
+
+
+DAMAGED: Final = _Damaged()
+"""A value that cannot be read: a number out of all bounds, NaN, or two values under one key."""
+
+
+def text_of(raw: bytes) -> str:
+    """``raw`` as text: UTF-8, UTF-16 or UTF-32 (with or without a byte order mark), else Windows-1252.
+
+    What a charset in the headers says does not count: senders name the wrong one. Raises ``UnicodeDecodeError`` only
+    for damaged UTF-16 and UTF-32.
+    """
+    encoding = json.detect_encoding(raw)
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        if not encoding.startswith("utf-8"):
+            raise
+        text = raw.decode("cp1252", _C1)
+    return text.lstrip("\ufeff")
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in ``raw``: integers as ``int``, other numbers as ``Decimal``, never a float.
+
+    Text may hold raw line breaks and tabs, control characters, NUL and halves of surrogate pairs: adapters refuse or
+    drop them field by field. Raises ``UnreadableNotice`` for anything that is not a JSON object.
+    """
+    try:
+        body = json.loads(
+            text_of(raw),
+            strict=False,
+            parse_int=_integer,
+            parse_float=_decimal,
+            parse_constant=lambda _: DAMAGED,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError:
+        raise UnreadableNotice("The body is not text.") from None
+    except json.JSONDecodeError as error:
+        where = f"look at line {error.lineno}, column {error.colno}"
+        raise UnreadableNotice(f"The body is not JSON: {where}.") from None
+    except RecursionError:
+        raise UnreadableNotice("The body is nested too deeply.") from None
+    if not isinstance(body, dict):
+        raise UnreadableNotice("The body is not a JSON object.")
+    return body
+
+
+def write_record(record: Any) -> bytes:
+    """One record of a provider's list as JSON again, for the inbox. What is damaged in it is written as null.
+
+    Decimals are written as text: a float would lose a centavo of an amount with sixteen digits.
+    """
+    return json.dumps(record, default=lambda value: f"{value:f}" if isinstance(value, Decimal) else None).encode()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        for name, value in pairs:
+            if members[name] != value:
+                members[name] = DAMAGED
+    return members
+
+
+def _integer(digits: str) -> Any:
+    return int(digits) if len(digits) <= MAX_NUMBER_LENGTH else DAMAGED
+
+
+def _decimal(digits: str) -> Any:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        return DAMAGED
+    try:
+        number = Decimal(digits)
+    except ArithmeticError:  # an exponent that even Decimal cannot hold
+        return DAMAGED
+    return number if abs(number.adjusted()) <= MAX_EXPONENT else DAMAGED
+
+
+def _c1(error: UnicodeError) -> tuple[str, int]:
+    """The five bytes that Windows-1252 leaves free, as the control characters that they are in Latin-1."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+_C1: Final = "payments.c1"
+codecs.register_error(_C1, _c1)
