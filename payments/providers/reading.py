@@ -49,14 +49,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     drop them field by field. Raises ``UnreadableNotice`` for anything that is not a JSON object.
     """
     try:
-        body = json.loads(
-            text_of(raw),
-            strict=False,
-            parse_int=_integer,
-            parse_float=_decimal,
-            parse_constant=lambda _: DAMAGED,
-            object_pairs_hook=_object,
-        )
+        body = _JSON.decode(text_of(raw))
     except UnicodeDecodeError:
         raise UnreadableNotice("The body is not text.") from None
     except json.JSONDecodeError as error:
@@ -98,6 +91,15 @@ def _decimal(digits: str) -> Any:
     except ArithmeticError:  # an exponent that even Decimal cannot hold
         return DAMAGED
     return number if abs(number.adjusted()) <= MAX_EXPONENT else DAMAGED
+
+
+_JSON: Final = json.JSONDecoder(
+    strict=False,
+    parse_int=_integer,
+    parse_float=_decimal,
+    parse_constant=lambda _: DAMAGED,
+    object_pairs_hook=_object,
+)
 
 
 def _c1(error: UnicodeError) -> tuple[str, int]:

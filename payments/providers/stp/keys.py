@@ -7,6 +7,7 @@ the notice's ``id``), ``rfccurpOrdenante``, ``clave_rastreo``, and the whole not
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from payments.providers.reading import DAMAGED
@@ -44,10 +45,15 @@ def present_keys(body: Mapping[str, Any]) -> dict[str, Any]:
             body = inner
     renamed = dict[str, Any]()
     for name, value in body.items():
-        today = _NAMES.get(name.replace("_", "").casefold(), name)
+        today = _today(name)
         other = renamed.get(today)
         if other is None:
             renamed[today] = value
         elif value is not None and value != other:
             renamed[today] = DAMAGED
     return renamed
+
+
+@lru_cache(maxsize=256)
+def _today(name: str) -> str:
+    return _NAMES.get(name.replace("_", "").casefold(), name)

@@ -140,7 +140,7 @@ def _key(body: Mapping[str, Any], name: str, *, length: int = MAX_ACCOUNT_LENGTH
     if not isinstance(value, str):
         raise UnreadableNotice("This field must be text.", field=name)
     value = value.strip()
-    if any(unicodedata.category(character) in _NO_CHARACTERS for character in value):
+    if not value.isprintable() and any(unicodedata.category(character) in _NO_CHARACTERS for character in value):
         raise UnreadableNotice("This field holds control characters.", field=name)
     if not value or len(value) > length:
         raise UnreadableNotice(f"This field must have 1 to {length} characters.", field=name)
@@ -154,8 +154,9 @@ def _text(body: Mapping[str, Any], name: str, *, length: int = MAX_TEXT_LENGTH) 
         value = str(value)
     if not isinstance(value, str):
         return ""
-    visible = "".join(" " if unicodedata.category(character) in _NO_CHARACTERS else character for character in value)
-    cleaned = " ".join(visible.split())[:length].rstrip()
+    if not value.isprintable():
+        value = "".join(" " if unicodedata.category(character) in _NO_CHARACTERS else character for character in value)
+    cleaned = " ".join(value.split())[:length].rstrip()
     return "" if cleaned.casefold() == "null" else cleaned
 
 
