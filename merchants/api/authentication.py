@@ -38,9 +38,12 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     name = ["apiKey", "apiKeyAsUser"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """The scopes an operation needs, as OpenAPI 3.1 names roles of a scheme; none: any key will do."""
+        """The scope an operation needs, as OpenAPI 3.1 names roles of a scheme, once for each that will do; none: any
+        key will do.
+        """
         needed = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
-        return [{name: [str(needed)] if needed else []} for name in self.name]
+        ways = needed if isinstance(needed, tuple) else (needed,)
+        return [{name: [str(scope)] if scope else []} for scope in ways for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         bearer = "The API key as a bearer token"

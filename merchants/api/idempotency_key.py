@@ -3,15 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
+from django.urls import Resolver404, resolve
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from core.api.views import Answer
-from core.errors import NotFound
+from core.errors import KeyScopeInsufficient, NotFound
 from merchants.api.idempotency import bare, is_key
-from merchants.api.views import ANY_KEY, MerchantView
-from merchants.models import IdempotencyKey
+from merchants.api.views import MerchantView
+from merchants.models import ApiKey, IdempotencyKey
 from merchants.resources.idempotency_key import idempotency_key as idempotency_key_resource
 from merchants.services import idempotency_key
 
@@ -46,14 +47,15 @@ class IdempotencyKeyObject(serializers.Serializer[Any]):
 class IdempotencyKeyView(MerchantView):
     """What happened to my request?"""
 
-    scopes = {"GET": ANY_KEY}
+    scopes = {"GET": (ApiKey.Scope.PAYMENTS_READ, ApiKey.Scope.PAYMENTS_WRITE, ApiKey.Scope.REPORTS_READ)}
 
     @extend_schema(
         tags=["idempotency"],
         operation_id="read_idempotency_key",
         summary="What happened to my request?",
         description="For a request whose answer was lost. 404: it was not carried out, and may be sent again with the "
-        "same key; a key is remembered for at least 30 days",
+        "same key; a key is remembered for at least 30 days. The API key needs a scope of what the request was about: "
+        "`payments:…` for payments and CLABEs, `reports:read` for reports",
         parameters=[
             OpenApiParameter("key", str, OpenApiParameter.PATH, description="The Idempotency-Key that you sent")
         ],
@@ -64,4 +66,19 @@ class IdempotencyKeyView(MerchantView):
         record = idempotency_key.find(self.merchant, livemode=self.livemode, key=key) if is_key(key) else None
         if record is None:
             raise NotFound
+        if not _concerns(self.key, record):
+            raise KeyScopeInsufficient
         return Answer(idempotency_key_resource(record))
+
+
+def _concerns(key: ApiKey, record: IdempotencyKey) -> bool:
+    """True if ``key`` has a scope, to read or to write, of the resource whose scope the recorded request needed."""
+    try:
+        needed = resolve(record.path).func.view_class.scopes[record.method]  # type: ignore[attr-defined]
+    except (Resolver404, AttributeError, KeyError):  # an address of an earlier release
+        return False
+    return _resource(needed) in map(_resource, key.scopes)
+
+
+def _resource(scope: str) -> str:
+    return scope.partition(":")[0]

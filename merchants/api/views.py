@@ -26,12 +26,12 @@ ANY_KEY = ""
 class MerchantView(JsonView):
     """A view of one merchant's objects in one mode.
 
-    ``scopes`` says for every HTTP method that the view has what the key must be allowed, or ``ANY_KEY``. Objects are
-    reached by ``own`` and ``find``, which know no other merchant's and no other mode's.
+    ``scopes`` says for every HTTP method that the view has which scope the key needs, of which several it needs one, or
+    ``ANY_KEY``. Objects are reached by ``own`` and ``find``, which know no other merchant's and no other mode's.
     """
 
     authentication_classes = [ApiKeyAuthentication]
-    scopes: ClassVar[dict[str, str]] = {}
+    scopes: ClassVar[dict[str, str | tuple[str, ...]]] = {}
     rate_class: ClassVar[str | None] = None
     """Which of ``settings.RATE_LIMITS`` counts here: ``read`` or ``write`` by the method unless given."""
 
@@ -62,7 +62,7 @@ class MerchantView(JsonView):
             if usage.exceeded:
                 raise RateLimited(retry_after=usage.reset)
         needed = self.scopes.get("GET" if asked.method == "HEAD" else asked.method or "", ANY_KEY)
-        if needed != ANY_KEY and needed not in self.key.scopes:
+        if needed != ANY_KEY and needed not in self.key.scopes and not _has_one(self.key, needed):
             raise KeyScopeInsufficient
 
     def own(self, rows: QuerySet[M]) -> QuerySet[M]:
@@ -85,6 +85,10 @@ class MerchantView(JsonView):
     def origin(self) -> Origin:
         """This request as the cause of a change."""
         return Origin(TransitionRow.Cause.API, self.key.public_id, getattr(self.request, "request_id", ""))
+
+
+def _has_one(key: ApiKey, needed: str | tuple[str, ...]) -> bool:
+    return isinstance(needed, tuple) and not set(needed).isdisjoint(key.scopes)
 
 
 def _version(request: HttpRequest) -> str:

@@ -147,7 +147,7 @@ def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None
         statuses |= {409, 422}
     scopes = sorted({scope for way in operation.get("security", ()) for names in way.values() for scope in names})
     if scopes:
-        needed = ", ".join(f"`{scope}`" for scope in scopes)
+        needed = " or ".join(f"`{scope}`" for scope in scopes)
         operation["description"] = f"{operation.get('description', '').rstrip()}\n\nNeeds the scope {needed}.".strip()
     for status, response in responses.items():
         if set(response.get("content", ())) == {PROBLEM}:
