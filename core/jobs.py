@@ -15,6 +15,9 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
+from core import write_guard
+from core.unit_of_work import open_unit
+
 
 def defer(
     name: str,
@@ -27,8 +30,14 @@ def defer(
     """Ask the worker to run task ``name`` with ``arguments`` (JSON values only) once this transaction commits.
 
     While a job with the same ``queueing_lock`` waits, another is not added. Jobs with the same ``lock`` run one after
-    the other.
+    the other. In a keyed unit of work the job is deferred when the unit is written, and not at all by a repetition.
     """
+    unit = open_unit()
+    if unit is not None and write_guard.is_active():
+        unit.afterwards(
+            lambda: defer(name, queueing_lock=queueing_lock, lock=lock, schedule_at=schedule_at, **arguments)
+        )
+        return
     options: dict[str, Any] = {}
     if lock is not None:
         options["lock"] = lock

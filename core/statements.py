@@ -27,6 +27,8 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
+from core import write_guard
+
 Parameter = bytes | None
 """A value as the database reads it: text, or the bytes of a ``bytea`` where ``Dump`` says so."""
 
@@ -146,9 +148,11 @@ def send(
     """Rows of a constant statement with dumped parameters: Python's values if ``load``, else text as it comes.
 
     ``commit`` ends the transaction with it: an error of COMMIT is raised like one of the statement, and nothing is
-    committed if the statement fails. Raises ``django.db.Error``; an ``OperationalError`` of a connection that broke
+    committed if the statement fails. Raises ``WriteBesideUnit`` for a write that a keyed request makes beside its unit
+    of work (``core.write_guard``), and ``django.db.Error``; an ``OperationalError`` of a connection that broke
     leaves open whether COMMIT was carried out.
     """
+    write_guard.check(text)
     connection = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     connection.validate_no_broken_transaction()

@@ -136,9 +136,9 @@ def _numbered() -> Iterator[str]:
 
 
 def _part(number: int, shape: Shape, form: _Form) -> str:
-    if "permit" in form.source and (shape.model is None or shape.fields is not None):
-        raise ValueError("only insertions can depend on a condition")
     if shape.model is None:
+        if "permit" in form.source and shape.after is None:
+            raise ValueError("in a keyed unit of work, a statement of one's own depends on a row that the unit inserts")
         return bind(shape.text.replace(AFTER, form.after.format(shape.after)), form.values)
     table = quoted(shape.model._meta.db_table)
     if shape.fields is not None:

@@ -2,11 +2,11 @@
 
 A service decides in Python, names every row it inserts or updates, and writes them together: one round trip instead of
 one for each row. Triggers, constraints and foreign keys see the same rows as ever; they judge the statement's end.
+Services do not make ``Writes`` themselves: they join those of the unit of work (``core.unit_of_work``).
 
-    with write_and_commit() as writes:      # or ``Writes()`` and ``execute()`` within a transaction
-        writes.insert(deposit)
-        writes.insert(DepositTransition(deposit=deposit, …))  # may point to a row that this statement inserts
-        writes.update(payment, "status", "fee")
+    writes.insert(deposit)
+    writes.insert(DepositTransition(deposit=deposit, …))  # may point to a row that this statement inserts
+    writes.update(payment, "status", "fee")
 
 Texts of SQL come from models and from constants only; every value is a parameter. Equal changes have equal texts: the
 text of a change is made once in a process, and prepared once on a connection.
@@ -15,13 +15,13 @@ text of a change is made once in a process, and prepared once on a connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, models
 from django.db.models.base import ModelState
 from django.db.models.expressions import DatabaseDefault
 
@@ -37,9 +37,7 @@ __all__ = [
     "fetch",
     "fresh",
     "hydrate",
-    "joined",
     "numbered",
-    "write_and_commit",
 ]
 
 M = TypeVar("M", bound=models.Model)
@@ -75,7 +73,8 @@ class _Part(NamedTuple):
 class Writes:
     """Rows that go into the database together, in the order in which they are named.
 
-    Two rows of one statement do not see each other: no row twice, and no value worked out from another one of them.
+    Two rows of one statement do not see each other. No row is named twice (``RuntimeError``), and a service whose
+    second change depends on its first keeps count of it in ``pending``.
     """
 
     def __init__(self) -> None:
@@ -87,6 +86,9 @@ class Writes:
         self._condition: Sql | None = None
         self._otherwise: list[Callable[[], None]] = []
         self._afterwards: list[Callable[[], None]] = []
+        self._named: set[tuple[type[models.Model], int]] = set()
+        self.pending: Counter[Hashable] = Counter()
+        """What services named here and must remember until it is written, by keys of their own."""
         self.permitted_by: int | None = None
         """After the writing: the id that the statement of ``only_if`` returned; None if it let nothing be written."""
 
@@ -161,6 +163,10 @@ class Writes:
         for column in columns_of(model, fields):
             value = values[column.attname]
             self._params.append(None if value is None else column.dump(value))
+        name = (model, row.pk)
+        if row.pk is None or name in self._named:
+            raise RuntimeError(f"this {model.__name__} is written by the same statement already")
+        self._named.add(name)
         self._params.append(b"%d" % row.pk)
         self._shapes.append(Shape(model, fields))
         self._parts.append(_Part(row))
@@ -193,7 +199,8 @@ class Writes:
     def only_if(self, sql: Sql) -> None:
         """Carry this data-modifying statement out first, and the rest only if it returns a row with ``id``.
 
-        What it locks or waits for comes before everything else. The rest can only be insertions.
+        What it locks or waits for comes before everything else. A statement of ``add`` can only be part of the rest
+        with ``after``: where no row is inserted, it has none to work on.
         """
         self._condition = sql
 
@@ -214,6 +221,10 @@ class Writes:
         nothing else was to be written.
         """
         self._execute(commit=False)
+
+    def execute_and_commit(self) -> None:
+        """``execute`` as the last statement of an outermost transaction, with COMMIT in the same exchange."""
+        self._execute(commit=can_commit(connection))
 
     def _execute(self, *, commit: bool) -> None:
         parts, condition = self._parts, self._condition
@@ -290,30 +301,6 @@ def execute_together(changes: Sequence[Writes], *, commit: bool = False) -> None
         for part, value in zip(same[0]._parts, found, strict=True):
             if value is None:
                 raise part.missing or RuntimeError("a row that should be there was not written")
-
-
-@contextmanager
-def write_and_commit() -> Iterator[Writes]:
-    """A transaction whose last statement is the writes named in it: COMMIT goes along with them.
-
-    Raises at its end what ``Writes.execute`` raises, and what COMMIT finds (deferred constraints). Nothing is committed
-    if a row is missing or refused. Within another transaction it is a savepoint of it, which ends as ever.
-    """
-    with transaction.atomic():
-        writes = Writes()
-        yield writes
-        writes._execute(commit=can_commit(connection))
-
-
-@contextmanager
-def joined(writes: Writes | None) -> Iterator[Writes]:
-    """The ``writes`` of a caller, who executes them; without one, writes of one's own, executed at the end."""
-    if writes is not None:
-        yield writes
-        return
-    own = Writes()
-    yield own
-    own.execute()
 
 
 def hydrate(model: type[M], values: Sequence[Any]) -> M:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from core.money import CURRENCY
+from core.write_guard import beside
 from ledger.models import Account
 from ledger.models.account import FLOORED
 from ledger.services.errors import UnknownAccount
@@ -90,22 +91,23 @@ def open_accounts(names: Iterable[AccountName], *, livemode: bool) -> dict[str, 
     found = _find(wanted, livemode)
     missing = [name for code, name in wanted.items() if code not in found]
     if missing:
-        Account.objects.bulk_create(
-            [
-                Account(
-                    code=name.code,
-                    purpose=name.purpose,
-                    merchant=name.merchant,
-                    livemode=livemode,
-                    currency=CURRENCY,
-                    normal_side=name.normal_side,
-                    floor=name.floor,
-                )
-                for name in sorted(missing, key=lambda name: name.code)
-            ],
-            ignore_conflicts=True,
-        )
-        found = _find(wanted, livemode)
+        with beside("ledger.open_accounts"):
+            Account.objects.bulk_create(
+                [
+                    Account(
+                        code=name.code,
+                        purpose=name.purpose,
+                        merchant=name.merchant,
+                        livemode=livemode,
+                        currency=CURRENCY,
+                        normal_side=name.normal_side,
+                        floor=name.floor,
+                    )
+                    for name in sorted(missing, key=lambda name: name.code)
+                ],
+                ignore_conflicts=True,
+            )
+            found = _find(wanted, livemode)
     return found
 
 

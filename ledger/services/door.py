@@ -10,7 +10,8 @@ from core import clock, ids
 from core.db import transaction_required
 from core.errors import InsufficientFunds
 from core.money import CURRENCY, MAX_AMOUNT, format_mxn
-from core.writes import Sql, Writes, fresh, joined
+from core.unit_of_work import joined
+from core.writes import Sql, Writes, fresh
 from ledger.models import Account, Transaction
 from ledger.services import balance
 from ledger.services.chart import AccountName, forget_open_accounts, make_sure_open, open_accounts
@@ -57,9 +58,8 @@ def post(
     description: str,
     reverses: Transaction | None = None,
     currency: str = CURRENCY,
-    writes: Writes | None = None,
 ) -> Transaction:
-    """Write one balanced transaction, or nothing; with the ``writes`` of a caller, when they are executed.
+    """Write one balanced transaction, or nothing, as part of the unit of work that is open.
 
     ``source`` is the public id of the object that caused it: a second posting for the same ``(kind, source)`` raises
     ``AlreadyPosted``. A moment in the future counts as now. Whatever takes money from an account with a floor locks it
@@ -68,7 +68,6 @@ def post(
     now = clock.now()
     _refuse_bad_input(kind, legs, when, description, currency, now)
     make_sure_open([name for name, _ in legs], livemode=livemode)
-    _require_funds(legs, livemode)
     posted = fresh(
         Transaction,
         public_id=ids.new_id("transaction"),
@@ -81,8 +80,9 @@ def post(
         recorded_at=now,
         reverses=reverses,
     )
-    with joined(writes) as statement:
-        _write(statement, posted, legs, currency)
+    with joined() as writes:
+        _require_funds(legs, livemode, writes)
+        _write(writes, posted, legs, currency)
     return posted
 
 
@@ -104,17 +104,19 @@ def valid_amount(amount: int) -> int:
     return amount
 
 
-def _require_funds(legs: Sequence[Leg], livemode: bool) -> None:
+def _require_funds(legs: Sequence[Leg], livemode: bool, writes: Writes) -> None:
+    """Lock what loses money and see that it has it. Postings that the same unit of work will write count."""
     taken = {name: abs(amount) for name, amount in legs if name.floor is not None and _takes(name, amount)}
-    if not taken:
-        return
-    locked = lock(list(taken), livemode=livemode)
+    locked = lock(list(taken), livemode=livemode) if taken else {}
     for name, amount in taken.items():
-        held = balance.of_account(locked[name.code])
+        held = balance.of_account(locked[name.code]) + writes.pending["posted", name.code, livemode]
         if held - amount < (name.floor or 0):
             raise InsufficientFunds(
                 f"{name.purpose.capitalize()} holds {format_mxn(held)}; {format_mxn(amount)} are needed."
             )
+    for name, amount in legs:
+        if name.floor is not None:
+            writes.pending["posted", name.code, livemode] += balance.on_side(amount, name.normal_side)
 
 
 def _takes(name: AccountName, amount: int) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from django_fsm import TransitionNotAllowed
 
 from core.db import transaction_required
+from core.unit_of_work import joined
 from ledger.models import Entry, Hold
 from ledger.services import balance, door, gate
 from ledger.services.chart import AccountName
 from ledger.services.door import When, valid_amount
-from ledger.services.errors import HoldResolved, InvalidAmount
+from ledger.services.errors import AlreadyPosted, HoldResolved, InvalidAmount
 from ledger.services.postings import payout
 from ledger.services.postings.legs import part_or_zero
 from merchants.models import Merchant
@@ -27,8 +28,9 @@ def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpo
     """
     gate.require_open(merchant)
     create = {Hold.Purpose.PAYOUT: payout.payout_created, Hold.Purpose.REFUND: payout.refund_created}[purpose]
-    create(merchant, livemode=livemode, source=source, amount=amount, when=when)
-    return Hold.objects.create(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+    with joined():
+        create(merchant, livemode=livemode, source=source, amount=amount, when=when)
+        return _insert(merchant, livemode, purpose, source, amount)
 
 
 @transaction_required
@@ -39,9 +41,11 @@ def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int
     Raises what ``place`` raises.
     """
     gate.require_open(merchant)
-    payout.payment_reversed(merchant, livemode=livemode, source=source, amount=amount, from_debt=from_debt, when=when)
-    purpose = Hold.Purpose.RETURN
-    return Hold.objects.create(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+    with joined():
+        payout.payment_reversed(
+            merchant, livemode=livemode, source=source, amount=amount, from_debt=from_debt, when=when
+        )
+        return _insert(merchant, livemode, Hold.Purpose.RETURN, source, amount)
 
 
 @transaction_required
@@ -56,6 +60,12 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
         raise InvalidAmount("Only a payout has a fee.")
     if spent > hold.amount:
         raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
+    with joined():
+        _capture(hold, spent, amount, fee, fee_tax, when)
+    return hold
+
+
+def _capture(hold: Hold, spent: int, amount: int, fee: int, fee_tax: int, when: When) -> None:
     _resolve(hold, spent)
     rest = hold.amount - spent
     if hold.purpose == Hold.Purpose.PAYOUT:
@@ -74,7 +84,6 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
         settle(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
     if rest:
         _give_back(hold, rest, when)
-    return hold
 
 
 @transaction_required
@@ -84,8 +93,9 @@ def release(hold_id: int, *, when: When) -> Hold:
     Raises ``HoldResolved`` if it was captured or released before.
     """
     hold = lock(hold_id)
-    _resolve(hold, 0)
-    _give_back(hold, hold.amount, when)
+    with joined():
+        _resolve(hold, 0)
+        _give_back(hold, hold.amount, when)
     return hold
 
 
@@ -93,6 +103,13 @@ def release(hold_id: int, *, when: When) -> Hold:
 def lock(hold_id: int) -> Hold:
     """The hold's row, locked until the transaction ends."""
     return Hold.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=hold_id)
+
+
+def _insert(merchant: Merchant, livemode: bool, purpose: Hold.Purpose, source: str, amount: int) -> Hold:
+    hold = Hold(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+    with joined() as writes:
+        writes.insert(hold, unless_there=("source",), missing=AlreadyPosted(f"{source} has a hold already."))
+    return hold
 
 
 def _give_back(hold: Hold, amount: int, when: When) -> None:
@@ -126,4 +143,5 @@ def _resolve(hold: Hold, spent: int) -> None:
             hold.release()
     except TransitionNotAllowed as error:
         raise HoldResolved(f"{hold.public_id} is {hold.status} already.") from error
-    hold.save(update_fields=["status", "captured", "resolved_at"])
+    with joined() as writes:
+        writes.update(hold, "status", "captured", "resolved_at")

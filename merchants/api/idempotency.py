@@ -31,7 +31,8 @@ from core.errors import (
     InvalidRequest,
     PaymentsError,
 )
-from core.writes import Writes, write_and_commit
+from core.unit_of_work import unit_of_work
+from core.writes import Writes
 from merchants.api.views import MerchantView
 from merchants.models import IdempotencyKey
 from merchants.services import idempotency_key
@@ -51,7 +52,7 @@ def run_once(
     view: MerchantView,
     request: Request,
     *,
-    create: Callable[[Writes], T],
+    create: Callable[[], T],
     find: Callable[[str], T],
     public_id: Callable[[T], str],
     render: Callable[[T], dict[str, Any]],
@@ -60,8 +61,9 @@ def run_once(
 ) -> HttpResponse:
     """Carry the request out once and answer; a repetition gets the same bytes with ``Idempotent-Replayed: true``.
 
-    ``create`` reads, decides, and names what is to be written to ``writes``. It writes nothing itself: key, effect and
-    answer go into the database by one statement, which takes the key first and writes nothing if it was taken before.
+    ``create`` reads, decides, and calls services, whose changes join the unit of work: key, effect and answer go into
+    the database by one statement, which takes the key first and writes nothing if it was taken before. A write beside
+    that statement raises ``core.write_guard.WriteBesideUnit``.
     ``finish``, if given, runs after it and outside any transaction (a provider is called). Its second argument is True
     if an earlier request already began it and may have reached the provider. ``find`` loads an object by public id.
 
@@ -73,7 +75,7 @@ def run_once(
     until = monotonic() + WAIT_SECONDS
     try:
         with _claiming() as writes:
-            obj = create(writes)
+            obj = create()
             answer = _json(render(obj)) if finish is None else ""
             idempotency_key.claim(
                 writes, intention, public_id(obj), status=status if finish is None else None, answer=answer
@@ -128,7 +130,7 @@ def is_key(text: str) -> bool:
 def _claiming() -> Iterator[Writes]:
     """A transaction whose writes claim a key. ``IdempotencyInProgress`` if an equal request takes too long."""
     try:
-        with write_and_commit() as writes:
+        with unit_of_work(keyed=True) as writes:
             yield writes
     except OperationalError as error:
         if idempotency_key.waited_in_vain(error):

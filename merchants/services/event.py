@@ -8,7 +8,8 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 from core.db import transaction_required
-from core.writes import Sql, Writes, fresh, joined
+from core.unit_of_work import joined
+from core.writes import Sql, fresh
 from merchants.models import Event, Merchant
 
 _HORIZON = RawSQL(  # noqa: S611 - a constant; nothing is put into it
@@ -18,6 +19,7 @@ _HORIZON = RawSQL(  # noqa: S611 - a constant; nothing is put into it
 
 
 _NEXT = "SELECT coalesce(max(object_sequence), 0) + 1 FROM merchants_event WHERE object_id = %s"
+_NEXT_BUT = "SELECT coalesce(max(object_sequence), 0) + 1 + %s FROM merchants_event WHERE object_id = %s"
 
 
 @transaction_required
@@ -28,12 +30,10 @@ def record(
     type: str,
     obj: dict[str, Any],
     previous: dict[str, Any] | None = None,
-    writes: Writes | None = None,
 ) -> Event:
-    """Append an event about ``obj`` (its JSON form, with ``id``), with ``writes`` if given.
+    """Append an event about ``obj`` (its JSON form, with ``id``), as part of the unit of work that is open.
 
-    The caller holds the lock on the object's row: that is what keeps ``object_sequence`` without gaps. One statement
-    appends at most one event of an object.
+    The caller holds the lock on the object's row: that is what keeps ``object_sequence`` without gaps.
     """
     event = fresh(
         Event,
@@ -43,8 +43,12 @@ def record(
         object_id=obj["id"],
         data={"object": obj, "previous": previous or {}},
     )
-    with joined(writes) as statement:
-        statement.insert(event, {"object_sequence": Sql(_NEXT, (obj["id"],))})
+    with joined() as writes:
+        before = ("event", obj["id"])
+        earlier = writes.pending[before]
+        next_one = Sql(_NEXT_BUT, (earlier, obj["id"])) if earlier else Sql(_NEXT, (obj["id"],))
+        writes.insert(event, {"object_sequence": next_one})
+        writes.pending[before] += 1
     return event
 
 

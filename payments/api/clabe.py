@@ -115,9 +115,7 @@ class ClabesView(MerchantView):
         return run_once(
             self,
             request,
-            create=lambda writes: clabe_service.create(
-                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin, writes=writes
-            ),
+            create=lambda: clabe_service.create(self.merchant, livemode=self.livemode, wanted=new, origin=self.origin),
             find=lambda public_id: _clabes(self).get(public_id=public_id),
             public_id=lambda clabe: clabe.public_id,
             render=clabe_resource,

@@ -129,8 +129,8 @@ class PaymentsView(MerchantView):
         return run_once(
             self,
             request,
-            create=lambda writes: payment_service.create(
-                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin, writes=writes
+            create=lambda: payment_service.create(
+                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin
             ),
             find=self._find,
             public_id=lambda payment: payment.public_id,

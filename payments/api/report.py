@@ -20,7 +20,6 @@ from core.api.pagination import page, refuse_unknown
 from core.api.serializers import MetadataField, StrictSerializer
 from core.api.views import Answer
 from core.files import as_download
-from core.writes import Writes
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey, Merchant
@@ -141,10 +140,8 @@ class ReportsView(MerchantView):
         wanted.is_valid(raise_exception=True)
         new = wanted.wanted()
 
-        def create(writes: Writes | None = None) -> Report:
-            return report_service.create(
-                self.merchant, livemode=self.livemode, wanted=new, origin=self.origin, writes=writes
-            )
+        def create() -> Report:
+            return report_service.create(self.merchant, livemode=self.livemode, wanted=new, origin=self.origin)
 
         def render(report: Report) -> dict[str, Any]:
             return report_resource(report, with_link=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from core import clock
 from core.db import transaction_required
 from core.state import Origin
-from core.writes import Writes, joined
+from core.unit_of_work import joined
 from merchants.models import Merchant
 from payments.models import Clabe, Payment
 from payments.providers.stp import clabes
@@ -31,10 +31,8 @@ class NewClabe:
 
 
 @transaction_required
-def create(
-    merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin, writes: Writes | None = None
-) -> Clabe:
-    """Hand out a CLABE, with the ``writes`` of a caller if given.
+def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin) -> Clabe:
+    """Hand out a CLABE.
 
     Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does.
     """
@@ -52,9 +50,9 @@ def create(
         max_amount=wanted.max_amount,
         metadata=dict(wanted.metadata),
     )
-    with joined(writes) as statement:
-        statement.insert(clabe)
-        record_clabe(clabe, from_status="", origin=origin, event_type="clabe.created", writes=statement)
+    with joined() as writes:
+        writes.insert(clabe)
+        record_clabe(clabe, from_status="", origin=origin, event_type="clabe.created")
     return clabe
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
+from core.write_guard import beside
 from core.writes import fetch
 from payments.models import ProviderAccount
 
@@ -20,7 +21,8 @@ def take(account: ProviderAccount) -> int:
     try:
         return _left[sequence].popleft()
     except (KeyError, IndexError):
-        rows = fetch("SELECT nextval($1::text::regclass) FROM generate_series(1, $2)", [sequence, HANDFUL])
+        with beside("payments.take_clabe_numbers"):
+            rows = fetch("SELECT nextval($1::text::regclass) FROM generate_series(1, $2)", [sequence, HANDFUL])
     first, *others = (int(number) for (number,) in rows)
     _left.setdefault(sequence, deque()).extend(others)
     return first

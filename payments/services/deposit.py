@@ -1,7 +1,7 @@
 """Booking deposits: the one path by which money that arrived enters a payment, or suspense.
 
 Lock order: inbox row, review case, payment, ledger accounts. What a function changes, the books and the rows that tell
-of it go into the database by one statement: the ``writes`` of its caller, who executes them.
+of it go into the database by one statement: the unit of work that its caller has open, or one of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core import clock
 from core.db import transaction_required
 from core.mx.banking_days import banking_holidays
 from core.state import Origin
-from core.writes import Writes
+from core.unit_of_work import joined
 from ledger.services.door import OLDEST_EFFECTIVE, When
 from ledger.services.postings import pay_in
 from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
@@ -42,25 +42,25 @@ _PAID = (
 
 
 @transaction_required
-def credit(deposit: Deposit, payment: Payment, *, origin: Origin, writes: Writes) -> None:
+def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
     """A deposit that has just arrived pays ``payment``, whose row is locked or was made in this transaction."""
     before, seen = payment.status, _figures(payment)
     _enter(deposit, payment)
-    writes.insert(deposit)
-    writes.update(payment, *_PAID)
-    post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
-    post(
-        payment.merchant,
-        livemode=deposit.livemode,
-        source=deposit.public_id,
-        amount=deposit.amount,
-        fee=deposit.fee,
-        fee_tax=deposit.fee_tax,
-        when=_when(deposit),
-        writes=writes,
-    )
-    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="", writes=writes)
-    _record_payment(payment, before, seen, origin, writes=writes)
+    with joined() as writes:
+        writes.insert(deposit)
+        writes.update(payment, *_PAID)
+        post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
+        post(
+            payment.merchant,
+            livemode=deposit.livemode,
+            source=deposit.public_id,
+            amount=deposit.amount,
+            fee=deposit.fee,
+            fee_tax=deposit.fee_tax,
+            when=_when(deposit),
+        )
+        record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="")
+        _record_payment(payment, before, seen, origin)
 
 
 @transaction_required
@@ -69,23 +69,21 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
     before, seen = payment.status, _figures(payment)
     now = clock.now()
     _enter(deposit, payment)
-    writes = Writes()
-    writes.update(deposit, "status", "payment", "reusable_clabe", "fee", "fee_tax")
-    writes.update(payment, *_PAID)
-    pay_in.suspense_assigned(
-        payment.merchant,
-        livemode=deposit.livemode,
-        source=deposit.public_id,
-        share="available" if payment.method == Payment.Method.SPEI else "pending",
-        amount=deposit.amount,
-        fee=deposit.fee,
-        fee_tax=deposit.fee_tax,
-        when=When(now, operating_date(now)),
-        writes=writes,
-    )
-    record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason, writes=writes)
-    _record_payment(payment, before, seen, origin, reason, writes=writes)
-    writes.execute()
+    with joined() as writes:
+        writes.update(deposit, "status", "payment", "reusable_clabe", "fee", "fee_tax")
+        writes.update(payment, *_PAID)
+        pay_in.suspense_assigned(
+            payment.merchant,
+            livemode=deposit.livemode,
+            source=deposit.public_id,
+            share="available" if payment.method == Payment.Method.SPEI else "pending",
+            amount=deposit.amount,
+            fee=deposit.fee,
+            fee_tax=deposit.fee_tax,
+            when=When(now, operating_date(now)),
+        )
+        record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason)
+        _record_payment(payment, before, seen, origin, reason)
 
 
 @transaction_required
@@ -96,36 +94,34 @@ def suspend(
     payment: Payment | None,
     reusable_clabe: Clabe | None,
     origin: Origin,
-    writes: Writes,
 ) -> None:
     """A deposit that has just arrived is kept in suspense, with a review case. ``payment`` is what it was sent to."""
     deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
-    writes.insert(deposit)
-    is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
-    pay_in.deposit_suspended(
-        livemode=deposit.livemode,
-        source=deposit.public_id,
-        cash="stp_cash" if is_stp else "conekta_receivable",
-        amount=deposit.amount,
-        reason=reason,
-        when=_when(deposit),
-        writes=writes,
-    )
-    record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason, writes=writes)
-    _open_review_case(deposit, origin, writes)
-    if payment is not None:
-        record_payment(
-            payment,
-            from_status=payment.status,
-            origin=origin,
-            event_type="payment.review_required",
-            previous={},
-            writes=writes,
+    with joined() as writes:
+        writes.insert(deposit)
+        is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
+        pay_in.deposit_suspended(
+            livemode=deposit.livemode,
+            source=deposit.public_id,
+            cash="stp_cash" if is_stp else "conekta_receivable",
+            amount=deposit.amount,
+            reason=reason,
+            when=_when(deposit),
         )
+        record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason)
+        _open_review_case(deposit, origin)
+        if payment is not None:
+            record_payment(
+                payment,
+                from_status=payment.status,
+                origin=origin,
+                event_type="payment.review_required",
+                previous={},
+            )
     logger.warning("deposit in suspense", extra={"deposit": deposit.public_id, "why": str(reason)})
 
 
-def _open_review_case(deposit: Deposit, origin: Origin, writes: Writes) -> None:
+def _open_review_case(deposit: Deposit, origin: Origin) -> None:
     """Ask a person about a deposit that was just put in suspense."""
     sent_to = deposit.payment or deposit.reusable_clabe
     now = clock.now()
@@ -138,8 +134,9 @@ def _open_review_case(deposit: Deposit, origin: Origin, writes: Writes) -> None:
         due_at=now + settings.REVIEW_WITHIN,
         created_at=now,
     )
-    writes.insert(case)
-    record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason, writes=writes)
+    with joined() as writes:
+        writes.insert(case)
+        record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason)
 
 
 def operating_date(moment: datetime) -> date:
@@ -163,9 +160,7 @@ def _figures(payment: Payment) -> dict[str, Any]:
     return {name: getattr(payment, name) for name in ("amount_received", "fee", "fee_tax", "net")}
 
 
-def _record_payment(
-    payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "", *, writes: Writes
-) -> None:
+def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "") -> None:
     """``payment.completed`` with the first deposit, ``payment.updated`` and the former figures with every other."""
     further = before == payment.status
     record_payment(
@@ -175,7 +170,6 @@ def _record_payment(
         event_type="payment.updated" if further else "payment.completed",
         previous=seen if further else None,
         reason=reason,
-        writes=writes,
     )
 
 

@@ -19,7 +19,8 @@ from core.db import transaction_required
 from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Sql, Writes, fetch, fresh, numbered
+from core.unit_of_work import joined
+from core.writes import Sql, fetch, fresh, numbered
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
@@ -127,16 +128,14 @@ def outcome_without_looking(account: ProviderAccount, notice: Notice) -> Outcome
 
 
 @transaction_required
-def apply(
-    account: ProviderAccount, notice: Notice, *, event_id: str, writes: Writes, found: Found | None = None
-) -> Outcome:
+def apply(account: ProviderAccount, notice: Notice, *, event_id: str, found: Found | None = None) -> Outcome:
     """Carry out one authentic notice of ``account``; ``event_id`` is the inbox row's public id.
 
-    What changes is added to ``writes``, which the caller executes together with its own row. Safe under any
+    What changes joins the unit of work that the caller has open, with its own row. Safe under any
     repetition, order and concurrency: the same money is booked once, a state never goes back.
 
     ``found`` is what the caller's own statement locked; what that read beside the lock may be older than the lock, so
-    that executing ``writes`` raises ``Overtaken`` where the same money was booked meanwhile.
+    that executing the unit raises ``Overtaken`` where the same money was booked meanwhile.
     """
     origin = Origin(TransitionRow.Cause.NOTICE, account.public_id, event_id)
     outcome = outcome_without_looking(account, notice)
@@ -144,12 +143,13 @@ def apply(
         return outcome
     match notice:
         case MoneyReceived():
-            writes.expect("deposit_key_unique", Overtaken())
-            return _receive_money(account, notice, origin, writes, found or _look(account, notice))
+            with joined() as writes:
+                writes.expect("deposit_key_unique", Overtaken())
+                return _receive_money(account, notice, origin, found or _look(account, notice))
         case MoneyTakenBack():
             return _report_taken_back(notice, found or _look(account, notice))
         case OrderClosed():
-            return _close_order(notice, origin, writes, found or _look(account, notice))
+            return _close_order(notice, origin, found or _look(account, notice))
         case _:
             raise InvariantBroken(f"nobody knows what a {type(notice).__name__} leads to")
 
@@ -177,9 +177,7 @@ def _booked(account: ProviderAccount, notice: MoneyReceived) -> Any:
     )
 
 
-def _receive_money(
-    account: ProviderAccount, notice: MoneyReceived, origin: Origin, writes: Writes, found: Found
-) -> Outcome:
+def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Origin, found: Found) -> Outcome:
     payment, booked, clabe = found.payment, found.booked, None
     if payment is None:
         clabe = _find_clabe(account, notice.clabe)
@@ -212,13 +210,13 @@ def _receive_money(
     )
     reason = _why_kept(account, notice, deposit, payment, clabe)
     if reason is not None:
-        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin, writes=writes)
+        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin)
         return Outcome(True, f"suspended:{reason}", deposit.public_id)
     if payment is None:
         if clabe is None:
             raise InvariantBroken(f"{deposit.public_id} is to be credited to nobody")
         payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
-    deposit_service.credit(deposit, payment, origin=origin, writes=writes)
+    deposit_service.credit(deposit, payment, origin=origin)
     return Outcome(True, "credited", payment.public_id)
 
 
@@ -230,7 +228,7 @@ def _report_taken_back(notice: MoneyTakenBack, found: Found) -> Outcome:
     return Outcome(False, f"{CONFLICT}: {notice.event_type}, which nobody here asked for", payment.public_id)
 
 
-def _close_order(notice: OrderClosed, origin: Origin, writes: Writes, found: Found) -> Outcome:
+def _close_order(notice: OrderClosed, origin: Origin, found: Found) -> Outcome:
     payment = found.payment
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
@@ -243,8 +241,9 @@ def _close_order(notice: OrderClosed, origin: Origin, writes: Writes, found: Fou
         payment.expire()
     else:
         payment.cancel(at=clock.now())
-    writes.update(payment, "status", "cancelled_at")
-    record_payment(payment, from_status=before, origin=origin, event_type=f"payment.{payment.status}", writes=writes)
+    with joined() as writes:
+        writes.update(payment, "status", "cancelled_at")
+        record_payment(payment, from_status=before, origin=origin, event_type=f"payment.{payment.status}")
     return Outcome(True, notice.reason, payment.public_id)
 
 

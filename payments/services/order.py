@@ -16,7 +16,7 @@ from core import clock, jobs
 from core.db import transaction_forbidden
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from core.state import Origin, TransitionRow
-from core.writes import joined
+from core.unit_of_work import unit_of_work
 from payments.models import Payment, ProviderAccount
 from payments.providers.base import MoneyReceived
 from payments.providers.conekta.client import ConektaClient
@@ -148,8 +148,8 @@ def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
         reference_number=order.reference,
         livemode=order.livemode,
     )
-    with transaction.atomic(), joined(None) as writes:
-        outcome = notice.apply(account, found, event_id=order.order_id, writes=writes)
+    with unit_of_work():
+        outcome = notice.apply(account, found, event_id=order.order_id)
     logger.warning("paid, but nobody told us", extra={"payment": payment.public_id, "outcome": outcome.reason})
     return True
 

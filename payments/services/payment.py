@@ -26,7 +26,8 @@ from core.errors import (
 )
 from core.money import CURRENCY
 from core.state import Origin, TransitionRow
-from core.writes import Writes, column_names, fetch, hydrate, joined
+from core.unit_of_work import joined, separately
+from core.writes import column_names, fetch, hydrate
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
@@ -73,14 +74,11 @@ class NewPayment:
 
 
 @transaction_required
-def create(
-    merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin, writes: Writes | None = None
-) -> Payment:
+def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin) -> Payment:
     """Record a pending payment. A SPEI payment is complete with its CLABE; an OXXO one still needs its voucher.
 
-    With the ``writes`` of a caller it goes into the database when they are executed, and so may a refusal. Raises
-    ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId``, and ``ProviderUnavailable`` if no
-    account at the method's provider is active in this mode.
+    Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId`` (once it is written), and
+    ``ProviderUnavailable`` if no account at the method's provider is active in this mode.
     """
     account = account_for(merchant, wanted.method, livemode=livemode)
     now = clock.now()
@@ -102,17 +100,17 @@ def create(
         expires_at=wanted.expires_at,
         created_at=now,
     )
-    with joined(writes) as statement:
+    with joined() as writes:
         if wanted.method == Payment.Method.SPEI:
             number = clabe_number.take(account)
             payment.clabe = clabes.build(account.clabe_prefix or "", number)
             payment.reference_number = f"{number:07d}"
-            statement.otherwise(lambda: clabe_number.give_back(account, number))
-        statement.insert(payment, terms_of(merchant, wanted.method, day))
-        statement.expect("payment_external_id_unique", DuplicateExternalId())
-        record_payment(payment, from_status="", origin=origin, event_type="payment.created", writes=statement)
+            writes.otherwise(lambda: clabe_number.give_back(account, number))
+        writes.insert(payment, terms_of(merchant, wanted.method, day))
+        writes.expect("payment_external_id_unique", DuplicateExternalId())
+        record_payment(payment, from_status="", origin=origin, event_type="payment.created")
         if wanted.method == Payment.Method.OXXO:  # the job names the row's key
-            statement.afterwards(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
+            writes.afterwards(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
     # The database has worked them out: whoever asks reads them.
     del payment.fee_percent, payment.fee_fixed
     return payment
@@ -190,10 +188,9 @@ def create_for_deposit(
         expires_at=now,
         created_at=now,
     )
-    writes = Writes()
-    writes.insert(payment)
-    record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason, writes=writes)
-    writes.execute()
+    with separately() as writes:  # the deposit changes the row at once
+        writes.insert(payment)
+        record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason)
     return payment
 
 

@@ -16,7 +16,7 @@ from core import clock, jobs
 from core.db import transaction_forbidden, transaction_required
 from core.errors import FieldError, InvalidRequest, LimitExceeded
 from core.state import Origin, TransitionRow
-from core.writes import Writes, joined
+from core.unit_of_work import joined
 from ledger.services.statement import MAX_DAYS
 from merchants.models import Merchant
 from merchants.services import event
@@ -54,10 +54,8 @@ class NewReport:
 
 
 @transaction_required
-def create(
-    merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin, writes: Writes | None = None
-) -> Report:
-    """Order a report, with the ``writes`` of a caller if given; the worker writes it.
+def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin) -> Report:
+    """Order a report; the worker writes it.
 
     Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
     ``MOST_UNFINISHED`` of the merchant's wait.
@@ -77,10 +75,10 @@ def create(
         end_date=wanted.end_date,
         metadata=dict(wanted.metadata),
     )
-    with joined(writes) as statement:
-        statement.insert(report)
-        statement.insert(_transition(report, "", origin))
-        statement.afterwards(lambda: _defer(report))
+    with joined() as writes:
+        writes.insert(report)
+        writes.insert(_transition(report, "", origin))
+        writes.afterwards(lambda: _defer(report))
     return report
 
 

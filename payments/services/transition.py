@@ -1,6 +1,6 @@
 """Leaving a trace: the transition row and the merchant's event that belong to every change of state.
 
-Each trace is one statement, or joins the ``writes`` of a caller.
+Each trace joins the unit of work that is open, or is one statement.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from django.db import models
 
 from core.db import transaction_required
 from core.state import Origin, TransitionRow
-from core.writes import Writes, joined
+from core.unit_of_work import joined
+from core.writes import Writes
 from merchants.services import event
 from payments.models import (
     Clabe,
@@ -36,55 +37,46 @@ def record_payment(
     event_type: str,
     previous: dict[str, Any] | None = None,
     reason: str = "",
-    writes: Writes | None = None,
 ) -> None:
     """Write the payment's transition row (if its state changed) and the event its merchant sees."""
-    with joined(writes) as statement:
+    with joined() as writes:
         if from_status != payment.status:
-            _insert(PaymentTransition, origin, reason, statement, from_status, payment.status, payment=payment)
+            _insert(PaymentTransition, origin, reason, writes, from_status, payment.status, payment=payment)
         event.record(
             payment.merchant,
             livemode=payment.livemode,
             type=event_type,
             obj=payment_resource(payment),
             previous=previous if previous is not None else {"status": from_status} if from_status else {},
-            writes=statement,
         )
 
 
 @transaction_required
-def record_deposit(
-    deposit: Deposit, *, from_status: str, origin: Origin, reason: str, writes: Writes | None = None
-) -> None:
+def record_deposit(deposit: Deposit, *, from_status: str, origin: Origin, reason: str) -> None:
     """Write the deposit's transition row."""
-    with joined(writes) as statement:
-        _insert(DepositTransition, origin, reason, statement, from_status, deposit.status, deposit=deposit)
+    with joined() as writes:
+        _insert(DepositTransition, origin, reason, writes, from_status, deposit.status, deposit=deposit)
 
 
 @transaction_required
-def record_clabe(
-    clabe: Clabe, *, from_status: str, origin: Origin, event_type: str, writes: Writes | None = None
-) -> None:
+def record_clabe(clabe: Clabe, *, from_status: str, origin: Origin, event_type: str) -> None:
     """Write the CLABE's transition row and the event its merchant sees."""
-    with joined(writes) as statement:
-        _insert(ClabeTransition, origin, "", statement, from_status, clabe.status, clabe=clabe)
+    with joined() as writes:
+        _insert(ClabeTransition, origin, "", writes, from_status, clabe.status, clabe=clabe)
         event.record(
             clabe.merchant,
             livemode=clabe.livemode,
             type=event_type,
             obj=clabe_resource(clabe),
             previous={"status": from_status} if from_status else {},
-            writes=statement,
         )
 
 
 @transaction_required
-def record_review_case(
-    case: ReviewCase, *, from_status: str, origin: Origin, reason: str, writes: Writes | None = None
-) -> None:
+def record_review_case(case: ReviewCase, *, from_status: str, origin: Origin, reason: str) -> None:
     """Write the review case's transition row: who decided, and why. Merchants hear of it through their payment."""
-    with joined(writes) as statement:
-        _insert(ReviewCaseTransition, origin, reason, statement, from_status, case.status, review_case=case)
+    with joined() as writes:
+        _insert(ReviewCaseTransition, origin, reason, writes, from_status, case.status, review_case=case)
 
 
 def _insert(

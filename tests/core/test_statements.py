@@ -27,7 +27,8 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
 from core.statements import fetch
-from core.writes import Sql, Writes, write_and_commit
+from core.unit_of_work import unit_of_work
+from core.writes import Sql, Writes
 from merchants.models import Merchant
 from payments.models import Payment
 from tests.core.test_writes import payment_of
@@ -120,7 +121,7 @@ def test_the_first_statement_takes_begin_along_and_the_last_one_commit(
 ) -> None:
     waits.clear()
 
-    with write_and_commit() as writes:
+    with unit_of_work() as writes:
         assert fetch("SELECT name FROM merchants_merchant WHERE id = $1", [merchant.pk]) == [(merchant.name,)]
         assert status() == TransactionStatus.INTRANS
         merchant.name = "committed"
@@ -135,7 +136,7 @@ def test_what_a_transaction_did_before_commits_with_it_and_hooks_run_after(
     committed_db: None, merchant: Merchant
 ) -> None:
     seen: list[Any] = []
-    with write_and_commit() as writes:
+    with unit_of_work() as writes:
         Merchant.objects.filter(pk=merchant.pk).update(name="before")
         transaction.on_commit(lambda: seen.append(elsewhere("SELECT name, legal_name FROM merchants_merchant")))
         writes.add(Sql("UPDATE merchants_merchant SET legal_name = 'last' WHERE name = 'before' RETURNING id"))
@@ -144,7 +145,7 @@ def test_what_a_transaction_did_before_commits_with_it_and_hooks_run_after(
 
 
 def test_a_body_that_raises_writes_nothing(committed_db: None, merchant: Merchant) -> None:
-    with pytest.raises(LookupError), write_and_commit() as writes:
+    with pytest.raises(LookupError), unit_of_work() as writes:
         fetch("UPDATE merchants_merchant SET legal_name = 'first' RETURNING id", [])
         writes.add(Sql("UPDATE merchants_merchant SET name = 'never' RETURNING id"))
         raise LookupError
@@ -154,7 +155,7 @@ def test_a_body_that_raises_writes_nothing(committed_db: None, merchant: Merchan
 
 def test_a_row_that_is_missing_is_noticed_before_commit(committed_db: None, merchant: Merchant) -> None:
     for text, rows in (("WHERE id = 0", 1), ("", 2)):
-        with pytest.raises(LookupError, match="not there"), write_and_commit() as writes:
+        with pytest.raises(LookupError, match="not there"), unit_of_work() as writes:
             fetch("UPDATE merchants_merchant SET legal_name = 'first' RETURNING id", [])
             writes.add(Sql("UPDATE merchants_merchant SET name = 'never' RETURNING id"))
             writes.add(
@@ -179,14 +180,14 @@ def test_a_row_that_is_missing_is_noticed_in_every_language(
 
     monkeypatch.setattr("core.writes.send", refuse)
 
-    with pytest.raises(LookupError, match="the first"), write_and_commit() as writes:
+    with pytest.raises(LookupError, match="the first"), unit_of_work() as writes:
         writes.add(Sql("UPDATE …"), missing=LookupError("the first"))
 
 
 def test_a_row_to_update_that_is_gone_commits_nothing(committed_db: None, merchant: Merchant) -> None:
     gone = Merchant(pk=10**9, name="gone")
 
-    with pytest.raises(RuntimeError, match="not written"), write_and_commit() as writes:
+    with pytest.raises(RuntimeError, match="not written"), unit_of_work() as writes:
         writes.add(Sql("UPDATE merchants_merchant SET name = 'never' RETURNING id"))
         writes.update(gone, "name")
 
@@ -197,7 +198,7 @@ def test_what_the_database_refuses_commits_nothing(committed_db: None, merchant:
     payment_of(merchant, stp, external_id="once").save()
     again = payment_of(merchant, stp, external_id="once", clabe="646180157000000017")
 
-    with pytest.raises(LookupError, match="known already"), write_and_commit() as writes:
+    with pytest.raises(LookupError, match="known already"), unit_of_work() as writes:
         writes.expect("payment_external_id_unique", LookupError("known already"))
         writes.add(Sql("UPDATE merchants_merchant SET name = 'never' RETURNING id"))
         writes.insert(again)
@@ -216,7 +217,7 @@ def test_what_is_checked_at_commit_is_an_error_of_the_block(
     heard: list[str] = []
     payment.complete(deposit=_deposit(payment), completed_at=payment.created_at)
 
-    with pytest.raises(IntegrityError, match="figures are not those"), write_and_commit() as writes:
+    with pytest.raises(IntegrityError, match="figures are not those"), unit_of_work() as writes:
         transaction.on_commit(lambda: heard.append("committed"))
         writes.update(payment, "status", "amount_received", "completed_at")
 
@@ -227,7 +228,7 @@ def test_what_is_checked_at_commit_is_an_error_of_the_block(
 
 def test_within_another_transaction_it_is_a_part_of_it(committed_db: None, merchant: Merchant) -> None:
     with pytest.raises(LookupError), transaction.atomic():
-        with write_and_commit() as writes:
+        with unit_of_work() as writes:
             merchant.name = "inner"
             writes.update(merchant, "name")
         assert status() == TransactionStatus.INTRANS
@@ -239,7 +240,7 @@ def test_within_another_transaction_it_is_a_part_of_it(committed_db: None, merch
 def test_a_savepoint_that_failed_leaves_the_outer_transaction_alive(committed_db: None, merchant: Merchant) -> None:
     with transaction.atomic():
         fetch("UPDATE merchants_merchant SET legal_name = 'outer' RETURNING id", [])
-        with pytest.raises(IntegrityError), write_and_commit() as writes:
+        with pytest.raises(IntegrityError), unit_of_work() as writes:
             writes.add(Sql("UPDATE merchants_merchant SET name = NULL RETURNING id"))
         fetch("SELECT name FROM merchants_merchant", [])
 
@@ -247,7 +248,7 @@ def test_a_savepoint_that_failed_leaves_the_outer_transaction_alive(committed_db
 
 
 def test_nothing_named_is_nothing_written_but_commits(committed_db: None, merchant: Merchant) -> None:
-    with write_and_commit():
+    with unit_of_work():
         fetch("UPDATE merchants_merchant SET name = 'by itself' RETURNING id", [])
 
     assert elsewhere("SELECT name FROM merchants_merchant") == ("by itself",)
@@ -256,7 +257,7 @@ def test_nothing_named_is_nothing_written_but_commits(committed_db: None, mercha
 def test_a_connection_that_broke_before_the_writes_is_an_error(committed_db: None, merchant: Merchant) -> None:
     merchant.name = "never"
 
-    with pytest.raises((OperationalError, InterfaceError)), write_and_commit() as writes:
+    with pytest.raises((OperationalError, InterfaceError)), unit_of_work() as writes:
         fetch("SELECT 1", [])
         terminate()
         writes.update(merchant, "name")

@@ -9,7 +9,7 @@ import pytest
 from django.db import NotSupportedError, connection, transaction
 
 from core.statements import fetch
-from core.writes import write_and_commit
+from core.unit_of_work import unit_of_work
 from merchants.models import Merchant
 from tests import cluster
 from tests.core.test_statements import elsewhere
@@ -34,7 +34,7 @@ def test_a_transaction_that_begins_with_it_outlives_a_release(committed_db: None
     a_release_widens_the_column()
     name, merchant.name = merchant.name, "after the release"
 
-    with write_and_commit() as writes:
+    with unit_of_work() as writes:
         assert fetch(ASK, [merchant.pk]) == [(name,)]
         writes.update(merchant, "name")
 

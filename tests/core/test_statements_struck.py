@@ -12,7 +12,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from core.statements import fetch
-from core.writes import Sql, write_and_commit
+from core.unit_of_work import unit_of_work
+from core.writes import Sql
 
 
 class Struck(BaseException):
@@ -52,7 +53,7 @@ def in_a_transaction() -> None:
 
 
 def with_its_commit() -> None:
-    with write_and_commit() as writes:
+    with unit_of_work() as writes:
         writes.add(Sql("UPDATE merchants_merchant SET name = name RETURNING id"), count=0)
 
 

@@ -9,8 +9,10 @@ import pytest
 from django.db import DataError, IntegrityError, ProgrammingError, models, transaction
 
 from core import clock
-from core.writes import Sql, Writes, column_names, fetch, hydrate, joined, write_and_commit
+from core.unit_of_work import joined, unit_of_work, within
+from core.writes import Sql, Writes, column_names, fetch, hydrate
 from merchants.models import Event, Merchant
+from merchants.services import event
 from payments.models import Deposit, Payment, PaymentTransition
 from tests.problems import rows
 from tests.provider_messages import StpSender
@@ -227,17 +229,44 @@ def test_the_same_writes_go_on_with_another_statement(merchant: Merchant, stp: S
     assert Payment.objects.get(pk=payment.pk).status == "cancelled"
 
 
-def test_writes_of_a_caller_are_left_to_it(merchant: Merchant, stp: StpSender) -> None:
-    with joined(None) as own:
+def test_services_join_the_unit_of_work_that_is_open(merchant: Merchant, stp: StpSender) -> None:
+    with joined() as own:
         own.insert(payment_of(merchant, stp))
     theirs = Writes()
-    with joined(theirs) as writes:
+    with within(theirs), joined() as writes:
         writes.insert(payment_of(merchant, stp, clabe="646180157000000017"))
 
     assert writes is theirs
     assert Payment.objects.count() == 1
     theirs.execute()
     assert Payment.objects.count() == 2
+
+
+def test_a_unit_of_work_does_not_open_within_another(merchant: Merchant) -> None:
+    with unit_of_work(), pytest.raises(RuntimeError, match="open already"), unit_of_work():
+        pass
+
+
+def test_a_row_is_written_by_a_statement_only_once(merchant: Merchant, stp: StpSender) -> None:
+    payment = payment_of(merchant, stp)
+    with joined() as writes:
+        writes.insert(payment)
+
+    with pytest.raises(RuntimeError, match="by the same statement"), joined() as writes:  # noqa: PT012
+        writes.update(payment, "status")
+        writes.update(payment, "description")
+
+    assert Payment.objects.get(pk=payment.pk).status == "pending"
+
+
+def test_events_of_one_object_in_one_unit_count_on(merchant: Merchant, stp: StpSender) -> None:
+    with unit_of_work():
+        for number in range(3):
+            event.record(merchant, livemode=False, type="payment.updated", obj={"id": "pay_1", "number": number})
+
+    found = Event.objects.filter(object_id="pay_1").order_by("object_sequence")
+    assert [(row.object_sequence, row.data["object"]["number"]) for row in found] == [(1, 0), (2, 1), (3, 2)]
+    assert sorted(found, key=lambda row: row.sequence) == list(found)
 
 
 def a_merchant_named(name: str) -> Sql:
@@ -259,7 +288,7 @@ def test_a_condition_comes_first_and_nothing_is_written_without_it(
     heard: list[str] = []
 
     def write(name: str, payment: Payment) -> int | None:
-        with transaction.atomic() if not commit else write_and_commit() as given:
+        with transaction.atomic() if not commit else unit_of_work() as given:
             writes = given or Writes()
             writes.insert(payment)
             writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor="a"))
@@ -280,12 +309,27 @@ def test_a_condition_comes_first_and_nothing_is_written_without_it(
     assert PaymentTransition.objects.get().payment == Payment.objects.get()
 
 
-def test_only_insertions_depend_on_a_condition(merchant: Merchant) -> None:
+def test_an_update_depends_on_the_condition_too(merchant: Merchant) -> None:
+    def rename(name: str) -> int | None:
+        writes = Writes()
+        merchant.legal_name = name
+        writes.update(merchant, "legal_name")
+        writes.only_if(a_merchant_named("Sol"))
+        writes.execute()
+        return writes.permitted_by
+
+    assert rename("First") is not None
+    assert rename("Second") is None
+
+    assert Merchant.objects.get(pk=merchant.pk).legal_name == "First"
+
+
+def test_a_statement_that_could_not_depend_on_the_condition_is_refused(merchant: Merchant) -> None:
     writes = Writes()
-    writes.update(merchant, "name")
+    writes.add(Sql("UPDATE merchants_merchant SET name = %s WHERE id = %s RETURNING id", ("Luna", merchant.pk)))
     writes.only_if(a_merchant_named("Sol"))
 
-    with pytest.raises(ValueError, match="only insertions"):
+    with pytest.raises(ValueError, match="a row that the unit inserts"):
         writes.execute()
 
 
@@ -298,7 +342,7 @@ def test_what_comes_afterwards_knows_the_keys_within_the_transaction(merchant: M
         assert Payment.objects.filter(pk=payment.pk).exists()
         raise LookupError
 
-    with pytest.raises(LookupError), write_and_commit() as writes:  # noqa: PT012 - the error comes when the block ends
+    with pytest.raises(LookupError), unit_of_work() as writes:  # noqa: PT012 - the error comes when the block ends
         writes.insert(payment)
         writes.afterwards(refuse)
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from core import clock
-from core.writes import write_and_commit
+from core.unit_of_work import unit_of_work
 from kyc.services import case as kyc_case
 from kyc.services import document
 from merchants.models import ApiKey, IdempotencyKey, Merchant
@@ -72,7 +72,7 @@ def test_pretix_a_refusal_for_want_of_a_right_is_not_replayed_once_the_right_is_
 
 def test_modern_treasury_a_key_used_on_another_route_is_refused(api, stp, merchant):
     other = Intention(merchant, False, "k-1", "POST", "/v1/payouts", "0" * 64, {"amount": "x"})
-    with write_and_commit() as writes:
+    with unit_of_work() as writes:
         idempotency_key.claim(writes, other, "po_x", status=201, answer="{}")
 
     assert_problem(api.post("/v1/payments", SPEI), 422, "idempotency_key_reused")

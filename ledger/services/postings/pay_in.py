@@ -1,10 +1,9 @@
-"""Money from payers. ``writes`` of a caller carry a posting along with the rows that it belongs to."""
+"""Money from payers."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from core.writes import Writes
 from ledger.models import Transaction
 from ledger.services.door import When, post
 from ledger.services.postings.legs import credit, debit, merchant_share
@@ -36,12 +35,11 @@ def spei_deposit(
     fee: int,
     fee_tax: int,
     when: When,
-    writes: Writes | None = None,
 ) -> Transaction:
     """SPEI deposit credited: stp_cash / available, fee_revenue, iva_payable."""
     legs = [debit("stp_cash", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
     description = "Depósito SPEI abonado"
-    return post("spei_deposit", source, legs, livemode=livemode, when=when, description=description, writes=writes)
+    return post("spei_deposit", source, legs, livemode=livemode, when=when, description=description)
 
 
 def oxxo_paid(
@@ -53,12 +51,11 @@ def oxxo_paid(
     fee: int,
     fee_tax: int,
     when: When,
-    writes: Writes | None = None,
 ) -> Transaction:
     """OXXO paid: conekta_receivable / pending, fee_revenue, iva_payable."""
     legs = [debit("conekta_receivable", amount), *merchant_share("pending", merchant, amount, fee, fee_tax)]
     description = "Pago OXXO recibido por Conekta"
-    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description=description, writes=writes)
+    return post("oxxo_paid", source, legs, livemode=livemode, when=when, description=description)
 
 
 def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: When) -> Transaction:
@@ -93,12 +90,11 @@ def deposit_suspended(
     amount: int,
     reason: str,
     when: When,
-    writes: Writes | None = None,
 ) -> Transaction:
     """Deposit not creditable (unknown CLABE, policy, late): stp_cash or conekta_receivable / suspense."""
     legs = [debit(cash, amount), credit("suspense", amount)]
     description = f"Depósito por identificar: {_REASONS.get(reason, reason)}"
-    return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description, writes=writes)
+    return post("deposit_suspended", source, legs, livemode=livemode, when=when, description=description)
 
 
 def suspense_assigned(
@@ -111,7 +107,6 @@ def suspense_assigned(
     fee_tax: int,
     when: When,
     share: Literal["available", "pending"] = "available",
-    writes: Writes | None = None,
 ) -> Transaction:
     """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable.
 
@@ -119,7 +114,7 @@ def suspense_assigned(
     """
     legs = [debit("suspense", amount), *merchant_share(share, merchant, amount, fee, fee_tax)]
     description = "Depósito por identificar asignado"
-    return post("suspense_assigned", source, legs, livemode=livemode, when=when, description=description, writes=writes)
+    return post("suspense_assigned", source, legs, livemode=livemode, when=when, description=description)
 
 
 def suspense_return_created(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -17,7 +17,8 @@ from core import clock
 from core.db import transaction_required
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
-from core.writes import Writes, joined
+from core.unit_of_work import joined, separately
+from core.writes import Writes
 from payments.providers.stp import notices as stp
 from payments.services import notice as notice_service
 from payments.services.notice import Found, Outcome
@@ -44,16 +45,6 @@ class NoContradiction(IllegalTransition):
     """This notice contradicts nothing, or somebody has dealt with it already."""
 
 
-class Storing(NamedTuple):
-    """A notice that is not stored yet, and the writes of which its row becomes a part."""
-
-    arrival: Arrival
-    writes: Writes
-
-
-New = Storing | None
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the provider is told. ``repeated`` if it had been told before."""
@@ -65,18 +56,24 @@ class Answer:
 
 @transaction_required
 def apply(
-    event: ProviderEvent, notice: Read, dialect: Dialect, origin: Origin, *, found: Found | None = None, new: New = None
+    event: ProviderEvent,
+    notice: Read,
+    dialect: Dialect,
+    origin: Origin,
+    *,
+    found: Found | None = None,
+    arrival: Arrival | None = None,
 ) -> Answer:
     """Carry the notice out and settle its row.
 
-    ``new`` for a notice that is not stored yet: where its effect and its row are written, together, by whoever called.
+    ``arrival`` for a notice that is not stored yet: its row and its effect join the caller's unit of work.
     ``found`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
     overtake the answer to our own request. Then it waits.
     """
-    with _written(event, origin, new) as writes:
+    with _written(event, origin, arrival):
         if isinstance(notice, Unreadable):
             return _set_aside(event, notice, dialect, by_worker=_is_worker(origin))
-        outcome = notice_service.apply(event.account, notice, event_id=event.public_id, writes=writes, found=found)
+        outcome = notice_service.apply(event.account, notice, event_id=event.public_id, found=found)
         return _settle(event, outcome, dialect, by_worker=_is_worker(origin))
 
 
@@ -112,7 +109,7 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
     if event.is_settled or event.status == ProviderEvent.Status.DEAD:
         return
     passing = isinstance(error, OperationalError)
-    with _written(event, origin, None):
+    with _written(event, origin):
         _later(
             event,
             error if isinstance(error, str) else type(error).__name__,
@@ -126,10 +123,9 @@ def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
     """What was ignored, contradicted or given up is open again; the row must be locked."""
     before, why = event.status, event.reason or event.last_error
     event.reopen(next_at=clock.now())
-    writes = Writes()
-    writes.update(event, *_SETTLED)
-    _row(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
-    writes.execute()
+    with separately() as writes:  # applying it, which may follow, changes the row again
+        writes.update(event, *_SETTLED)
+        _row(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
 
 
 @transaction.atomic
@@ -143,11 +139,11 @@ def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
     if event.status != ProviderEvent.Status.CONFLICT:
         raise NoContradiction
-    before, writes = event.status, Writes()
+    before = event.status
     event.resolve()
-    writes.update(event, "status")
-    _row(event, before, origin, reason, writes)
-    writes.execute()
+    with joined() as writes:
+        writes.update(event, "status")
+        _row(event, before, origin, reason, writes)
 
 
 def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_worker: bool = False) -> Answer:
@@ -216,22 +212,22 @@ def _next_try(tries: int) -> datetime:
 
 
 @contextmanager
-def _written(event: ProviderEvent, origin: Origin, new: New) -> Iterator[Writes]:
+def _written(event: ProviderEvent, origin: Origin, arrival: Arrival | None = None) -> Iterator[None]:
     """What is decided within is written at the end: the notice's effect, its row, and a step, by one statement.
 
     A step for every change but the one that the row itself tells: settled by the statement that stored it. A stored row
     that nothing changed is not written.
     """
     before, unchanged = event.status, _fields(event)
-    with joined(new.writes if new else None) as writes:
-        yield writes
-        if new is None and _fields(event) == unchanged:
+    with joined() as writes:
+        yield
+        if arrival is None and _fields(event) == unchanged:
             return
-        if new is None:
+        if arrival is None:
             writes.update(event, *_SETTLED)
         else:
-            add(writes, new.arrival, event)
-        if new is None or not event.is_settled:
+            add(writes, arrival, event)
+        if arrival is None or not event.is_settled:
             _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
 
 

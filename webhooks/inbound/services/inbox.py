@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from django.db import OperationalError, transaction
 
 from core import clock
-from core.writes import Writes, write_and_commit
+from core.unit_of_work import joined, unit_of_work
 from payments.models import ProviderAccount
 from payments.services import notice as notice_service
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying, together
-from webhooks.inbound.services.applying import Answer, Storing
+from webhooks.inbound.services.applying import Answer
 from webhooks.inbound.services.dialect import (
     DIALECTS,
     Dialect,
@@ -111,14 +111,14 @@ def _alone(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Ans
             return answer
         if known.is_settled and known.body_sha256 == digest:
             return applying.stored_answer(known, repeated=True)
-    with write_and_commit() as writes:
+    with unit_of_work():
         question = None if isinstance(notice, Unreadable) else notice_service.question(arrival.account, notice)
         known, found = look(arrival.account.pk, event.event_id, question)
         if known is not None:
-            return _repeat(known, arrival, notice, dialect, digest, writes)
+            return _repeat(known, arrival, notice, dialect, digest)
         origin = applying.by_notice(arrival.account)
         about = notice_service.answer(found) if question is not None else None
-        return applying.apply(event, notice, dialect, origin, found=about, new=Storing(arrival, writes))
+        return applying.apply(event, notice, dialect, origin, found=about, arrival=arrival)
 
 
 def _identity(notice: Read) -> dict[str, str]:
@@ -129,12 +129,12 @@ def _identity(notice: Read) -> dict[str, str]:
     }
 
 
-def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, digest: str, writes: Writes) -> Answer:
+def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
     if known.body_sha256 != digest:
         stored = _stored_notice(known)
         if stored is None or what_it_books(stored) != what_it_books(notice):
-            return _contradict(arrival, notice, dialect, digest, writes)
+            return _contradict(arrival, notice, dialect, digest)
         notice = stored  # what is applied is what is stored
     if known.is_settled or (isinstance(notice, Unreadable) and known.response_status is not None):
         return applying.stored_answer(known, repeated=True)
@@ -154,14 +154,15 @@ def _stored_notice(known: Known) -> Read | None:
     return None if body is None else read(DIALECTS[channel_of(event)], body, event.received_at, event.body_sha256)
 
 
-def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str, writes: Writes) -> Answer:
+def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
     identity = _identity(notice) | {"event_id": f"{notice.event_id[:140]}:{digest[:16]}"}
     event = arrival.event(digest=digest, **identity)
     known, _ = look(arrival.account.pk, event.event_id, None)
     if known is not None:
         return applying.stored_answer(known, repeated=True)
     answer = applying.contradict(event, ANOTHER, dialect)
-    add(writes, arrival, event)
+    with joined() as writes:
+        add(writes, arrival, event)
     return answer
 
 

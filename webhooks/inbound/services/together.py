@@ -24,11 +24,12 @@ from django.db import OperationalError, connection, transaction
 from psycopg_pool import PoolTimeout
 
 from core.statements import can_commit
+from core.unit_of_work import within
 from core.writes import Writes, execute_together
 from payments.services import notice as notice_service
 from webhooks.inbound.models import ProviderEvent
 from webhooks.inbound.services import applying
-from webhooks.inbound.services.applying import Answer, Storing
+from webhooks.inbound.services.applying import Answer
 from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
 from webhooks.inbound.services.store import Arrival, insert_all, look_at_all
 
@@ -195,17 +196,19 @@ def _apply(group: Sequence[Waiting]) -> None:
             if found.payment is None or found.payment.pk in payments:  # the second must see what the first did
                 continue
             payments.add(found.payment.pk)
-            writes = Writes()
-            origin = applying.by_notice(item.arrival.account)
-            new = Storing(item.arrival, writes)
-            answer = item.context.run(
-                applying.apply, item.event, item.notice, item.dialect, origin, found=found, new=new
-            )
-            changes.append(writes)
-            answers.append((item, answer))
+            unit = Writes()
+            answers.append((item, item.context.run(_decide, item, found, unit)))
+            changes.append(unit)
         execute_together(changes, commit=can_commit(connection))
     for item, answer in answers:
         item.answer = answer
+
+
+def _decide(item: Waiting, found: notice_service.Found, unit: Writes) -> Answer:
+    """Decide about one notice, within its own context and its own unit of work."""
+    origin = applying.by_notice(item.arrival.account)
+    with within(unit):
+        return applying.apply(item.event, item.notice, item.dialect, origin, found=found, arrival=item.arrival)
 
 
 def _without_repetitions(group: Sequence[Waiting]) -> list[Waiting]:
