@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 from django.core.management.base import CommandError, OutputWrapper
 
@@ -18,15 +20,23 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @contextmanager
 def destination(path: str | None, stdout: OutputWrapper) -> Iterator[Callable[[str], object]]:
-    """A function that writes text as UTF-8, line ends as they are: to ``stdout`` without a ``path``.
-
-    The file appears under its name when everything is written and on disk, readable by its owner only; until then,
-    and after any failure, what was there before stays. Raises ``CommandError`` with the path and the reason.
-    """
+    """A function that writes text as UTF-8, line ends as they are: to ``stdout``, or to ``whole_file(path)``."""
     if path is None:
         yield lambda text: stdout.write(text, ending="")
         stdout.flush()
         return
+    with whole_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text.write
+        text.detach()
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when everything is written and on disk, readable by its owner only.
+
+    Until then, and after any failure, the file that was there stays. Raises ``CommandError`` with the path and reason.
+    """
     target = Path(path)
     if target.is_dir():
         raise CommandError(f"Cannot write {path}: it is a folder.")
@@ -35,8 +45,8 @@ def destination(path: str | None, stdout: OutputWrapper) -> Iterator[Callable[[s
     except OSError as error:
         raise CommandError(f"Cannot write {path}: {error.strerror}.") from error
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            yield file.write
+        with open(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

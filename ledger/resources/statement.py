@@ -1,14 +1,14 @@
-"""A merchant's statement, and its two forms for people: a table for Excel and a text to read. Both are in Spanish."""
+"""A merchant's statement, and its two forms: a table and a text to read. Both are in Spanish."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
 
 from core.clock import MEXICO_CITY
-from core.money import centavos_to_pesos, format_mxn
-from core.spreadsheet import safe_cell
+from core.money import format_mxn
+from core.spreadsheet import Cell, Column, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,51 +110,50 @@ KINDS = {
 }
 """What a merchant reads for the kinds of transactions that touch its accounts; an unknown kind shows as it is."""
 
-HEADINGS = [
-    "Fecha",
-    "Hora",
-    "Fecha de operación",
-    "Tipo",
-    "Referencia",
-    "Concepto",
-    "Importe bruto",
-    "Comisión",
-    "IVA",
-    "Neto",
-    "Saldo",
-    "Disponible",
-    "Pendiente",
-    "Reservado",
-    "Bloqueado",
-    "Adeudo",
+COLUMNS = [
+    Column("Fecha", Kind.DATE),
+    Column("Hora", Kind.TIME),
+    Column("Fecha de operación", Kind.DATE),
+    Column("Tipo"),
+    Column("Referencia"),
+    Column("Concepto"),
+    Column("Importe bruto", Kind.MONEY),
+    Column("Comisión", Kind.MONEY),
+    Column("IVA", Kind.MONEY),
+    Column("Neto", Kind.MONEY),
+    Column("Saldo", Kind.MONEY),
+    Column("Disponible", Kind.MONEY),
+    Column("Pendiente", Kind.MONEY),
+    Column("Reservado", Kind.MONEY),
+    Column("Bloqueado", Kind.MONEY),
+    Column("Adeudo", Kind.MONEY),
 ]
 _MONTHS = ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"]
 
 
-def csv_rows(statement: Statement) -> Iterator[list[str]]:
-    """The statement as one table: headings, opening balance, movements, closing balance with the totals.
+def table_rows(statement: Statement) -> Iterator[list[Cell]]:
+    """The statement as one table: opening balance, movements, closing balance with the totals.
 
-    Dates and hours are Mexico City's, amounts pesos with two decimals. The last five columns hold the opening balance
-    of each purpose, then how each movement changed it, then its closing balance: they add up from top to bottom.
+    The last five columns hold the opening balance of each purpose, then how each movement changed it, then its closing
+    balance: they add up from top to bottom.
     """
     mode = "modo real" if statement.livemode else "modo de prueba"
     about = f"{statement.merchant_name}, {statement.first_day} a {statement.last_day}, {mode}, {statement.currency}"
-    yield HEADINGS
-    yield _boundary(statement.first_day, "Saldo inicial", about, ["", "", "", ""], statement.opening)
+    yield _boundary(statement.first_day, "Saldo inicial", about, [None] * 4, statement.opening)
     for movement in statement.movements:
         local = movement.effective_at.astimezone(MEXICO_CITY)
         yield [
-            local.date().isoformat(),
-            local.strftime("%H:%M:%S"),
-            movement.operating_date.isoformat(),
-            safe_cell(KINDS.get(movement.kind, movement.kind)),
-            safe_cell(movement.source),
-            safe_cell(movement.description),
-            *map(_pesos, (movement.gross, movement.fee, movement.iva, movement.net, movement.balance)),
-            *_purposes(movement.change),
+            local.date(),
+            local.time().replace(microsecond=0),
+            movement.operating_date,
+            KINDS.get(movement.kind, movement.kind),
+            movement.source,
+            movement.description,
+            *(movement.gross, movement.fee, movement.iva, movement.net, movement.balance),
+            *astuple(movement.change),
         ]
     totals = statement.totals
-    sums = [_pesos(totals.gross_in - totals.gross_out), *map(_pesos, (totals.fees, totals.iva, totals.net))]
+    sums = [totals.gross_in - totals.gross_out, totals.fees, totals.iva, totals.net]
     yield _boundary(statement.last_day, "Saldo final", about, sums, statement.closing)
 
 
@@ -195,23 +194,14 @@ def text_lines(statement: Statement) -> Iterator[str]:
     yield from _balance_lines("Saldo final", statement.closing)
 
 
-def _boundary(day: date, title: str, about: str, sums: list[str], figures: Figures) -> list[str]:
-    cells = [day.isoformat(), "", "", title, "", safe_cell(about), *sums]
-    return [*cells, _pesos(figures.total), *_purposes(figures)]
-
-
-def _purposes(figures: Figures) -> list[str]:
-    return [_pesos(getattr(figures, f.name)) for f in fields(figures)]
+def _boundary(day: date, title: str, about: str, sums: Sequence[int | None], figures: Figures) -> list[Cell]:
+    return [day, None, None, title, None, about, *sums, figures.total, *astuple(figures)]
 
 
 def _balance_lines(title: str, figures: Figures) -> Iterator[str]:
     yield f"{title:<20}{format_mxn(figures.total):>20}"
-    for name, amount in zip(HEADINGS[11:], (getattr(figures, f.name) for f in fields(figures)), strict=True):
+    for name, amount in zip([column.heading for column in COLUMNS[11:]], astuple(figures), strict=True):
         yield f"  {name:<18}{format_mxn(-amount if name == 'Adeudo' else amount):>20}"
-
-
-def _pesos(centavos: int) -> str:
-    return str(centavos_to_pesos(centavos))
 
 
 def _day(day: date) -> str:

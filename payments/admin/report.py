@@ -55,6 +55,7 @@ class ReportAdmin(ReadOnlyAdmin):
         "public_id",
         related("merchant", _("merchant")),
         "type",
+        "format",
         day("start_date", _("first day")),
         day("end_date", _("last day")),
         badge("status", STATUS_COLOURS, _("status")),
@@ -78,7 +79,7 @@ class ReportAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     ("public_id", related("merchant", _("merchant"))),
-                    ("type", badge("status", STATUS_COLOURS, _("status"))),
+                    ("type", "format", badge("status", STATUS_COLOURS, _("status"))),
                     (day("start_date", _("first day")), day("end_date", _("last day"))),
                     (mode(), _failure),
                     (_progress, "attempt"),

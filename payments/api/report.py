@@ -29,6 +29,11 @@ from payments.resources.report import report as report_resource
 from payments.services import report as report_service
 from payments.services.report_file import path_of
 
+CONTENT_TYPES = {
+    Report.Format.CSV: "text/csv; charset=utf-8",
+    Report.Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
 
 class DayField(serializers.DateField):
     """A day as text, ``2026-11-30``."""
@@ -52,6 +57,11 @@ class ReportRequest(StrictSerializer):
         help_text="`payments`: those created in these days. `balance_transactions`: movements booked in these days. "
         "`statement`: opening balance, movements by the day on which the money moved, closing balance",
     )
+    format = serializers.ChoiceField(
+        choices=Report.Format.values,
+        default=Report.Format.CSV,
+        help_text="`csv`: plain, for programs. `xlsx`: an Excel workbook with typed cells, for people",
+    )
     start_date = DayField(help_text="The first day, by the calendar of Mexico City")
     end_date = DayField(help_text="The last day, included; at most 366 days in all")
     metadata = MetadataField(required=False, help_text="Your own notes: up to 50 texts")
@@ -61,6 +71,7 @@ class ReportRequest(StrictSerializer):
         fields = self.validated_data
         return report_service.NewReport(
             type=Report.Type(fields["type"]),
+            format=Report.Format(fields["format"]),
             start_date=fields["start_date"],
             end_date=fields["end_date"],
             metadata=fields.get("metadata", {}),
@@ -90,6 +101,7 @@ class ReportObject(serializers.Serializer[Any]):
     livemode = serializers.BooleanField(help_text="Whether it tells of real money")
     created_at = serializers.DateTimeField(help_text="When you ordered it")
     type = serializers.ChoiceField(choices=Report.Type.values, help_text="What is in it")
+    format = serializers.ChoiceField(choices=Report.Format.values, help_text="What kind of file it is")
     start_date = serializers.DateField(help_text="The first day, by the calendar of Mexico City")
     end_date = serializers.DateField(help_text="The last day, included")
     status = serializers.ChoiceField(
@@ -120,9 +132,11 @@ class ReportsView(MerchantView):
         tags=["reports"],
         operation_id="create_report",
         summary="Order a report",
-        description="A CSV file for spreadsheets over days of Mexico City, written in the background: event "
-        "`report.ready` tells when it can be downloaded. Amounts are pesos with two decimals, moments the clock of "
-        "Mexico City, headings Spanish. An Idempotency-Key may be sent and then works as for payments.",
+        description="A file over days of Mexico City, CSV for programs or an Excel workbook for people, written in the "
+        "background: event `report.ready` tells when it can be downloaded. Amounts are pesos with two decimals, "
+        "moments the clock of Mexico City, headings Spanish. In CSV, text that a spreadsheet would compute has a "
+        "backslash before its `=`, `+`, `-` or `@`; all other text is as it was given. An Idempotency-Key may be sent "
+        "and then works as for payments.",
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
@@ -222,7 +236,7 @@ def download(request: HttpRequest, report_id: str) -> HttpResponseBase:
         content = None
     if report is None or content is None:
         return _said(410, _("This file has been removed. Order the report again."))
-    answer = as_download(content, name=file_name(report), content_type="text/csv; charset=utf-8")
+    answer = as_download(content, name=file_name(report), content_type=CONTENT_TYPES[Report.Format(report.format)])
     answer["Referrer-Policy"] = "no-referrer"
     return answer
 

@@ -23,6 +23,12 @@ class Report(ProtectedRefreshMixin):
         BALANCE_TRANSACTIONS = "balance_transactions", _("balance transactions")
         STATEMENT = "statement", _("statement")
 
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        """For programs."""
+        XLSX = "xlsx", "Excel"
+        """For people."""
+
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
         """Waiting for the worker."""
@@ -39,6 +45,9 @@ class Report(ProtectedRefreshMixin):
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"))
     livemode = models.BooleanField(_("live"))
     type = models.CharField(_("type"), max_length=32, choices=Type.choices)
+    format = models.CharField(
+        _("format"), max_length=8, choices=Format.choices, default=Format.CSV, db_default=Format.CSV
+    )
     start_date = models.DateField(_("first day"), help_text=_("By the calendar of Mexico City."))
     end_date = models.DateField(_("last day"), help_text=_("Included."))
     metadata = models.JSONField(default=dict, blank=True)
@@ -82,7 +91,7 @@ class Report(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["pending"]),
-            Frozen("public_id", "merchant", "livemode", "type", "start_date", "end_date"),
+            Frozen("public_id", "merchant", "livemode", "type", "format", "start_date", "end_date"),
             FrozenOnce(
                 "OLD.status IN ('completed', 'failed')", "rows_done", "rows_total", "size", "sha256", "completed_at"
             ),

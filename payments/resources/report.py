@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.signing import TimestampSigner
 
 from core import clock
-from core.clock import MEXICO_CITY, to_rfc3339
-from core.money import centavos_to_pesos
+from core.clock import to_rfc3339
 from core.mx import clabe
-from core.spreadsheet import safe_cell
+from core.spreadsheet import Cell, Column, Kind
 from ledger.resources.balance_transaction import Line
 from ledger.resources.statement import KINDS
 from payments.models import Report
@@ -33,6 +32,7 @@ def report(record: Report, *, with_link: bool = True) -> dict[str, Any]:
         "livemode": record.livemode,
         "created_at": to_rfc3339(record.created_at),
         "type": record.type,
+        "format": record.format,
         "start_date": record.start_date.isoformat(),
         "end_date": record.end_date.isoformat(),
         "status": record.status,
@@ -47,7 +47,8 @@ def report(record: Report, *, with_link: bool = True) -> dict[str, Any]:
 
 def file_name(record: Report) -> str:
     """What the file is called when it is downloaded."""
-    return f"{record.type}_{record.start_date}_{record.end_date}_{'live' if record.livemode else 'test'}.csv"
+    mode = "live" if record.livemode else "test"
+    return f"{record.type}_{record.start_date}_{record.end_date}_{mode}.{record.format}"
 
 
 def _file(record: Report, with_link: bool) -> dict[str, Any]:
@@ -92,37 +93,37 @@ class PaymentRow(NamedTuple):
     tracking_key: str
     payer_name: str
     payer_institution: str
-    operating_date: Any
+    operating_date: date | None
     completed_at: datetime | None
     expires_at: datetime
 
 
-PAYMENT_HEADINGS = [
-    "ID",
-    "Creado",
-    "ID del comercio",
-    "Estado",
-    "Método",
-    "Importe",
-    "Moneda",
-    "Recibido",
-    "Reembolsado",
-    "Comisión",
-    "IVA",
-    "Neto",
-    "Descripción",
-    "Cliente",
-    "Correo",
-    "Teléfono",
-    "CLABE",
-    "Referencia OXXO",
-    "Orden Conekta",
-    "Clave de rastreo",
-    "Ordenante",
-    "Banco ordenante",
-    "Fecha de operación",
-    "Completado",
-    "Vence",
+PAYMENT_COLUMNS = [
+    Column("ID"),
+    Column("Creado", Kind.MOMENT),
+    Column("ID del comercio"),
+    Column("Estado"),
+    Column("Método"),
+    Column("Importe", Kind.MONEY),
+    Column("Moneda"),
+    Column("Recibido", Kind.MONEY),
+    Column("Reembolsado", Kind.MONEY),
+    Column("Comisión", Kind.MONEY),
+    Column("IVA", Kind.MONEY),
+    Column("Neto", Kind.MONEY),
+    Column("Descripción"),
+    Column("Cliente"),
+    Column("Correo"),
+    Column("Teléfono"),
+    Column("CLABE"),
+    Column("Referencia OXXO"),
+    Column("Orden Conekta"),
+    Column("Clave de rastreo"),
+    Column("Ordenante"),
+    Column("Banco ordenante"),
+    Column("Fecha de operación", Kind.DATE),
+    Column("Completado", Kind.MOMENT),
+    Column("Vence", Kind.MOMENT),
 ]
 STATUSES = {
     "pending": "Pendiente",
@@ -135,87 +136,74 @@ STATUSES = {
 }
 METHODS = {"spei": "SPEI", "oxxo": "OXXO"}
 
-BALANCE_HEADINGS = [
-    "ID",
-    "Registrado",
-    "Movido",
-    "Fecha de operación",
-    "Tipo",
-    "Origen",
-    "Concepto",
-    "Importe bruto",
-    "Comisión",
-    "IVA",
-    "Neto",
-    "Cambio disponible",
-    "Cambio pendiente",
-    "Cambio reservado",
-    "Cambio bloqueado",
-    "Cambio adeudo",
-    "Disponible",
-    "Pendiente",
-    "Reservado",
-    "Bloqueado",
-    "Adeudo",
+BALANCE_COLUMNS = [
+    Column("ID"),
+    Column("Registrado", Kind.MOMENT),
+    Column("Movido", Kind.MOMENT),
+    Column("Fecha de operación", Kind.DATE),
+    Column("Tipo"),
+    Column("Origen"),
+    Column("Concepto"),
+    Column("Importe bruto", Kind.MONEY),
+    Column("Comisión", Kind.MONEY),
+    Column("IVA", Kind.MONEY),
+    Column("Neto", Kind.MONEY),
+    Column("Cambio disponible", Kind.MONEY),
+    Column("Cambio pendiente", Kind.MONEY),
+    Column("Cambio reservado", Kind.MONEY),
+    Column("Cambio bloqueado", Kind.MONEY),
+    Column("Cambio adeudo", Kind.MONEY),
+    Column("Disponible", Kind.MONEY),
+    Column("Pendiente", Kind.MONEY),
+    Column("Reservado", Kind.MONEY),
+    Column("Bloqueado", Kind.MONEY),
+    Column("Adeudo", Kind.MONEY),
 ]
 
 
-def payment_cells(row: PaymentRow) -> list[str]:
-    """A payment's line: Mexico City time, pesos with two decimals, texts that compute nothing."""
+def payment_cells(row: PaymentRow) -> list[Cell]:
+    """A payment's line."""
     received = row.amount_received
     return [
         row.public_id,
-        _local(row.created_at),
-        safe_cell(row.external_id or ""),
+        row.created_at,
+        row.external_id,
         STATUSES.get(row.status, row.status),
         METHODS.get(row.method, row.method),
-        _pesos(row.amount),
+        row.amount,
         row.currency,
-        _pesos(received),
-        _pesos(row.amount_refunded),
-        _pesos(row.fee),
-        _pesos(row.fee_tax),
-        _pesos(received - row.fee - row.fee_tax),
-        safe_cell(row.description),
-        safe_cell(row.customer_name),
-        safe_cell(row.customer_email),
-        safe_cell(row.customer_phone),
-        _digits(row.clabe),
-        _digits(row.voucher_reference),
-        safe_cell(row.order_id or ""),
-        _digits(row.tracking_key),
-        safe_cell(row.payer_name),
+        received,
+        row.amount_refunded,
+        row.fee,
+        row.fee_tax,
+        received - row.fee - row.fee_tax,
+        row.description,
+        row.customer_name,
+        row.customer_email,
+        row.customer_phone,
+        row.clabe,
+        row.voucher_reference,
+        row.order_id,
+        row.tracking_key,
+        row.payer_name,
         clabe.institution_name(row.payer_institution) or row.payer_institution,
-        row.operating_date.isoformat() if row.operating_date else "",
-        _local(row.completed_at),
-        _local(row.expires_at),
+        row.operating_date,
+        row.completed_at,
+        row.expires_at,
     ]
 
 
-def balance_cells(line: Line) -> list[str]:
+def balance_cells(line: Line) -> list[Cell]:
     """A balance transaction's line, with the balance after it."""
     return [
         line.transaction,
-        _local(line.recorded_at),
-        _local(line.effective_at),
-        line.operating_date.isoformat(),
-        safe_cell(KINDS.get(line.kind, line.kind)),
-        safe_cell(line.source),
-        safe_cell(line.description),
-        *map(_pesos, (line.gross, line.fee, line.fee_tax, line.net)),
-        *map(_pesos, astuple(line.change)),
-        *map(_pesos, astuple(line.balance)),
+        line.recorded_at,
+        line.effective_at,
+        line.operating_date,
+        KINDS.get(line.kind, line.kind),
+        line.source,
+        line.description,
+        *(line.gross, line.fee, line.fee_tax, line.net),
+        *astuple(line.change),
+        *astuple(line.balance),
     ]
-
-
-def _digits(text: str | None) -> str:
-    """A number that is a name: Excel would show 18 digits as 6.46E+17 and lose the last three."""
-    return f"'{text}" if text and text.isdigit() else safe_cell(text or "")
-
-
-def _local(moment: datetime | None) -> str:
-    return moment.astimezone(MEXICO_CITY).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def _pesos(centavos: int) -> str:
-    return str(centavos_to_pesos(centavos))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -36,7 +37,7 @@ LEASE = timedelta(minutes=5)
 STATEMENT_LEASE = timedelta(hours=1)
 """The same for a statement, which is one query: as long as that may take."""
 _ABANDONED = timedelta(days=1)
-"""Age of a half-written file of which nobody will ever hear again."""
+"""Age of a half-written file, or of a workbook's folder of rows, whose writer must be dead."""
 
 
 class Overtaken(Exception):
@@ -50,6 +51,7 @@ class NewReport:
     type: Report.Type
     start_date: date
     end_date: date
+    format: Report.Format = Report.Format.CSV
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
         merchant=merchant,
         livemode=livemode,
         type=wanted.type,
+        format=wanted.format,
         start_date=wanted.start_date,
         end_date=wanted.end_date,
         metadata=dict(wanted.metadata),
@@ -127,7 +130,11 @@ def clean_up() -> int:
     folder = Path(settings.MEDIA_ROOT) / "reports"
     oldest = (clock.now() - _ABANDONED).timestamp()
     for left in folder.glob(".*.part"):
-        if left.stat().st_mtime < oldest:
+        if left.stat().st_mtime >= oldest:
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
             left.unlink(missing_ok=True)
     count = 0
     over = Report.objects.filter(status=Report.Status.COMPLETED, removed_at=None, expires_at__lt=clock.now())

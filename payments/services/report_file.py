@@ -8,15 +8,15 @@ gets no transaction number and so holds back neither seals nor the feed of event
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from django.conf import settings
 from django.db import OperationalError
@@ -24,14 +24,15 @@ from django.db.models import Q
 
 from core import clock
 from core.db import transaction_forbidden
-from core.spreadsheet import Table
-from ledger.resources.statement import HEADINGS, csv_rows
+from core.files import sha256_of
+from core.spreadsheet import Column, CsvTable, Table, XlsxTable
+from ledger.resources.statement import COLUMNS, table_rows
 from ledger.services import balance_transaction, statement, stream
 from payments.models import Payment, Report
 from payments.models.payment import NEWEST_FIRST
 from payments.resources.report import (
-    BALANCE_HEADINGS,
-    PAYMENT_HEADINGS,
+    BALANCE_COLUMNS,
+    PAYMENT_COLUMNS,
     PaymentRow,
     balance_cells,
     payment_cells,
@@ -45,7 +46,7 @@ Progress = Callable[[int], None]
 
 def path_of(report: Report) -> Path:
     """Where the finished file lies: a name of ours below MEDIA_ROOT."""
-    return Path(settings.MEDIA_ROOT) / "reports" / f"{report.public_id}.csv"
+    return Path(settings.MEDIA_ROOT) / "reports" / f"{report.public_id}.{report.format}"
 
 
 @transaction_forbidden
@@ -54,14 +55,29 @@ def write(report: Report, *, progress: Progress) -> tuple[int, int, str]:
 
     ``progress`` is told the rows written so far, and may raise to stop.
     """
+    columns, write_rows = _WRITERS[Report.Type(report.type)]
     with _written_whole(path_of(report)) as file:
-        rows = _WRITERS[Report.Type(report.type)](report, file, progress)
-        file.flush()
-        file.buffer.seek(0)  # type: ignore[attr-defined]
-        sha256 = hashlib.file_digest(file.buffer, "sha256").hexdigest()  # type: ignore[attr-defined]
+        with _table(report, file, columns) as table:
+            rows = write_rows(report, table, progress)
+        file.seek(0)
+        sha256 = sha256_of(file)
         size = os.fstat(file.fileno()).st_size
         progress(rows)
     return rows, size, sha256
+
+
+@contextmanager
+def _table(report: Report, file: BinaryIO, columns: Sequence[Column]) -> Iterator[Table]:
+    """The report's table in ``file``; when this ends without an error, it is complete and ``file`` still open."""
+    if report.format == Report.Format.XLSX:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=path_of(report).parent) as scratch:
+            workbook = XlsxTable(file, columns, scratch=scratch)
+            yield workbook
+            workbook.close()
+        return
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    yield CsvTable(text, columns)
+    text.detach()
 
 
 def count(report: Report) -> int | None:
@@ -78,8 +94,8 @@ def count(report: Report) -> int | None:
         return None
 
 
-def _write_payments(report: Report, file: IO[str], progress: Progress) -> int:
-    table, done = Table(file, PAYMENT_HEADINGS), 0
+def _write_payments(report: Report, table: Table, progress: Progress) -> int:
+    done = 0
     for chunk in _payments(report):
         table.write(map(payment_cells, chunk))
         done += len(chunk)
@@ -105,8 +121,8 @@ def _payments(report: Report) -> Iterator[list[PaymentRow]]:
         place = Q(created_at__lte=last.created_at) & behind
 
 
-def _write_balance_transactions(report: Report, file: IO[str], progress: Progress) -> int:
-    table, done, place = Table(file, BALANCE_HEADINGS), 0, None
+def _write_balance_transactions(report: Report, table: Table, progress: Progress) -> int:
+    done, place = 0, None
     first, end = _period(report)
     balance_transaction.wait_until_shown()
     while True:
@@ -126,24 +142,23 @@ def _write_balance_transactions(report: Report, file: IO[str], progress: Progres
         place = found.next
 
 
-def _write_statement(report: Report, file: IO[str], progress: Progress) -> int:
+def _write_statement(report: Report, table: Table, progress: Progress) -> int:
+    done = 0
     with stream.snapshot():
         found = statement.of_merchant(
             report.merchant, livemode=report.livemode, first_day=report.start_date, last_day=report.end_date
         )
-        rows = csv_rows(found)
-        next(rows)
-        table, done = Table(file, HEADINGS), 0
+        rows = table_rows(found)
         while chunk := list(islice(rows, CHUNK)):
             table.write(chunk)
             done += len(chunk)
     return done
 
 
-_WRITERS = {
-    Report.Type.PAYMENTS: _write_payments,
-    Report.Type.BALANCE_TRANSACTIONS: _write_balance_transactions,
-    Report.Type.STATEMENT: _write_statement,
+_WRITERS: dict[Report.Type, tuple[Sequence[Column], Callable[[Report, Table, Progress], int]]] = {
+    Report.Type.PAYMENTS: (PAYMENT_COLUMNS, _write_payments),
+    Report.Type.BALANCE_TRANSACTIONS: (BALANCE_COLUMNS, _write_balance_transactions),
+    Report.Type.STATEMENT: (COLUMNS, _write_statement),
 }
 
 
@@ -156,12 +171,12 @@ def _period(report: Report) -> tuple[datetime, datetime]:
 
 
 @contextmanager
-def _written_whole(target: Path) -> Iterator[IO[str]]:
+def _written_whole(target: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name when it is complete and on disk, readable by its owner only."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:
-        with open(handle, "w+", encoding="utf-8", newline="") as file:
+        with open(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

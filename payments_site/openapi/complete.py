@@ -23,7 +23,7 @@ TAGS = {
     "payments": "Pay-ins: a SPEI transfer to a CLABE made for the payment, or cash at an OXXO till.",
     "clabes": "Reusable CLABEs: each accepted transfer becomes a completed payment.",
     "balance": "Your money with us, now or at any past moment.",
-    "reports": "Files for spreadsheets, written in the background.",
+    "reports": "Files for programs (CSV) and people (Excel), written in the background.",
     "events": "Everything that happened to your objects, in order: pull what you missed.",
     "idempotency": "What became of a request whose answer was lost.",
     "account": "Who you are to us, and your API keys.",

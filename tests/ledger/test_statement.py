@@ -7,6 +7,7 @@ import io
 from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 
+import openpyxl
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
@@ -153,14 +154,13 @@ def run(*arguments: str) -> str:
 
 
 def table(text: str) -> list[list[str]]:
-    assert text.startswith("\ufeff")
-    return list(csv.reader(io.StringIO(text[1:], newline="")))
+    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 NOVEMBER = ["--from", "2026-11-01", "--to", "2026-11-30"]
 
 
-def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(november):
+def test_the_table_has_mexico_city_days_pesos_and_spanish_headings(november):
     text = run(november.public_id, *NOVEMBER, "--format", "csv")
 
     rows = table(text)
@@ -173,7 +173,7 @@ def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(nov
         "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[2] == [
-        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI abonado", "'=dep_1", "Depósito SPEI abonado",
+        "2026-11-30", "23:59:59", "2026-12-01", "Depósito SPEI abonado", "\\=dep_1", "Depósito SPEI abonado",
         "1000.00", "10.00", "1.60", "988.40", "1976.80", "988.40", "0.00", "0.00", "0.00", "0.00",
     ]  # fmt: skip
     assert rows[3][6:] == ["0.00", "0.00", "0.00", "0.00", "1976.80", "-505.80", "0.00", "505.80", "0.00", "0.00"]
@@ -185,15 +185,23 @@ def test_the_table_for_excel_has_mexico_city_days_pesos_and_spanish_headings(nov
 
 
 @pytest.mark.parametrize(
-    "name", ["=1+1", "+5", "-5", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x","y")', 'a"b,c\nd']
+    ("name", "shown"),
+    [
+        ("=1+1", "\\=1+1, 2026"),
+        ("-5", "\\-5, 2026"),
+        ("@SUM(A1)", "\\@SUM(A1), 2026"),
+        ("\r=x", "\r\\=x, 2026"),
+        ("\tx", "\tx, 2026"),
+        ('=HYPERLINK("http://x","y")', '\\=HYPERLINK("http://x","y"), 2026'),
+        ('a"b,c\nd', 'a"b,c\nd, 2026'),
+    ],
 )
-def test_a_cell_never_becomes_a_formula(november, name):
+def test_a_cell_never_becomes_a_formula(november, name, shown):
     Merchant.objects.filter(pk=november.pk).update(name=name)
 
     about = table(run(november.public_id, *NOVEMBER, "--format", "csv"))[1][5]
 
-    assert about[0] not in "=+-@\t\r"
-    assert about.removeprefix("'").startswith(name)
+    assert about.startswith(shown)
 
 
 def test_the_text_is_readable(november):
@@ -223,13 +231,29 @@ def test_a_statement_can_go_to_a_file_whole_or_not_at_all(november, tmp_path):
 
     run(november.public_id, *NOVEMBER, "--format", "csv", "--output", str(target))
 
-    assert target.read_bytes().startswith(b"\xef\xbb\xbfFecha,Hora,")
+    assert target.read_bytes().startswith(b'"Fecha","Hora",')
     assert [path.name for path in tmp_path.iterdir()] == ["noviembre.csv"]
+
+
+def test_a_workbook_of_the_statement_has_typed_cells(november, tmp_path):
+    target = tmp_path / "noviembre.xlsx"
+
+    run(november.public_id, *NOVEMBER, "--format", "xlsx", "--output", str(target))
+
+    rows = list(openpyxl.load_workbook(target).active.iter_rows(values_only=True))
+    assert [str(cell) for cell in rows[2][:6]] == [
+        "2026-11-30 00:00:00", "23:59:59", "2026-12-01 00:00:00", "Depósito SPEI abonado", "=dep_1",
+        "Depósito SPEI abonado",
+    ]  # fmt: skip
+    assert rows[2][6:] == (1000, 10, 1.6, 988.4, 1976.8, 988.4, 0, 0, 0, 0)
+    assert rows[3][11:14] == (-505.8, 0, 505.8)
+    assert [path.name for path in tmp_path.iterdir()] == ["noviembre.xlsx"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["{merchant}", *NOVEMBER, "--format", "xlsx"], "A workbook is no text: name its file with --output."),
         (["mer_nobody", *NOVEMBER], "There is no merchant mer_nobody."),
         (["{merchant}", "--from", "2026-11-31", "--to", "2026-12-01"], "'2026-11-31' is not a date like 2026-11-30."),
         (["{merchant}", "--from", "20261101", "--to", "2026-12-01"], "'20261101' is not a date like 2026-11-30."),

@@ -7,8 +7,10 @@ import hashlib
 import io
 from pathlib import Path
 
+import openpyxl
 from django.conf import settings
 from django.test import Client
+from openpyxl.utils.escape import unescape
 
 from core import clock
 from payments.models import Payment, Report
@@ -45,13 +47,17 @@ def link(report):
 
 
 def table(shown):
-    """Rows of the downloaded file."""
+    """Rows of the downloaded file: text from CSV, typed values from a workbook."""
     answer = fetch(shown["file"]["download_url"])
     assert answer.status_code == 200
     raw = b"".join(answer.streaming_content)
-    assert raw.startswith(b"\xef\xbb\xbf")
     assert (len(raw), hashlib.sha256(raw).hexdigest()) == (shown["file"]["size"], shown["file"]["sha256"])
-    return list(csv.reader(io.StringIO(raw.decode("utf-8-sig"))))
+    if shown["format"] == "csv":
+        return list(csv.reader(io.StringIO(raw.decode(), newline="")))
+    sheet = openpyxl.load_workbook(io.BytesIO(raw)).active
+    return [
+        [unescape(cell.value) if cell.data_type == "s" else cell.value for cell in row] for row in sheet.iter_rows()
+    ]
 
 
 def pay(api, stp, number=1, **changes):

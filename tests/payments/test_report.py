@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 import time_machine
@@ -55,7 +56,7 @@ def test_payments_of_these_days_newest_first_in_mexico_city_time_and_pesos(api, 
         "Cliente": "Ana",
         "Correo": "a@b.mx",
         "Teléfono": "",
-        "CLABE": f"'{payment.clabe}",
+        "CLABE": payment.clabe,
         "Referencia OXXO": "",
         "Orden Conekta": "",
         "Clave de rastreo": payment.tracking_key,
@@ -93,36 +94,102 @@ def test_many_pages_make_one_file(api, stp, kind, monkeypatch):
         assert [line[lines[0].index(lines[0][5])] for line in lines] == [p.deposits.get().public_id for p in made]
 
 
-HOSTILE = [
-    "=1+1",
-    "+1",
-    "-1",
-    "@x",
-    "\t=1",
-    "\r=1",
-    "＝1+1",
-    "＋1",
-    "－1",
-    "＠x",
-    " =1",
-    "\u00a0=1",
-    "=cmd|'/c calc'!A0",
-]
+IDS = ["000179", "741E5", "1/2", "3-4", "4152313412345678", "-17", "1E5", "TRUE", "0x1F", "2026-01-02", "'1", 'a,b"c']
+"""External ids that a spreadsheet would turn into something else."""
 
 
-def test_no_cell_is_a_formula(api, stp):
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+def test_ids_and_telephone_numbers_stay_as_they_were_given(api, stp, format):
+    for number, external_id in enumerate(IDS):
+        pay(api, stp, number, external_id=external_id, customer={"name": "Ana", "phone": "01551234567"})
+
+    headings, *lines = table(written(api, format=format))
+
+    found = [dict(zip(headings, line, strict=True)) for line in lines]
+    assert [row["ID del comercio"] for row in found] == IDS[::-1]
+    assert {row["Teléfono"] for row in found} == {"01551234567"}
+    assert {(len(row["CLABE"]), row["CLABE"].isdigit()) for row in found} == {(18, True)}
+
+
+HOSTILE = {
+    "=1+1": "\\=1+1",
+    "+1": "+1",
+    "-1": "-1",
+    "+1+cmd|'/c calc'!A0": "\\+1+cmd|'/c calc'!A0",
+    "-1+1": "\\-1+1",
+    "@x": "\\@x",
+    "\t=1": "\t\\=1",
+    "\r=1": "\r\\=1",
+    "a\r\n=1": "a\r\n\\=1",
+    "a;=1": "a;\\=1",
+    'x"\t=1': 'x"\t\\=1',
+    "＝1+1": "\\＝1+1",
+    "＋1": "\\＋1",
+    "－1": "\\－1",
+    "＠x": "\\＠x",
+    " =1": " \\=1",
+    "\u00a0=1": "\u00a0\\=1",
+    "=cmd|'/c calc'!A0": "\\=cmd|'/c calc'!A0",
+    '=HYPERLINK("http://a.example","b")': '\\=HYPERLINK("http://a.example","b")',
+    "<r></r></is></c><c><f>1+1</f></c><c><is><r></r>": "<r></r></is></c><c><f>1+1</f></c><c><is><r></r>",
+    "_x003D_1+1": "_x003D_1+1",
+    "http://a.example": "http://a.example",
+    "mailto:a@b.mx": "mailto:a@b.mx",
+}
+"""What was given, and what CSV has of it; a workbook has it as it was given."""
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+def test_no_cell_is_a_formula(api, stp, format):
     for number, text in enumerate(HOSTILE):
         payment = pay(api, stp, number)
-        fields = dict.fromkeys(("external_id", "customer_name", "description", "customer_phone"), text)
+        fields = dict.fromkeys(("customer_name", "description", "customer_email"), text)
         Payment.objects.filter(pk=payment.pk).update(**fields)
-        Payment.objects.filter(pk=payment.pk).update(external_id=f"{text}{number}")
 
-    lines = table(written(api))[1:]
+    headings, *lines = table(written(api, format=format))
 
-    assert len(lines) == len(HOSTILE)
-    dangerous = tuple("=+-@\t\r\n＝＋－＠")
-    assert [cell for line in lines for cell in line if cell.strip(" \u00a0").startswith(dangerous)] == []
-    assert {line[13] for line in lines} == {f"'{text}" for text in HOSTILE}
+    wanted = [shown if format == "csv" else text for text, shown in reversed(HOSTILE.items())]
+    for heading in ("Cliente", "Descripción", "Correo"):
+        assert [line[headings.index(heading)] for line in lines] == wanted, heading
+
+
+def test_a_workbook_has_numbers_and_dates_of_mexico_city(api, stp):
+    payment = pay(api, stp, external_id="pedido-1")
+    Payment.objects.filter(pk=payment.pk).update(created_at=datetime(2026, 3, 11, 5, 59, 59, 999_999, tzinfo=UTC))
+
+    shown = written(api, start_date="2026-03-10", end_date="2026-03-10", format="xlsx")
+
+    headings, line = table(shown)
+    row = dict(zip(headings, line, strict=True))
+    assert row["Creado"].isoformat() == "2026-03-10T23:59:59"
+    assert row["Fecha de operación"].date() == payment.operating_date
+    assert (row["Importe"], row["Comisión"], row["IVA"], row["Neto"]) == (1000, 10, 1.6, 988.4)
+    assert shown["file"]["name"] == "payments_2026-03-10_2026-03-10_test.xlsx"
+
+
+@pytest.mark.parametrize("kind", ["balance_transactions", "statement"])
+def test_both_formats_of_a_report_say_the_same(api, stp, kind):
+    for number in range(3):
+        pay(api, stp, number)
+
+    text = table(written(api, kind))
+    typed = table(written(api, kind, format="xlsx"))
+
+    assert typed[0] == text[0]
+    assert len(typed) == len(text)
+    for line, cells in zip(text[1:], typed[1:], strict=True):
+        assert [as_text(cell, heading) for heading, cell in zip(text[0], cells, strict=True)] == line
+
+
+def as_text(cell, heading):
+    match cell:
+        case None:
+            return ""
+        case datetime() if heading.startswith("Fecha"):
+            return cell.date().isoformat()
+        case int() | float():
+            return f"{Decimal(repr(cell)):.2f}"
+    return str(cell)
 
 
 def test_a_finished_report_is_an_event_without_a_link(api, stp):
