@@ -1,22 +1,23 @@
 """Tasks that the worker runs for the ledger."""
 
 from core import jobs
+from core.jobs import Lane
 from ledger.services import chain, invariant, snapshot
 
 
-@jobs.periodic("* * * * *", "ledger.take_snapshots")
+@jobs.periodic("* * * * *", "ledger.take_snapshots", lane=Lane.MONEY)
 def take_snapshots(timestamp: int) -> None:
     """Keep balances cheap."""
     snapshot.take()
 
 
-@jobs.periodic("* * * * *", "ledger.seal_transactions")
+@jobs.periodic("* * * * *", "ledger.seal_transactions", lane=Lane.MONEY)
 def seal_transactions(timestamp: int) -> None:
     """Link what was posted into the chain."""
     chain.seal()
 
 
-@jobs.periodic("* * * * *", "ledger.check_invariants")
+@jobs.periodic("* * * * *", "ledger.check_invariants", lane=Lane.MONEY)
 def check_invariants(timestamp: int) -> None:
     """Find out whether what must hold, holds; close the gate if not."""
     invariant.check()

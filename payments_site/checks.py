@@ -90,6 +90,8 @@ def _role_is_limited(cursor: Any) -> list[CheckMessage]:
 
 SPARE = 10
 """Connections that stay free: for an administrator in trouble, replication, monitoring."""
+QUEUE_CONNECTIONS = 2
+"""Connections of one lane's queue: one listens for jobs, one fetches and finishes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +102,35 @@ class Budget:
     web_processes: int
     pool: int
     worker_instances: int
+    jobs: int
+    """Jobs that one worker runs at once, in all its lanes."""
+    lanes: int
 
     @classmethod
     def from_env(cls) -> Budget:
         """What the environment asks for."""
-        database = settings.DATABASE
-        return cls(database.web_instances, env.Web.from_env().workers, database.pool_size, database.worker_instances)
+        database, lanes = settings.DATABASE, env.Worker.from_env().concurrency
+        return cls(
+            web_instances=database.web_instances,
+            web_processes=env.Web.from_env().workers,
+            pool=database.pool_size,
+            worker_instances=database.worker_instances,
+            jobs=sum(lanes.values()),
+            lanes=len(lanes),
+        )
 
     @property
     def needed(self) -> int:
-        """Each web process has its pool and one connection for /readyz; each worker its pool and 4 for its queue; a
-        release takes 2."""
+        """Each web process has its pool and one connection for /readyz; each lane of a worker one for every job that it
+        runs at once and ``QUEUE_CONNECTIONS`` for its queue; a release takes 2."""
         web = self.web_instances * self.web_processes * (self.pool + 1)
-        return web + self.worker_instances * (self.pool + 4) + 2
+        return web + self.worker_instances * (self.jobs + QUEUE_CONNECTIONS * self.lanes) + 2
 
     def __str__(self) -> str:
         return (
             f"{self.web_instances} web × {self.web_processes} processes × ({self.pool} pool + 1 for /readyz) + "
-            f"{self.worker_instances} worker × ({self.pool} pool + 4 for its queue) + 2 for a release = {self.needed}"
+            f"{self.worker_instances} worker × ({self.jobs} jobs + {QUEUE_CONNECTIONS} × {self.lanes} lanes' queues) + "
+            f"2 for a release = {self.needed}"
         )
 
 
@@ -139,7 +152,8 @@ def _budget_fits(cursor: Any) -> list[CheckMessage]:
     return [
         Error(
             f"Too many connections are planned: {budget}; the database allows {allowed}, of which {SPARE} stay free.",
-            hint="Lower DATABASE_POOL_SIZE or WEB_CONCURRENCY, or raise max_connections. See docs/guides/sizing.md.",
+            hint="Lower DATABASE_POOL_SIZE, WEB_CONCURRENCY or WORKER_CONCURRENCY, or raise max_connections. "
+            "See docs/guides/sizing.md.",
             id="payments_site.E006",
         )
     ]

@@ -148,6 +148,33 @@ class Web:
         )
 
 
+LANES = {"money": 2, "providers": 4, "deliver": 4, "slow": 2}
+"""The worker's lanes (``core.jobs.Lane``), and how many jobs of each run at once unless WORKER_CONCURRENCY says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """How many jobs of each lane one worker runs at once."""
+
+    concurrency: Mapping[str, int]
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Worker:
+        """``WORKER_CONCURRENCY``: ``money=2,slow=1``; lanes that are not named keep their default.
+
+        Raises ``EnvironmentVariableError``.
+        """
+        given = dict(LANES)
+        for word in words(environ, "WORKER_CONCURRENCY"):
+            lane, _, jobs = word.partition("=")
+            if lane not in LANES or not (jobs.isascii() and jobs.isdigit()) or int(jobs) < 1:
+                raise EnvironmentVariableError(
+                    f"WORKER_CONCURRENCY must look like money=2,slow=1, not {word!r}; the lanes are {', '.join(LANES)}"
+                )
+            given[lane] = int(jobs)
+        return cls(given)
+
+
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """Where the provider simulators answer, if there are any: test payments can then be paid over the API."""

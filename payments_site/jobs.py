@@ -10,17 +10,22 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
+from core.jobs import Lane
+
 logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="* * * * *")
 @app.task(
-    name="payments_site.rescue_stalled_jobs", queueing_lock="payments_site.rescue_stalled_jobs", pass_context=True
+    name="payments_site.rescue_stalled_jobs",
+    queue=Lane.MONEY,
+    queueing_lock="payments_site.rescue_stalled_jobs",
+    pass_context=True,
 )
 async def rescue_stalled_jobs(context: JobContext, timestamp: int) -> None:
     """Give the jobs of a worker that was killed to another one: they would be ``doing`` for ever.
 
-    A job whose successor waits already is ended instead. Every task bears being run twice.
+    A job whose successor waits already is ended instead. Tasks are idempotent.
     """
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=settings.JOB_STALLED_SECONDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from django.conf import settings
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -17,13 +18,23 @@ logger = logging.getLogger("payments_site.start")
 def web(*, is_first: bool) -> None:
     """Called in each gunicorn worker after the application was loaded."""
     metrics.sample_pool_for_ever()
+    _refuse_signing_key("web")
     if is_first:
         threading.Thread(target=_look, name="start-checks", daemon=True).start()
 
 
-def worker() -> None:
-    """Called before the worker takes jobs."""
+def worker(*, signs: bool) -> None:
+    """Called before the worker takes jobs. ``signs``: it runs the lane that calls providers."""
     _look()
+    if not signs:
+        _refuse_signing_key("a worker without the lane 'providers'")
+
+
+def _refuse_signing_key(process: str) -> None:
+    """The key that signs calls to STP belongs to the worker that makes them, and to no other process."""
+    if settings.STP_SIGNING_KEYS is not None:
+        logger.error("STP_SIGNING_KEYS is set for %s: give it only to the worker's lane 'providers'", process)
+        settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD = None, ""
 
 
 def _look() -> None:

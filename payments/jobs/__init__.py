@@ -1,8 +1,9 @@
-"""Tasks that the worker runs for payments. Each bears being run twice."""
+"""Tasks that the worker runs for payments. Each is idempotent."""
 
 from procrastinate import RetryStrategy
 
 from core import jobs
+from core.jobs import Lane
 from payments.jobs import report as report
 from payments.services import order, payment
 
@@ -17,19 +18,19 @@ it does not, is no fault: the service plans its own next try.
 """
 
 
-@jobs.task("payments.request_voucher", retry=_RETRY)
+@jobs.task("payments.request_voucher", lane=Lane.PROVIDERS, retry=_RETRY)
 def request_voucher(payment_id: int, attempt: int) -> None:
     """Get the voucher that an OXXO payment still lacks."""
     payment.request_voucher(payment_id, attempt=attempt)
 
 
-@jobs.task("payments.withdraw_order")
+@jobs.task("payments.withdraw_order", lane=Lane.PROVIDERS)
 def withdraw_order(payment_id: int, attempt: int) -> None:
     """Withdraw the order of a cancelled payment at Conekta."""
     order.withdraw(payment_id, attempt=attempt)
 
 
-@jobs.periodic("* * * * *", "payments.expire_payments")
+@jobs.periodic("* * * * *", "payments.expire_payments", lane=Lane.MONEY)
 def expire_payments(timestamp: int) -> None:
     """Expire what nobody paid in time."""
     for _ in range(_BATCHES):
@@ -37,7 +38,7 @@ def expire_payments(timestamp: int) -> None:
             break
 
 
-@jobs.periodic("*/5 * * * *", "payments.expire_orders")
+@jobs.periodic("*/5 * * * *", "payments.expire_orders", lane=Lane.PROVIDERS)
 def expire_orders(timestamp: int) -> None:
     """Ask Conekta about OXXO payments that are long over their time."""
     order.expire_unpaid()

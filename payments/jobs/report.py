@@ -1,22 +1,23 @@
-"""Tasks that the worker runs for reports. Each bears being run twice."""
+"""Tasks that the worker runs for reports. Each is idempotent."""
 
 from core import jobs
+from core.jobs import Lane
 from payments.services import report
 
 
-@jobs.task("payments.write_report")
+@jobs.task("payments.write_report", lane=Lane.SLOW)
 def write_report(report_id: int) -> None:
     """Write a report's file."""
     report.write(report_id)
 
 
-@jobs.periodic("* * * * *", "payments.rescue_reports")
+@jobs.periodic("* * * * *", "payments.rescue_reports", lane=Lane.SLOW)
 def rescue_reports(timestamp: int) -> None:
     """Write again what a dead worker began."""
     report.rescue()
 
 
-@jobs.periodic("17 9 * * *", "payments.clean_up_reports")
+@jobs.periodic("17 9 * * *", "payments.clean_up_reports", lane=Lane.SLOW)
 def clean_up_reports(timestamp: int) -> None:
     """Remove files whose time is over."""
     report.clean_up()

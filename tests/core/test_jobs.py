@@ -69,6 +69,22 @@ def test_a_job_for_later_is_stored_with_its_moment():
     assert ProcrastinateJob.objects.get().scheduled_at == later
 
 
+@pytest.mark.django_db
+def test_a_job_that_no_lane_runs_is_refused_where_it_is_deferred():
+    for name in ("payments.no_such_task", "builtin:procrastinate.builtin_tasks.remove_old_jobs"):
+        with pytest.raises(jobs.UnknownJob, match="no lane"):
+            jobs.defer(name)
+
+    assert waiting() == []
+
+
+def test_every_task_of_ours_belongs_to_a_lane():
+    ours = [name for name in jobs.app.tasks if "procrastinate." not in name]
+
+    assert len(ours) > 10
+    assert {name for name in ours if jobs.lane_of(name) not in jobs.Lane} == set()
+
+
 def test_threads_with_one_queueing_lock_add_one_job(committed_db):
     def defer() -> None:
         with transaction.atomic():

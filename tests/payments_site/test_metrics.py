@@ -81,7 +81,7 @@ def test_the_database_says_what_waits_and_how_much_there_is(committed_db, client
     owner.execute("ANALYZE payments_payment")
     owner.execute("ANALYZE webhooks_providerevent")
     owner.commit()
-    jobs.defer("payments.no_such_task")
+    jobs.defer("payments.expire_payments", timestamp=0)
 
     found = asked(client, token)
 

@@ -132,8 +132,8 @@ def test_a_job_has_sixty_seconds_for_a_statement():
         "import django; django.setup()\n"
         "from django.db import connection\n"
         "with connection.cursor() as cursor: cursor.execute('SELECT 1')\n"
-        "from payments_site.management.commands.worker import allow_long_statements\n"
-        "allow_long_statements()\n"
+        "from payments_site.management.commands.worker import prepare_database\n"
+        "prepare_database(7)\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from procrastinate.contrib.django.utils import connector_params\n"
         "def ask():\n"
@@ -228,8 +228,8 @@ def test_a_budget_that_fits_passes_and_one_that_does_not_says_the_sum(settings):
     (message,) = checks.database_is_durable(databases=["default"])
 
     assert message.id == "payments_site.E006"
-    assert "2 web × 2 processes × (50 pool + 1 for /readyz) + 1 worker × (50 pool + 4 for its queue)" in message.msg
-    assert "= 260" in message.msg
+    assert "2 web × 2 processes × (50 pool + 1 for /readyz) + 1 worker × (12 jobs + 2 × 4 lanes' queues)" in message.msg
+    assert "= 226" in message.msg
 
 
 def found(messages):

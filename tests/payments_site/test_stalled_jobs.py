@@ -36,8 +36,8 @@ def rescue() -> None:
 
 
 def test_a_job_of_a_dead_worker_waits_again_and_one_of_a_living_worker_goes_on(committed_db):
-    dead = leave("t.one", sign_of_life=timedelta(seconds=31))
-    alive = leave("t.two", sign_of_life=timedelta(seconds=5))
+    dead = leave("payments.withdraw_order", sign_of_life=timedelta(seconds=31))
+    alive = leave("payments.request_voucher", sign_of_life=timedelta(seconds=5))
 
     rescue()
 
@@ -45,8 +45,8 @@ def test_a_job_of_a_dead_worker_waits_again_and_one_of_a_living_worker_goes_on(c
 
 
 def test_a_job_whose_successor_waits_already_is_ended(committed_db):
-    dead = leave("t.one", sign_of_life=timedelta(minutes=2), lock="one at a time")
-    jobs.defer("t.one", queueing_lock="one at a time")
+    dead = leave("payments.withdraw_order", sign_of_life=timedelta(minutes=2), lock="one at a time")
+    jobs.defer("payments.withdraw_order", queueing_lock="one at a time")
 
     rescue()
 

@@ -5,55 +5,71 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import app, connector_params
 from procrastinate.exceptions import ConnectorException
 
-from payments_site import start
+from core.jobs import Lane
+from payments_site import env, start
+from payments_site.checks import QUEUE_CONNECTIONS
 
 logger = logging.getLogger(__name__)
 
 HARD_STOP_AFTER = 3.0
-"""Seconds beyond the grace after which the process ends whatever it is waiting for (a database that is gone)."""
+"""Seconds beyond the grace after which the process ends even if a job still waits (for a database that is gone)."""
 AGAIN_AFTER = 1.0
 """Seconds between losing the database and looking for it again."""
 CONNECTION_WAIT = 2.0
 """Seconds that the queue waits for a connection; with psycopg's 30 a short outage would take as long to notice."""
 STATEMENT_TIMEOUT = "60s"
-"""A job may take longer over one statement than a request may."""
+"""A job's statement may take longer than a request's."""
 
 
-def allow_long_statements() -> None:
-    """From now on this process's database sessions bear statements of ``STATEMENT_TIMEOUT``."""
+def prepare_database(jobs: int) -> None:
+    """Give this process a pool with one connection for every job that it runs at once, and longer statements."""
     connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.close()
     connection.close_pool()
     # Settings are shared by all threads: each session that begins from here on has them, the queue's own as well.
-    connection.settings_dict["OPTIONS"]["options"] += f" -c statement_timeout={STATEMENT_TIMEOUT}"
+    options = connection.settings_dict["OPTIONS"]
+    options["options"] += f" -c statement_timeout={STATEMENT_TIMEOUT}"
+    if isinstance(options.get("pool"), dict):
+        options["pool"]["max_size"] = jobs
 
 
 class Command(BaseCommand):
     """Runs background jobs until it is asked to stop; running jobs are finished first."""
 
-    help = "Run background jobs until SIGTERM or Ctrl-C; running jobs get --grace seconds to finish."
+    help = (
+        "Run background jobs until SIGTERM or Ctrl-C; running jobs get --grace seconds to finish. The lanes: "
+        "money (notices, expiries, the books), providers (calls to STP and Conekta), deliver (webhooks to merchants) "
+        "and slow (reports, clean-up). No lane waits for another one. WORKER_CONCURRENCY sets their sizes."
+    )
     requires_system_checks = []  # made at start, and said in the log like everything else
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--concurrency", type=int, default=4, help="Jobs at once (default 4).")
+        parser.add_argument("--lanes", default=",".join(Lane), help="Lanes to run, separated by commas (default all).")
         parser.add_argument("--grace", type=float, default=20, help="Seconds to finish running jobs (default 20).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        start.worker()
-        allow_long_statements()
-        asyncio.run(self._run(options["concurrency"], options["grace"]))
+        lanes = _lanes(options["lanes"])
+        start.worker(signs=Lane.PROVIDERS in lanes)
+        prepare_database(sum(lanes.values()))
+        asyncio.run(self._run(lanes, options["grace"]))
 
-    async def _run(self, concurrency: int, grace: float) -> None:
-        work = asyncio.create_task(self._work(concurrency, grace))
+    async def _run(self, lanes: Mapping[Lane, int], grace: float) -> None:
+        # Jobs run in threads of the loop's executor. One thread for each job that may run: no lane waits for another.
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(sum(lanes.values()) + len(lanes), thread_name_prefix="job"))
+        self._starting = set(lanes)
+        work = asyncio.gather(*[self._work(lane, jobs, grace) for lane, jobs in lanes.items()])
 
         def stop() -> None:
             deadline = threading.Timer(grace + HARD_STOP_AFTER, os._exit, args=(1,))
@@ -62,30 +78,50 @@ class Command(BaseCommand):
             work.cancel()
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
+            loop.add_signal_handler(number, stop)
         try:
             await work
         except asyncio.CancelledError:
             self._say("worker: stopped")
 
-    async def _work(self, concurrency: int, grace: float) -> None:
-        """Run jobs for ever. Losing the database ends procrastinate's worker; another begins when it is back."""
+    async def _work(self, lane: Lane, jobs: int, grace: float) -> None:
+        """Run a lane's jobs for ever. Losing the database ends procrastinate's worker; another begins after it."""
         while True:
-            connector = PsycopgConnector(kwargs=connector_params(), timeout=CONNECTION_WAIT)
-            worker_app = app.with_connector(connector)
+            connector = PsycopgConnector(
+                kwargs=connector_params(), timeout=CONNECTION_WAIT, min_size=1, max_size=QUEUE_CONNECTIONS
+            )
+            lane_app = app.with_connector(connector)
             try:
-                async with worker_app.open_async():
-                    self._say("worker: ready")
-                    await worker_app.run_worker_async(
-                        concurrency=concurrency,
+                async with lane_app.open_async():
+                    self._ready(lane)
+                    await lane_app.run_worker_async(
+                        queues=[lane],
+                        name=lane,
+                        concurrency=jobs,
                         shutdown_graceful_timeout=grace,
                         install_signal_handlers=False,
                         delete_jobs="successful",  # some run every few seconds
                     )
             except (psycopg.Error, ConnectorException) as error:
-                logger.warning("the worker lost the database", exc_info=error)
+                logger.warning("the worker lost the database", exc_info=error, extra={"lane": lane})
             await asyncio.sleep(AGAIN_AFTER)
+
+    def _ready(self, lane: Lane) -> None:
+        if lane in self._starting:
+            self._starting.remove(lane)
+            if not self._starting:
+                self._say("worker: ready")
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _lanes(text: str) -> dict[Lane, int]:
+    """The lanes of a comma-separated list, and how many jobs of each run at once."""
+    wanted = {word.strip() for word in text.split(",") if word.strip()}
+    unknown = sorted(wanted - set(Lane))
+    if unknown or not wanted:
+        raise CommandError(f"There is no lane {', '.join(unknown) or '(none given)'}; there are {', '.join(Lane)}.")
+    concurrency = env.Worker.from_env().concurrency
+    return {lane: concurrency[lane] for lane in Lane if lane in wanted}
