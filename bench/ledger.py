@@ -268,8 +268,8 @@ def fill_account(connection: psycopg.Connection[Any], code: str, entries: int) -
             INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at,
                 operating_date, recorded_at, position)
             SELECT 'trx_' || %(code)s || n, 'history', %(code)s || n, false, 'Filled', now(), current_date, now(),
-                base.last_value + pg_current_xact_id()::text::bigint
-            FROM generate_series(1, %(entries)s / 50) n, ledger_position_base base RETURNING id, position, effective_at
+                nextval('ledger_position_counter')
+            FROM generate_series(1, %(entries)s / 50) n RETURNING id, position, effective_at
         )
         INSERT INTO ledger_entry (transaction_id, account_id, amount, currency, position, effective_at)
         SELECT posted.id, CASE leg WHEN 0 THEN cash.id ELSE %(account)s END, CASE leg WHEN 0 THEN 50 ELSE -1 END, 'MXN',

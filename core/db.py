@@ -63,6 +63,18 @@ def planned_anew() -> Iterator[None]:
         raw.prepare_threshold = before
 
 
+def allow_long_transaction(*, statement: str, idle: str) -> None:
+    """Let the open transaction last, its statements and the pauses between them take so long (``"1h"``)."""
+    with transaction.get_connection().cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true),"
+            " set_config('idle_in_transaction_session_timeout', %s, true)",
+            [statement, idle],
+        )
+        # PostgreSQL has it from version 17 on, and knows no setting of that name before.
+        cursor.execute("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
+
+
 class GuardSql(compiler.UpsertTriggerSql):
     """Installs a trigger that is always enabled and cannot be ignored. Migrations refer to it by name."""
 

@@ -33,14 +33,20 @@ LOCK_WAIT = 600.0
 """Seconds that a release waits for another one to end."""
 DDL_TRIES = 5
 
-BASES = {
-    "merchants_event_base": ("merchants_event", "sequence", 16),
-    "ledger_position_base": ("ledger_transaction", "position", 0),
+COUNTERS = {
+    "merchants_event_counter": "SELECT max(sequence) FROM merchants_event",
+    "ledger_position_counter": "SELECT greatest((SELECT max(position) FROM ledger_transaction),"
+    " (SELECT max(position) FROM ledger_snapshot))",
 }
-"""Sequence that holds a base -> the table and column counted from it, and by how many bits they are shifted."""
+"""Sequence -> the highest number that was taken from it."""
 
 FUNCTIONS = ["webhooks_make_body_partitions(integer)", "webhooks_drop_body_partitions(integer)"]
 """Run with the owner's rights, also when the application calls them."""
+
+IDLE_AT_MOST = "60s"
+"""For how long a session of ours may leave a transaction open and ask nothing; web and worker allow themselves less."""
+TRANSACTION_AT_MOST = "120s"
+"""How long any transaction of the application may last, from PostgreSQL 17 on; the code that needs more says so."""
 
 Say = Callable[[str], Any]
 
@@ -108,7 +114,8 @@ def _release(version: str, started_at: datetime, say: Say) -> Release:
     else:
         say("The schema is up to date.")
     _grant(say)
-    _raise_bases(say)
+    _bound_transactions(say)
+    _raise_counters(say)
     missing = health.unapplied_migrations("owner")
     if missing:
         raise ReleaseError(f"Migrations are still missing: {', '.join(missing)}")
@@ -160,10 +167,8 @@ def _grant(say: Say) -> None:
             _grant_exactly(cursor, view, ["SELECT"], role)
         for function in FUNCTIONS:
             cursor.execute(_for_role(f"GRANT EXECUTE ON FUNCTION {function} TO {{role}}", role))
+        cursor.execute(_for_role("REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {role}", role))
         cursor.execute(_for_role("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", role))
-        for base in BASES:
-            cursor.execute(_for_role(f"REVOKE ALL ON SEQUENCE {base} FROM {{role}}", role))
-            cursor.execute(_for_role(f"GRANT SELECT ON SEQUENCE {base} TO {{role}}", role))
     say(f"Rights of {role} are set.")
 
 
@@ -179,19 +184,42 @@ def _for_role(statement: str, role: str) -> sql.Composed:
     return sql.SQL(statement).format(role=sql.Identifier(role))
 
 
-def _raise_bases(say: Say) -> None:
-    """Keep what is counted in transaction numbers rising in a database that was restored into a fresh cluster."""
+def _bound_transactions(say: Say) -> None:
+    """Let no session of either role keep a transaction open for long in this database, whatever program opened it.
+
+    Each role sets its own defaults: that needs no further right. Programs may ask for more, as ``pg_dump`` does.
+    """
+    for variable, url in (
+        ("RELEASE_DATABASE_URL", settings.DATABASE.owner_url or ""),
+        ("DATABASE_URL", settings.DATABASE.url),
+    ):
+        try:
+            role = psycopg.connect(**connection_parameters(variable, url), autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError as error:
+            say(f"Transactions of the role in {variable} stay unbounded: {str(error).strip()[:300]}")
+            continue
+        with role:
+            limits = {"idle_in_transaction_session_timeout": IDLE_AT_MOST}
+            if variable == "DATABASE_URL" and role.info.server_version >= 170_000:
+                limits["transaction_timeout"] = TRANSACTION_AT_MOST
+            for name, limit in limits.items():
+                statement = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}")
+                role.execute(statement.format(sql.Identifier(role.info.dbname), sql.Identifier(name), limit))
+
+
+def _raise_counters(say: Say) -> None:
+    """Keep numbers rising where rows were copied without their counters, as logical replication does.
+
+    ``pg_dump`` takes the counters along. Run it before web and worker start.
+    """
     with connections["owner"].cursor() as cursor:
-        for base, (table, column, bits) in BASES.items():
+        for counter, highest in COUNTERS.items():
             cursor.execute(
-                f"SELECT setval('{base}', last.value - (now.xid << {bits})) "  # noqa: S608 - constants
-                f"FROM (SELECT max({column}) AS value FROM {table}) last, "
-                f"     (SELECT pg_current_xact_id()::text::bigint AS xid) now, {base} base "
-                # An event's number may be that of the transaction after the next one; beyond it none was given here.
-                f"WHERE last.value >= base.last_value + ((now.xid + 2) << {bits})"
+                f"SELECT setval('{counter}', taken.highest) FROM ({highest}) taken(highest), {counter} given "  # noqa: S608
+                "WHERE taken.highest > given.last_value"
             )
             if cursor.fetchone():
-                say(f"{base} was raised: this database was restored into a new cluster.")
+                say(f"{counter} was raised: its rows were copied into this database without it.")
 
 
 def _verify_guards() -> None:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from core.state import Origin, TransitionRow
 from kyc.services import case
-from ledger.services import balance_transaction, chart
+from ledger.services import chart
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
@@ -102,7 +102,6 @@ def _patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "PATIENCE", 10.0)
     monkeypatch.setattr(aside, "PATIENCE", 10.0)
     monkeypatch.setattr(health, "probe", health.Probe())
-    monkeypatch.setattr(balance_transaction, "HELD_BACK_AT_MOST", 500.0)
 
 
 @pytest.fixture

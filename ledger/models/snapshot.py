@@ -5,21 +5,16 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core.db import Guard, NoDelete
-
-HORIZON = (
-    "pg_sequence_last_value('public.ledger_position_base'::regclass)"
-    " + pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-)
-"""Position of the oldest transaction that is running: below it no entry can appear any more."""
+from ledger.models.transaction import COUNTER
 
 
 class Snapshot(models.Model):
     """What an account's entries below ``position`` sum to: a cache that the worker moves forward.
 
     A balance is this total and the entries from ``position`` on. Nothing below it can appear any more, so the cache is
-    provable from the entries at any time (``manage.py audit_ledger`` does it). The database computes ``total``,
-    whatever it is told. ``checked_total`` is what the periodic check found up to ``checked_position``; the next one
-    goes on from there.
+    provable from the entries at any time (``manage.py audit_ledger`` does it). The database computes ``total``, and
+    keeps ``position`` below the horizon, whatever it is told. ``checked_total`` is what the periodic check found up to
+    ``checked_position``; the next one goes on from there.
     """
 
     account = models.OneToOneField("ledger.Account", models.PROTECT, primary_key=True, related_name="snapshot")
@@ -56,9 +51,16 @@ class Snapshot(models.Model):
                     ELSIF EXISTS (SELECT 1 FROM public.ledger_snapshot WHERE account_id = NEW.account_id) THEN
                         RETURN NEW;  -- it meets the row that is there: refused, or turned into an update of that
                     END IF;
-                    IF NEW.position > {HORIZON} THEN
-                        RAISE EXCEPTION 'ledger_snapshot: entries can still appear below %', NEW.position
+                    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                        RAISE EXCEPTION 'ledger_snapshot: taken at an isolation level that hides other entries'
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    -- First the horizon, then the sum: a statement each, so that the sum sees all that lies below.
+                    NEW.position := least(NEW.position, {COUNTER.horizon_sql});
+                    IF NEW.position <= since THEN
+                        NEW.position := since;
+                        NEW.total := known;
+                        RETURN NEW;
                     END IF;
                     NEW.total := known + coalesce((
                         SELECT sum(amount) FROM public.ledger_entry

@@ -8,9 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly, Guard
+from core.horizon import Counter
 
-_POSITION = "pg_sequence_last_value('public.ledger_position_base'::regclass) + pg_current_xact_id()::text::bigint"
-"""This database transaction's position. An expression without a table: PL/pgSQL evaluates it without a query."""
+COUNTER = Counter("ledger", "ledger_position_counter", 473_702, "ledger_transaction", "position", "recorded_at")
+"""Gives transactions their positions; see ``core.horizon`` for what readers may take."""
 
 IS_APPROVED = """
     EXISTS (
@@ -38,8 +39,8 @@ class Transaction(models.Model):
     """A balanced movement of money: why (``kind``), on account of what (``source``), and when.
 
     ``effective_at`` is the moment the money moved by the provider's word, ``recorded_at`` the moment it was booked.
-    ``position`` is the database transaction that wrote the row, counted from ``ledger_position_base``: entries can join
-    only in that one, and everything below the oldest running transaction's position is complete.
+    ``position`` comes from ``COUNTER`` when the row is inserted: the order of booking, complete below the counter's
+    horizon.
     """
 
     public_id = models.CharField(_("id"), max_length=40, unique=True, default=partial(ids.new_id, "transaction"))
@@ -74,10 +75,8 @@ class Transaction(models.Model):
                 name="stamp",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                func=f"""
-                    NEW.position := {_POSITION};
-                    RETURN NEW;
-                """,
+                declare=COUNTER.declare,
+                func=f"{COUNTER.draw} RETURN NEW;",
             ),
             Guard(
                 name="complete",
@@ -181,16 +180,19 @@ class Entry(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
-                declare=[("fault", "text"), ("this", f"bigint := {_POSITION}")],
+                declare=[("fault", "text")],
                 # All legs come in one statement: what came later would evade a check of floors that was done already.
+                # So a transaction that has none before is of this database transaction: ``complete`` lets none be
+                # committed without entries.
                 func="""
                     SELECT judged.fault INTO fault FROM (
                         SELECT CASE
-                            WHEN this < (SELECT max(position) FROM public.ledger_snapshot) THEN
+                            WHEN t.id IS NULL THEN 'an entry cannot come without its transaction'
+                            WHEN legs.count <> stored.count THEN
+                                'all entries come at once: an entry cannot join an earlier transaction'
+                            WHEN t.position < (SELECT max(position) FROM public.ledger_snapshot) THEN
                                 'positions fell behind the snapshots of another cluster: run manage.py release'
-                            WHEN t.position IS DISTINCT FROM this THEN
-                                'an entry cannot join an earlier transaction'
-                            WHEN legs.lowest <> this OR legs.highest <> this
+                            WHEN legs.lowest <> t.position OR legs.highest <> t.position
                                     OR legs.earliest <> t.effective_at OR legs.latest <> t.effective_at THEN
                                 'an entry and its transaction differ in position or moment'
                             WHEN stored.of_its_account < stored.count THEN
@@ -198,7 +200,6 @@ class Entry(models.Model):
                             WHEN legs.count < 2 THEN 'entries come two or more at once'
                             WHEN legs.total <> 0 OR legs.a_currency <> legs.z_currency THEN
                                 'entries do not sum to zero in one currency'
-                            WHEN legs.count <> stored.count THEN 'a transaction gets all its entries at once'
                         END AS fault
                         FROM (
                             SELECT transaction_id, count(*) AS count, sum(amount) AS total,

@@ -17,8 +17,9 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from core import invariants
-from core.db import missing_guards
+from core.db import allow_long_transaction, missing_guards
 from ledger.models import Transaction
+from ledger.models.transaction import COUNTER
 from ledger.services import chain
 from ledger.services.balance import on_side
 
@@ -100,9 +101,7 @@ def run(*, on_fault: Say, on_warning: Say, on_progress: Say, with_chain: bool = 
 
 def _be_patient() -> None:
     """Until the transaction ends. Invariants may set timeouts of their own, so this is said again after them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = '6h'")
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+    allow_long_transaction(statement="6h", idle="10min")
 
 
 def _count(found: Audit) -> None:
@@ -336,11 +335,9 @@ def _behind_the_chain(last: tuple[int, int], warn: Say) -> Iterator[str]:
         yield f"{public_id} has no seal though later ones have: it was inserted afterwards, or its seal was removed"
     query = f"""
         SELECT count(*) {unsealed} AND (t.position, t.id) > (%s, %s) AND t.recorded_at < now() - interval '10 minutes'
-            AND t.position < (
-                SELECT last_value + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger_position_base
-            )
+            AND t.position < %s
     """  # noqa: S608 - constants
-    ((waiting,),) = _rows(query, *last)
+    ((waiting,),) = _rows(query, *last, COUNTER.horizon())
     if waiting:
         warn(f"{waiting} transactions older than ten minutes are not sealed yet: does the worker run?")
 

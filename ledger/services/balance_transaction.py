@@ -1,8 +1,8 @@
 """The lines that explain a merchant's balance: every ledger transaction on its accounts, newest first.
 
-The order is that of booking (``position``), below the oldest transaction that is still running: nothing can appear
-there any more, so a line never changes what stands after it. The balance after a line is counted down from the present
-one; a place in the list carries the balance at it, so page 1,000 costs what page 1 does.
+The order is that of booking (``position``), below the horizon: nothing can appear there any more, so a line never
+changes what stands after it. The balance after a line is counted down from the present one; a place in the list carries
+the balance at it, so page 1,000 costs what page 1 does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from psycopg.types.numeric import Int8
 from core.db import transaction_forbidden
 from core.money import CURRENCY
 from core.writes import fetch
+from ledger.models.transaction import COUNTER
 from ledger.resources.balance_transaction import Line
 from ledger.resources.statement import Figures
 from merchants.models import Merchant
@@ -80,7 +81,7 @@ WITH account AS MATERIALIZED (
 ), bounds AS MATERIALIZED (
     SELECT
         coalesce($4::bigint, least(
-            (SELECT last_value + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger_position_base),
+            $9::bigint,
             (SELECT t.position FROM ledger_transaction t
              WHERE t.recorded_at >= $6::timestamptz + interval '1 minute' ORDER BY t.recorded_at LIMIT 1)
         )) AS position,
@@ -181,11 +182,11 @@ HELD_BACK_AT_MOST = 30.0
 def wait_until_shown() -> None:
     """Return once the list shows everything that was booked before this call; ``TimeoutError`` if that takes long.
 
-    For readers who must miss nothing: a database transaction that runs for long, wherever, holds lines back.
+    For readers who must miss nothing: a database transaction that has booked and does not end holds lines back.
     """
-    wanted = fetch("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", [])
+    wanted = COUNTER.last()
     end = time.monotonic() + HELD_BACK_AT_MOST
-    while fetch("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint", []) < wanted:
+    while COUNTER.horizon() <= wanted:
         if time.monotonic() > end:
             raise TimeoutError("a database transaction that does not end holds the newest lines back")
         time.sleep(0.05)
@@ -202,7 +203,8 @@ def _walk(
     """Each line with the place behind it."""
     start = (None, None) if after is None else (Int8(after.position), Int8(after.transaction_id))
     before = None if after is not None else created_before
-    found = fetch(_QUERY, [Int8(merchant.pk), livemode, CURRENCY, *start, before, created_from, Int8(window)])
+    horizon = None if after is not None else Int8(COUNTER.horizon())
+    found = fetch(_QUERY, [Int8(merchant.pk), livemode, CURRENCY, *start, before, created_from, Int8(window), horizon])
     held = after.balance if after is not None else Figures(*found[0][3:8])
     for _, position, key, *numbers, public_id, row_kind, source, description, recorded, effective, day in found[1:]:
         change, (fee, iva) = Figures(*numbers[:5]), numbers[5:]

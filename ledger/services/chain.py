@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from core.clock import to_rfc3339
 from ledger.models import Seal, Transaction
+from ledger.models.transaction import COUNTER
 
 GENESIS = "0" * 64
 BATCH = 1_000
@@ -23,9 +24,7 @@ _LOCK_KEY = 4_737_002_025
 
 _FINAL = """
     SELECT t.id FROM ledger_transaction t
-    WHERE (t.position, t.id) > (%s, %s) AND t.position < (
-        SELECT last_value + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger_position_base
-    )
+    WHERE (t.position, t.id) > (%s, %s) AND t.position < %s
     ORDER BY t.position, t.id LIMIT %s
 """
 
@@ -33,8 +32,8 @@ _FINAL = """
 def seal(*, limit: int = 100_000) -> int:
     """Seal what has become final since the last time, up to ``limit`` transactions; return how many.
 
-    Final is what lies below the oldest transaction that is still running: nothing can appear before it any more. Each
-    batch of ``BATCH`` is a transaction of its own; two callers at once take turns.
+    Final is what lies below the horizon: nothing can appear there any more. Each batch of ``BATCH`` is a transaction of
+    its own; two callers at once take turns.
     """
     sealed = 0
     while sealed < limit and (now := _seal_batch()):
@@ -80,7 +79,7 @@ def _seal_batch() -> int:
         cursor.execute("SET LOCAL statement_timeout = '60s'")
         last = Seal.objects.select_related("transaction").order_by("-seq").first()
         start = (last.transaction.position, last.transaction.pk) if last else (-1, 0)
-        cursor.execute(_FINAL, [*start, BATCH])
+        cursor.execute(_FINAL, [*start, COUNTER.horizon(), BATCH])
         ids = [pk for (pk,) in cursor.fetchall()]
     seq, previous = (last.seq, last.hash) if last else (0, GENESIS)
     seals = []

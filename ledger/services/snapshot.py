@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from core.db import transaction_required
-from ledger.models.snapshot import HORIZON
+from ledger.models.transaction import COUNTER
 
 TAIL = 200
 """Entries behind a snapshot from which on it is worth a new one."""
@@ -19,14 +19,15 @@ _LOCK_KEY = 4_737_002_024
 def take(*, tail: int = TAIL) -> int:
     """Give every account with ``tail`` entries or more behind its snapshot a new one; return how many.
 
-    A snapshot reaches up to the oldest transaction that is still running: below it no entry can appear any more. Two
-    callers at once take turns; the second finds nothing to do.
+    A snapshot reaches up to the horizon: below it no entry can appear any more. Two callers at once take turns; the
+    second finds nothing to do.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
         cursor.execute("SET LOCAL statement_timeout = '60s'")
+        horizon = COUNTER.horizon()
         cursor.execute(
-            f"""
+            """
             WITH behind AS MATERIALIZED (
                 SELECT a.id FROM ledger_account a LEFT JOIN ledger_snapshot s ON s.account_id = a.id
                 WHERE (
@@ -37,12 +38,11 @@ def take(*, tail: int = TAIL) -> int:
                 ) = %s
             )
             INSERT INTO ledger_snapshot AS known (account_id, position, total, taken_at)
-            SELECT behind.id, horizon.position, 0, now()
-            FROM behind, (SELECT {HORIZON} AS position) horizon
+            SELECT behind.id, %s, 0, now() FROM behind
             ON CONFLICT (account_id) DO UPDATE SET position = excluded.position, taken_at = excluded.taken_at
                 WHERE known.position < excluded.position
-            """,  # noqa: S608 - a constant
-            [tail, tail],
+            """,
+            [tail, tail, horizon],
         )
         return cursor.rowcount
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from core.db import transaction_required
+from core.db import allow_long_transaction, transaction_required
 
 CHUNK = 2_000
 """Rows fetched at once: what a reader holds in memory."""
@@ -25,9 +25,8 @@ def snapshot() -> Iterator[None]:
         if outermost:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                cursor.execute("SET LOCAL statement_timeout = '1h'")
-                # Between two chunks the reader may wait for a slow disk or a person with a pager.
-                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '1h'")
+            # Between two chunks the reader may wait for a slow disk or a person with a pager.
+            allow_long_transaction(statement="1h", idle="1h")
         yield
 
 

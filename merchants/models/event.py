@@ -8,15 +8,19 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly, Guard
+from core.horizon import Counter
+
+COUNTER = Counter("events", "merchants_event_counter", 473_701, "merchants_event", "sequence", "created_at")
+"""Numbers events; see ``core.horizon`` for what readers may take."""
 
 
 class Event(models.Model):
     """Something that happened to a merchant's object: what the feed shows and outbound webhooks carry.
 
-    ``sequence`` holds the database transaction's number (or a later one's) in its upper bits, so the feed can stop
-    before whatever is still uncommitted (``merchants.services.event.feed``). The database assigns it; a value given by
-    a caller is overwritten. ``object_sequence`` counts an object's events from 1 without gaps, under that object's row
-    lock; both sequences order an object's events alike.
+    ``sequence`` comes from ``COUNTER``, so the feed can stop before what is still uncommitted
+    (``merchants.services.event.feed``). The database assigns it; a value given by a caller is overwritten.
+    ``object_sequence`` counts an object's events from 1 without gaps, under that object's row lock, which is taken
+    before the event is inserted: both sequences order an object's events alike.
     """
 
     public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "event"))
@@ -43,30 +47,8 @@ class Event(models.Model):
                 name="assign_sequence",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                declare=[("base", "bigint"), ("own", "bigint"), ("last", "bigint")],
-                func="""
-                    SELECT last_value INTO base FROM public.merchants_event_base;
-                    own := pg_current_xact_id()::text::bigint;
-                    -- What this object, and this transaction, came to last: another transaction may have got its
-                    -- number later than this one and the object's lock earlier.
-                    SELECT sequence INTO last FROM public.merchants_event
-                        WHERE object_id = NEW.object_id ORDER BY object_sequence DESC LIMIT 1;
-                    last := greatest(last, nullif(current_setting('payments.event_sequence', true), '')::bigint);
-                    NEW.sequence := base + (own << 16) + (NEW.id & 65535);
-                    IF NEW.sequence <= last THEN
-                        NEW.sequence := base + ((last - base) >> 16 << 16) + (NEW.id & 65535);
-                        IF NEW.sequence <= last THEN
-                            NEW.sequence := NEW.sequence + 65536;
-                        END IF;
-                    END IF;
-                    IF (NEW.sequence - base) >> 16
-                        > greatest(own, pg_snapshot_xmax(pg_current_snapshot())::text::bigint) + 1 THEN
-                        RAISE EXCEPTION 'merchants_event: too many events in one transaction'
-                            USING ERRCODE = 'program_limit_exceeded', TABLE = TG_TABLE_NAME;
-                    END IF;
-                    PERFORM set_config('payments.event_sequence', NEW.sequence::text, true);
-                    RETURN NEW;
-                """,
+                declare=COUNTER.declare,
+                func=f"{COUNTER.draw} RETURN NEW;",
             ),
         ]
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models.expressions import RawSQL
 
 from core.db import transaction_required
 from core.unit_of_work import joined
 from core.writes import Sql, fresh
 from merchants.models import Event, Merchant
-
-_HORIZON = RawSQL(  # noqa: S611 - a constant; nothing is put into it
-    "(SELECT last_value + (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 16) FROM merchants_event_base)", []
-)
-"""Every event below it belongs to a transaction that has ended; no smaller sequence can appear any more."""
-
+from merchants.models.event import COUNTER
 
 _NEXT = "SELECT coalesce(max(object_sequence), 0) + 1 FROM merchants_event WHERE object_id = %s"
 _NEXT_BUT = "SELECT coalesce(max(object_sequence), 0) + 1 + %s FROM merchants_event WHERE object_id = %s"
@@ -53,5 +47,8 @@ def record(
 
 
 def feed(merchant: Merchant, *, livemode: bool) -> models.QuerySet[Event]:
-    """The merchant's events that can be shown: none while an earlier one may still appear."""
-    return Event.objects.filter(merchant=merchant, livemode=livemode, sequence__lt=_HORIZON)
+    """The merchant's events that could be shown when this was called: none while an earlier one may still appear.
+
+    Evaluate it at READ COMMITTED: a snapshot of before the call may lack events of transactions that ended since.
+    """
+    return Event.objects.filter(merchant=merchant, livemode=livemode, sequence__lt=COUNTER.horizon())

@@ -149,37 +149,39 @@ def test_settings_that_make_no_sense_are_refused(attacker, table, spoilt, constr
 
 
 OWN_NUMBERS = (
-    "SELECT array_agg(sequence ORDER BY object_sequence) FROM merchants_event "
-    "WHERE object_sequence > 100 AND sequence >> 16 = pg_current_xact_id()::text::bigint"
+    "SELECT coalesce(array_agg(sequence ORDER BY object_sequence), '{}') FROM merchants_event "
+    "WHERE object_sequence > 100"
 )
+LAST = "SELECT pg_sequence_last_value('merchants_event_counter')"
 
 
 def test_an_event_keeps_no_sequence_that_its_writer_chose(attacker):
+    last = attacker.run(LAST)
+
     for chosen, object_sequence in ((2**62, 101), (-1, 102), (0, 103)):
         attacker.clone("merchants_event", public_id=f"evt_{chosen}", sequence=chosen, object_sequence=object_sequence)
 
-    numbers = attacker.run(OWN_NUMBERS)
-    assert len(numbers) == 3
-    assert numbers == sorted(set(numbers))
+    assert attacker.run(OWN_NUMBERS) == [last + 1, last + 2, last + 3]
 
 
-@pytest.mark.parametrize("setting", [str(2**62), str(2**63 - 1), "9" * 30, "not a number"])
-def test_the_setting_that_orders_a_transactions_events_cannot_push_one_far_ahead(attacker, setting):
-    attacker.run("SELECT set_config('payments.event_sequence', %s, false)", setting)
+@pytest.mark.parametrize("setting", [str(2**62), str(2**63 - 1), "5", "-5", ""])
+def test_no_value_of_the_markers_setting_moves_a_sequence(attacker, setting):
+    attacker.run("SELECT set_config('payments.merchants_event_counter', %s, false)", setting)
+    last = attacker.run(LAST)
+
+    attacker.clone("merchants_event", public_id="evt_new", object_sequence=101)
+
+    assert attacker.run(OWN_NUMBERS) == [last + 1]
+
+
+@pytest.mark.parametrize("setting", ["9" * 30, "not a number"])
+def test_a_markers_setting_that_is_no_number_writes_nothing(attacker, setting):
+    attacker.run("SELECT set_config('payments.merchants_event_counter', %s, false)", setting)
 
     with pytest.raises(psycopg.Error), attacker.attempt():
         attacker.clone("merchants_event", public_id="evt_far", object_sequence=101)
 
-    assert attacker.run(OWN_NUMBERS) is None
-
-
-@pytest.mark.parametrize("setting", ["5", "-5", ""])
-def test_a_setting_left_over_from_an_earlier_transaction_moves_nothing(attacker, setting):
-    attacker.run("SELECT set_config('payments.event_sequence', %s, false)", setting)
-
-    attacker.clone("merchants_event", public_id="evt_new", object_sequence=101)
-
-    assert len(attacker.run(OWN_NUMBERS)) == 1
+    assert attacker.run(OWN_NUMBERS) == []
 
 
 def test_an_objects_events_are_numbered_once(attacker):

@@ -88,7 +88,7 @@ def test_after_an_early_check_further_debits_are_checked_as_well(attacker, cash)
     attacker.refused(
         entries((checked, available, before), (checked, cash, -before)),
         by=errors.CheckViolation,
-        saying="a transaction gets all its entries at once",
+        saying="all entries come at once",
     )
     attacker.run("SET CONSTRAINTS ALL DEFERRED")
     attacker.refused(entries((checked, available, before), (checked, cash, -before)), by=errors.CheckViolation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg import errors
 
-from tests.concurrency.threads import soon
+from ledger.models.transaction import COUNTER as POSITIONS
 from tests.database.raw_books import CHECK_DEFERRED, account, entries
 
 
@@ -61,15 +61,26 @@ def test_a_snapshot_moves_forward_and_changes_in_no_other_way(attacker, change):
 
 
 def test_a_snapshot_never_reaches_what_can_still_be_written(attacker):
+    horizon = int(attacker.run(f"SELECT {HORIZON}"))
+
     for change in ("position + 1000000", "9223372036854775807"):
-        attacker.refused(
-            f"UPDATE ledger_snapshot SET position = {change}",
-            by=errors.CheckViolation,
-            saying="entries can still appear below",
-        )
+        attacker.run(f"UPDATE ledger_snapshot SET position = {change} RETURNING 1")
+
+    assert attacker.run("SELECT max(position) FROM ledger_snapshot") <= horizon
+    assert attacker.run(WRONG) == 0
 
 
-HORIZON = "(SELECT last_value + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger_position_base)"
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_snapshot_is_not_taken_where_other_entries_are_hidden(attacker, level):
+    attacker.connection.rollback()
+    attacker.connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+
+    attacker.refused(
+        f"UPDATE ledger_snapshot SET position = {HORIZON}", by=errors.CheckViolation, saying="hides other entries"
+    )
+
+
+HORIZON = POSITIONS.horizon_sql
 WRONG = """
     SELECT count(*) FROM ledger_snapshot s WHERE s.total = 123456 OR s.total <> (
         SELECT coalesce(sum(e.amount), 0) FROM ledger_entry e
@@ -91,13 +102,7 @@ WRONG = """
     ids=["moved", "new", "new or moved"],
 )
 def test_the_database_computes_a_snapshots_total_whatever_it_is_told(attacker, written):
-    """Tried once the horizon lies beyond the snapshots: a transaction of another test may hold it for a moment."""
-
-    def beyond() -> bool:
-        attacker.connection.rollback()
-        return bool(attacker.run(f"SELECT {HORIZON} > max(position) FROM ledger_snapshot"))
-
-    assert soon(beyond)
+    assert attacker.run("SELECT nextval('ledger_position_counter')") > 0  # the horizon lies beyond the snapshots
     attacker.run(
         "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, created_at) "
         "VALUES ('platform:new', 'losses', false, 'MXN', 'debit', now())"

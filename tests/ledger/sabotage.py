@@ -56,7 +56,7 @@ def place_hold(merchant: Merchant, source: str = "po_1", amount: int = 500) -> H
 
 
 def take_snapshots() -> None:
-    """Of every account, up to its newest entry: a transaction of another database may delay it for a moment."""
+    """Of every account, up to its newest entry."""
 
     def all_taken() -> bool:
         snapshot.take(tail=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -14,30 +13,16 @@ from django.db import connections, transaction
 from merchants.models import Event, Merchant
 from merchants.services import event
 from tests import cluster
-from tests.concurrency.threads import at_once, soon
+from tests.concurrency.threads import at_once
+from tests.event_rows import write
 
 THREADS = 8
 EACH = 40
 
 
-def seen(merchant: Merchant, *, at_least: int = 0) -> list[str]:
-    """The objects of the feed's events, once it shows ``at_least`` so many.
-
-    Other tests of this cluster may hold the feed back: PostgreSQL counts transactions for all databases together.
-    """
-    shown = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True)
-    soon(lambda: shown.count() >= at_least)
-    return list(shown.all())
-
-
-def write(connection: psycopg.Connection, merchant: Merchant, name: str, object_sequence: int = 1) -> None:
-    """An event about object ``name`` in this raw connection's open transaction."""
-    connection.execute(
-        "INSERT INTO merchants_event "
-        "(public_id, sequence, merchant_id, livemode, type, object_id, object_sequence, data, created_at) "
-        "VALUES (%s, 0, %s, false, 'payment.created', %s, %s, %s, now())",
-        [f"evt_{name}{object_sequence}", merchant.pk, name, object_sequence, json.dumps({})],
-    )
+def seen(merchant: Merchant) -> list[str]:
+    """The objects of the events that the feed shows, in its order."""
+    return list(event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True))
 
 
 @pytest.fixture
@@ -57,7 +42,7 @@ def test_a_later_event_waits_for_an_earlier_one_that_is_not_committed_yet(two_co
     assert seen(merchant) == []
 
     first.commit()
-    assert seen(merchant, at_least=2) == ["early", "late"]
+    assert seen(merchant) == ["early", "late"]
 
 
 def test_a_transaction_that_is_rolled_back_holds_nothing_back(two_connections, merchant):
@@ -69,10 +54,10 @@ def test_a_transaction_that_is_rolled_back_holds_nothing_back(two_connections, m
 
     first.rollback()
 
-    assert seen(merchant, at_least=1) == ["late"]
+    assert seen(merchant) == ["late"]
 
 
-def test_the_order_is_that_of_the_transactions_not_of_their_commits(two_connections, merchant):
+def test_the_order_is_that_of_writing_not_of_commits(two_connections, merchant):
     first, second = two_connections
     write(first, merchant, "1a")
     write(second, merchant, "2a")
@@ -83,7 +68,7 @@ def test_the_order_is_that_of_the_transactions_not_of_their_commits(two_connecti
     write(first, merchant, "1c")
     first.commit()
 
-    assert seen(merchant, at_least=5) == ["1a", "1b", "1c", "2a", "2b"]
+    assert seen(merchant) == ["1a", "2a", "1b", "2b", "1c"]
 
 
 def test_an_objects_events_keep_their_order_when_the_earlier_transaction_comes_to_the_object_last(
@@ -99,7 +84,7 @@ def test_an_objects_events_keep_their_order_when_the_earlier_transaction_comes_t
     write(first, merchant, "same", object_sequence=3)
     first.commit()
 
-    assert len(seen(merchant, at_least=4)) == 4
+    assert len(seen(merchant)) == 4
     feed = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", "object_sequence")
     assert [n for name, n in feed if name == "same"] == [1, 2, 3]
 
@@ -112,7 +97,7 @@ def test_a_savepoint_that_is_rolled_back_leaves_the_order_intact(two_connections
     write(first, merchant, "two")
     first.commit()
 
-    assert seen(merchant, at_least=2) == ["one", "two"]
+    assert seen(merchant) == ["one", "two"]
 
 
 def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, merchant):
@@ -139,7 +124,8 @@ def test_a_reader_with_a_cursor_never_misses_or_repeats_an_event(committed_db, m
             cursor = found[-1][0] if found else 0
             page = event.feed(merchant, livemode=False).order_by("sequence").values_list("sequence", "public_id")
             behind = [sequence for sequence, _ in page[: len(found)]]
-            assert behind == [sequence for sequence, _ in found]  # nothing appeared where the reader has been
+            # Nothing appeared where the reader has been; the end may step back while a writer runs.
+            assert behind == [sequence for sequence, _ in found[: len(behind)]]
             found += page.filter(sequence__gt=cursor)
             if last_round:
                 return found
@@ -190,8 +176,7 @@ def test_a_sequence_given_by_a_caller_is_overwritten(merchant):
 
     forged.refresh_from_db()
     made.refresh_from_db()
-    assert made.sequence < forged.sequence
-    assert forged.sequence >> 16 == made.sequence >> 16
+    assert forged.sequence == made.sequence + 1
 
 
 @pytest.mark.django_db
@@ -218,5 +203,5 @@ def test_a_feed_shows_one_merchant_in_one_mode(committed_db, merchant, other_mer
         for whose, livemode, name in ((merchant, False, "a"), (merchant, True, "b"), (other_merchant, False, "c")):
             event.record(whose, livemode=livemode, type="test.event", obj={"id": name})
 
-    assert seen(merchant, at_least=1) == ["a"]
+    assert seen(merchant) == ["a"]
     connections.close_all()

@@ -22,6 +22,7 @@ from payments_site.release import ReleaseError
 from tests import cluster
 from tests.concurrency.threads import at_once, soon
 from tests.database.conftest import fingerprint
+from tests.event_rows import write
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -48,7 +49,7 @@ def test_a_second_release_changes_nothing_but_leaves_its_row(merchant):
 
 def test_rights_that_somebody_gave_by_hand_are_taken_back_and_lost_ones_given_again(owner):
     owner.execute("GRANT ALL ON ledger_entry, payments_payment TO payments_app")
-    owner.execute("GRANT UPDATE ON SEQUENCE merchants_event_base TO payments_app")
+    owner.execute("GRANT UPDATE ON SEQUENCE merchants_event_counter TO payments_app")
     owner.execute("REVOKE ALL ON merchants_event FROM payments_app")
     owner.commit()
 
@@ -64,7 +65,7 @@ def test_rights_that_somebody_gave_by_hand_are_taken_back_and_lost_ones_given_ag
     assert rights("ledger_entry") == ["SELECT", "INSERT"]
     assert rights("payments_payment") == ["SELECT", "INSERT", "UPDATE"]
     assert rights("merchants_event") == ["SELECT", "INSERT"]
-    setting = "SELECT has_sequence_privilege('payments_app', 'merchants_event_base', 'UPDATE')"
+    setting = "SELECT has_sequence_privilege('payments_app', 'merchants_event_counter', 'UPDATE')"
     assert owner.execute(setting).fetchone() == (False,)
 
 
@@ -107,8 +108,8 @@ def test_a_guard_that_is_missing_or_not_always_enabled_is_found(owner, how):
     assert Release.objects.count() == releases
 
 
-def test_the_event_feed_goes_on_rising_in_a_restored_database(owner, merchant):
-    far_ahead = (10**9 << 16) + 77
+def test_the_event_feed_goes_on_rising_where_events_were_copied_without_their_counter(owner, merchant):
+    far_ahead = 10**15
     with transaction.atomic():
         event.record(merchant, livemode=False, type="test.event", obj={"id": "before"})
     owner.execute("ALTER TABLE merchants_event DISABLE TRIGGER USER")
@@ -121,11 +122,10 @@ def test_the_event_feed_goes_on_rising_in_a_restored_database(owner, merchant):
     owner.commit()
     assert event.feed(merchant, livemode=False).count() == 0
 
-    assert "merchants_event_base was raised: this database was restored into a new cluster." in run()
+    assert "merchants_event_counter was raised: its rows were copied into this database without it." in run()
 
     with transaction.atomic():
         event.record(merchant, livemode=False, type="test.event", obj={"id": "after"})
-    assert soon(lambda: event.feed(merchant, livemode=False).count() == 2)
     seen = event.feed(merchant, livemode=False).order_by("sequence").values_list("object_id", flat=True)
     assert list(seen) == ["before", "after"]
     assert Event.objects.get(object_id="after").sequence > far_ahead
@@ -275,3 +275,42 @@ def test_one_missing_migration_is_not_ready(owner):
 
     assert answer.status_code == 503
     assert answer.json()["migrations"] == "1 not applied: run manage.py release"
+
+
+def test_a_release_bounds_the_transactions_of_both_roles():
+    run()
+
+    limits = {}
+    for role in ("payments_owner", "payments_app"):
+        with psycopg.connect(cluster.url(role)) as session:
+            found = session.execute(
+                "SELECT name, setting || coalesce(unit, '') FROM pg_settings "
+                "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+            )
+            limits[role] = dict(found.fetchall())
+
+    assert limits["payments_owner"]["idle_in_transaction_session_timeout"] == "60000ms"
+    assert limits["payments_app"]["idle_in_transaction_session_timeout"] == "60000ms"
+    assert limits["payments_app"].get("transaction_timeout", "120000ms") == "120000ms"
+    assert limits["payments_owner"].get("transaction_timeout", "0ms") == "0ms", "an index may take its time"
+
+
+@pytest.mark.parametrize("limit", ["IDLE_AT_MOST", "TRANSACTION_AT_MOST"])
+def test_a_writer_that_never_ends_is_ended_by_the_database(merchant, monkeypatch, limit):
+    monkeypatch.setattr(release, limit, "3s")
+    run()
+    with psycopg.connect(cluster.url("payments_app")) as session:
+        if limit == "TRANSACTION_AT_MOST" and session.info.server_version < 170_000:
+            pytest.skip("PostgreSQL has transaction_timeout from version 17 on")
+        write(session, merchant, "open")
+        with transaction.atomic():
+            event.record(merchant, livemode=False, type="test.event", obj={"id": "waits"})
+        hidden = event.feed(merchant, livemode=False).count()
+
+        if limit == "IDLE_AT_MOST":
+            assert soon(lambda: event.feed(merchant, livemode=False).count() == 1)
+        with pytest.raises(psycopg.Error, match="terminating connection due to"):
+            session.execute("SELECT pg_sleep(300)")
+
+    assert hidden == 0
+    assert soon(lambda: event.feed(merchant, livemode=False).count() == 1)
