@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from backoffice.admin.transfer import COLUMNS
 from backoffice.models import Transfer
-from core import clock
+from core import clock, horizon
 from core.admin import object_link
 from core.money import format_mxn
 from payments.models import Deposit, Payment, ProviderAccount
@@ -28,9 +28,20 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": _("Home"),
         "livemode": livemode,
         "modes": [(_("Live mode"), "live", livemode), (_("Test mode"), "test", not livemode)],
+        "warnings": _warnings(),
         "cards": _cards(request, livemode),
         "transfers": _last_transfers(livemode) if request.user.has_perm("backoffice.view_transfer") else None,
     }
+
+
+def _warnings() -> list[str]:
+    """What concerns everybody who works here, whatever mode is shown."""
+    late = horizon.late()
+    texts = {
+        "events": _("Merchants see new events late: the newest have waited %(minutes)s min."),
+        "ledger": _("Balance lists and reports are late: the newest movements have waited %(minutes)s min."),
+    }
+    return [texts[feed] % {"minutes": max(1, round(seconds / 60))} for feed, seconds in late.items()]
 
 
 def _livemode(request: HttpRequest) -> bool:

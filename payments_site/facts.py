@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connection
 from prometheus_client.core import GaugeMetricFamily
 
+from core import horizon
+
 MOST = 10_000
 """Rows that an exact number counts at most."""
 
@@ -18,7 +20,7 @@ MOST = 10_000
 def ask() -> list[GaugeMetricFamily]:
     """Raises ``django.db.Error``."""
     with connection.cursor() as cursor:
-        return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _release(cursor)]
+        return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]
 
 
 def _payments(cursor: Any) -> list[GaugeMetricFamily]:
@@ -102,6 +104,17 @@ def _jobs(cursor: Any) -> list[GaugeMetricFamily]:
     )
     age.add_metric([], max(0.0, float(cursor.fetchone()[0] or 0)))
     return [jobs, age]
+
+
+def _feeds() -> GaugeMetricFamily:
+    lag = GaugeMetricFamily(
+        "feed_lag_seconds",
+        "For how long the oldest committed row that readers are not shown yet has waited; 0 if there is none.",
+        labels=["feed"],
+    )
+    for counter in horizon.counters():
+        lag.add_metric([counter.feed], counter.lag())
+    return lag
 
 
 def _release(cursor: Any) -> GaugeMetricFamily:

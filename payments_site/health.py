@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from psycopg.errors import QueryCanceled, TooManyConnections
 from redis.exceptions import RedisError, ResponseError
 
+from core import horizon
 from core.api.views import Answer
 from core.db import missing_guards
 from ledger.services import gate
@@ -31,9 +32,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if the database answers, has every migration this code knows, and every guard is enabled.
 
-    A Redis that does not count, and a broken invariant of the ledger (which stops outgoing money by itself), are only
-    ``degraded``. So is a database that is slow for a moment: a full house must not be emptied by taking its processes
-    out of service.
+    A Redis that does not count, a broken invariant of the ledger (which stops outgoing money by itself), and a feed
+    that an open transaction holds back are only ``degraded``. So is a database that is slow for a moment: a full house
+    must not be emptied by taking its processes out of service.
 
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
@@ -49,7 +50,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         return _not_ready({"database": "ok", "migrations": f"{len(seen.missing)} not applied: run manage.py release"})
     if seen.guards:
         return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(seen.guards)}"})
-    answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok"}
+    answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok", "feeds": "ok"}
     if probe.misses:
         answer |= {"status": "degraded", "database": "slow"}
     fault = redis_fault()
@@ -57,17 +58,23 @@ def readyz(request: HttpRequest) -> HttpResponse:
         answer |= {"status": "degraded", "redis": fault}
     if seen.broken:
         answer |= {"status": "degraded", "ledger": f"broken: {', '.join(seen.broken)}; outgoing money is stopped"}
+    if seen.late:
+        lags = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in seen.late.items())
+        answer |= {"status": "degraded", "feeds": f"behind: {lags}; manage.py doctor names the transaction"}
     return JsonResponse(answer)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the database said: whether it refuses writes; missing migrations, disabled guards, broken invariants."""
+    """What the database said: whether it refuses writes; missing migrations, disabled guards, broken invariants, feeds
+    that lag and by how many seconds.
+    """
 
     read_only: bool
     missing: list[str]
     guards: list[str]
     broken: list[str]
+    late: dict[str, float]
 
 
 class Probe:
@@ -107,8 +114,8 @@ def _look() -> Seen:
         read_only = bool(cursor.fetchone()[0])
     missing = [] if read_only else unapplied_migrations()
     if read_only or missing:
-        return Seen(read_only, missing, [], [])
-    return Seen(False, [], missing_guards(apps.get_models()), gate.broken())
+        return Seen(read_only, missing, [], [], {})
+    return Seen(False, [], missing_guards(apps.get_models()), gate.broken(), horizon.late())
 
 
 def redis_fault() -> str:

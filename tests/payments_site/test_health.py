@@ -48,6 +48,7 @@ def test_a_released_database_is_ready(client):
         "migrations": "applied",
         "redis": "ok",
         "ledger": "ok",
+        "feeds": "ok",
     }
 
 
@@ -66,6 +67,7 @@ def test_without_redis_it_is_ready_and_says_so_quickly(client):
         "migrations": "applied",
         "redis": "unavailable",
         "ledger": "ok",
+        "feeds": "ok",
     }
 
 

@@ -8,9 +8,37 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from core import horizon
 from payments_site.checks import SPARE, Budget, allowed_connections
 from payments_site.health import redis_fault, unapplied_migrations
 from payments_site.models import Release
+
+OPEN_LONG = 600
+"""Seconds from which on an open transaction is named, whatever it does."""
+
+_OPEN_LONG = r"""
+    SELECT format(
+        'pid %%s, user %%s, application %%s, database %%s, transaction since %%s, query since %%s, %%s: %%s',
+        pid, usename, coalesce(nullif(application_name, ''), '-'), coalesce(datname, '-'), xact_start::timestamptz(0),
+        query_start::timestamptz(0), coalesce(state, 'state unknown'), left(regexp_replace(query, '\s+', ' ', 'g'), 200)
+    )
+    FROM pg_stat_activity
+    WHERE backend_type NOT IN ('autovacuum worker', 'walsender') AND coalesce(backend_xid, backend_xmin) IS NOT NULL
+        AND (now() - xact_start > %s::interval
+            OR xact_start IS NULL AND age(coalesce(backend_xmin, backend_xid)) > 100000)
+    UNION ALL
+    SELECT format('prepared transaction %%L, user %%s, database %%s, since %%s',
+        gid, owner, database, prepared::timestamptz(0))
+    FROM pg_prepared_xacts WHERE now() - prepared > %s::interval
+    UNION ALL
+    SELECT format('replication slot %%s, %%s, %%s transactions behind', slot_name,
+        CASE WHEN active THEN 'active' ELSE 'inactive' END, greatest(age(xmin), age(catalog_xmin)))
+    FROM pg_replication_slots WHERE greatest(age(xmin), age(catalog_xmin)) > 100000
+    UNION ALL
+    SELECT format('standby %%s (hot_standby_feedback), %%s transactions behind', application_name, age(backend_xmin))
+    FROM pg_stat_replication WHERE age(backend_xmin) > 100000
+"""
+"""Other roles' sessions hide their times from a role without ``pg_read_all_stats``: they are judged by their age."""
 
 
 class Command(BaseCommand):
@@ -21,7 +49,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._faults = 0
-        for look in (self._database, self._connections, self._redis, self._checks):
+        for look in (
+            self._database,
+            self._feeds,
+            self._open_transactions,
+            self._connections,
+            self._redis,
+            self._checks,
+        ):
             look()
         if self._faults:
             raise SystemExit(1)
@@ -50,6 +85,32 @@ class Command(BaseCommand):
         if last is not None:
             self._say(True, f"release: {last.version}, {last.finished_at:%Y-%m-%d %H:%M} UTC")
         return None
+
+    def _feeds(self) -> None:
+        for counter in horizon.counters():
+            try:
+                seconds = counter.lag()
+                holders = counter.holders() if seconds >= horizon.LATE else []
+            except DatabaseError:
+                continue
+            held = ", held back by a transaction that wrote to it" if holders else ""
+            self._say(seconds < horizon.LATE, f"feed of {counter.feed}: {seconds:.0f} s behind{held}")
+            for holder in holders:
+                self.stdout.write(f"      {holder}")
+                self.stdout.write(f"      to end it: {holder.end_statement}")
+
+    def _open_transactions(self) -> None:
+        """What keeps VACUUM from removing dead rows, anywhere in the cluster; no feed waits for it."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_OPEN_LONG, [f"{OPEN_LONG} seconds"] * 2)
+                found = [what for (what,) in cursor.fetchall()]
+        except DatabaseError:
+            return
+        if not found:
+            self._say(True, f"open transactions: none is older than {OPEN_LONG} s")
+        for what in found:
+            self._say(False, f"open for long, so VACUUM removes no dead rows: {what}")
 
     def _connections(self) -> None:
         budget = Budget.from_env()
