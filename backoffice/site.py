@@ -8,6 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest
 from django.db import DataError
 from django.db import Error as DatabaseError
@@ -16,15 +17,28 @@ from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from staff.services import sign_in_limit
+from staff.services.account import acting
 
 logger = logging.getLogger(__name__)
 
 
+class SignInForm(AuthenticationForm):
+    """Unfold's. A hash that Django renews when its password is right is that account's own change."""
+
+    def clean(self) -> Any:
+        user = User.objects.filter(username=self.cleaned_data.get("username")).first()
+        with acting(user or ""):
+            return super().clean()
+
+
 class BackofficeSite(UnfoldAdminSite):
     """Every try to sign in is counted before the password is looked at; what cannot be counted is refused."""
+
+    login_form = SignInForm
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         """Django's, for addresses that PostgreSQL cannot read too: no object has a NUL in its id, and what else is
@@ -62,6 +76,10 @@ class BackofficeSite(UnfoldAdminSite):
             text = _("Too many tries to sign in. Wait a few minutes and try again.")
             return self._closed(request, HTTPStatus.TOO_MANY_REQUESTS, refused.retry_after, text)
         return super().login(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        with acting(request.user):  # type: ignore[arg-type]
+            return super().password_change(request, extra_context)
 
     def _closed(self, request: HttpRequest, status: int, retry_after: int | None, text: str) -> HttpResponse:
         """The login page with nothing but ``text``: the same for every account, existing or not."""

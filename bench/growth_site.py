@@ -27,6 +27,7 @@ def people(merchants: int) -> None:
 
     from merchants.models import ApiKey, Merchant
     from payments.models import ProviderAccount
+    from staff.services.account import OPERATOR, acting
 
     account = ProviderAccount.objects.create(
         provider="stp",
@@ -48,7 +49,8 @@ def people(merchants: int) -> None:
         secret_sha256=hashlib.sha256(KEY.encode()).hexdigest(),
         scopes=["payments:read"],
     )
-    User.objects.create_superuser(STAFF)
+    with acting(OPERATOR):
+        User.objects.create_superuser(STAFF)
     print(json.dumps({"merchant": made[0].pk, "account": account.pk}))
 
 

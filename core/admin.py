@@ -55,6 +55,7 @@ _PAGES = {
     "hold": "ledger_hold",
     "adjustment": "ledger_adjustment",
     "approval": "staff_approval",
+    "account_proposal": "staff_accountproposal",
     "merchant": "merchants_merchant",
     "api_key": "merchants_apikey",
     "kyc_case": "kyc_case",

@@ -26,6 +26,7 @@ PREFIXES = {
     "hold": "hld",
     "adjustment": "adj",
     "approval": "apr",
+    "account_proposal": "acp",
     "kyc_case": "kyc",
     "document": "doc",
 }

@@ -48,6 +48,9 @@ IDLE_AT_MOST = "60s"
 TRANSACTION_AT_MOST = "120s"
 """How long any transaction of the application may last, from PostgreSQL 17 on; the code that needs more says so."""
 
+ONLY_READ = {"django_migrations", "auth_permission", "django_content_type", Release._meta.db_table}
+"""Tables that only ``release`` writes. Who could rename a permission could turn any into any other."""
+
 Say = Callable[[str], Any]
 
 
@@ -143,7 +146,7 @@ def _grant(say: Say) -> None:
     role = connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]
     kept = {model._meta.db_table for model in apps.get_models() if keeps_rows(model)}
     append_only = {model._meta.db_table for model in apps.get_models() if is_append_only(model)}
-    frozen_for_app = append_only | {"django_migrations", Release._meta.db_table}
+    frozen_for_app = append_only | ONLY_READ
     # One transaction: the application that is running meanwhile never sees a right taken away and not yet given again.
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute(
@@ -155,7 +158,7 @@ def _grant(say: Say) -> None:
                 _grant_exactly(cursor, table, [], role)
                 continue
             rights = ["SELECT"]
-            if table not in ("django_migrations", Release._meta.db_table):
+            if table not in ONLY_READ:
                 rights.append("INSERT")
             if table not in frozen_for_app:
                 rights.append("UPDATE")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,22 +12,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action
-from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core import clock
 from core.admin import (
-    EMPTY,
     ModeFilter,
-    ReadOnlyAdmin,
-    action_page,
     badge,
     breakable,
     column,
     day,
     format_moment,
-    found_object,
     in_one_line,
     mode,
     moment,
@@ -43,8 +35,8 @@ from ledger.admin.account import account_link
 from ledger.admin.adjustment_form import AdjustmentForm, accounts_offered, said_to_people
 from ledger.models import Account, Adjustment, Transaction
 from ledger.services import adjustment as service
-from staff.models import Vote
-from staff.services import approval as approval_service
+from staff.admin.decision import DecisionAdmin
+from staff.models import Approval
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +62,8 @@ def _debits(found: Adjustment) -> str:
     return format_mxn(sum(leg["amount"] for leg in found.legs if leg["amount"] > 0))
 
 
-class CommentForm(forms.Form):
-    """What a second person says to it."""
-
-    comment = forms.CharField(
-        label=_("comment"), required=False, max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
-    )
-
-
 @admin.register(Adjustment)
-class AdjustmentAdmin(ReadOnlyAdmin):
+class AdjustmentAdmin(DecisionAdmin):
     list_display = [
         "public_id",
         moment("created_at", _("proposed")),
@@ -92,7 +76,17 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     list_filter = ["status", ModeFilter]
     search_fields = ["public_id__exact", "description", "reason", "maker__username"]
     list_select_related = ["maker"]
-    actions_detail = ["approve", "reject", "withdraw"]
+    titles = {
+        "approve": _("Approve adjustment"),
+        "reject": _("Reject adjustment"),
+        "withdraw": _("Withdraw adjustment"),
+    }
+    texts = {
+        "approve": _("It is posted in the books at once and cannot be undone, only reversed."),
+        "reject": _("The books stay as they are. Say why."),
+        "withdraw": _("Nobody decides about it any more; the books stay as they are."),
+    }
+    refusals = staticmethod(said_to_people)
     change_form_outer_after_template = "backoffice/trail.html"
     fieldsets = [
         (
@@ -151,51 +145,14 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         found = self.get_object(request, object_id)
         shown = found is not None and self.has_view_permission(request, found)
-        context = {**(extra_context or {}), "trail": _trail(found) if shown else []}
+        context = {**(extra_context or {}), "trail": _trail(self, found) if shown else []}
         return super().change_view(request, object_id, form_url, context)
 
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        found = self.get_object(request, str(object_id))
-        asked = service.approval_of(found) if found is not None else None
-        offered = set()
-        if asked is not None and approval_service.may_decide(asked, request.user):  # type: ignore[arg-type]
-            offered = {"approve", "reject"}
-        elif asked is not None and asked.status == asked.Status.PENDING and asked.maker_id == request.user.pk:
-            offered = {"withdraw"}
-        steps = super().get_actions_detail(request, object_id)
-        return [step for step in steps if step.method.original_function_name in offered]
+    def approval_of(self, obj: Adjustment) -> Approval | None:
+        return service.approval_of(obj)
 
-    @action(
-        description=_("Approve"),
-        permissions=["staff.decide_approval"],
-        url_path="approve",
-        icon="check",
-        variant=ActionVariant.SUCCESS,
-    )
-    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        text = _("It is posted in the books at once and cannot be undone, only reversed.")
-        return self._vote(request, object_id, _("Approve adjustment"), Vote.Decision.APPROVE, text)
-
-    @action(
-        description=_("Reject"),
-        permissions=["staff.decide_approval"],
-        url_path="reject",
-        icon="close",
-        variant=ActionVariant.DANGER,
-    )
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        text = _("The books stay as they are. Say why.")
-        return self._vote(request, object_id, _("Reject adjustment"), Vote.Decision.REJECT, text)
-
-    @action(description=_("Withdraw"), permissions=["staff.add_approval"], url_path="withdraw", icon="undo")
-    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        found = found_object(self, request, object_id)
-
-        def run(data: dict[str, Any]) -> None:
-            approval_service.cancel(_approval_pk(found), request.user)  # type: ignore[arg-type]
-
-        text = _("Nobody decides about it any more; the books stay as they are.")
-        return action_page(self, request, found, title=_("Withdraw adjustment"), run=run, text=text)
+    def summary(self, obj: Adjustment) -> str:
+        return f"{obj.description}: {_debits(obj)}"
 
     def evidence(self, request: HttpRequest, public_id: str) -> FileResponse:
         """The evidence, as a download that no browser runs. Who asked is logged, also if it is refused."""
@@ -214,24 +171,6 @@ class AdjustmentAdmin(ReadOnlyAdmin):
         logger.info("evidence read", extra=who)
         return as_download(content, name=found.evidence_name, content_type=found.evidence_type)
 
-    def _vote(self, request: HttpRequest, object_id: str, title: Any, decision: str, text: Any) -> HttpResponse:
-        found = found_object(self, request, object_id)
-
-        def run(data: dict[str, Any]) -> None:
-            with said_to_people():
-                approval_service.vote(_approval_pk(found), request.user, decision, data["comment"])  # type: ignore[arg-type]
-
-        danger = decision == Vote.Decision.REJECT
-        text = f"{found.description}: {_debits(found)}. {text}"
-        return action_page(self, request, found, title=title, form_class=CommentForm, run=run, text=text, danger=danger)
-
-
-def _approval_pk(found: Adjustment) -> int:
-    asked = service.approval_of(found)
-    if asked is None:
-        raise Http404
-    return asked.pk
-
 
 def _empty_form(request: HttpRequest) -> AdjustmentForm:
     """A form for now; an account's page may name its account and mode."""
@@ -245,7 +184,7 @@ def _empty_form(request: HttpRequest) -> AdjustmentForm:
     return AdjustmentForm(initial=initial)
 
 
-def _trail(found: Adjustment) -> list[dict[str, Any]]:
+def _trail(admin_page: AdjustmentAdmin, found: Adjustment) -> list[dict[str, Any]]:
     """Below the page: its legs, who decided what, and the transaction it became."""
     opened = {a.code: a for a in Account.objects.filter(code__in=[leg["account"] for leg in found.legs])}
     legs = [
@@ -259,26 +198,7 @@ def _trail(found: Adjustment) -> list[dict[str, Any]]:
     tables = [{"title": _("Legs"), "headers": [_("account"), _("debit"), _("credit")], "rows": legs}]
     asked = service.approval_of(found)
     if asked is not None:
-        decided = [
-            [
-                format_moment(v.created_at, seconds=True),
-                v.get_decision_display(),
-                v.user.get_username(),
-                v.comment or EMPTY,
-            ]
-            for v in asked.votes.select_related("user")
-        ]
-        if not decided and asked.status == asked.Status.PENDING:
-            until = format_moment(asked.expires_at)
-            waiting = _("until %(moment)s") % {"moment": until}
-            decided = [["", str(_("waiting for a second person")), "", str(waiting)]]
-        tables.append(
-            {
-                "title": _("Decision"),
-                "headers": [_("when"), _("decision"), _("by"), _("comment")],
-                "rows": decided,
-            }
-        )
+        tables.append(admin_page.decision_table(asked))
     posted = [
         [object_link(t.public_id), format_moment(t.recorded_at, seconds=True)]
         for t in Transaction.objects.filter(source=found.public_id)

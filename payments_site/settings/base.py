@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "backoffice.apps.BackofficeAdminConfig",  # django.contrib.admin with our site
+    "staff",  # before auth: its createsuperuser and changepassword replace Django's
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -46,7 +47,6 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "pgtrigger",
     "django_ratelimit",
-    "staff",
     "merchants",
     "ledger",
     "kyc",

@@ -17,8 +17,9 @@ _OPTIONS = cast(dict[str, Any], base.DATABASES["default"]["OPTIONS"])
 _IDLE = (
     " -c idle_in_transaction_session_timeout=600s"  # a test is one transaction, and takes its time between statements
 )
+_OPERATOR = " -c payments.actor=operator"  # accounts that a test makes are the operator's, of the site's first day
 DATABASES = base.DATABASES | {
-    "default": base.DATABASES["default"] | {"OPTIONS": {**_OPTIONS, "options": _OPTIONS["options"] + _IDLE}}
+    "default": base.DATABASES["default"] | {"OPTIONS": {**_OPTIONS, "options": _OPTIONS["options"] + _IDLE + _OPERATOR}}
 }
 _PATIENT = {"socket_connect_timeout": 10, "socket_timeout": 10}  # a busy machine's Redis answers after all
 CACHES = {

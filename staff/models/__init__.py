@@ -1,4 +1,22 @@
+from staff.models.account import (
+    AccountChange,
+    AccountGroupRow,
+    AccountPermissionRow,
+    AccountProposal,
+    AccountRow,
+    GroupPermissionRow,
+)
 from staff.models.approval import Approval, Vote
 from staff.models.sign_in_counter import SignInCounter
 
-__all__ = ["Approval", "SignInCounter", "Vote"]
+__all__ = [
+    "AccountChange",
+    "AccountGroupRow",
+    "AccountPermissionRow",
+    "AccountProposal",
+    "AccountRow",
+    "Approval",
+    "GroupPermissionRow",
+    "SignInCounter",
+    "Vote",
+]

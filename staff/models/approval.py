@@ -78,7 +78,8 @@ class Approval(ProtectedRefreshMixin):
                     IF NEW.status IN ('approved', 'rejected') AND OLD.status = 'pending' THEN
                         IF NOT EXISTS (
                             SELECT 1 FROM public.staff_vote v
-                            WHERE v.approval_id = NEW.id AND v.user_id <> NEW.maker_id
+                            WHERE v.approval_id = NEW.id
+                                AND v.user_id NOT IN (SELECT public.staff_barred(ARRAY[NEW.maker_id]))
                                 AND v.decision = CASE NEW.status WHEN 'approved' THEN 'approve' ELSE 'reject' END
                         ) THEN
                             RAISE EXCEPTION 'staff: nobody else voted for approval % to be %', NEW.public_id, NEW.status
@@ -114,7 +115,11 @@ class Approval(ProtectedRefreshMixin):
 
 
 class Vote(models.Model):
-    """What one person decided about an approval, and why. The database takes none from who proposed it."""
+    """What one person decided about an approval, and why.
+
+    The database takes none from the maker, nor from an account that the SQL function ``staff_barred`` names for the
+    maker: the only place that computes who is barred.
+    """
 
     class Decision(models.TextChoices):
         APPROVE = "approve", _("approve")
@@ -149,6 +154,10 @@ class Vote(models.Model):
                     IF asked.maker_id = NEW.user_id THEN
                         RAISE EXCEPTION 'staff: whoever proposed it does not vote on it'
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    IF NEW.user_id IN (SELECT public.staff_barred(ARRAY[asked.maker_id])) THEN
+                        RAISE EXCEPTION 'staff: this account cannot vote on a proposal of that account'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = 'barred';
                     END IF;
                     IF asked.status <> 'pending' THEN
                         RAISE EXCEPTION 'staff: this approval is % already', asked.status

@@ -6,6 +6,7 @@ things as this module (``staff.models.approval``), whoever writes to it.
 ApprovalRefused
 ├── DecisionNotAllowed  403  the permission is missing
 ├── OwnApproval         403  the maker decides about his own proposal
+├── VoterBarred         403  the account is too close to the maker's
 ├── AlreadyDecided      409  approved, rejected or cancelled before
 ├── ApprovalExpired     409  too late
 └── ContentChanged      409  what was proposed is not there any more as it was
@@ -21,7 +22,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 
 from core import clock
 from core.db import transaction_required
@@ -47,6 +48,13 @@ class OwnApproval(ApprovalRefused):
     """Whoever proposed it does not decide about it: a second person must."""
 
     code = "own_approval"
+    http_status = 403
+
+
+class VoterBarred(ApprovalRefused):
+    """Your account or the maker's was created, reset or given rights too recently: another person must decide."""
+
+    code = "voter_barred"
     http_status = 403
 
 
@@ -131,6 +139,8 @@ def vote(approval_id: int, user: User, decision: str, comment: str) -> Vote:
         raise OwnApproval
     if not user.has_perm("staff.decide_approval"):
         raise DecisionNotAllowed
+    if user.pk in barred(approval):
+        raise VoterBarred
     if approval.status != Approval.Status.PENDING:
         raise AlreadyDecided
     if approval.expires_at < clock.now():
@@ -179,12 +189,23 @@ def may_decide(approval: Approval, user: User) -> bool:
         and approval.maker_id != user.pk
         and approval.expires_at >= clock.now()
         and user.has_perm("staff.decide_approval")
+        and user.pk not in barred(approval)
     )
 
 
 def deciders() -> list[User]:
-    """Everybody who may decide about somebody else's proposals, by name."""
+    """The accounts with the permission to decide, by name. Of one approval, those in ``barred`` cannot."""
     return list(User.objects.with_perm("staff.decide_approval").filter(is_staff=True).order_by("username"))
+
+
+def barred(approval: Approval) -> set[int]:
+    """Ids of the accounts that cannot vote on it: the maker's, and those that its maker may have in hand.
+
+    The SQL function ``staff_barred`` decides, as in the database's own guards.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public.staff_barred(ARRAY[%s]::integer[])", [approval.maker_id])
+        return {account for (account,) in cursor.fetchall()}
 
 
 @transaction_required

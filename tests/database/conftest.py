@@ -31,7 +31,7 @@ from payments.models import Clabe, FeeRule, Payment, ProviderAccount, Report, Re
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
 from payments.services import report, review_case
-from staff.services import approval
+from staff.services import account, approval
 from tests import cluster
 from tests.concurrency.threads import soon
 from tests.provider_messages import StpSender
@@ -138,7 +138,8 @@ def _populate() -> None:
 
 def _propose_adjustments() -> None:
     """One that waits for a decision and one that was approved; Carla has not voted on either."""
-    ana, berta, _ = (User.objects.create_superuser(name) for name in ("ana", "berta", "carla"))
+    ana, berta, carla = (User.objects.create_superuser(name) for name in ("ana", "berta", "carla"))
+    account.propose(carla, ["staff"], ana)
     for number in (1, 2):
         proposed = adjustment.propose(
             livemode=False,

@@ -18,6 +18,7 @@ from merchants.models import ApiKey, Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
 from payments.providers.conekta.client import ConektaClient
+from staff.services.account import OPERATOR, acting
 
 
 class Command(BaseCommand):
@@ -45,7 +46,8 @@ class Command(BaseCommand):
                 )
             case.open_case(merchant, origin=Origin(TransitionRow.Cause.STAFF, "seed_demo"))
             self._provider_accounts(wishes, webhook_key)
-            self._staff_user(wishes)
+            with acting(OPERATOR):
+                self._staff_user(wishes)
             secret = self._api_key(merchant, wishes["api_key"])
         self.stdout.write(json.dumps({"api_key": secret, "merchant": merchant.public_id}))
 

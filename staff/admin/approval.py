@@ -1,7 +1,4 @@
-"""Who works here, and what waits for a second person.
-
-Only a superuser changes accounts: whoever may edit users could make a superuser of anybody.
-"""
+"""What waits for a second person."""
 
 from __future__ import annotations
 
@@ -9,47 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from core.admin import EMPTY, ReadOnlyAdmin, ReadOnlyInline, badge, breakable, column, moment, object_link
-from core.admin_list import ListAdmin
-from staff.models import Approval, Vote
+from staff.admin.proposal import described
+from staff.models import AccountProposal, Approval, Vote
+from staff.services import account
 from staff.services import approval as approval_service
-
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-class SuperuserOnly(ListAdmin):
-    """Others may look, if their permissions say so."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(User)
-class UserAdmin(SuperuserOnly, DjangoUserAdmin):
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    actions = None
-
-
-@admin.register(Group)
-class GroupAdmin(SuperuserOnly, DjangoGroupAdmin):
-    actions = None
-
 
 STATUS_COLOURS = {
     Approval.Status.PENDING: "warning",
@@ -58,9 +22,25 @@ STATUS_COLOURS = {
     Approval.Status.CANCELLED: "",
 }
 
-_KINDS = {"ledger.adjustment": _("Adjustment of the books")}
-_kind = column("kind", _("action"), lambda approval: _KINDS.get(approval.kind, approval.kind), order="kind")
+_KINDS = {"ledger.adjustment": _("Adjustment of the books"), account.KIND: _("Account that approves")}
 _subject = column("subject", _("about"), lambda approval: object_link(approval.subject))
+
+
+def _what(approval: Approval) -> str:
+    """What an account would be granted; of other kinds the object's own page tells."""
+    if approval.kind != account.KIND:
+        return EMPTY
+    proposal = AccountProposal.objects.filter(public_id=approval.subject).select_related("user", "group").first()
+    return EMPTY if proposal is None else described(proposal)
+
+
+_kind = column("kind", _("action"), lambda approval: _KINDS.get(approval.kind, approval.kind), order="kind")
+_action = column(
+    "action",
+    _("action"),
+    lambda a: _what(a) if a.kind == account.KIND else _KINDS.get(a.kind, a.kind),
+    order="kind",
+)
 
 
 class VoteInline(ReadOnlyInline):
@@ -84,7 +64,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [
-            _kind,
+            _action,
             _subject,
             badge("status", STATUS_COLOURS, _("status")),
             "maker",
@@ -97,6 +77,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
         fields = [
             ("public_id", badge("status", STATUS_COLOURS, _("status"))),
             (_kind, _subject),
+            column("what", _("what is granted"), _what),
             ("maker", moment("created_at", _("proposed"))),
             (moment("expires_at", _("expires")), moment("resolved_at", _("decided"))),
             _who_may_decide(),
@@ -109,7 +90,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
 
 def _who_may_decide() -> Any:
-    """A column with everybody but the maker who may decide; looked up once for all lines."""
+    """A column with the accounts that may decide, without those barred; the permission is looked up once a page."""
     names: list[tuple[int, str]] = []
 
     def show(approval: Approval) -> str:
@@ -117,7 +98,8 @@ def _who_may_decide() -> Any:
             return EMPTY
         if not names:
             names.extend((user.pk, user.get_username()) for user in approval_service.deciders())
-        others = [name for pk, name in names if pk != approval.maker_id]
+        barred = approval_service.barred(approval)
+        others = [name for pk, name in names if pk not in barred]
         return ", ".join(others[:5]) + (" …" if len(others) > 5 else "") if others else str(_("nobody yet"))
 
     return column("deciders", _("who may decide"), show)

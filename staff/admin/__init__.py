@@ -1,0 +1,3 @@
+from staff.admin import account, approval, proposal
+
+__all__ = ["account", "approval", "proposal"]

@@ -1,0 +1,130 @@
+"""The page of an object that a second person decides about, with its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from core.admin import EMPTY, ReadOnlyAdmin, action_page, format_moment, found_object
+from staff.models import Approval, Vote
+from staff.services import approval as approval_service
+
+
+class CommentForm(forms.Form):
+    """A second person's comment."""
+
+    comment = forms.CharField(
+        label=_("comment"), required=False, max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
+    )
+
+
+class DecisionAdmin(ReadOnlyAdmin):
+    """Approve, reject, withdraw: each offered to those whose vote the service would take."""
+
+    actions_detail = ["approve", "reject", "withdraw"]
+    titles: ClassVar[dict[str, Any]]
+    """Titles of the three pages."""
+    texts: ClassVar[dict[str, Any]]
+    """What each of them causes, in a sentence."""
+    refusals: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+    """A context in which the action's own refusals become ones that a form can say."""
+
+    def approval_of(self, obj: Any) -> Approval | None:
+        """The approval that decides about ``obj``."""
+        raise NotImplementedError
+
+    def summary(self, obj: Any) -> str:
+        """What is decided about, in a sentence without its full stop."""
+        raise NotImplementedError
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        found = self.get_object(request, str(object_id))
+        asked = self.approval_of(found) if found is not None else None
+        offered = set()
+        if asked is not None and approval_service.may_decide(asked, request.user):  # type: ignore[arg-type]
+            offered = {"approve", "reject"}
+        elif asked is not None and asked.status == asked.Status.PENDING and asked.maker_id == request.user.pk:
+            offered = {"withdraw"}
+        steps = super().get_actions_detail(request, object_id)
+        return [step for step in steps if step.method.original_function_name in offered]
+
+    @action(
+        description=_("Approve"),
+        permissions=["staff.decide_approval"],
+        url_path="approve",
+        icon="check",
+        variant=ActionVariant.SUCCESS,
+    )
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._vote(request, object_id, "approve", Vote.Decision.APPROVE)
+
+    @action(
+        description=_("Reject"),
+        permissions=["staff.decide_approval"],
+        url_path="reject",
+        icon="close",
+        variant=ActionVariant.DANGER,
+    )
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._vote(request, object_id, "reject", Vote.Decision.REJECT)
+
+    @action(description=_("Withdraw"), permissions=["staff.add_approval"], url_path="withdraw", icon="undo")
+    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        found = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            approval_service.cancel(self._asked(found).pk, request.user)  # type: ignore[arg-type]
+
+        return action_page(self, request, found, title=self.titles["withdraw"], run=run, text=self.texts["withdraw"])
+
+    def decision_table(self, asked: Approval) -> dict[str, Any]:
+        """A table for the object's trail: who decided what."""
+        decided = [
+            [
+                format_moment(v.created_at, seconds=True),
+                v.get_decision_display(),
+                v.user.get_username(),
+                v.comment or EMPTY,
+            ]
+            for v in asked.votes.select_related("user")
+        ]
+        if not decided and asked.status == asked.Status.PENDING:
+            waiting = _("until %(moment)s") % {"moment": format_moment(asked.expires_at)}
+            decided = [["", str(_("waiting for a second person")), "", str(waiting)]]
+        return {
+            "title": _("Decision"),
+            "headers": [_("when"), _("decision"), _("by"), _("comment")],
+            "rows": decided,
+        }
+
+    def _vote(self, request: HttpRequest, object_id: str, step: str, decision: str) -> HttpResponse:
+        found = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            with self.refusals():
+                approval_service.vote(self._asked(found).pk, request.user, decision, data["comment"])  # type: ignore[arg-type]
+
+        return action_page(
+            self,
+            request,
+            found,
+            title=self.titles[step],
+            form_class=CommentForm,
+            run=run,
+            text=f"{self.summary(found)}. {self.texts[step]}",
+            danger=decision == Vote.Decision.REJECT,
+        )
+
+    def _asked(self, obj: Any) -> Approval:
+        asked = self.approval_of(obj)
+        if asked is None:
+            raise Http404
+        return asked

@@ -1,0 +1,130 @@
+"""Changes that make an approver: what is to be granted, and the second person's decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core.admin import ReadOnlyAdmin, badge, column, moment
+from staff.admin.decision import DecisionAdmin
+from staff.models import AccountChange, AccountProposal, Approval
+from staff.services import account
+
+_WORDS = {
+    AccountChange.Kind.SUPERUSER: gettext_lazy("superuser: may do everything and decide approvals"),
+    AccountChange.Kind.STAFF: gettext_lazy("access to the back office, with the right to decide approvals"),
+    AccountChange.Kind.ACTIVE: gettext_lazy("account active again, with the right to decide approvals"),
+    AccountChange.Kind.PASSWORD: gettext_lazy("new password for an account that decides approvals"),
+}
+
+
+def lines(proposal: AccountProposal) -> list[str]:
+    """Each grant in words."""
+    target = (
+        _("account %(name)s") % {"name": proposal.user.get_username()}
+        if proposal.user
+        else _("all members of the group %(name)s") % {"name": proposal.group}
+    )
+    said = []
+    for kind, detail in account.split(proposal):
+        if kind == AccountChange.Kind.GROUP:
+            said.append(_("member of the group %(name)s, which decides approvals") % {"name": detail})
+        elif kind == AccountChange.Kind.PERMISSION:
+            said.append(_("permission to decide approvals"))
+        else:
+            said.append(str(_WORDS[AccountChange.Kind(kind)]))
+    return [f"{target}: {text}" for text in said]
+
+
+def described(proposal: AccountProposal) -> str:
+    """The grants, one a line."""
+    return format_html_join("", "<p>{}</p>", ((text,) for text in lines(proposal)))
+
+
+@admin.register(AccountProposal)
+class AccountProposalAdmin(DecisionAdmin):
+    """Shown to those who decide, besides those who may view it."""
+
+    list_display = [
+        "public_id",
+        column("what", gettext_lazy("what is granted"), described),
+        "maker",
+        moment("created_at", gettext_lazy("proposed")),
+        moment("applied_at", gettext_lazy("carried out")),
+    ]
+    search_fields = ["public_id__exact", "user__username", "group__name", "maker__username"]
+    list_select_related = ["user", "group", "maker"]
+    change_form_outer_after_template = "backoffice/trail.html"
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "public_id",
+                    column("what", gettext_lazy("what is granted"), described),
+                    ("maker", moment("created_at", gettext_lazy("proposed"))),
+                    moment("applied_at", gettext_lazy("carried out")),
+                ]
+            },
+        )
+    ]
+    titles = {
+        "approve": gettext_lazy("Approve account change"),
+        "reject": gettext_lazy("Reject account change"),
+        "withdraw": gettext_lazy("Withdraw account change"),
+    }
+    texts = {
+        "approve": gettext_lazy("It takes effect at once."),
+        "reject": gettext_lazy("The account stays as it is. Say why."),
+        "withdraw": gettext_lazy("The account stays as it is."),
+    }
+
+    def approval_of(self, obj: AccountProposal) -> Approval | None:
+        return account.approval_of(obj)
+
+    def summary(self, obj: AccountProposal) -> str:
+        return "; ".join(lines(obj))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or request.user.has_perm(account.DECIDE)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        asked = account.approval_of(found) if found is not None and self.has_view_permission(request, found) else None
+        trail = [self.decision_table(asked)] if asked is not None else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "trail": trail})
+
+
+@admin.register(AccountChange)
+class AccountChangeAdmin(ReadOnlyAdmin):
+    """The record that bars votes."""
+
+    list_display = [
+        moment("created_at", gettext_lazy("when"), seconds=True),
+        "user",
+        column("what", gettext_lazy("change"), lambda change: change.what),
+        badge("source", {AccountChange.Source.UNKNOWN: "danger"}, gettext_lazy("source")),
+        "actor",
+    ]
+    list_filter = ["kind", "source"]
+    search_fields = ["user__username", "actor__username"]
+    list_select_related = ["user", "actor"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("user", column("what", gettext_lazy("change"), lambda change: change.what)),
+                    (badge("source", {AccountChange.Source.UNKNOWN: "danger"}, gettext_lazy("source")), "actor"),
+                    moment("created_at", gettext_lazy("when"), seconds=True),
+                ]
+            },
+        )
+    ]

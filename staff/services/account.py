@@ -1,0 +1,193 @@
+"""Changes of staff's accounts: who makes them, and those that make an approver, which need a second person.
+
+The database records every change with the person that ``acting`` names, and refuses the second kind without an approved
+``AccountProposal`` (``staff.models.account``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection, transaction
+from django.db.models import Q
+
+from core import clock
+from core.db import transaction_required
+from staff.models import AccountChange, AccountProposal, Approval
+from staff.services import approval
+
+KIND = "staff.make_approver"
+DECIDE = "staff.decide_approval"
+OPERATOR = "operator"
+"""The person at the host's command line, in place of a user."""
+
+_DECIDES = {"content_type__app_label": "staff", "codename": "decide_approval"}
+_FLAGS = {
+    AccountChange.Kind.ACTIVE: "is_active",
+    AccountChange.Kind.STAFF: "is_staff",
+    AccountChange.Kind.SUPERUSER: "is_superuser",
+}
+
+
+@contextmanager
+def acting(who: User | str) -> Iterator[None]:
+    """A transaction in which changes of accounts are recorded as made by ``who``: a user or ``OPERATOR``."""
+    with _setting("payments.actor", who if isinstance(who, str) else str(who.pk)):
+        yield
+
+
+def as_operator(run: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """``execute_wrapper`` for commands: each write is the operator's, and no transaction waits for a prompt."""
+    if not sql.startswith(("INSERT", "UPDATE")):
+        return run(sql, params, many, context)
+    with acting(OPERATOR):
+        return run(sql, params, many, context)
+
+
+def decides(user: User) -> bool:
+    """True if the account holds the right to decide approvals, even while it is not active."""
+    permission = Permission.objects.filter(**_DECIDES)
+    held = Q(is_superuser=True) | Q(user_permissions__in=permission) | Q(groups__permissions__in=permission)
+    return User.objects.filter(held, pk=user.pk).exists()
+
+
+def deciding_groups() -> set[str]:
+    """Names of the groups whose members may decide approvals."""
+    return set(
+        Group.objects.filter(permissions__in=Permission.objects.filter(**_DECIDES)).values_list("name", flat=True)
+    )
+
+
+def label(permission: Permission) -> str:
+    """``app.codename``, as ``User.has_perm`` takes it."""
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+@transaction.atomic
+def propose(target: User | Group, grants: Sequence[str], maker: User, *, password: str = "") -> AccountProposal:
+    """Ask a second person to agree to ``grants`` (see ``AccountProposal``); ``password`` is the hash of a reset.
+
+    Raises ``DecisionNotAllowed`` for a maker who may not propose.
+    """
+    wanted = AccountProposal(
+        user=target if isinstance(target, User) else None,
+        group=target if isinstance(target, Group) else None,
+        grants=sorted(grants),
+        password=password,
+        maker=maker,
+    )
+    approval.request(KIND, wanted.public_id, content(wanted), maker)
+    wanted.save(force_insert=True)
+    return wanted
+
+
+def content(proposal: AccountProposal) -> dict[str, Any]:
+    """Everything that is approved, as JSON: also what the granted groups allow, and who is in the group."""
+    groups = Group.objects.filter(name__in=[detail for kind, detail in split(proposal) if kind == "group"])
+    return {
+        "id": proposal.public_id,
+        "user": proposal.user.get_username() if proposal.user else None,
+        "group": proposal.group.name if proposal.group else None,
+        "members": _members(proposal.group) if proposal.group else [],
+        "grants": proposal.grants,
+        "groups": {group.name: _permissions(group) for group in groups},
+        "password": hashlib.sha256(proposal.password.encode()).hexdigest() if proposal.password else None,
+        "maker": proposal.maker_id,
+    }
+
+
+def split(proposal: AccountProposal) -> list[tuple[str, str]]:
+    """The grants as pairs of an ``AccountChange.Kind`` and its detail."""
+    return [(kind, detail) for kind, _separator, detail in (grant.partition(":") for grant in proposal.grants)]
+
+
+def approval_of(proposal: AccountProposal) -> Approval | None:
+    """The approval that decides about it."""
+    return Approval.objects.filter(kind=KIND, subject=proposal.public_id).select_related("maker").first()
+
+
+def register() -> None:
+    """Let staff approve these changes."""
+    approval.register(KIND, _on_approved, _on_rejected, _content_of)
+
+
+def _on_approved(given: Approval) -> None:
+    proposal = _locked(given)
+    with acting(given.maker), _setting("payments.proposal", proposal.public_id):
+        if proposal.user is not None:
+            _grant(proposal, User.objects.select_for_update().get(pk=proposal.user.pk))
+        if proposal.group is not None:
+            proposal.group.permissions.add(*_named(detail for _kind, detail in split(proposal)))
+    proposal.applied_at = clock.now()
+    proposal.password = ""
+    proposal.save(update_fields=["applied_at", "password"])
+
+
+def _grant(proposal: AccountProposal, user: User) -> None:
+    for kind, detail in split(proposal):
+        if kind == AccountChange.Kind.GROUP:
+            user.groups.add(Group.objects.get(name=detail))
+        elif kind == AccountChange.Kind.PERMISSION:
+            user.user_permissions.add(*_named([detail]))
+        elif kind == AccountChange.Kind.PASSWORD:
+            user.password = proposal.password
+        else:
+            setattr(user, _FLAGS[AccountChange.Kind(kind)], True)
+    user.save(update_fields=["password", *_FLAGS.values()])
+
+
+def _on_rejected(given: Approval) -> None:
+    proposal = _locked(given)
+    proposal.password = ""
+    proposal.save(update_fields=["password"])
+
+
+def _content_of(public_id: str) -> dict[str, Any]:
+    proposal = AccountProposal.objects.filter(public_id=public_id).select_related("user", "group").first()
+    if proposal is None:
+        raise LookupError(public_id)
+    return content(proposal)
+
+
+def _locked(given: Approval) -> AccountProposal:
+    found = AccountProposal.objects.select_for_update(of=("self",), no_key=True).select_related("user", "group")
+    return found.get(public_id=given.subject)
+
+
+def _named(labels: Any) -> list[Permission]:
+    found = []
+    for text in labels:
+        app, _separator, codename = text.partition(".")
+        found.append(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return found
+
+
+def _members(group: Group) -> list[str]:
+    return sorted(group.user_set.values_list("username", flat=True))
+
+
+def _permissions(group: Group) -> list[str]:
+    return sorted(label(permission) for permission in group.permissions.select_related("content_type"))
+
+
+@contextmanager
+def _setting(name: str, value: str) -> Iterator[None]:
+    """A setting of the transaction; what it was before is put back at the end. A rollback puts it back by itself."""
+    with transaction.atomic():
+        before = _set(name, value)
+        yield
+        if not connection.needs_rollback:
+            _set(name, before)
+
+
+@transaction_required
+def _set(name: str, value: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting(%s, true)", [name])
+        (before,) = cursor.fetchone()
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+    return before or ""
