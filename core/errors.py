@@ -3,6 +3,7 @@
 PaymentsError
 ├── RequestRefused            the caller's request cannot be carried out; 4xx; nothing was written
 │   ├── InvalidRequest        400  malformed or invalid input, with the fields at fault
+│   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── AuthenticationRequired, InvalidApiKey                    401
 │   ├── KeyScopeInsufficient, IpNotAllowed, MerchantSuspended, KycRequired   403
 │   ├── NotFound              404
@@ -77,6 +78,13 @@ class InvalidRequest(RequestRefused):
         super().__init__(message, params=params)
         self.code = code or self.code
         self.errors = tuple(errors)
+
+
+class BodyTimeout(RequestRefused):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+    http_status = 408
 
 
 class AuthenticationRequired(RequestRefused):

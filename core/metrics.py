@@ -28,6 +28,12 @@ RATE_LIMIT_DEGRADED = Counter(
     ["limit"],
     registry=PROCESS,
 )
+CALLERS_ENDED = Counter(
+    "callers_ended",
+    "Connections that were ended because they kept us waiting, by what we waited for.",
+    ["waiting_for"],
+    registry=PROCESS,
+)
 POOL_TIMEOUTS = Counter(
     "db_pool_timeouts", "Requests that got no database connection within the pool's timeout.", registry=PROCESS
 )

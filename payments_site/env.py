@@ -136,7 +136,11 @@ class Web:
     bind: str
     workers: int
     connections: int
-    """Most callers' connections that one process keeps open; further ones wait to be accepted."""
+    """Most callers' connections that one process keeps open; then one that waits for its caller makes room."""
+    connections_per_address: int
+    """Most unfinished bodies and unread answers of one address in a process; then its oldest ends."""
+    trusted_proxies: int
+    """As in ``Site``: gunicorn counts by address before the settings are loaded."""
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Web:
@@ -144,7 +148,9 @@ class Web:
         return cls(
             bind=environ.get("WEB_BIND", "").strip() or "127.0.0.1:8000",
             workers=number(environ, "WEB_CONCURRENCY", 2, least=1),
-            connections=number(environ, "WEB_CONNECTIONS", 500, least=1),
+            connections=number(environ, "WEB_CONNECTIONS", 500, least=2),
+            connections_per_address=number(environ, "WEB_CONNECTIONS_PER_ADDRESS", 100, least=1),
+            trusted_proxies=number(environ, "TRUSTED_PROXIES", 0),
         )
 
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import io
 import tempfile
+import time
 from typing import Any, BinaryIO, cast
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from core.api.parsers import MAX_BODY_BYTES
-from core.errors import InvalidRequest
+from core.errors import BodyTimeout, InvalidRequest
+from payments_site.callers import Caller
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 """A form with a file. Its page says that a file is above 10 MiB; what is far above is not even read."""
+
+SECONDS, UPLOAD_SECONDS = 10.0, 60.0
+"""The whole body arrives within this time."""
 
 _PIECE = 64 * 1024
 
@@ -26,7 +31,8 @@ _PIECE = 64 * 1024
 def take(request: HttpRequest) -> BinaryIO | None:
     """Replace the request's stream by its complete body; return what the caller has to close, if anything.
 
-    Raises ``InvalidRequest`` for a body that is too large, breaks off, or is framed wrongly.
+    Nothing is done before that: no database connection waits for a slow caller. Raises ``InvalidRequest`` for a body
+    that is too large, breaks off, or is framed wrongly, and ``BodyTimeout``.
     """
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
@@ -40,6 +46,9 @@ def take(request: HttpRequest) -> BinaryIO | None:
     if announced is not None and announced > most:
         raise _too_large(is_upload)
     body = cast("BinaryIO", tempfile.SpooledTemporaryFile(_PIECE)) if is_upload else io.BytesIO()
+    caller = request.environ.get("gunicorn.socket")
+    if isinstance(caller, Caller):  # other servers have timeouts of their own
+        caller.body_until = time.monotonic() + (UPLOAD_SECONDS if is_upload else SECONDS)
     try:
         size = _copy(request.environ["wsgi.input"], body, most + 1 if announced is None else announced)
         if announced is not None and size < announced:
@@ -49,6 +58,9 @@ def take(request: HttpRequest) -> BinaryIO | None:
     except BaseException:
         body.close()
         raise
+    finally:
+        if isinstance(caller, Caller):
+            caller.body_until = None
     body.seek(0)
     request._stream = body
     meta["CONTENT_LENGTH"] = str(size)
@@ -71,6 +83,8 @@ def _copy(source: Any, target: BinaryIO, most: int) -> int:
         while left and (piece := source.read(min(left, _PIECE))):
             target.write(piece)
             left -= len(piece)
+    except TimeoutError:
+        raise BodyTimeout from None
     except Exception as error:  # every server has exceptions of its own for bytes that are no chunks, or stop coming
         raise InvalidRequest("The body breaks off, or its chunks are malformed.") from error
     return most - left

@@ -1,14 +1,44 @@
-"""What of gunicorn we do otherwise."""
+"""What we add to gunicorn: bounded waits for callers, and no access log."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
+
+from payments_site import env
+from payments_site.callers import Caller, Callers
+
+
+class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
+    """gevent's worker; each connection is a ``Caller``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        size = env.Web.from_env()
+        self._callers = Callers(self.worker_connections, size.connections_per_address, size.trusted_proxies)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        self._callers.open += 1
+        self._callers.make_room()
+        try:
+            super().handle(listener, Caller(client, addr, self._callers), addr)
+        finally:
+            self._callers.open -= 1
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Caller, addr: Any) -> Any:
+        sock.begin(req)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.request = None
 
 
 class QuietLogger(Logger):  # type: ignore[misc, unused-ignore]
     """No access log: ``payments_site.middleware`` writes a line for each request.
 
-    Because ``logconfig_dict`` is set, gunicorn would put its own together all the same, and find nobody to take it.
+    gunicorn would format its own all the same because ``logconfig_dict`` is set.
     """
 
     access_log_enabled = False

@@ -82,6 +82,7 @@ RESPONSES = {
     401: ("Unauthorized", "The credential is missing or wrong"),
     403: ("Forbidden", "The credential does not allow this"),
     404: ("NotFound", "There is no such object for this key"),
+    408: ("RequestTimeout", "The body did not arrive in time; nothing was done"),
     409: ("Conflict", "Not in this state, or not while the first request runs"),
     415: ("UnsupportedMediaType", "The notice calls itself something else than JSON"),
     422: ("Unprocessable", "Understood, but it cannot be done"),
@@ -145,6 +146,8 @@ def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None
             statuses.add(409)
     if is_once:
         statuses |= {409, 422}
+    if "requestBody" in operation:
+        statuses.add(408)
     scopes = sorted({scope for way in operation.get("security", ()) for names in way.values() for scope in names})
     if scopes:
         needed = " or ".join(f"`{scope}`" for scope in scopes)

@@ -57,6 +57,11 @@ ERRORS = {
         "Narrow by `created_at`, give more characters of `q`, or use `external_id`. Nothing was shown or left out "
         "silently: a list is whole or refused.",
     ),
+    "request_timeout": ErrorCode(
+        408,
+        "The body did not arrive within 10 seconds.",
+        "Nothing was done. Repeat the request with the same Idempotency-Key.",
+    ),
     "authentication_required": ErrorCode(
         401, "The request carries no API key.", "Send `Authorization: Bearer sk_test_…`."
     ),
