@@ -17,6 +17,7 @@ from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from core import request_context
+from core.api.parsers import not_json
 from core.api.views import Answer
 from core.errors import (
     AuthenticationRequired,
@@ -127,7 +128,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
                 discard_broken()
             return DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():
-            return InvalidRequest("Send JSON: Content-Type: application/json.")
+            return not_json()
         case exceptions.APIException():
             refused = InvalidRequest(str(error.detail))
             refused.http_status = error.status_code

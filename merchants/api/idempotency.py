@@ -203,13 +203,18 @@ def _given(request: Request) -> str:
 def _key(request: Request) -> str:
     key = _given(request)
     if not key:
-        raise InvalidRequest(
+        raise _wrong_key(
+            "required",
             "Send an Idempotency-Key: one fresh value for each thing you want done, the same one when you retry it.",
             code="idempotency_key_required",
         )
     if not is_key(key):
-        raise InvalidRequest("An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .")
+        raise _wrong_key("invalid", "An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .")
     return key
+
+
+def _wrong_key(fault: str, message: str, *, code: str | None = None) -> InvalidRequest:
+    return InvalidRequest(message, code=code, errors=[FieldError("Idempotency-Key", fault, message)])
 
 
 def _intention(view: MerchantView, request: Request, key: str) -> Intention:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -43,6 +44,93 @@ def test_an_unknown_version_is_refused_with_the_known_ones_before_anything_else(
     assert "2026-11-23" in body["detail"]
     assert body["errors"][0]["code"] == "unknown_version"
     assert rows() == before
+
+
+REFUSED = [
+    ("Idempotency-Key", None, "idempotency_key_required"),
+    ("Idempotency-Key", "", "idempotency_key_required"),
+    ("Idempotency-Key", '""', "idempotency_key_required"),
+    ("Idempotency-Key", "é", "invalid_request"),
+    ("Idempotency-Key", "a,b", "invalid_request"),
+    ("Idempotency-Key", "x" * 256, "invalid_request"),
+    ("Idempotency-Key", "x" * 6000, "invalid_request"),
+    ("API-Version", "2026-11-2", "invalid_request"),
+    ("Content-Type", "", "invalid_request"),
+    ("Content-Type", "*/*", "invalid_request"),
+    ("Content-Type", "application/*", "invalid_request"),
+    ("Content-Type", "text/json", "invalid_request"),
+    ("Content-Type", "application/json, application/json", "invalid_request"),
+    ("Content-Type", "application/json;" + "x" * 6000 + "=1;charset=utf-16", "invalid_request"),
+    ("Content-Type", "application/json; charset=latin-1", "invalid_request"),
+    ("Content-Type", "application/json; charset=utf-16", "invalid_request"),
+    ("Content-Type", 'application/json; charset="windows-1252"', "invalid_request"),
+    ("Content-Type", "application/json; charset=nonsense", "invalid_request"),
+    ("Content-Type", "é" * 500, "invalid_request"),
+    ("Content-Encoding", "gzip", "invalid_request"),
+    ("Content-Encoding", "identity, br", "invalid_request"),
+    ("Content-Encoding", "x" * 6000, "invalid_request"),
+]
+
+
+def post(api, **headers):
+    """One payment; ``None`` leaves a header out."""
+    given = {"Authorization": f"Bearer {api.secret}", "Idempotency-Key": "h-1"} | headers
+    kind = given.pop("Content-Type", "application/json")
+    kept = {name: value for name, value in given.items() if value is not None}
+    return api.client.generic("POST", "/v1/payments", json.dumps(SPEI), content_type=kind, headers=kept)
+
+
+@pytest.mark.parametrize(("name", "value", "code"), REFUSED)
+def test_a_header_that_cannot_be_meant_is_named_as_a_field_of_the_body_is(api, stp, name, value, code):
+    before = rows()
+
+    said = {}
+    for language in ("es", "en"):
+        said[language] = assert_problem(post(api, **{name: value, "Accept-Language": language}), 400, code, name)
+
+    assert said["es"]["detail"] != said["en"]["detail"]
+    assert said["es"]["errors"][0]["message"] != said["en"]["errors"][0]["message"]
+    assert rows() == before
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer " + "x" * 6000, "Basic " + "x" * 6000, "Basic é", "Digest a", "é", "," * 6000]
+)
+def test_an_unreadable_credential_is_401(api, value):
+    answer = post(api, Authorization=value)
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] in ("authentication_required", "invalid_api_key")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Type", 'APPLICATION/JSON; charset="UTF-8"'),
+        ("Content-Type", "application/json;profile=x"),
+        ("Content-Encoding", "identity"),
+        ("Content-Encoding", ""),
+        ("Accept", "text/html"),
+        ("Accept", "é" * 3000),
+        ("Accept-Language", "x" * 6000),
+        ("Accept-Encoding", "nonsense"),
+        ("X-Request-Id", "x" * 6000),
+        ("If-None-Match", "*"),
+        ("Range", "bytes=0-1"),
+        ("RateLimit-Limit", "1000000"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("DIGEST", "x" * 6000),
+        ("Cookie", "x" * 6000),
+        ("X-Anything", "é" * 3000),
+    ],
+)
+def test_what_http_lets_pass_changes_nothing(api, stp, name, value):
+    answer = post(api, **{name: value})
+
+    assert answer.status_code == 201
+    assert answer["Content-Type"] == "application/json"
+    assert len(answer["X-Request-Id"]) <= 64
 
 
 @pytest.mark.parametrize(

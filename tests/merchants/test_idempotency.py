@@ -43,7 +43,7 @@ def test_a_creation_without_a_key_is_refused(api, stp):
     before = rows()
 
     for key in (None, "", "   ", '""'):
-        assert_problem(api.post("/v1/payments", SPEI, key=key), 400, "idempotency_key_required")
+        assert_problem(api.post("/v1/payments", SPEI, key=key), 400, "idempotency_key_required", "Idempotency-Key")
 
     assert rows() == before
 
@@ -53,7 +53,7 @@ def test_a_creation_without_a_key_is_refused(api, stp):
 def test_a_malformed_key_is_refused(api, stp, key):
     before = rows()
 
-    assert_problem(api.post("/v1/payments", SPEI, key=key), 400, "invalid_request")
+    assert_problem(api.post("/v1/payments", SPEI, key=key), 400, "invalid_request", "Idempotency-Key")
 
     assert rows() == before
 

@@ -234,7 +234,7 @@ def test_another_content_type_is_refused(api, stp, content_type):
 
     answer = raw_post(api, json.dumps(SPEI).encode(), content_type)
 
-    assert_problem(answer, 400, "invalid_request")
+    assert_problem(answer, 400, "invalid_request", "Content-Type")
     assert rows() == before
 
 

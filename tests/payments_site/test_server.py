@@ -29,6 +29,19 @@ HOSTS = [
     b"",
 ]
 
+REFUSED = [
+    b"Content-Length: abc\r\n",
+    b"Content-Length: -1\r\n",
+    b"Content-Length: 2\r\nContent-Length: 3\r\n",
+    b"Content-Length: " + b"9" * 300 + b"\r\n",
+    b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+    b"Content-Length: 2\r\nX-Long: " + b"x" * 9_000 + b"\r\n",
+    b"Content-Length: 2\r\n" + b"X-Many: 1\r\n" * 120,
+    b"Content-Length: 2\r\nX-Broken : 1\r\n",
+    b"Content-Length: 2\r\nX-Null: a\0b\r\n",
+]
+"""Requests that the server refuses whatever the program says."""
+
 
 def loaded_by(modules: str, **environ: str) -> set[str]:
     command = [sys.executable, "-c", LOADED.format(modules=modules)]
@@ -90,6 +103,11 @@ def test_no_header_moves_the_site_feigns_tls_or_stops_a_health_check(committed_d
         for lines in HOSTS:
             said = web.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + lines + b"\r\n")
             assert said.startswith(b"HTTP/1.1 200 OK"), (lines, said)
+        for lines in REFUSED:
+            said = web.raw(
+                b"POST /v1/payments HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + lines + b"\r\n{}"
+            )
+            assert said.startswith(b"HTTP/1.1 4"), (lines[:40], said)
         assert web.raw(b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 OK")
     finally:
         web.stop()
