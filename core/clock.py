@@ -6,16 +6,10 @@ Mexico City's clock exists only to find a day: the SPEI operating date, a report
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from core.mx.banking_days import is_banking_day, next_banking_day
-
 MEXICO_CITY = ZoneInfo("America/Mexico_City")
-
-SPEI_CUT = time(18, 0)
-"""From this hour on, Mexico City, a SPEI order belongs to the next banking day."""
 
 
 def now() -> datetime:
@@ -23,21 +17,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def operating_date(moment: datetime, *, holidays: Collection[date], cut: time = SPEI_CUT) -> date:
-    """SPEI operating date of ``moment``: the banking day it counts for.
-
-    A moment at or after ``cut`` (Mexico City), on a weekend or on a holiday counts for the next banking day.
-    ``holidays`` must hold those of the moment's year and, for December, of the next one.
-    """
-    local = _aware(moment).astimezone(MEXICO_CITY)
-    if local.time() < cut and is_banking_day(local.date(), holidays):
-        return local.date()
-    return next_banking_day(local.date(), holidays)
-
-
 def mexico_city_date(moment: datetime) -> date:
     """The date that calendars in Mexico City show at ``moment``."""
-    return _aware(moment).astimezone(MEXICO_CITY).date()
+    return aware(moment).astimezone(MEXICO_CITY).date()
 
 
 def local_day_bounds(day: date) -> tuple[datetime, datetime]:
@@ -49,10 +31,11 @@ def local_day_bounds(day: date) -> tuple[datetime, datetime]:
 
 def to_rfc3339(moment: datetime) -> str:
     """``2026-11-23T18:04:05.000006Z``: UTC, always six decimals (RFC 3339)."""
-    return _aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """``moment``; ``ValueError`` if it has no time zone."""
     if moment.utcoffset() is None:
         raise ValueError("a moment needs its time zone: this datetime is naive")
     return moment

@@ -7,6 +7,7 @@ class StaffConfig(AppConfig):
     verbose_name = _("Staff")
 
     def ready(self) -> None:
-        from staff.services import account
+        from staff.services import account, banking_day
 
         account.register()
+        banking_day.register()

@@ -1,15 +1,20 @@
 """Mexican banking days: the days on which SPEI has an operating date of its own.
 
 The list follows the CNBV's yearly "disposiciones de carácter general" on the days when credit institutions close, which
-repeats the same rules every year. The CNBV may still add or move a day: callers pass the holidays they believe in, and
-``banking_holidays`` is where those come from by default.
+repeats the same rules every year. The CNBV may still add or move a day: ``core.calendar`` adds those that staff enters,
+and is what the rest of the project asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+
+from core import clock
+
+SPEI_CUT = time(18, 0)
+"""From this hour on, Mexico City, a SPEI order belongs to the next banking day."""
 
 _MONDAY = 0
 _SATURDAY = 5
@@ -45,7 +50,7 @@ def banking_holidays(year: int) -> frozenset[date]:
 
 def is_banking_day(day: date, holidays: Collection[date]) -> bool:
     """True for Monday to Friday unless ``day`` is among ``holidays``."""
-    return day.weekday() < _SATURDAY and day not in holidays
+    return not is_weekend(day) and day not in holidays
 
 
 def next_banking_day(day: date, holidays: Collection[date]) -> date:
@@ -54,6 +59,23 @@ def next_banking_day(day: date, holidays: Collection[date]) -> date:
     while not is_banking_day(following, holidays):
         following += timedelta(days=1)
     return following
+
+
+def is_weekend(day: date) -> bool:
+    """True for Saturday and Sunday."""
+    return day.weekday() >= _SATURDAY
+
+
+def operating_date(moment: datetime, *, holidays: Collection[date], cut: time = SPEI_CUT) -> date:
+    """SPEI operating date of ``moment``: the banking day it counts for.
+
+    A moment at or after ``cut`` (Mexico City), on a weekend or on a holiday counts for the next banking day.
+    ``holidays`` must hold those of the moment's year and, for December, of the next one.
+    """
+    local = clock.aware(moment).astimezone(clock.MEXICO_CITY)
+    if local.time() < cut and is_banking_day(local.date(), holidays):
+        return local.date()
+    return next_banking_day(local.date(), holidays)
 
 
 def _nth_monday(year: int, month: int, nth: int) -> date:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
+from core import calendar, clock
 from core.admin import (
     ModeFilter,
     badge,
@@ -177,7 +177,7 @@ def _empty_form(request: HttpRequest) -> AdjustmentForm:
     now = timezone.localtime(clock.now(), clock.MEXICO_CITY)
     initial = {
         "effective_at": now.replace(second=0, microsecond=0),
-        "operating_date": service.operating_date_of(now),
+        "operating_date": calendar.operating_date(now),
         "account_0": request.GET.get("account", ""),
         "livemode": "test" if request.GET.get("mode") == "test" else "live",
     }

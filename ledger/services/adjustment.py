@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile, File
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from core import clock
+from core import calendar, clock
 from core.errors import FieldError, InsufficientFunds, InvalidRequest
 from core.files import MAX_BYTES, content_type_of, printable_name, sha256_of
 from core.money import format_mxn
-from core.mx.banking_days import banking_holidays
 from ledger.models import Account, Adjustment, Transaction
 from ledger.services import balance, reversal
 from ledger.services.chart import AccountName
@@ -102,13 +100,6 @@ def content(adjustment: Adjustment, evidence_sha256: str) -> dict[str, Any]:
     }
 
 
-def operating_date_of(moment: datetime) -> date:
-    """The SPEI operating date of ``moment``."""
-    year = moment.astimezone(clock.MEXICO_CITY).year
-    holidays = banking_holidays(year) | banking_holidays(year + 1) | frozenset(settings.EXTRA_BANKING_HOLIDAYS)
-    return clock.operating_date(moment, holidays=holidays)
-
-
 def account_named(code: str) -> AccountName:
     """``platform:losses`` or ``mer_…:available`` as an account of the chart, opened or not; else ``UnknownAccount``."""
     owner, _separator, purpose = code.partition(":")
@@ -167,7 +158,7 @@ def _post(adjustment: Adjustment, amount: int | None) -> Transaction:
             return reversal.reverse(
                 adjustment.reverses,
                 source=adjustment.public_id,
-                when=When(now, operating_date_of(now)),
+                when=When(now, calendar.operating_date(now)),
                 description=adjustment.description,
                 amount=amount,
             )

@@ -7,14 +7,13 @@ of it go into the database by one statement: the unit of work that its caller ha
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 
-from core import clock
+from core import calendar, clock
 from core.db import transaction_required
-from core.mx.banking_days import banking_holidays
 from core.state import Origin
 from core.unit_of_work import joined
 from ledger.services.door import OLDEST_EFFECTIVE, When
@@ -80,7 +79,7 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
             amount=deposit.amount,
             fee=deposit.fee,
             fee_tax=deposit.fee_tax,
-            when=When(now, operating_date(now)),
+            when=When(now, calendar.operating_date(now)),
         )
         record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason)
         _record_payment(payment, before, seen, origin, reason)
@@ -137,13 +136,6 @@ def _open_review_case(deposit: Deposit, origin: Origin) -> None:
     with joined() as writes:
         writes.insert(case)
         record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason)
-
-
-def operating_date(moment: datetime) -> date:
-    """The SPEI operating date of ``moment``, with the holidays that this site believes in."""
-    year = moment.astimezone(clock.MEXICO_CITY).year
-    holidays = banking_holidays(year) | banking_holidays(year + 1) | frozenset(settings.EXTRA_BANKING_HOLIDAYS)
-    return clock.operating_date(moment, holidays=holidays)
 
 
 def _enter(deposit: Deposit, payment: Payment) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from core import clock
+from core import calendar, clock
 from core.db import transaction_required
 from core.errors import InvariantBroken
 from core.money import CURRENCY
@@ -25,7 +25,6 @@ from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged, Uninteresting
 from payments.services import deposit as deposit_service
 from payments.services import policy
-from payments.services.deposit import operating_date
 from payments.services.payment import WAITING, create_for_deposit, locked, payment_and_merchant
 from payments.services.transition import record_payment
 
@@ -199,7 +198,7 @@ def _receive_money(account: ProviderAccount, notice: MoneyReceived, origin: Orig
         amount=notice.amount,
         currency=notice.currency,
         paid_at=notice.paid_at,
-        operating_date=notice.operating_date or operating_date(notice.paid_at),
+        operating_date=notice.operating_date or calendar.operating_date(notice.paid_at),
         clabe=notice.clabe,
         tracking_key=notice.tracking_key,
         concept=notice.concept,

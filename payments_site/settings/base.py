@@ -201,8 +201,6 @@ IVA_RATES = ((date(2010, 1, 1), Decimal("0.16")),)
 """(first day, rate) of the value added tax on fees, the newest last: a payment keeps the rate of its day."""
 REVIEW_WITHIN = timedelta(days=1)
 """How long a deposit in suspense may wait for a decision before its review case is overdue."""
-EXTRA_BANKING_HOLIDAYS: list[date] = []
-"""Days on which SPEI has no operating date of its own, beyond those that follow from the calendar."""
 
 JOB_STALLED_SECONDS = 30.0
 """A worker that has given no sign of life for so long is dead; its jobs go to another one."""

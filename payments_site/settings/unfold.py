@@ -109,6 +109,7 @@ UNFOLD = {
                 "items": [
                     _item(_("Users"), "group", "auth_user"),
                     _item(_("Groups"), "groups", "auth_group"),
+                    _item(_("Banking days"), "calendar_month", "staff_bankingday"),
                     _item(_("Account changes"), "manage_history", "staff_accountchange"),
                     _item(_("Provider accounts"), "hub", "payments_provideraccount"),
                 ],

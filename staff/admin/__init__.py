@@ -1,3 +1,3 @@
-from staff.admin import account, approval, proposal
+from staff.admin import account, approval, banking_day, proposal
 
-__all__ = ["account", "approval", "proposal"]
+__all__ = ["account", "approval", "banking_day", "proposal"]

@@ -7,6 +7,7 @@ from staff.models.account import (
     GroupPermissionRow,
 )
 from staff.models.approval import Approval, Vote
+from staff.models.banking_day import BankingDay
 from staff.models.sign_in_counter import SignInCounter
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AccountProposal",
     "AccountRow",
     "Approval",
+    "BankingDay",
     "GroupPermissionRow",
     "SignInCounter",
     "Vote",

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from core import clock
+from core.mx import banking_days
 from core.mx.banking_days import banking_holidays
 
 HOLIDAYS = frozenset().union(*(banking_holidays(year) for year in range(2024, 2035)))
@@ -42,32 +43,32 @@ def test_now_is_aware_and_in_utc():
     ],
 )
 def test_operating_date_is_the_banking_day_a_moment_counts_for(moment, expected):
-    assert clock.operating_date(moment, holidays=HOLIDAYS) == expected
-    assert clock.operating_date(moment.astimezone(UTC), holidays=HOLIDAYS) == expected
+    assert banking_days.operating_date(moment, holidays=HOLIDAYS) == expected
+    assert banking_days.operating_date(moment.astimezone(UTC), holidays=HOLIDAYS) == expected
 
 
 def test_midnight_in_utc_is_six_in_the_evening_in_mexico_city_all_year():
     for day in (date(2026, 1, 15), date(2026, 7, 15)):
         midnight = datetime.combine(day, time.min, UTC)
 
-        assert clock.operating_date(midnight - timedelta(microseconds=1), holidays=()) == day - timedelta(days=1)
-        assert clock.operating_date(midnight, holidays=()) == day
+        assert banking_days.operating_date(midnight - timedelta(microseconds=1), holidays=()) == day - timedelta(days=1)
+        assert banking_days.operating_date(midnight, holidays=()) == day
 
 
 def test_local_midnight_begins_a_new_day_but_not_a_new_operating_date():
-    assert clock.operating_date(local(2026, 11, 24, 0, 0), holidays=HOLIDAYS) == date(2026, 11, 24)
-    assert clock.operating_date(local(2026, 11, 23, 23, 59), holidays=HOLIDAYS) == date(2026, 11, 24)
+    assert banking_days.operating_date(local(2026, 11, 24, 0, 0), holidays=HOLIDAYS) == date(2026, 11, 24)
+    assert banking_days.operating_date(local(2026, 11, 23, 23, 59), holidays=HOLIDAYS) == date(2026, 11, 24)
 
 
 def test_another_cut_can_be_given():
     moment = local(2026, 11, 23, 16, 30)
 
-    assert clock.operating_date(moment, holidays=HOLIDAYS, cut=time(16, 30)) == date(2026, 11, 24)
-    assert clock.operating_date(moment, holidays=HOLIDAYS, cut=time(16, 31)) == date(2026, 11, 23)
+    assert banking_days.operating_date(moment, holidays=HOLIDAYS, cut=time(16, 30)) == date(2026, 11, 24)
+    assert banking_days.operating_date(moment, holidays=HOLIDAYS, cut=time(16, 31)) == date(2026, 11, 23)
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda m: clock.operating_date(m, holidays=()), clock.mexico_city_date, clock.to_rfc3339]
+    "ask", [lambda m: banking_days.operating_date(m, holidays=()), clock.mexico_city_date, clock.to_rfc3339]
 )
 def test_a_naive_datetime_is_refused(ask):
     with pytest.raises(ValueError, match="naive"):

@@ -17,10 +17,9 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.models import F
 
-from core import clock
+from core import calendar, clock
 from core.db import transaction_forbidden
 from core.errors import ProviderError
-from core.mx.banking_days import banking_holidays
 from payments.models import ProviderAccount
 from payments.providers.conekta.client import ConektaClient
 from payments.providers.stp.client import StpClient
@@ -92,9 +91,8 @@ def _source(account: ProviderAccount, since: datetime) -> Source | None:
         return None
     client = StpClient(account.name, pem, account.base_url, password=settings.STP_SIGNING_PASSWORD)
     now = clock.now()
-    holidays = banking_holidays(now.year) | banking_holidays(now.year + 1) | frozenset(settings.EXTRA_BANKING_HOLIDAYS)
-    today = clock.operating_date(now, holidays=holidays)
-    return Source(Channel.STP_CONCILIATION, client.list_deposits(clock.mexico_city_date(since), today))
+    last = calendar.operating_date(now)
+    return Source(Channel.STP_CONCILIATION, client.list_deposits(clock.mexico_city_date(since), last))
 
 
 def _signing_key(account: ProviderAccount) -> bytes | None:
