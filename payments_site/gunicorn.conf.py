@@ -46,10 +46,10 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
 
 def post_worker_init(worker: Any) -> None:
     """The application is loaded and about to serve."""
-    from payments_site import start
+    from payments_site import startup
 
     gc.set_threshold(10_000)  # a group of notices alone makes some thousands of objects
-    start.web(is_first=worker.age == 1)
+    startup.web(is_first=worker.age == 1)
 
 
 def child_exit(server: Any, worker: Any) -> None:

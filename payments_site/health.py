@@ -18,9 +18,9 @@ from core import horizon
 from core.api.views import Answer
 from core.db import missing_guards
 from ledger.services import gate
-from payments_site.aside import PATIENCE, aside
+from payments_site.unpooled import TIMEOUT, unpooled
 
-MISSES = 3
+MAX_TIMEOUTS = 3
 """So many slow answers in a row mean: not ready."""
 
 
@@ -39,33 +39,33 @@ def readyz(request: HttpRequest) -> HttpResponse:
     Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
     """
     try:
-        seen = probe.look()
+        status = probe.check()
     except Error:
         return _not_ready({"database": "unavailable"})
-    if seen is None:
-        return _not_ready({"database": f"no answer within {PATIENCE} s, {probe.misses} times in a row"})
-    if seen.read_only:
+    if status is None:
+        return _not_ready({"database": f"no answer within {TIMEOUT} s, {probe.timeouts} times in a row"})
+    if status.read_only:
         return _not_ready({"database": "read-only: a standby, or default_transaction_read_only"})
-    if seen.missing:
-        return _not_ready({"database": "ok", "migrations": f"{len(seen.missing)} not applied: run manage.py release"})
-    if seen.guards:
-        return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(seen.guards)}"})
+    if status.missing:
+        return _not_ready({"database": "ok", "migrations": f"{len(status.missing)} not applied: run manage.py release"})
+    if status.guards:
+        return _not_ready({"database": "ok", "guards": f"missing or disabled: {', '.join(status.guards)}"})
     answer = {"status": "ok", "database": "ok", "migrations": "applied", "redis": "ok", "ledger": "ok", "feeds": "ok"}
-    if probe.misses:
+    if probe.timeouts:
         answer |= {"status": "degraded", "database": "slow"}
     fault = redis_fault()
     if fault:
         answer |= {"status": "degraded", "redis": fault}
-    if seen.broken:
-        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(seen.broken)}; outgoing money is stopped"}
-    if seen.late:
-        lags = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in seen.late.items())
+    if status.broken:
+        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(status.broken)}; outgoing money is stopped"}
+    if status.late:
+        lags = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in status.late.items())
         answer |= {"status": "degraded", "feeds": f"behind: {lags}; manage.py doctor names the transaction"}
     return JsonResponse(answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DatabaseStatus:
     """What the database said: whether it refuses writes; missing migrations, disabled guards, broken invariants, feeds
     that lag and by how many seconds.
     """
@@ -77,45 +77,45 @@ class Seen:
     late: dict[str, float]
 
 
-class Probe:
+class DatabaseProbe:
     """Remembers what the database said last, and how often in a row it was too slow to say anything."""
 
     def __init__(self) -> None:
-        self.misses = 0
-        self._last: Seen | None = None
+        self.timeouts = 0
+        self._last: DatabaseStatus | None = None
 
-    def look(self) -> Seen | None:
+    def check(self) -> DatabaseStatus | None:
         """What the database says now, or said last if it is slow; None once it was slow three times in a row.
 
         Raises ``django.db.Error`` if it refuses.
         """
         try:
-            self._last = aside.run(_look, PATIENCE)
+            self._last = unpooled.run(_check_database, TIMEOUT)
         except TimeoutError:
-            return self._slow()
+            return self._timed_out()
         except OperationalError as error:
             if isinstance(error.__cause__, QueryCanceled | TooManyConnections):
-                return self._slow()
+                return self._timed_out()
             raise
-        self.misses = 0
+        self.timeouts = 0
         return self._last
 
-    def _slow(self) -> Seen | None:
-        self.misses += 1
-        return self._last if self.misses < MISSES else None
+    def _timed_out(self) -> DatabaseStatus | None:
+        self.timeouts += 1
+        return self._last if self.timeouts < MAX_TIMEOUTS else None
 
 
-probe = Probe()
+probe = DatabaseProbe()
 
 
-def _look() -> Seen:
+def _check_database() -> DatabaseStatus:
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
         read_only = bool(cursor.fetchone()[0])
     missing = [] if read_only else unapplied_migrations()
     if read_only or missing:
-        return Seen(read_only, missing, [], [], {})
-    return Seen(False, [], missing_guards(apps.get_models()), gate.broken(), horizon.late())
+        return DatabaseStatus(read_only, missing, [], [], {})
+    return DatabaseStatus(False, [], missing_guards(apps.get_models()), gate.broken(), horizon.late())
 
 
 def redis_fault() -> str:
@@ -137,14 +137,14 @@ def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.django_migrations')")
         if cursor.fetchone()[0] is None:
-            return sorted(f"{app}.{name}" for app, name in _known())
+            return sorted(f"{app}.{name}" for app, name in _known_migrations())
         cursor.execute("SELECT app, name FROM django_migrations")
         applied = {(app, name) for app, name in cursor.fetchall()}
-    return sorted(f"{app}.{name}" for app, name in _known() - applied)
+    return sorted(f"{app}.{name}" for app, name in _known_migrations() - applied)
 
 
 @lru_cache
-def _known() -> frozenset[tuple[str, str]]:
+def _known_migrations() -> frozenset[tuple[str, str]]:
     """By their files: to load the migrations themselves would keep megabytes for their names."""
     return frozenset(
         (app.label, module.name)

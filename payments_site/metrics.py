@@ -31,9 +31,9 @@ from core.metrics import (
     REQUESTS,
 )
 from ledger.services import gate
-from payments_site import facts
-from payments_site.aside import aside
+from payments_site import metrics_queries
 from payments_site.logging import METHODS
+from payments_site.unpooled import unpooled
 
 FRESH = 10.0
 """Seconds for which what the database said is good enough."""
@@ -150,7 +150,7 @@ class _Database(Collector):
     def _ask(self) -> list[GaugeMetricFamily]:
         answers = GaugeMetricFamily("database_answers", "1 if the database answered these questions, else 0.")
         try:
-            found = aside.run(_facts, patience=2.0)
+            found = unpooled.run(_query_database, timeout=2.0)
         except (Error, TimeoutError):
             answers.add_metric([], 0)
             return [answers]
@@ -158,12 +158,12 @@ class _Database(Collector):
         return [*found, answers]
 
 
-def _facts() -> list[GaugeMetricFamily]:
+def _query_database() -> list[GaugeMetricFamily]:
     broken = gate.broken()
     whole = GaugeMetricFamily("ledger_invariant_broken", "1 while this invariant is broken.", labels=["name"])
     for invariant in invariants.all_invariants():
         whole.add_metric([invariant.name], float(invariant.name in broken))
-    return [*facts.ask(), whole]
+    return [*metrics_queries.collect(), whole]
 
 
 _DATABASE = _Database()

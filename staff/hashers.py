@@ -1,4 +1,4 @@
-"""How staff's passwords are hashed."""
+"""Password hasher for staff accounts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 
-class PBKDF2Aside(PBKDF2PasswordHasher):
-    """Django's PBKDF2, the same hashes, in a thread of the operating system where the process runs greenlets.
+class ThreadedPBKDF2(PBKDF2PasswordHasher):
+    """Django's PBKDF2 with the same hashes, computed in a native thread when the process runs greenlets.
 
-    It takes a third of a second of arithmetic on purpose, during which no notice of a provider could be answered.
+    Hashing takes a third of a second of CPU on purpose; in a greenlet it would block every other request.
     """
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:

@@ -25,7 +25,7 @@ from merchants.models import Merchant
 from merchants.services import api_key
 from payments.models import FeeRule, ProviderAccount
 from payments.services import clabe_number
-from payments_site import aside, health
+from payments_site import health, unpooled
 from payments_site.middleware import ReleaseMiddleware
 from tests import cluster
 from tests.promises import FULL
@@ -99,9 +99,9 @@ def _empty_cache() -> None:
 @pytest.fixture(autouse=True)
 def _patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """/readyz forgets what it saw in another test, and all wait longer: others use the same processors and cluster."""
-    monkeypatch.setattr(health, "PATIENCE", 10.0)
-    monkeypatch.setattr(aside, "PATIENCE", 10.0)
-    monkeypatch.setattr(health, "probe", health.Probe())
+    monkeypatch.setattr(health, "TIMEOUT", 10.0)
+    monkeypatch.setattr(unpooled, "TIMEOUT", 10.0)
+    monkeypatch.setattr(health, "probe", health.DatabaseProbe())
 
 
 @pytest.fixture

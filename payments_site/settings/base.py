@@ -58,7 +58,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "payments_site.middleware.RequestMiddleware",
-    "payments_site.programs.ProgramsMiddleware",  # programs go straight to their view; what follows serves pages
+    "payments_site.api_middleware.ApiMiddleware",  # API and webhook requests skip all that follows
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -159,7 +159,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 APPEND_SLASH = False
-PASSWORD_HASHERS = ["staff.hashers.PBKDF2Aside"]
+PASSWORD_HASHERS = ["staff.hashers.ThreadedPBKDF2"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

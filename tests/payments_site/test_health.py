@@ -156,14 +156,14 @@ def test_a_database_that_refuses_writes_is_not_ready(committed_db, client, owner
     name = connections["default"].settings_dict["NAME"]
     owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     owner.commit()
-    health.aside.run(lambda: connections["default"].close(), 10.0)
+    health.unpooled.run(lambda: connections["default"].close(), 10.0)
     try:
         answer = client.get("/readyz")
     finally:
         owner.execute("SET transaction_read_only = off")
         owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         owner.commit()
-        health.aside.run(lambda: connections["default"].close(), 10.0)
+        health.unpooled.run(lambda: connections["default"].close(), 10.0)
 
     assert answer.status_code == 503
     assert answer.json()["database"].startswith("read-only")

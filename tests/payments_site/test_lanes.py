@@ -20,7 +20,7 @@ from core import clock, jobs
 from payments.models import Payment, ProviderAccount
 from payments.services import payment as payment_service
 from payments.services.payment import NewPayment
-from payments_site import env, start
+from payments_site import env, startup
 from tests.concurrency.threads import soon
 from tests.web_process import Worker
 
@@ -101,12 +101,12 @@ def test_lanes_without_a_size_keep_their_default():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("begin", [lambda: start.web(is_first=False), lambda: start.worker(signs=False)])
+@pytest.mark.parametrize("begin", [lambda: startup.web(is_first=False), lambda: startup.worker(signs=False)])
 def test_a_process_that_does_not_sign_drops_the_signing_key_and_says_so(settings, tmp_path, caplog, monkeypatch, begin):
-    monkeypatch.setattr(start.metrics, "sample_pool_for_ever", lambda: None)
+    monkeypatch.setattr(startup.metrics, "sample_pool_for_ever", lambda: None)
     settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD = tmp_path, "open sesame"
 
-    with caplog.at_level(logging.ERROR, "payments_site.start"):
+    with caplog.at_level(logging.ERROR, "payments_site.startup"):
         begin()
 
     assert (settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD) == (None, "")
@@ -117,6 +117,6 @@ def test_a_process_that_does_not_sign_drops_the_signing_key_and_says_so(settings
 def test_the_worker_that_calls_providers_keeps_the_signing_key(settings, tmp_path):
     settings.STP_SIGNING_KEYS = tmp_path
 
-    start.worker(signs=True)
+    startup.worker(signs=True)
 
     assert settings.STP_SIGNING_KEYS == tmp_path

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core import jobs
 from ledger.services import invariant
-from payments_site import facts, metrics
+from payments_site import metrics, metrics_queries
 from tests import cluster
 from tests.concurrency.threads import soon
 from tests.web_process import Web, basic, patient
@@ -116,7 +116,12 @@ def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, own
 
     with connection.cursor() as cursor:
         spy = Spy(cursor)
-        [*facts._payments(spy), *facts._inbox(spy), *facts._jobs(spy), facts._release(spy)]
+        [
+            *metrics_queries._payments(spy),
+            *metrics_queries._inbox(spy),
+            *metrics_queries._jobs(spy),
+            metrics_queries._release(spy),
+        ]
     owner.execute("SET enable_seqscan = off")
 
     for statement, params in asked_for:
@@ -140,7 +145,7 @@ def test_the_database_being_away_leaves_the_rest(client, token, monkeypatch):
     def slow(*args, **kwargs):
         raise TimeoutError
 
-    monkeypatch.setattr(metrics.aside, "run", slow)
+    monkeypatch.setattr(metrics.unpooled, "run", slow)
     monkeypatch.setattr(metrics, "sample_pool", lambda: None)
 
     found = asked(client, token)

@@ -18,7 +18,7 @@ from django.test import Client
 from core import pool as core_pool
 from ledger.services import balance
 from payments_site import checks, health
-from payments_site.aside import Aside
+from payments_site.unpooled import UnpooledConnection
 from tests import cluster
 from tests.concurrency.threads import soon
 from tests.problems import assert_problem
@@ -149,33 +149,33 @@ def test_a_job_has_sixty_seconds_for_a_statement():
     assert done.stdout.split() == ["1min", "1min", "True"], done.stderr
 
 
-class Slow(Aside):
+class Slow(UnpooledConnection):
     """A database that takes its time."""
 
     slow = True
 
-    def run(self, function, patience=0.5):
+    def run(self, function, timeout=0.5):
         if self.slow:
             raise TimeoutError
-        return super().run(function, patience)
+        return super().run(function, timeout)
 
 
 @pytest.fixture
-def aside(committed_db):
+def unpooled(committed_db):
     made = Slow()
     made.slow = False
     yield made
     made.close()
 
 
-def test_a_slow_database_is_not_ready_only_after_three_times(aside, client, monkeypatch):
-    monkeypatch.setattr(health, "aside", aside)
-    monkeypatch.setattr(health, "probe", health.Probe())
+def test_a_slow_database_is_not_ready_only_after_three_times(unpooled, client, monkeypatch):
+    monkeypatch.setattr(health, "unpooled", unpooled)
+    monkeypatch.setattr(health, "probe", health.DatabaseProbe())
     assert client.get("/readyz").json()["status"] == "ok"
 
-    aside.slow = True
+    unpooled.slow = True
     answers = [client.get("/readyz") for _ in range(4)]
-    aside.slow = False
+    unpooled.slow = False
     after = client.get("/readyz")
 
     assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
@@ -185,35 +185,35 @@ def test_a_slow_database_is_not_ready_only_after_three_times(aside, client, monk
 
 
 def test_a_database_that_was_never_seen_is_not_ready(monkeypatch, client):
-    monkeypatch.setattr(health, "aside", Slow())
-    monkeypatch.setattr(health, "probe", health.Probe())
+    monkeypatch.setattr(health, "unpooled", Slow())
+    monkeypatch.setattr(health, "probe", health.DatabaseProbe())
 
     assert client.get("/readyz").status_code == 503
 
 
-def test_a_question_that_hangs_is_left_after_half_a_second_and_the_next_is_answered(aside, monkeypatch):
-    monkeypatch.setattr("payments_site.aside.PATIENCE", 0.5)
-    aside.run(lambda: None, patience=60)
+def test_a_question_that_hangs_is_left_after_half_a_second_and_the_next_is_answered(unpooled, monkeypatch):
+    monkeypatch.setattr("payments_site.unpooled.TIMEOUT", 0.5)
+    unpooled.run(lambda: None, timeout=60)
     started = time.monotonic()
 
     with pytest.raises((TimeoutError, OperationalError)):
-        aside.run(lambda: connection.cursor().execute("SELECT pg_sleep(90)"))
+        unpooled.run(lambda: connection.cursor().execute("SELECT pg_sleep(90)"))
 
     assert time.monotonic() - started < 30
-    assert aside.run(lambda: "again", patience=30) == "again"
+    assert unpooled.run(lambda: "again", timeout=30) == "again"
 
 
-def test_a_connection_that_broke_is_replaced(aside):
+def test_a_connection_that_broke_is_replaced(unpooled):
     def backend():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             return cursor.fetchone()[0]
 
-    first = aside.run(backend, patience=60)
+    first = unpooled.run(backend, timeout=60)
     with cluster_admin() as admin:
         admin.execute("SELECT pg_terminate_backend(%s)", [first])
 
-    assert aside.run(backend, patience=60) != first
+    assert unpooled.run(backend, timeout=60) != first
 
 
 def cluster_admin():

@@ -9,13 +9,13 @@ from django.contrib.auth.hashers import check_password, identify_hasher, make_pa
 from django.test import override_settings
 
 from payments_site.settings import base
-from staff.hashers import PBKDF2Aside
+from staff.hashers import ThreadedPBKDF2
 
 BESIDE = """
 from gevent import monkey; monkey.patch_all()
 import gevent, time
 from django.conf import settings; settings.configure()
-from staff.hashers import PBKDF2Aside
+from staff.hashers import ThreadedPBKDF2
 
 longest = 0.0
 def tick():
@@ -28,8 +28,8 @@ def tick():
 gevent.spawn(tick)
 gevent.sleep(0.01)
 began = time.process_time()
-hashed = PBKDF2Aside().encode("secret", "salt", 3_000_000)
-assert PBKDF2Aside().verify("secret", hashed)
+hashed = ThreadedPBKDF2().encode("secret", "salt", 3_000_000)
+assert ThreadedPBKDF2().verify("secret", hashed)
 took = time.process_time() - began
 gevent.sleep(0.01)
 print(longest / took)
@@ -51,4 +51,4 @@ def test_passwords_that_django_hashed_are_known_and_stay_as_they_are() -> None:
     assert check_password("secret", hashed, upgraded.append)
     assert not check_password("Secret", hashed)
     assert upgraded == []
-    assert isinstance(identify_hasher(hashed), PBKDF2Aside)
+    assert isinstance(identify_hasher(hashed), ThreadedPBKDF2)

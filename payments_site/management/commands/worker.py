@@ -17,7 +17,7 @@ from procrastinate.contrib.django import app, connector_params
 from procrastinate.exceptions import ConnectorException
 
 from core.jobs import Lane
-from payments_site import env, start
+from payments_site import env, startup
 from payments_site.checks import QUEUE_CONNECTIONS
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         lanes = _lanes(options["lanes"])
-        start.worker(signs=Lane.PROVIDERS in lanes)
+        startup.worker(signs=Lane.PROVIDERS in lanes)
         prepare_database(sum(lanes.values()))
         asyncio.run(self._run(lanes, options["grace"]))
 

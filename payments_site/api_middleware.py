@@ -1,8 +1,8 @@
-"""What programs ask for passes by the middleware that serves people's pages.
+"""API and webhook requests skip the browser middleware.
 
-A merchant's server or a provider brings no session, no form and no flash message, and reads no page. Every request of
-theirs would pay for all of it. Django's middleware stands in the settings as everywhere; ``ProgramsMiddleware`` leads
-programs from the second place in the list straight to their view, and does what of all that concerns them.
+They carry no session, form or flash message, so running the full stack would only cost time. ``MIDDLEWARE`` stays as in
+any Django project; ``ApiMiddleware``, second in the list, calls the view directly and applies the parts that matter
+here: TLS redirect, allowed hosts, language, security headers and the release check.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from core.errors import ReleasePending
 from core.translation import activate
 from payments_site.middleware import ReleaseMiddleware
 
-_PROGRAMS = ("/v1/", "/webhooks/", "/healthz", "/readyz", "/metrics")
-_PAGES = ("/v1/docs",)
+_API_PREFIXES = ("/v1/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+_PAGE_PREFIXES = ("/v1/docs",)
 _HEALTH = ("/healthz", "/readyz", "/metrics")
-"""Load balancers and scrapers call these by a machine's address; the answers contain no link, so no Host is wrong."""
+"""Load balancers and scrapers call these by IP address. The answers contain no links, so any Host is accepted."""
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def is_page(request: HttpRequest) -> bool:
-    """False for what programs ask for."""
+    """True for requests of browsers, False for the API, webhooks, health checks and metrics."""
     path = request.path_info
-    return not path.startswith(_PROGRAMS) or path.startswith(_PAGES)
+    return not path.startswith(_API_PREFIXES) or path.startswith(_PAGE_PREFIXES)
 
 
-class ProgramsMiddleware:
-    """For programs: TLS only, hosts that are ours, the caller's language, the headers that say so. Pages go on."""
+class ApiMiddleware:
+    """Handles API, webhook, health and metrics requests; passes pages on to the rest of ``MIDDLEWARE``."""
 
     def __init__(self, get_response: Handler) -> None:
-        self._pages = get_response
-        self._view = innermost(get_response)
+        self._page_handler = get_response
+        self._view_handler = innermost(get_response)
         self._security = SecurityMiddleware(self._answer)
         self._redirects = self._security.redirect
         self._hsts = _hsts(self._security)
-        self._host_elsewhere = settings.USE_X_FORWARDED_HOST
+        self._host_is_forwarded = settings.USE_X_FORWARDED_HOST
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if is_page(request):
-            return self._pages(request)
+            return self._page_handler(request)
         if self._redirects and not request.is_secure():
-            return self._security(request)  # type: ignore[return-value]  # leads to https, but for healthz and readyz
+            return self._security(request)  # type: ignore[return-value]  # redirects to https, except the exempt paths
         response = self._answer(request)
         headers = response.headers
         if self._hsts and request.is_secure():
@@ -60,13 +60,13 @@ class ProgramsMiddleware:
     def _answer(self, request: HttpRequest) -> HttpResponse:
         activate(request.META.get("HTTP_ACCEPT_LANGUAGE"))
         host = request.META.get("HTTP_HOST", "")
-        ours = not self._host_elsewhere and _is_ours(host, tuple(settings.ALLOWED_HOSTS))
-        if not ours and request.path_info not in _HEALTH:
+        is_allowed = not self._host_is_forwarded and _is_allowed(host, tuple(settings.ALLOWED_HOSTS))
+        if not is_allowed and request.path_info not in _HEALTH:
             request.get_host()  # DisallowedHost becomes 400
         if ReleaseMiddleware.is_pending(request.path):
             response: HttpResponse = problem_response(ReleasePending(), request)
         else:
-            response = self._view(request)
+            response = self._view_handler(request)
         if not response.streaming and "Content-Length" not in response.headers:
             response.headers["Content-Length"] = str(len(response.content))
         return response
@@ -75,9 +75,8 @@ class ProgramsMiddleware:
 def innermost(handler: Handler) -> Handler:
     """The handler behind all middleware.
 
-    Django wraps each middleware in a function that turns exceptions into answers, the innermost one included, and
-    ``functools.wraps`` keeps what is inside. Should it stop doing so, programs walk through all of it: slower, not
-    wrong.
+    Django wraps each one with ``functools.wraps`` in a function that turns exceptions into responses. If it stops
+    setting ``__wrapped__``, API requests run through all middleware: slower, but still correct.
     """
     while following := getattr(getattr(handler, "__wrapped__", None), "get_response", None):
         handler = following
@@ -85,8 +84,8 @@ def innermost(handler: Handler) -> Handler:
 
 
 @lru_cache(maxsize=100)
-def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
-    """True for a Host header that Django would let pass."""
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether Django would accept this Host header."""
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
 

@@ -17,7 +17,7 @@ MOST = 10_000
 """Rows that an exact number counts at most."""
 
 
-def ask() -> list[GaugeMetricFamily]:
+def collect() -> list[GaugeMetricFamily]:
     """Raises ``django.db.Error``."""
     with connection.cursor() as cursor:
         return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]

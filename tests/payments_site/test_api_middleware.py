@@ -1,4 +1,4 @@
-"""Programs pass by what serves people's pages; pages have all of it."""
+"""API and webhook requests skip the browser middleware; pages run through all of it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.test import Client, RequestFactory, override_settings
 
-from payments_site.programs import is_page
+from payments_site.api_middleware import is_page
 
 
 @pytest.mark.parametrize("path", ["/v1/payments", "/v1/openapi.json", "/webhooks/conekta", "/healthz", "/metrics"])
-def test_programs_have_no_session(path: str) -> None:
+def test_api_requests_are_not_pages(path: str) -> None:
     assert not is_page(RequestFactory().get(path))
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/", "/v1/docs", "/pay/pay_x", "/static/admin/css/base.css"])
-def test_pages_have_one(path: str) -> None:
+def test_browser_requests_are_pages(path: str) -> None:
     assert is_page(RequestFactory().get(path))
 
 
-def test_a_session_means_nothing_to_the_api(client: Any, admin_client: Any) -> None:
+def test_the_api_ignores_sessions(client: Any, admin_client: Any) -> None:
     assert get_user_model().objects.count() == 1
 
     for caller in (client, admin_client):
@@ -35,7 +35,7 @@ def test_a_session_means_nothing_to_the_api(client: Any, admin_client: Any) -> N
         assert "Cookie" not in answer.headers.get("Vary", "")
 
 
-def test_programs_pass_by_every_middleware_of_pages(client: Any, monkeypatch: Any) -> None:
+def test_api_requests_skip_the_browser_middleware(client: Any, monkeypatch: Any) -> None:
     passed: list[str] = []
     for middleware in (LocaleMiddleware, SessionMiddleware, XFrameOptionsMiddleware):
 
@@ -54,7 +54,7 @@ def test_programs_pass_by_every_middleware_of_pages(client: Any, monkeypatch: An
 @override_settings(
     SECURE_SSL_REDIRECT=True, SECURE_REDIRECT_EXEMPT=[r"^healthz$"], SECURE_HSTS_SECONDS=60, SECURE_HSTS_PRELOAD=True
 )
-def test_programs_too_are_led_to_tls_and_told_to_stay_there() -> None:
+def test_api_requests_are_redirected_to_https_and_get_hsts() -> None:
     client = Client()
 
     plain = client.get("/v1/nowhere?a=1")
@@ -93,7 +93,7 @@ def test_health_and_metrics_answer_under_every_host(host: str, elsewhere: bool, 
 
 
 @pytest.mark.django_db
-def test_in_production_health_and_metrics_are_asked_of_the_process_itself(settings: Any) -> None:
+def test_in_production_health_and_metrics_answer_over_plain_http(settings: Any) -> None:
     from payments_site.settings import production
 
     settings.SITE = replace(settings.SITE, metrics_token="t" * 32)
@@ -108,11 +108,11 @@ def test_in_production_health_and_metrics_are_asked_of_the_process_itself(settin
 
 
 @pytest.mark.parametrize("path", ["/healthz/", "/healthzz", "/v1/nowhere", "/webhooks/nowhere", "/pay/pay_x"])
-def test_a_host_that_is_not_ours_is_refused(client: Any, path: str) -> None:
+def test_a_host_that_is_not_allowed_is_refused(client: Any, path: str) -> None:
     assert client.get(path, headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_an_address_that_does_not_exist_is_told_so_by_every_method_and_without_a_form_token() -> None:
+def test_an_unknown_address_is_404_for_every_method_without_a_csrf_token() -> None:
     strict = Client(enforce_csrf_checks=True)
 
     for method in ("get", "post", "put", "delete"):
@@ -120,7 +120,7 @@ def test_an_address_that_does_not_exist_is_told_so_by_every_method_and_without_a
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
 
 
-def test_one_callers_language_is_not_the_next_ones(client: Any) -> None:
+def test_the_language_of_one_request_does_not_leak_into_the_next(client: Any) -> None:
     said = [
         client.get("/v1/nowhere", headers=headers).json()["title"]
         for headers in ({"Accept-Language": "en"}, {}, {"Accept-Language": "en"})
@@ -133,7 +133,7 @@ def test_one_callers_language_is_not_the_next_ones(client: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/nowhere", "/healthz"])
-def test_an_answer_says_how_long_it_is(client: Any, path: str) -> None:
+def test_an_answer_has_a_content_length(client: Any, path: str) -> None:
     answer = client.get(path)
 
     assert int(answer["Content-Length"]) == len(answer.content)

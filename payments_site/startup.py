@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from payments_site import metrics
 from payments_site.checks import OURS
 
-logger = logging.getLogger("payments_site.start")
+logger = logging.getLogger("payments_site.startup")
 
 
 def web(*, is_first: bool) -> None:
@@ -20,12 +20,12 @@ def web(*, is_first: bool) -> None:
     metrics.sample_pool_for_ever()
     _refuse_signing_key("web")
     if is_first:
-        threading.Thread(target=_look, name="start-checks", daemon=True).start()
+        threading.Thread(target=_log_checks, name="startup-checks", daemon=True).start()
 
 
 def worker(*, signs: bool) -> None:
     """Called before the worker takes jobs. ``signs``: it runs the lane that calls providers."""
-    _look()
+    _log_checks()
     if not signs:
         _refuse_signing_key("a worker without the lane 'providers'")
 
@@ -37,7 +37,7 @@ def _refuse_signing_key(process: str) -> None:
         settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD = None, ""
 
 
-def _look() -> None:
+def _log_checks() -> None:
     """Say in the log what our own checks say: a budget of connections that cannot hold, a role that may too much.
 
     Django's are about the code, which is checked where it is built; they would load all of the admin's.
