@@ -85,7 +85,7 @@ class Caller:
         self.since = 0.0
         """When that began; without one, since when it is waited for."""
         self._ended = False
-        sock.settimeout(0.0)
+        sock.setblocking(False)
 
     def begin(self, request: Any) -> None:
         """The head of a request is there."""
@@ -100,12 +100,12 @@ class Caller:
 
     def recv(self, size: int) -> bytes:
         """``b""`` at the end. Raises ``TimeoutError`` if a body is not complete in time, or makes room for another."""
+        if self.body_until is None:  # the next request is seldom there yet; gunicorn bounds this wait
+            return self._wait(Waiting.REQUEST, self._socket.recv, size, None) or b""
         try:
             return self._socket.recv(size)
         except BlockingIOError:
             pass
-        if self.body_until is None:
-            return self._wait(Waiting.REQUEST, self._socket.recv, size, None) or b""  # gunicorn bounds this wait
         received = self._wait(Waiting.BODY, self._socket.recv, size, self.body_until)
         if received is None:
             raise TimeoutError
@@ -150,7 +150,10 @@ class Caller:
             self.since = now
         group = self._group()
         self._callers.add(self, group)
-        self._socket.settimeout(None if until is None else max(0.001, until - now))
+        if until is None:
+            self._socket.setblocking(True)
+        else:
+            self._socket.settimeout(max(0.001, until - now))
         try:
             result = call(argument)
             if not self._ended:
@@ -162,7 +165,7 @@ class Caller:
                 raise
         finally:
             self._callers.remove(self, group)
-            self._socket.settimeout(0.0)
+            self._socket.setblocking(False)
         _count(reason)
         return None
 
