@@ -45,6 +45,16 @@ class MoneyReceived:
     livemode: bool | None = None
     payer: Payer = field(default_factory=Payer)
 
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """All that decides about money or a state. Two notices of one id and effect are the same notice."""
+        return (self.event_type, self.deposit_key, self.amount, self.currency, self.clabe, self.order_id)
+
+    @property
+    def business_key(self) -> str:
+        """What people look the notice up by: a transfer's tracking key, an order's id."""
+        return self.tracking_key or self.order_id
+
 
 @dataclass(frozen=True, slots=True)
 class OrderClosed:
@@ -57,6 +67,16 @@ class OrderClosed:
     payment_id: str = ""
     livemode: bool | None = None
 
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """As for ``MoneyReceived``."""
+        return (self.event_type, self.order_id)
+
+    @property
+    def business_key(self) -> str:
+        """The order's id."""
+        return self.order_id
+
 
 @dataclass(frozen=True, slots=True)
 class MoneyTakenBack:
@@ -68,6 +88,16 @@ class MoneyTakenBack:
     payment_id: str = ""
     livemode: bool | None = None
 
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """As for ``MoneyReceived``."""
+        return (self.event_type, self.order_id)
+
+    @property
+    def business_key(self) -> str:
+        """The order's id."""
+        return self.order_id
+
 
 @dataclass(frozen=True, slots=True)
 class Uninteresting:
@@ -76,6 +106,16 @@ class Uninteresting:
     event_id: str
     event_type: str
     reason: str
+
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """None but its type."""
+        return (self.event_type,)
+
+    @property
+    def business_key(self) -> str:
+        """It is about nothing."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +133,16 @@ class OrderStateChanged:
     reference: str
     cause: int | None
     occurred_at: datetime
+
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """As for ``MoneyReceived``; the event's id names the state already."""
+        return (self.event_type,)
+
+    @property
+    def business_key(self) -> str:
+        """The provider's number of the order."""
+        return self.provider_id
 
 
 Notice = MoneyReceived | MoneyTakenBack | OrderClosed | OrderStateChanged | Uninteresting

@@ -36,7 +36,8 @@ BUILDERS = {
     "core/write_guard.py": {"sql"},  # passes Django's own statement on
     "merchants/services/api_key.py": {"_by_secrets"},  # names of columns
     "payments/services/payment.py": {"payment_and_merchant"},  # names of columns
-    "payments/services/notice.py": {"_question", "numbered"},  # of _KEYS, and names of columns
+    "payments/services/notices/payment_target.py": {"_lock_query"},  # of _KEYS, and names of columns
+    "payments/services/notices/target.py": {"numbered"},  # its callers are looked at
     "webhooks/inbound/services/store.py": {"numbered", "_looking", "_looking_at_all", "_storing_all", "_body"},
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS

@@ -53,7 +53,7 @@ def test_storing_looks_at_one_index_and_one_partition(stp):
 )
 def test_what_a_notice_is_about_is_found_by_indexes_alone(stp, keys, indexes):
     now = clock.now()
-    about = notice.question(stp.account, MoneyReceived("e", "t", "d", 1, "MXN", now, **keys))
+    about = notice.lock_query(stp.account, MoneyReceived("e", "t", "d", 1, "MXN", now, **keys))
 
     said = explained(store._looking(about.text), [stp.account.pk, "e", *about.params])
 

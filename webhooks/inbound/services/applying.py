@@ -21,7 +21,7 @@ from core.unit_of_work import joined, separately
 from core.writes import Writes
 from payments.providers.stp import notices as stp
 from payments.services import notice as notice_service
-from payments.services.notice import Found, Outcome
+from payments.services.notice import NoticeTarget, Outcome
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
 from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
 from webhooks.inbound.services.store import Arrival, Known, add
@@ -61,19 +61,19 @@ def apply(
     dialect: Dialect,
     origin: Origin,
     *,
-    found: Found | None = None,
+    target: NoticeTarget[Any] | None = None,
     arrival: Arrival | None = None,
 ) -> Answer:
     """Carry the notice out and settle its row.
 
     ``arrival`` for a notice that is not stored yet: its row and its effect join the caller's unit of work.
-    ``found`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
+    ``target`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
     overtake the answer to our own request. Then it waits.
     """
     with _written(event, origin, arrival):
         if isinstance(notice, Unreadable):
             return _set_aside(event, notice, dialect, by_worker=_is_worker(origin))
-        outcome = notice_service.apply(event.account, notice, event_id=event.public_id, found=found)
+        outcome = notice_service.apply(event.account, notice, event_id=event.public_id, target=target)
         return _settle(event, outcome, dialect, by_worker=_is_worker(origin))
 
 
@@ -81,7 +81,7 @@ def decide(event: ProviderEvent, notice: Read, dialect: Dialect) -> Answer | Non
     """Settle a row that is not stored yet, if nothing that is stored can change what the notice leads to; else None."""
     if isinstance(notice, Unreadable):
         return None
-    outcome = notice_service.outcome_without_looking(event.account, notice)
+    outcome = notice_service.early_outcome(event.account, notice)
     return None if outcome is None else _settle(event, outcome, dialect)
 
 

@@ -8,14 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from payments.models import ProviderAccount
-from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, OrderStateChanged
+from payments.providers.base import Notice
 from payments.providers.conekta import messages as conekta
 from payments.providers.errors import UnreadableNotice
 from payments.providers.stp import notices as stp
 from payments.providers.stp import orders as stp_orders
 from webhooks.inbound.models import Channel, ProviderEvent
-
-MAX_BUSINESS_KEY_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,16 @@ class Unreadable:
     event_id: str
     event_type: str
     fault: str
+
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """Nothing is known but its type."""
+        return (self.event_type,)
+
+    @property
+    def business_key(self) -> str:
+        """Unknown."""
+        return ""
 
 
 Read = Notice | Unreadable
@@ -77,35 +85,3 @@ def read(dialect: Dialect, raw: bytes, received_at: datetime, digest: str) -> Re
     except UnreadableNotice as error:
         event_id, event_type = dialect.identify(raw)
         return Unreadable(event_id or f"sha256:{digest}", event_type or "unreadable", error.message)
-
-
-def what_it_books(notice: Read) -> tuple[object, ...]:
-    """All of a notice that decides about money or a state. What differs beside it makes no other notice."""
-    match notice:
-        case MoneyReceived():
-            return (
-                notice.event_type,
-                notice.deposit_key,
-                notice.amount,
-                notice.currency,
-                notice.clabe,
-                notice.order_id,
-            )
-        case OrderClosed() | MoneyTakenBack():
-            return (notice.event_type, notice.order_id)
-        case _:
-            return (notice.event_type,)
-
-
-def business_key(notice: Read) -> str:
-    """What people look a notice up by: a transfer's tracking key, an order's id."""
-    match notice:
-        case MoneyReceived():
-            key = notice.tracking_key or notice.order_id
-        case OrderClosed() | MoneyTakenBack():
-            key = notice.order_id
-        case OrderStateChanged():
-            key = notice.provider_id
-        case _:
-            key = ""
-    return key[:MAX_BUSINESS_KEY_LENGTH]

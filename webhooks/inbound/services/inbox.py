@@ -23,11 +23,9 @@ from webhooks.inbound.services.dialect import (
     Dialect,
     Read,
     Unreadable,
-    business_key,
     channel_of,
     first_channel,
     read,
-    what_it_books,
 )
 from webhooks.inbound.services.store import Arrival, Known, add, insert, look
 from webhooks.inbound.services.together import Waiting
@@ -40,6 +38,8 @@ _TRIES = 3
 _REMEMBERED = 10_000
 _answered: set[tuple[int, str]] = set()
 """Notices that came to this process lately. A hint where to look first, and no more: what is stored decides."""
+
+MAX_BUSINESS_KEY_LENGTH = 64
 
 ANOTHER = "another notice with this id said something else"
 
@@ -112,20 +112,22 @@ def _alone(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Ans
         if known.is_settled and known.body_sha256 == digest:
             return applying.stored_answer(known, repeated=True)
     with unit_of_work():
-        question = None if isinstance(notice, Unreadable) else notice_service.question(arrival.account, notice)
-        known, found = look(arrival.account.pk, event.event_id, question)
+        query = None if isinstance(notice, Unreadable) else notice_service.lock_query(arrival.account, notice)
+        known, row = look(arrival.account.pk, event.event_id, query)
         if known is not None:
             return _repeat(known, arrival, notice, dialect, digest)
         origin = applying.by_notice(arrival.account)
-        about = notice_service.answer(found) if question is not None else None
-        return applying.apply(event, notice, dialect, origin, found=about, arrival=arrival)
+        target = None
+        if query is not None and not isinstance(notice, Unreadable):
+            target = notice_service.parse_target(notice, row)
+        return applying.apply(event, notice, dialect, origin, target=target, arrival=arrival)
 
 
 def _identity(notice: Read) -> dict[str, str]:
     return {
         "event_id": notice.event_id,
         "event_type": notice.event_type,
-        "business_key": business_key(notice),
+        "business_key": notice.business_key[:MAX_BUSINESS_KEY_LENGTH],
     }
 
 
@@ -133,7 +135,7 @@ def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, dige
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
     if known.body_sha256 != digest:
         stored = _stored_notice(known)
-        if stored is None or what_it_books(stored) != what_it_books(notice):
+        if stored is None or stored.effect != notice.effect:
             return _contradict(arrival, notice, dialect, digest)
         notice = stored  # what is applied is what is stored
     if known.is_settled or (isinstance(notice, Unreadable) and known.response_status is not None):

@@ -151,20 +151,20 @@ def insert_all(arrived: Sequence[tuple[Arrival, ProviderEvent]]) -> list[bool]:
     return [(event.account_id, event.event_id) in stored for _, event in arrived]
 
 
-def look_at_all(asked: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
+def look_at_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
     """For each event that is not stored yet the row of what it is about, locked; None if there is none.
 
     Nobody is waited for: a row that somebody else holds counts as not there.
     """
-    rows: list[tuple[Any, ...] | None] = [None] * len(asked)
+    rows: list[tuple[Any, ...] | None] = [None] * len(queries)
     alike = dict[tuple[str, tuple[str, ...]], list[int]]()
-    for number, (_, question) in enumerate(asked):
-        alike.setdefault((question.text, question.types), []).append(number)
+    for number, (_, query) in enumerate(queries):
+        alike.setdefault((query.text, query.types), []).append(number)
     for (text, types), numbers in alike.items():
         values = list[Any]()
         for number in numbers:
-            event, question = asked[number]
-            values += (event.account_id, event.event_id, *question.params)
+            event, query = queries[number]
+            values += (event.account_id, event.event_id, *query.params)
         for row in fetch(_looking_at_all(text, ("bigint", "text", *types), len(numbers)), values):
             rows[numbers[row[0]]] = row[1:]
     return rows

@@ -4,7 +4,7 @@ Whoever comes first leads: it carries out what waits, itself included, and hands
 meanwhile. Nobody waits for others to come, so that a notice that comes alone is carried out at once. An answer is given
 after the common COMMIT.
 
-Only what is sure to succeed joins: a notice that is new, about a payment that nobody else holds. Whatever is not, or
+Only what is sure to succeed joins: a notice that is new, about an object that nobody else holds. Whatever is not, or
 fails, or shares a group that fails, is left to its own thread, which carries it out alone: one notice's fault never
 becomes another's.
 """
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -178,37 +179,37 @@ def _store(group: Sequence[Waiting]) -> None:
 def _apply(group: Sequence[Waiting]) -> None:
     """Lock what the notices are about, decide, write everything and commit."""
     asked = [
-        (item, question)
+        (item, item.notice, query)
         for item in _without_repetitions(group)
         if not isinstance(item.notice, Unreadable)
-        and (question := notice_service.question(item.arrival.account, item.notice)) is not None
+        and (query := notice_service.lock_query(item.arrival.account, item.notice)) is not None
     ]
     if not asked:
         return
     answers = list[tuple[Waiting, Answer]]()
     with transaction.atomic():
-        changes, payments = list[Writes](), set[int]()
-        looked = look_at_all([(item.event, question) for item, question in asked])
-        for (item, _), row in zip(asked, looked, strict=True):
+        changes, targets = list[Writes](), set[object]()
+        looked = look_at_all([(item.event, query) for item, _, query in asked])
+        for (item, notice, _), row in zip(asked, looked, strict=True):
             if row is None:  # known, held by somebody else, or about nothing that is here
                 continue
-            found = notice_service.answer(row)
-            if found.payment is None or found.payment.pk in payments:  # the second must see what the first did
+            target = notice_service.parse_target(notice, row)
+            if target.key is None or target.key in targets:  # the second must see what the first did
                 continue
-            payments.add(found.payment.pk)
+            targets.add(target.key)
             unit = Writes()
-            answers.append((item, item.context.run(_decide, item, found, unit)))
+            answers.append((item, item.context.run(_decide, item, target, unit)))
             changes.append(unit)
         execute_together(changes, commit=can_commit(connection))
     for item, answer in answers:
         item.answer = answer
 
 
-def _decide(item: Waiting, found: notice_service.Found, unit: Writes) -> Answer:
+def _decide(item: Waiting, target: notice_service.NoticeTarget[Any], unit: Writes) -> Answer:
     """Decide about one notice, within its own context and its own unit of work."""
     origin = applying.by_notice(item.arrival.account)
     with within(unit):
-        return applying.apply(item.event, item.notice, item.dialect, origin, found=found, arrival=item.arrival)
+        return applying.apply(item.event, item.notice, item.dialect, origin, target=target, arrival=item.arrival)
 
 
 def _without_repetitions(group: Sequence[Waiting]) -> list[Waiting]:

@@ -1,0 +1,131 @@
+"""Money arrived: it is booked in the transaction that records it, to the merchant or to suspense with a review case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+from core import calendar
+from core.errors import InvariantBroken
+from core.money import CURRENCY
+from core.state import Origin
+from core.unit_of_work import joined
+from core.writes import Sql, fetch, fresh
+from payments.models import Clabe, Deposit, Payment, ProviderAccount
+from payments.providers.base import MoneyReceived
+from payments.services import deposit as deposit_service
+from payments.services import policy
+from payments.services.notices import payment_target
+from payments.services.notices.outcome import CONFLICT, Outcome, Overtaken
+from payments.services.notices.payment_target import parse_target
+from payments.services.notices.target import NoticeTarget, locked_row
+from payments.services.payment import WAITING, create_for_deposit
+
+__all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
+
+
+def lock_query(account: ProviderAccount, notice: MoneyReceived) -> Sql | None:
+    """By the payment's own CLABE, its order, or its id; with the deposit that is booked."""
+    keys = {"clabe": notice.clabe, "order_id": notice.order_id, "public_id": notice.payment_id}
+    return payment_target.lock_query(account, keys, deposit_key=notice.deposit_key)
+
+
+def early_outcome(account: ProviderAccount, notice: MoneyReceived) -> Outcome | None:
+    """The books hold one currency."""
+    if notice.currency != CURRENCY:
+        return Outcome(False, f"{CONFLICT}: it reports {notice.currency}, the books hold {CURRENCY} only")
+    return None
+
+
+def apply(
+    account: ProviderAccount, notice: MoneyReceived, origin: Origin, target: NoticeTarget[Payment] | None
+) -> Outcome:
+    """Book the deposit once. Executing the unit of work raises ``Overtaken`` if it was booked meanwhile."""
+    with joined() as writes:
+        writes.expect("deposit_key_unique", Overtaken())
+        return _receive(account, notice, origin, target or _look(account, notice))
+
+
+def _look(account: ProviderAccount, notice: MoneyReceived) -> NoticeTarget[Payment]:
+    """The payment, locked; then, by another statement, which sees all that the lock waited for, the deposit."""
+    payment = parse_target(locked_row(lock_query(account, notice))).found
+    return NoticeTarget(payment, None if payment is None else _booked(account, notice))
+
+
+def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, target: NoticeTarget[Payment]) -> Outcome:
+    payment, booked, clabe = target.found, target.beside, None
+    if payment is None:
+        clabe = _find_clabe(account, notice.clabe)
+        _serialise(account, notice.deposit_key)
+        booked = _booked(account, notice)
+    elif booked is None and payment.status not in WAITING:  # perhaps by the transaction that held the lock until now
+        booked = _booked(account, notice)
+    if booked is not None:
+        known, *said = booked
+        if said != [notice.amount, notice.currency, notice.clabe]:
+            return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known)
+        return Outcome(False, "duplicate", known)
+
+    deposit = fresh(
+        Deposit,
+        provider_account=account,
+        livemode=account.livemode,
+        deposit_key=notice.deposit_key,
+        amount=notice.amount,
+        currency=notice.currency,
+        paid_at=notice.paid_at,
+        operating_date=notice.operating_date or calendar.operating_date(notice.paid_at),
+        clabe=notice.clabe,
+        tracking_key=notice.tracking_key,
+        concept=notice.concept,
+        payer_name=notice.payer.name,
+        payer_account=notice.payer.account,
+        payer_institution=notice.payer.institution_code,
+        provider_event=origin.reference,
+    )
+    reason = _why_kept(account, notice, deposit, payment, clabe)
+    if reason is not None:
+        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin)
+        return Outcome(True, f"suspended:{reason}", deposit.public_id)
+    if payment is None:
+        if clabe is None:
+            raise InvariantBroken(f"{deposit.public_id} is to be credited to no merchant")
+        payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
+    deposit_service.credit(deposit, payment, origin=origin)
+    return Outcome(True, "credited", payment.public_id)
+
+
+def _booked(account: ProviderAccount, notice: MoneyReceived) -> tuple[Any, ...] | None:
+    rows = fetch(
+        "SELECT public_id, amount, currency, clabe FROM payments_deposit "
+        "WHERE provider_account_id = $1 AND deposit_key = $2",
+        [account.pk, notice.deposit_key],
+    )
+    return rows[0] if rows else None
+
+
+def _why_kept(
+    account: ProviderAccount, notice: MoneyReceived, deposit: Deposit, payment: Payment | None, clabe: Clabe | None
+) -> Deposit.SuspenseReason | None:
+    reasons = Deposit.SuspenseReason
+    if notice.event_type == "stp.return":
+        return reasons.RETURNED_TRANSFER
+    if payment is not None:
+        return policy.why_kept(payment.merchant, policy.differences_from_payment(payment, deposit))
+    if clabe is not None:
+        return policy.why_kept(clabe.merchant, policy.differences_from_clabe(clabe, deposit))
+    return reasons.UNKNOWN_CLABE if account.provider == ProviderAccount.Provider.STP else reasons.UNKNOWN_ORDER
+
+
+def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:
+    """The reusable CLABE that money was sent to. Its row needs no lock: the payer's time says if it was closed."""
+    if not clabe:
+        return None
+    return Clabe.objects.select_related("merchant").filter(provider_account=account, clabe=clabe).first()
+
+
+def _serialise(account: ProviderAccount, deposit_key: str) -> None:
+    """Let two notices of one deposit pass one after the other although no payment's row is there to lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, account.pk])

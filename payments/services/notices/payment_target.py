@@ -1,0 +1,51 @@
+"""Finding and locking the payment that a notice is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from core.writes import Sql
+from payments.models import Payment, ProviderAccount
+from payments.services.notices.target import NoticeTarget
+from payments.services.payment import locked, payment_and_merchant
+
+_KEYS = {
+    "clabe": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND clabe = %s AND made_by = 'request')",
+    "order_id": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND order_id = %s)",
+    "public_id": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND public_id = %s)",
+}
+
+
+def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key: str = "") -> Sql | None:
+    """The SELECT that locks the payment by the first of ``keys`` that finds one, and reads its deposit.
+
+    ``keys`` are its own CLABE, its order, its public id: a notice may overtake the answer that brings the order's id.
+    None if every key is empty. ``parse_target`` reads its row.
+    """
+    given = {name: value for name, value in keys.items() if value}
+    if not given:
+        return None
+    pairs = [part for value in given.values() for part in (account.pk, value)]
+    return Sql(_lock_query(tuple(given)), (deposit_key, *pairs))
+
+
+def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Payment]:
+    """The payment, and ``beside`` it the deposit that is booked: public id, amount, currency, CLABE; or None."""
+    if row is None:
+        return NoticeTarget(None)
+    return NoticeTarget(locked(row[:-4]), tuple(row[-4:]) if row[-4] is not None else None)
+
+
+@cache
+def _lock_query(given: tuple[str, ...]) -> str:
+    keys = ", ".join([_KEYS[name] for name in given])
+    return f"""
+        SELECT {payment_and_merchant()}, d.public_id, d.amount, d.currency, d.clabe
+        FROM payments_payment p
+        JOIN merchants_merchant m ON m.id = p.merchant_id
+        LEFT JOIN payments_deposit d ON d.provider_account_id = p.provider_account_id AND d.deposit_key = %s
+        WHERE p.id = coalesce({keys})
+        FOR NO KEY UPDATE OF p
+    """  # noqa: S608 - constants only

@@ -1,0 +1,35 @@
+"""What a notice is about: a row of ours that is locked before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import models
+
+from core.writes import Sql, fetch, numbered
+
+T = TypeVar("T", bound=models.Model)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTarget(Generic[T]):
+    """The locked object that a notice is about, or None if there is none.
+
+    ``beside`` is what else the lock query read, and belongs to the kind of notice. It may be older than the lock.
+    """
+
+    found: T | None
+    beside: Any = None
+
+    @property
+    def key(self) -> tuple[str, int] | None:
+        """Identifies the object among all targets. Two notices with one key must be applied one after the other."""
+        return None if self.found is None else (self.found._meta.label, self.found.pk)
+
+
+def locked_row(query: Sql | None) -> Sequence[Any] | None:
+    """Execute a lock query by itself; waits for whoever holds the row."""
+    rows = fetch(numbered(query.text), query.params) if query is not None else []
+    return rows[0] if rows else None
