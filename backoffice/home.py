@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from backoffice.admin.transfer import COLUMNS
 from backoffice.models import Transfer
 from core import clock, horizon
-from core.admin import object_link
+from core.admin import object_link, short_id
 from core.money import format_mxn
 from payments.models import Deposit, Payment, ProviderAccount
 from webhooks.models import ProviderEvent
@@ -125,7 +125,7 @@ def _title(column: Any) -> Any:
 
 def _cell(name: str, transfer: Transfer) -> Any:
     if name == "id":
-        return object_link(transfer.id, f"{transfer.id[:4]}…{transfer.id[-8:]}")
+        return object_link(transfer.id, short_id(transfer.id))
     column = COLUMNS[name]
     if callable(column):
         return column(transfer)

@@ -75,6 +75,7 @@ class KeepingAdmin(ListAdmin):
     """Objects that are never deleted. Pages are found by database id or public id."""
 
     actions = None
+    id_field = "public_id"
     list_per_page = 50
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each would count the whole table
@@ -86,7 +87,7 @@ class KeepingAdmin(ListAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         if ids.is_id(object_id):
-            return self.get_queryset(request).filter(public_id=object_id).first()
+            return self.get_queryset(request).filter(**{self.id_field: object_id}).first()
         return super().get_object(request, object_id, from_field)
 
 
@@ -123,8 +124,12 @@ class ReadOnlyInline(TabularInline):
         return self.fields or ()
 
 
-def transition_fields(statuses: Any, colours: Mapping[Any, str]) -> list[Any]:
-    """The columns of an inline of ``TransitionRow``: what changed, why, and by whom."""
+def transition_fields(statuses: Any, colours: Mapping[Any, str], reasons: Any = None) -> list[Any]:
+    """The columns of an inline of ``TransitionRow``: what changed, why, and by whom.
+
+    ``reasons`` are the choices that name the reasons which are codes; any other is a person's own words.
+    """
+    known = dict(reasons.choices) if reasons else {}
     return [
         moment("created_at", gettext_lazy("when"), seconds=True),
         badge("from_status", colours, gettext_lazy("from"), statuses),
@@ -132,7 +137,7 @@ def transition_fields(statuses: Any, colours: Mapping[Any, str]) -> list[Any]:
         column("cause", gettext_lazy("cause"), lambda row: _CAUSES.get(row.cause, row.cause)),
         column("actor", gettext_lazy("by"), lambda row: object_link(row.actor)),
         column("reference", gettext_lazy("reference"), lambda row: object_link(row.reference)),
-        column("reason", gettext_lazy("reason"), lambda row: row.reason or EMPTY),
+        column("reason", gettext_lazy("reason"), lambda row: known.get(row.reason, row.reason) or EMPTY),
     ]
 
 
@@ -218,7 +223,7 @@ def money(name: str, title: Any) -> Column:
 
 def moment(name: str, title: Any, *, seconds: bool = False) -> Column:
     """A moment on the clock of Mexico City, short enough for a list."""
-    return column(name, title, lambda obj: in_one_line(format_moment(getattr(obj, name), seconds=seconds)), order=name)
+    return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=name)
 
 
 def day(name: str, title: Any) -> Column:
@@ -268,6 +273,18 @@ def mode() -> Column:
     return column("livemode", gettext_lazy("mode"), show, order="livemode")
 
 
+def failure() -> Column:
+    """Why it failed, in Spanish where the words are ours, with the provider's or our code."""
+
+    def show(obj: Any) -> str:
+        message = _(obj.failure_message) if obj.failure_message else ""
+        return (
+            f"{message} ({obj.failure_code})" if message and obj.failure_code else message or obj.failure_code or EMPTY
+        )
+
+    return column("failure", gettext_lazy("failure"), show)
+
+
 def label(text: Any, colour: str = "") -> str:
     """A small coloured label: success, info, warning, danger, or plain."""
     return display_for_label((colour, text), EMPTY, {colour: colour} if colour else {"": "default"})
@@ -278,9 +295,10 @@ def in_one_line(text: str) -> str:
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
-def breakable(text: str) -> str:
-    """Long text without spaces (a hash) that a narrow screen breaks anywhere."""
-    return format_html('<span style="overflow-wrap: anywhere">{}</span>', text)
+def breakable(text: str, *, min_width: str = "0") -> str:
+    """Long text without spaces (a hash) that a narrow screen breaks anywhere, but no narrower than ``min_width``."""
+    style = f"overflow-wrap: anywhere; display: inline-block; min-width: {min_width}"
+    return format_html('<span style="{}">{}</span>', style, text)
 
 
 def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
@@ -288,6 +306,23 @@ def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
     if value is None:
         return EMPTY
     return formats.date_format(timezone.localtime(value, clock.MEXICO_CITY), "d/m/Y H:i:s" if seconds else "d/m/Y H:i")
+
+
+def short_id(public_id: str) -> str:
+    """``pay_…0035abcd``: narrow enough for a list. The whole id is shown on hover, read aloud and copied."""
+    return format_html(
+        '<span class="whitespace-nowrap" title="{}">{}<span aria-hidden="true" class="select-none">…</span>'
+        '<span style="font-size: 0">{}</span>{}</span>',
+        public_id,
+        public_id[:4],
+        public_id[4:-8],
+        public_id[-8:],
+    )
+
+
+def id_column() -> Column:
+    """The object's public id, shortened."""
+    return column("public_id", gettext_lazy("id"), lambda obj: short_id(obj.public_id), order="public_id")
 
 
 def object_url(public_id: str) -> str | None:
@@ -303,7 +338,8 @@ def object_link(public_id: str, text: Any = None) -> str:
     url = object_url(public_id)
     if url is None:
         return public_id or EMPTY
-    return format_html('<a href="{}" class="text-link whitespace-nowrap">{}</a>', url, text or public_id)
+    style = "text-link" if text else "text-link whitespace-nowrap"
+    return format_html('<a href="{}" class="{}">{}</a>', url, style, text or public_id)
 
 
 def staff_origin(request: HttpRequest) -> Origin:

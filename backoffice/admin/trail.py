@@ -13,7 +13,7 @@ from core.admin import EMPTY, format_moment, label, object_link
 from ledger.admin.transaction import rows_about
 from payments.admin import DepositAdmin, PaymentAdmin
 from payments.models import Deposit, Payment
-from webhooks.admin import STATUS_COLOURS
+from webhooks.admin import STATUS_COLOURS, said
 from webhooks.models import ProviderEvent
 
 admin.site.unregister([Payment, Deposit])
@@ -75,7 +75,7 @@ def _events(object_ids: list[str], event_ids: list[str]) -> list[list[Any]]:
             format_moment(event.received_at, seconds=True),
             event.event_type,
             label(event.get_status_display(), STATUS_COLOURS.get(event.status, "")),
-            event.reason or EMPTY,
+            said(event.reason or event.last_error) or EMPTY,
         ]
         for event in events
     ]

@@ -24,6 +24,7 @@ from core.admin import (
     moment,
     money,
     object_url,
+    short_id,
 )
 from core.mx import clabe
 from core.search import looked_for
@@ -32,7 +33,7 @@ from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
 from payments.models import Payment
 
 COLUMNS = {
-    "id": "id",
+    "id": column("id", _("id"), lambda t: short_id(t.id)),
     "created_at": moment("created_at", _("created")),
     "merchant": "merchant",
     "method": "method",
@@ -61,6 +62,7 @@ class TransferChangeList(ChangeList):
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
+    id_field = "id"
     list_display = list(COLUMNS.values())
     list_filter = [
         ("created_at", DayRangeFilter),

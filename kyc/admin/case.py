@@ -20,6 +20,7 @@ from core.admin import (
     action_page,
     badge,
     found_object,
+    id_column,
     moment,
     staff_origin,
     transition_fields,
@@ -74,7 +75,7 @@ class CaseTransitionInline(ReadOnlyInline):
 class CaseAdmin(ReadOnlyAdmin):
     list_display = [
         "merchant",
-        "public_id",
+        id_column(),
         badge("status", STATUS_COLOURS, _("status")),
         "decided_by",
         moment("decided_at", _("decided")),

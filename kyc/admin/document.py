@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, column, moment
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, column, id_column, moment
 from core.files import as_download
 from kyc.models import Document
 
@@ -43,7 +43,7 @@ class DocumentInline(ReadOnlyInline):
 
 @admin.register(Document)
 class DocumentAdmin(ReadOnlyAdmin):
-    list_display = ["public_id", "case", "document_type", "original_name", moment("created_at", _("uploaded"))]
+    list_display = [id_column(), "case", "document_type", "original_name", moment("created_at", _("uploaded"))]
     list_filter = ["document_type"]
     search_fields = ["public_id__exact", "original_name", "case__merchant__name"]
     list_select_related = ["case__merchant"]

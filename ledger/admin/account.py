@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import TextFilter
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 from unfold.decorators import action
 from unfold.widgets import INPUT_CLASSES
 
@@ -88,9 +88,22 @@ class AsOfFilter(TextFilter):
         return queryset
 
 
+class PurposeFilter(DropdownFilter):
+    """What an account is for, in words."""
+
+    title = _("purpose")
+    parameter_name = "purpose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(PURPOSES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset.filter(purpose=self.value()) if self.value() in PURPOSES else queryset
+
+
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_filter = [AsOfFilter, ModeFilter, "purpose"]
+    list_filter = [AsOfFilter, ModeFilter, PurposeFilter]
     search_fields = ["code", "merchant__name"]
     list_select_related = ["merchant"]
     actions_detail = ["entries", "adjust"]

@@ -21,6 +21,7 @@ from core.admin import (
     column,
     day,
     format_moment,
+    id_column,
     in_one_line,
     mode,
     moment,
@@ -65,7 +66,7 @@ def _debits(found: Adjustment) -> str:
 @admin.register(Adjustment)
 class AdjustmentAdmin(DecisionAdmin):
     list_display = [
-        "public_id",
+        id_column(),
         moment("created_at", _("proposed")),
         badge("status", STATUS_COLOURS, _("status")),
         _amount,

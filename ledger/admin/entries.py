@@ -13,7 +13,7 @@ from django.db.models import BigIntegerField, Q
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
-from core.admin import format_moment, object_link
+from core.admin import format_moment, object_link, short_id
 from core.money import format_mxn
 from ledger.admin.kinds import KINDS
 from ledger.models import Account, Entry
@@ -51,7 +51,7 @@ def _row(account: Account, entry: Any, after: int) -> list[Any]:
     return [
         format_moment(posted.recorded_at, seconds=True),
         format_moment(posted.effective_at),
-        object_link(posted.public_id, f"{posted.public_id[:4]}…{posted.public_id[-8:]}"),
+        object_link(posted.public_id, short_id(posted.public_id)),
         KINDS.get(posted.kind, posted.kind),
         format_mxn(entry.amount) if entry.amount > 0 else "",
         format_mxn(-entry.amount) if entry.amount < 0 else "",

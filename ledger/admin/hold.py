@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.paginator import InfinitePaginator
 
-from core.admin import ModeFilter, ReadOnlyAdmin, badge, column, mode, moment, money, object_link, related
+from core.admin import ModeFilter, ReadOnlyAdmin, badge, column, id_column, mode, moment, money, object_link, related
 from ledger.models import Hold
 
 STATUS_COLOURS = {Hold.Status.OPEN: "warning", Hold.Status.CAPTURED: "success", Hold.Status.RELEASED: ""}
@@ -16,7 +16,7 @@ _source = column("source", _("held for"), lambda hold: object_link(hold.source))
 class HoldAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         "merchant",
         badge("status", STATUS_COLOURS, _("status")),
         money("amount", _("amount")),

@@ -24,6 +24,7 @@ from core.admin import (
     day,
     format_moment,
     found_object,
+    id_column,
     in_one_line,
     mode,
     moment,
@@ -80,7 +81,7 @@ class EntryInline(ReadOnlyInline):
 class TransactionAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         moment("recorded_at", _("recorded")),
         _kind,
         _total,

@@ -13,7 +13,18 @@ from unfold.decorators import action
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from core import clock
-from core.admin import KeepingAdmin, ReadOnlyInline, action_page, badge, column, found_object, mode, moment, object_link
+from core.admin import (
+    KeepingAdmin,
+    ReadOnlyInline,
+    action_page,
+    badge,
+    column,
+    found_object,
+    id_column,
+    mode,
+    moment,
+    object_link,
+)
 from merchants.admin.api_key import NetworksField, scopes, state
 from merchants.models import ApiKey, Merchant
 from merchants.services import api_key
@@ -72,7 +83,7 @@ class MerchantAdmin(KeepingAdmin):
         "name",
         "legal_name",
         badge("status", STATUS_COLOURS, _("status")),
-        "public_id",
+        id_column(),
         moment("created_at", _("created")),
     ]
     list_filter = ["status"]

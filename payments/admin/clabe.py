@@ -12,6 +12,7 @@ from core.admin import (
     ReadOnlyInline,
     badge,
     column,
+    id_column,
     mode,
     moment,
     money,
@@ -38,7 +39,7 @@ class ClabeAdmin(ReadOnlyAdmin):
 
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         moment("created_at", _("created")),
         related("merchant", _("merchant")),
         "clabe",

@@ -12,8 +12,10 @@ from core.admin import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     badge,
+    breakable,
     column,
     day,
+    id_column,
     masked,
     mode,
     moment,
@@ -41,7 +43,7 @@ def _review_case(deposit: Deposit) -> str:
 
 class DepositTransitionInline(ReadOnlyInline):
     model = DepositTransition
-    fields = transition_fields(Deposit.Status, STATUS_COLOURS)
+    fields = transition_fields(Deposit.Status, STATUS_COLOURS, Deposit.SuspenseReason)
     verbose_name_plural = _("history")
 
 
@@ -49,13 +51,13 @@ class DepositTransitionInline(ReadOnlyInline):
 class DepositAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         moment("created_at", _("created")),
         money("amount", _("amount")),
         badge("status", STATUS_COLOURS, _("status")),
-        "suspense_reason",
+        column("suspense_reason", _("reason"), lambda d: d.get_suspense_reason_display() or EMPTY),
         masked("clabe", _("CLABE")),
-        "tracking_key",
+        column("tracking_key", _("tracking key"), lambda d: breakable(d.tracking_key or EMPTY, min_width="6rem")),
         "payer_name",
         mode(),
     ]

@@ -17,6 +17,8 @@ from core.admin import (
     badge,
     column,
     day,
+    failure,
+    id_column,
     masked,
     mode,
     moment,
@@ -46,7 +48,6 @@ _created = moment("created_at", _("created"), seconds=True)
 _fee_rule = column(
     "fee_rule", _("agreed fee"), lambda p: f"{p.fee_percent.normalize():f} % + {format_mxn(p.fee_fixed)}"
 )
-_failure = column("failure", _("failure"), lambda p: f"{p.failure_code} {p.failure_message}".strip() or EMPTY)
 _payer_bank = column(
     "payer_institution", _("payer's bank"), lambda p: clabe.institution_name(p.payer_institution) or EMPTY
 )
@@ -55,7 +56,7 @@ _page = column(
     "page",
     _("payer's page"),
     lambda p: format_html(
-        '<a href="{}" class="text-link" target="_blank" rel="noopener">{}</a>', payment_page_url(p), _("open")
+        '<a href="{}" class="text-link" target="_blank" rel="noopener">{}</a>', payment_page_url(p), _("Open")
     ),
 )
 
@@ -87,7 +88,7 @@ class DepositInline(ReadOnlyInline):
 class PaymentAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         moment("created_at", _("created")),
         related("merchant", _("merchant")),
         "method",
@@ -119,7 +120,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                     (money("amount", _("amount")), "method"),
                     ("description", "external_id"),
                     (_created, moment("expires_at", _("expires"))),
-                    (_page, _failure),
+                    (_page, failure()),
                 ]
             },
         ),

@@ -13,14 +13,14 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
 
-from core.admin import ModeFilter, ReadOnlyAdmin, action_page, column, found_object, mode, moment
+from core.admin import ModeFilter, ReadOnlyAdmin, action_page, column, found_object, id_column, mode, moment
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
 
-_has_credentials = column("has_credentials", _("our credentials are set"), lambda a: bool(a.credentials))
+_has_credentials = column("has_credentials", _("credentials"), lambda a: bool(a.credentials))
 _has_webhook = column(
-    "has_webhook", _("notices can be verified"), lambda a: bool(a.webhook_secret_sha256 or a.webhook_public_keys)
+    "has_webhook", _("verifiable notices"), lambda a: bool(a.webhook_secret_sha256 or a.webhook_public_keys)
 )
 for _flag in (_has_credentials, _has_webhook):
     _flag.boolean = True  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     """Never a secret, not even a part of one."""
 
     list_display = [
-        "public_id",
+        id_column(),
         "provider",
         mode(),
         "name",

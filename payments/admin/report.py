@@ -16,6 +16,8 @@ from core.admin import (
     breakable,
     column,
     day,
+    failure,
+    id_column,
     mode,
     moment,
     related,
@@ -32,7 +34,6 @@ STATUS_COLOURS = {
 
 _size = column("size", _("size"), lambda r: filesizeformat(r.size) if r.size is not None else EMPTY)
 _sha256 = column("sha256", "SHA-256", lambda r: breakable(r.sha256) if r.sha256 else EMPTY)
-_failure = column("failure", _("failure"), lambda r: f"{r.failure_code} {r.failure_message}".strip() or EMPTY)
 _progress = column(
     "progress",
     _("rows"),
@@ -52,7 +53,7 @@ class ReportAdmin(ReadOnlyAdmin):
 
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         related("merchant", _("merchant")),
         "type",
         "format",
@@ -81,7 +82,7 @@ class ReportAdmin(ReadOnlyAdmin):
                     ("public_id", related("merchant", _("merchant"))),
                     ("type", "format", badge("status", STATUS_COLOURS, _("status"))),
                     (day("start_date", _("first day")), day("end_date", _("last day"))),
-                    (mode(), _failure),
+                    (mode(), failure()),
                     (_progress, "attempt"),
                     (_size, _sha256),
                     (moment("created_at", _("created"), seconds=True), moment("completed_at", _("completed at"))),

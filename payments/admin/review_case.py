@@ -29,6 +29,7 @@ from core.admin import (
     column,
     day,
     found_object,
+    id_column,
     in_one_line,
     label,
     mode,
@@ -51,7 +52,6 @@ STATUS_COLOURS = {
     ReviewCase.Status.CREDITED: "success",
     ReviewCase.Status.ASSIGNED: "success",
 }
-_REASONS: dict[str, Any] = dict(Deposit.SuspenseReason.choices)
 
 
 def _of_deposit(name: str, title: Any, show: Any) -> Any:
@@ -128,13 +128,9 @@ class TargetForm(ReasonForm):
         return public_id(target) or target.strip()
 
 
-_why = column("reason", _("reason"), lambda row: _REASONS.get(row.reason, row.reason) or EMPTY)
-"""The provider's notice opened it for one of our reasons; a person decides with words of their own."""
-
-
 class ReviewCaseTransitionInline(ReadOnlyInline):
     model = ReviewCaseTransition
-    fields = [*transition_fields(ReviewCase.Status, STATUS_COLOURS)[:-1], _why]
+    fields = transition_fields(ReviewCase.Status, STATUS_COLOURS, Deposit.SuspenseReason)
     verbose_name_plural = _("history")
 
 
@@ -144,7 +140,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
 
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         column("due", _("due"), _due, order="due_at"),
         column("age", _("age"), _age, order="created_at"),
         _amount,

@@ -1,5 +1,6 @@
 """Staff's view of the border."""
 
 from webhooks.admin.provider_event import STATUS_COLOURS, ProviderEventAdmin, readable_body
+from webhooks.admin.reason import said
 
-__all__ = ["STATUS_COLOURS", "ProviderEventAdmin", "readable_body"]
+__all__ = ["STATUS_COLOURS", "ProviderEventAdmin", "readable_body", "said"]

@@ -33,6 +33,7 @@ from core.admin import (
     column,
     format_moment,
     found_object,
+    id_column,
     label,
     mode,
     moment,
@@ -174,7 +175,7 @@ class ReplayFailed(IllegalTransition):
 class ProviderEventAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
-        "public_id",
+        id_column(),
         _received,
         _account,
         mode(),
@@ -208,7 +209,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
                     (_why, _object),
                     (column("event_id", _("provider's id"), lambda e: breakable(e.event_id)), "business_key"),
                     (_received, moment("processed_at", _("processed"), seconds=True)),
-                    ("attempts", "last_error"),
+                    ("attempts", column("last_error", _("last error"), lambda e: said(e.last_error) or EMPTY)),
                     (moment("next_at", _("next try"), seconds=True), "remote_address"),
                 ]
             },
@@ -402,7 +403,7 @@ def _poll_table(found: health.Health) -> dict[str, Any]:
                 format_moment(poll.asked_at, seconds=True),
                 format_moment(poll.covered_until, seconds=True),
                 poll.found,
-                poll.last_error or EMPTY,
+                said(poll.last_error) or EMPTY,
             ]
             for poll in found.polls
         ]

@@ -28,6 +28,7 @@ _SAID = {
     "sent again": _("sent again"),
 }
 _WITH_A_NAME = {
+    r"unreadable: (.+)": _("it cannot be read: %s"),
     r"conflict: it reports (\w+), the books hold (\w+) only": _("it reports %s, the books hold %s only"),
     r"conflict: ([\w.]+), which nobody here asked for": _("%s, which nobody here asked for"),
 }
