@@ -1,1 +1,1 @@
-"""The site: settings, addresses, processes and health. Wiring only."""
+"""The Django project: settings, URLs, processes and health checks. Wiring only."""

@@ -1,3 +1,5 @@
+"""App configuration of the project itself."""
+
 from django.apps import AppConfig
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
@@ -12,7 +14,7 @@ class PaymentsSiteConfig(AppConfig):
     def ready(self) -> None:
         from payments_site import checks  # noqa: F401 - registers the system checks
 
-        # Once a request is enough: its connection goes back at its end. Nothing logs queries, and caches do not close.
+        # Connections return to the pool at the end of each request, nothing logs queries, and caches stay open.
         request_started.disconnect(reset_queries)
         request_started.disconnect(close_old_connections)
         request_finished.disconnect(close_caches)

@@ -1,8 +1,8 @@
-"""Callers that keep us waiting are ended before there are too many of them.
+"""Limits on client connections that wait for a slow client.
 
-A process keeps a number of connections open. One that waits for its caller (for a request, for the rest of a body, for
-an answer to be read) costs only memory, but while all of them wait nothing new is accepted. So each wait ends after a
-while, one address may only have so many, and where none is free the one that has waited longest makes room.
+A process accepts a limited number of connections. One that waits for its client (for a request, for the rest of a body,
+or for the client to read the response) costs only memory, but if all of them wait, no new client is accepted. So each
+wait has a timeout, each address a limit, and when no connection is free, the one that has waited longest is closed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 from core import addresses
 
 ANSWER_SECONDS = 30.0
-"""A caller takes each piece of an answer within this time."""
+"""Time limit for a client to read each piece of a response."""
 PIECE = 64 * 1024
 
 
-class Waiting(StrEnum):
-    """What we wait for."""
+class WaitReason(StrEnum):
+    """What a connection waits for."""
 
     REQUEST = "request"
     BODY = "body"
@@ -29,11 +29,11 @@ class Waiting(StrEnum):
 
 
 Group = tuple[bool, str]
-"""(whether a request is known, whose it is): without one the peer's, which may be a proxy that speaks for many."""
+"""(whether a request is in flight, client address). Without a request it is the peer's, which may be a proxy."""
 
 
 class Callers:
-    """The connections of one process: how many there are, and which of them wait for their caller."""
+    """The connections of one process, and which of them wait for their client."""
 
     def __init__(self, most: int, most_per_address: int, proxies: int = 0) -> None:
         self.open = 0
@@ -44,7 +44,7 @@ class Callers:
         self._groups: dict[Group, set[Caller]] = {}
 
     def add(self, caller: Caller, group: Group) -> None:
-        """``caller`` begins to wait; the oldest of its address ends if that has too many with a request."""
+        """Register a waiting caller; close the oldest of its address if that has too many in flight."""
         waiting = self._groups.setdefault(group, set())
         waiting.add(caller)
         if group[0] and len(waiting) > self._most_per_address:
@@ -53,7 +53,7 @@ class Callers:
             self.make_room()
 
     def remove(self, caller: Caller, group: Group) -> None:
-        """``caller`` waits no longer."""
+        """Unregister a caller that no longer waits."""
         waiting = self._groups.get(group)
         if waiting is not None:
             waiting.discard(caller)
@@ -61,7 +61,7 @@ class Callers:
                 del self._groups[group]
 
     def make_room(self) -> None:
-        """If the process is full, end the oldest of those that wait, of the address that has most of them."""
+        """If the process is full, close the longest waiting connection of the address with most of them."""
         if self.open >= self._most and self._groups:
             self._end_oldest(max(self._groups, key=lambda group: len(self._groups[group])))
 
@@ -72,23 +72,23 @@ class Callers:
 
 
 class Caller:
-    """A caller's socket, as gunicorn uses it. ``sock`` is gevent's: another greenlet runs while one waits."""
+    """A client socket with gunicorn's socket interface. ``sock`` is gevent's: waiting yields to other greenlets."""
 
     def __init__(self, sock: Any, peer: Any, callers: Callers) -> None:
         self._socket = sock
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._callers = callers
         self.request: Any = None
-        """gunicorn's request that is being answered."""
+        """gunicorn's request in flight."""
         self.body_until: float | None = None
-        """While a body is read: when it has to be complete."""
+        """Deadline of the body while it is read."""
         self.since = 0.0
-        """When that began; without one, since when it is waited for."""
+        """When the request began, or since when one is awaited."""
         self._ended = False
         sock.setblocking(False)
 
     def begin(self, request: Any) -> None:
-        """The head of a request is there."""
+        """Start a request; its head has been read."""
         self.request = request
         self.since = time.monotonic()
 
@@ -96,23 +96,23 @@ class Caller:
         return getattr(self._socket, name)
 
     def setblocking(self, flag: bool) -> None:
-        """It never blocks: what cannot be done at once waits here."""
+        """Ignored: the socket stays non-blocking, and ``_wait`` does the waiting."""
 
     def recv(self, size: int) -> bytes:
-        """``b""`` at the end. Raises ``TimeoutError`` if a body is not complete in time, or makes room for another."""
-        if self.body_until is None:  # the next request is seldom there yet; gunicorn bounds this wait
-            return self._wait(Waiting.REQUEST, self._socket.recv, size, None) or b""
+        """``b""`` at the end. Raises ``TimeoutError`` if a body is late or the connection was closed to make room."""
+        if self.body_until is None:  # the next request is rarely there yet; gunicorn limits this wait
+            return self._wait(WaitReason.REQUEST, self._socket.recv, size, None) or b""
         try:
             return self._socket.recv(size)
         except BlockingIOError:
             pass
-        received = self._wait(Waiting.BODY, self._socket.recv, size, self.body_until)
+        received = self._wait(WaitReason.BODY, self._socket.recv, size, self.body_until)
         if received is None:
             raise TimeoutError
         return received
 
     def sendall(self, data: bytes) -> None:
-        """Raises ``BrokenPipeError`` if the caller does not take it in time, or makes room for another."""
+        """Raises ``BrokenPipeError`` if the client reads too slowly or the connection was closed to make room."""
         left = memoryview(data)
         until = 0.0
         while left:
@@ -120,7 +120,7 @@ class Caller:
                 sent = self._socket.send(left)
             except BlockingIOError:
                 until = until or time.monotonic() + ANSWER_SECONDS * (1 + len(left) // PIECE)
-                sent = self._wait(Waiting.ANSWER, self._socket.send, left, until)
+                sent = self._wait(WaitReason.ANSWER, self._socket.send, left, until)
                 if sent is None:
                     raise BrokenPipeError(errno.EPIPE, "the answer was not read in time") from None
             left = left[sent:]
@@ -130,7 +130,7 @@ class Caller:
         return len(data)
 
     def sendfile(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:
-        """Send ``count`` bytes of ``file`` (all of them unless told); return how many there were."""
+        """Send ``count`` bytes of ``file`` (default: all); return the number sent."""
         file.seek(offset)
         sent = 0
         while piece := file.read(PIECE if count is None else min(PIECE, count - sent)):
@@ -139,12 +139,12 @@ class Caller:
         return sent
 
     def end(self) -> None:
-        """Stop waiting. A caller whose body is missing can still be told so."""
+        """Stop waiting. A client whose body is incomplete can still receive the error."""
         self._ended = True
         self._socket.shutdown(0 if self.body_until is not None else 2)
 
-    def _wait(self, reason: Waiting, call: Callable[[Any], Any], argument: Any, until: float | None) -> Any:
-        """What ``call`` returns once it need not wait; None if it is too late, or this caller was ended."""
+    def _wait(self, reason: WaitReason, call: Callable[[Any], Any], argument: Any, until: float | None) -> Any:
+        """The result of ``call`` once the socket is ready; None after the deadline or ``end``."""
         now = time.monotonic()
         if self.request is None:
             self.since = now
@@ -177,7 +177,7 @@ class Caller:
         return True, addresses.customer(address) if address else ""
 
 
-def _count(reason: Waiting) -> None:
-    from core.metrics import CALLERS_ENDED  # gunicorn's master does not count
+def _count(reason: WaitReason) -> None:
+    from core.metrics import CALLERS_ENDED  # not loaded in gunicorn's master
 
     CALLERS_ENDED.labels(reason).inc()

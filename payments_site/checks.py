@@ -1,4 +1,4 @@
-"""System checks of our own: what a deployment must not get wrong."""
+"""Django system checks for deployment mistakes: keys, permissions, database role and connection budget."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def encryption_keys(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, OURS)
 def media_is_private(**kwargs: Any) -> list[CheckMessage]:
-    """payments_site.W002: nobody else on this machine can read the KYC documents."""
+    """payments_site.W002: other users of this machine cannot read the KYC documents."""
     folder = settings.MEDIA_ROOT
     if folder.exists() and os.stat(folder).st_mode & 0o077:
         return [
@@ -89,14 +89,14 @@ def _role_is_limited(cursor: Any) -> list[CheckMessage]:
 
 
 SPARE = 10
-"""Connections that stay free: for an administrator in trouble, replication, monitoring."""
+"""Connections reserved for administrators, replication and monitoring."""
 QUEUE_CONNECTIONS = 2
 """Connections of one lane's queue: one listens for jobs, one fetches and finishes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many connections this installation may open at once, and out of what."""
+    """How many database connections this installation may open at once."""
 
     web_instances: int
     web_processes: int
@@ -108,7 +108,7 @@ class Budget:
 
     @classmethod
     def from_env(cls) -> Budget:
-        """What the environment asks for."""
+        """The budget that the environment configures."""
         database, lanes = settings.DATABASE, env.Worker.from_env().concurrency
         return cls(
             web_instances=database.web_instances,
@@ -121,8 +121,8 @@ class Budget:
 
     @property
     def needed(self) -> int:
-        """Each web process has its pool and one connection for /readyz; each lane of a worker one for every job that it
-        runs at once and ``QUEUE_CONNECTIONS`` for its queue; a release takes 2."""
+        """Each web process has its pool and one connection for /readyz; each worker lane one per concurrent job and
+        ``QUEUE_CONNECTIONS`` for its queue; a release takes 2."""
         web = self.web_instances * self.web_processes * (self.pool + 1)
         return web + self.worker_instances * (self.jobs + QUEUE_CONNECTIONS * self.lanes) + 2
 
@@ -135,7 +135,7 @@ class Budget:
 
 
 def allowed_connections(cursor: Any) -> int:
-    """Most connections that the application's role may hold: the least of server, database and role, reserves off."""
+    """Connection limit of the application's role: the lowest of server, database and role limits, less reserves."""
     cursor.execute(
         "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
         " nullif((SELECT datconnlimit FROM pg_database WHERE datname = current_database()), -1),"

@@ -1,4 +1,4 @@
-"""The only place that reads the environment: one frozen dataclass a concern, each error names its variable."""
+"""Reads environment variables: the only module that does. Errors name the variable."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Environ = Mapping[str, str]
 
 
 class EnvironmentVariableError(Exception):
-    """A variable of the environment is missing or wrong; the message names it and says what it should hold."""
+    """An environment variable is missing or invalid; the message says what it should hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """How the site is seen from outside."""
+    """Addresses, secrets and folders of the site."""
 
     secret_key: str = field(repr=False)
     allowed_hosts: tuple[str, ...]
@@ -45,15 +45,15 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """PostgreSQL: as the application (``url``), and as the schema's owner where a release runs (``owner_url``)."""
+    """PostgreSQL: as the application (``url``) and, for releases, as the schema's owner (``owner_url``)."""
 
     url: str = field(repr=False)
     owner_url: str | None = field(repr=False)
     pool_size: int
-    """Most connections of one process's pool."""
+    """Connections per process."""
     web_instances: int
     worker_instances: int
-    """How many copies of web (a gunicorn with all its processes) and worker share the database."""
+    """How many gunicorns and workers share the database."""
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Database:
@@ -74,7 +74,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Where sign-in and request limits are counted. Losing it never loses money."""
+    """Counters of sign-in and request limits; no money depends on it."""
 
     url: str = field(repr=False)
 
@@ -86,21 +86,21 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Keys that sign our calls: a folder with ``<account id>.pem``, and their password. Only the worker has them."""
+    """Folder with the STP signing keys (``<account id>.pem``) and their password; for the worker only."""
 
     stp_keys: Path | None
     stp_password: str = field(repr=False)
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Signing:
-        """Neither needs to be set: what cannot be signed is not asked."""
+        """Both are optional: without a key STP is not called."""
         folder = environ.get("STP_SIGNING_KEYS", "").strip()
         return cls(Path(folder) if folder else None, environ.get("STP_SIGNING_PASSWORD", "").strip())
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Requests of one API key: so many a second (``100/s``), minute, hour or day; ``600/10m`` in ten minutes."""
+    """Requests per API key: ``100/s`` (or ``m``, ``h``, ``d``); ``600/10m`` is 600 in ten minutes."""
 
     read: str
     write: str
@@ -136,11 +136,11 @@ class Web:
     bind: str
     workers: int
     connections: int
-    """Most callers' connections that one process keeps open; then one that waits for its caller makes room."""
+    """Client connections per process. When all are taken, one that waits for its client is closed."""
     connections_per_address: int
-    """Most unfinished bodies and unread answers of one address in a process; then its oldest ends."""
+    """Unfinished bodies and unread answers per address and process; beyond it the oldest is closed."""
     trusted_proxies: int
-    """As in ``Site``: gunicorn counts by address before the settings are loaded."""
+    """As in ``Site``: gunicorn needs it before the settings are loaded."""
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Web:
@@ -155,18 +155,18 @@ class Web:
 
 
 LANES = {"money": 2, "providers": 4, "deliver": 4, "slow": 2}
-"""The worker's lanes (``core.jobs.Lane``), and how many jobs of each run at once unless WORKER_CONCURRENCY says so."""
+"""The worker's lanes (``core.jobs.Lane``) and their default concurrency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """How many jobs of each lane one worker runs at once."""
+    """Concurrent jobs of one worker, by lane."""
 
     concurrency: Mapping[str, int]
 
     @classmethod
     def from_env(cls, environ: Environ = os.environ) -> Worker:
-        """``WORKER_CONCURRENCY``: ``money=2,slow=1``; lanes that are not named keep their default.
+        """``WORKER_CONCURRENCY``: ``money=2,slow=1``; other lanes keep their default.
 
         Raises ``EnvironmentVariableError``.
         """
@@ -183,7 +183,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Where the provider simulators answer, if there are any: test payments can then be paid over the API."""
+    """URL of the provider simulators, which allow test payments to be paid over the API; "" if there are none."""
 
     url: str
 
@@ -198,7 +198,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the caller of ``make demo`` wants: where its data is, the web server's port (None: a free one), an end."""
+    """Options of ``make demo``: data folder, web port (None: a free one), whether to stop after the report."""
 
     home: Path
     port: int | None
@@ -223,7 +223,7 @@ def required(environ: Environ, name: str, meaning: str) -> str:
 
 
 def number(environ: Environ, name: str, default: int, *, least: int = 0) -> int:
-    """A whole number of ``least`` or more."""
+    """An integer of at least ``least``."""
     text = environ.get(name, "").strip()
     if not text:
         return default
@@ -235,7 +235,7 @@ def number(environ: Environ, name: str, default: int, *, least: int = 0) -> int:
 
 
 def rate(environ: Environ, name: str, default: str) -> str:
-    """A number of requests in a period, as django-ratelimit writes it."""
+    """A rate in django-ratelimit's notation."""
     text = environ.get(name, "").strip() or default
     if not re.fullmatch(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd]", text):
         raise EnvironmentVariableError(f"{name} must look like 100/s or 600/10m, not {text!r}")
@@ -248,8 +248,8 @@ def words(environ: Environ, name: str) -> tuple[str, ...]:
 
 
 def connection_parameters(name: str, url: str) -> dict[str, Any]:
-    """host, port, user, password, dbname of a PostgreSQL URL given in variable ``name``."""
-    from psycopg.conninfo import conninfo_to_dict  # gunicorn's master reads its size only: half its memory
+    """host, port, user, password and dbname of the PostgreSQL URL in variable ``name``."""
+    from psycopg.conninfo import conninfo_to_dict  # imported late: halves the memory of gunicorn's master
 
     try:
         parts = conninfo_to_dict(url)

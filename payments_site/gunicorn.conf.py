@@ -1,7 +1,7 @@
-"""gunicorn: greenlets, because SPEI and OXXO wait for PostgreSQL, and a thread for each wait is dear (docs/adr/0029).
+"""gunicorn configuration: greenlet workers, since most of a request is waiting for PostgreSQL (docs/adr/0029).
 
-``WEB_CONCURRENCY`` and ``WEB_CONNECTIONS`` set the size; each process has ``DATABASE_POOL_SIZE`` connections to
-PostgreSQL (docs/guides/sizing.md). Migrations never run here.
+``WEB_CONCURRENCY`` and ``WEB_CONNECTIONS`` set the size; each process has a pool of ``DATABASE_POOL_SIZE`` connections
+to PostgreSQL (docs/guides/sizing.md). Migrations never run here.
 """
 
 import gc
@@ -26,7 +26,7 @@ max_requests = 0
 forwarded_allow_ips = "*"
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
-"""gunicorn believes no header of a proxy, whoever sends it; Django's settings say which to believe."""
+"""gunicorn ignores proxy headers; Django's settings say which ones to trust."""
 accesslog = None
 control_socket_disable = True
 logconfig_dict = {
@@ -37,28 +37,28 @@ logconfig_dict = {
     "root": {"level": "INFO", "handlers": ["console"]},
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
 }
-"""gunicorn's own lines as JSON and masked, like ours."""
+"""gunicorn's log lines are masked JSON like ours."""
 
 _counters = tempfile.mkdtemp(prefix="payments-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
-"""Where every process counts its requests; prometheus_client reads this when it is imported, so not before here."""
+"""Folder of the metrics of all processes; must be set before prometheus_client is imported."""
 
 
 def post_worker_init(worker: Any) -> None:
-    """The application is loaded and about to serve."""
+    """Run startup tasks once the application is loaded."""
     from payments_site import startup
 
-    gc.set_threshold(10_000)  # a group of notices alone makes some thousands of objects
+    gc.set_threshold(10_000)  # a group of notices allocates thousands of objects
     startup.web(is_first=worker.age == 1)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Its counters stay, its gauges go."""
+    """Drop the gauges of a dead process; its counters stay."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:
-    """Nobody asks any more."""
+    """Remove the metrics folder when the master exits."""
     shutil.rmtree(_counters, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Is the process alive, and may traffic come?"""
+"""Health checks: ``/healthz`` (liveness) and ``/readyz`` (readiness)."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ledger.services import gate
 from payments_site.unpooled import TIMEOUT, unpooled
 
 MAX_TIMEOUTS = 3
-"""So many slow answers in a row mean: not ready."""
+"""Consecutive timeouts after which the process is not ready."""
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers. It must not ask the database: a database outage is no reason to kill every process."""
+    """Liveness. Does not query the database: an outage is no reason to restart every process."""
     return Answer({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if the database answers, has every migration this code knows, and every guard is enabled.
+    """Readiness: 200 if the database answers, all known migrations are applied and all guards are enabled.
 
-    A Redis that does not count, a broken invariant of the ledger (which stops outgoing money by itself), and a feed
-    that an open transaction holds back are only ``degraded``. So is a database that is slow for a moment: a full house
-    must not be emptied by taking its processes out of service.
+    A Redis that does not count, a broken ledger invariant (which stops outgoing money by itself) and a feed held back
+    by an open transaction only make it ``degraded``. So does a database that is briefly slow: taking processes out of
+    service would make an overload worse.
 
-    Migrations that are applied but unknown here are fine: during a rolling release the old code still serves.
+    Applied migrations that this code does not know are fine: old code keeps serving during a rolling release.
     """
     try:
         status = probe.check()
@@ -66,8 +66,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """What the database said: whether it refuses writes; missing migrations, disabled guards, broken invariants, feeds
-    that lag and by how many seconds.
+    """Result of a database check: read-only mode, unapplied migrations, disabled guards, broken invariants, and the lag
+    of late feeds in seconds.
     """
 
     read_only: bool
@@ -78,16 +78,16 @@ class DatabaseStatus:
 
 
 class DatabaseProbe:
-    """Remembers what the database said last, and how often in a row it was too slow to say anything."""
+    """Checks the database; keeps the last result and the number of consecutive timeouts."""
 
     def __init__(self) -> None:
         self.timeouts = 0
         self._last: DatabaseStatus | None = None
 
     def check(self) -> DatabaseStatus | None:
-        """What the database says now, or said last if it is slow; None once it was slow three times in a row.
+        """The current status, or the last one after a timeout; None after three consecutive timeouts.
 
-        Raises ``django.db.Error`` if it refuses.
+        Raises ``django.db.Error`` if the database is unavailable.
         """
         try:
             self._last = unpooled.run(_check_database, TIMEOUT)
@@ -119,9 +119,9 @@ def _check_database() -> DatabaseStatus:
 
 
 def redis_fault() -> str:
-    """What is wrong with Redis, "" if nothing is.
+    """What is wrong with Redis; "" if nothing is.
 
-    It is asked to count, as for a limit: a full one, a read-only replica and a user without permission answer reads.
+    The check writes: a full Redis, a read-only replica and a user without permission still answer reads.
     """
     try:
         cache.add("readyz", 1, 60)
@@ -133,7 +133,7 @@ def redis_fault() -> str:
 
 
 def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
-    """Names of the migrations this code knows and the database lacks. Raises ``django.db.Error``."""
+    """Names of migrations that are not applied. Raises ``django.db.Error``."""
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.django_migrations')")
         if cursor.fetchone()[0] is None:
@@ -145,7 +145,7 @@ def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
 
 @lru_cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    """By their files: to load the migrations themselves would keep megabytes for their names."""
+    """From file names: importing the migrations would cost megabytes of memory."""
     return frozenset(
         (app.label, module.name)
         for app in apps.get_app_configs()

@@ -1,4 +1,4 @@
-"""Tasks that keep the worker itself in order."""
+"""Jobs that maintain the job queue itself."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
     pass_context=True,
 )
 async def rescue_stalled_jobs(context: JobContext, timestamp: int) -> None:
-    """Give the jobs of a worker that was killed to another one: they would be ``doing`` for ever.
+    """Retry the jobs of a killed worker, which would stay ``doing`` forever. Every task is idempotent.
 
-    A job whose successor waits already is ended instead. Tasks are idempotent.
+    A job whose successor is already queued is marked failed instead.
     """
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=settings.JOB_STALLED_SECONDS):

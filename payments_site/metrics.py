@@ -1,7 +1,7 @@
-"""``GET /metrics`` for Prometheus, with a token of its own (``METRICS_TOKEN``; without one the page does not exist).
+"""``GET /metrics`` for Prometheus, authenticated with ``METRICS_TOKEN``; 404 if no token is set.
 
-Two sources: what the processes counted (``core.metrics``), and what the database knows. The database is asked at most
-every ten seconds a process, over a connection beside the pool, and never for more than a bounded number of rows.
+Two sources: counters of the processes (``core.metrics``), and database queries with bounded cost, which each process
+runs at most every ten seconds over the unpooled connection.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from payments_site.logging import METHODS
 from payments_site.unpooled import unpooled
 
 FRESH = 10.0
-"""Seconds for which what the database said is good enough."""
+"""Seconds that database results are cached."""
 SAMPLE_EVERY = 5.0
-"""Seconds between two looks of a process at its own pool."""
+"""Seconds between samples of the connection pool."""
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The same from every process: 401 for a wrong token."""
+    """Metrics of all processes of this gunicorn; 401 for a wrong token."""
     token = settings.SITE.metrics_token
     if not token:
         raise Http404
@@ -55,13 +55,13 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
-        registry.register(_This())
+        registry.register(_ThisProcess())
     registry.register(_DATABASE)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def count(route: str, method: str, status: int, seconds: float) -> None:
-    """Count one answered request. Costs a few microseconds; every label has few values."""
+    """Count one response. Costs a few microseconds; every label has few values."""
     counters = _counters.get((route, method, status))
     if counters is None:
         counters = _counters_of(route, method, status)
@@ -70,7 +70,7 @@ def count(route: str, method: str, status: int, seconds: float) -> None:
 
 
 _counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-"""The counters of what was answered before: finding them costs more than counting."""
+"""Cached label lookups, which cost more than counting."""
 
 
 def _counters_of(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
@@ -82,7 +82,7 @@ def _counters_of(route: str, method: str, status: int) -> tuple[Counter, Histogr
 
 
 def route_of(request: HttpRequest) -> str:
-    """The address's template, or what stands for all addresses that have none."""
+    """The URL template, or one value for all URLs without one."""
     match = request.resolver_match
     if match is not None:
         return str(match.route) or "home"
@@ -90,7 +90,7 @@ def route_of(request: HttpRequest) -> str:
 
 
 def sample_pool() -> None:
-    """Write down how this process's pool is doing."""
+    """Update the gauges of this process's connection pool."""
     pool = connections[DEFAULT_DB_ALIAS].pool  # type: ignore[attr-defined]
     if pool is None:
         return
@@ -111,7 +111,7 @@ _seen_lock = threading.Lock()
 
 
 def sample_pool_for_ever() -> None:
-    """Begin to look at the pool every few seconds, in a thread that ends with the process."""
+    """Start a daemon thread that samples the pool every ``SAMPLE_EVERY`` seconds."""
 
     def look() -> None:
         while True:
@@ -121,15 +121,15 @@ def sample_pool_for_ever() -> None:
     threading.Thread(target=look, name="pool-sampler", daemon=True).start()
 
 
-class _This(Collector):
-    """This process alone."""
+class _ThisProcess(Collector):
+    """Metrics of this process, without gunicorn's multiprocess folder."""
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         yield from PROCESS.collect()  # type: ignore[misc]
 
 
 class _Database(Collector):
-    """What the database knows, remembered for ten seconds; ``database_answers`` is 0 if it did not say."""
+    """Results of the database queries, cached; ``database_answers`` is 0 if they failed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -144,11 +144,11 @@ class _Database(Collector):
             return self._known
 
     def forget(self) -> None:
-        """Ask again next time."""
+        """Clear the cache."""
         self._until = 0.0
 
     def _ask(self) -> list[GaugeMetricFamily]:
-        answers = GaugeMetricFamily("database_answers", "1 if the database answered these questions, else 0.")
+        answers = GaugeMetricFamily("database_answers", "1 if the database answered these queries, else 0.")
         try:
             found = unpooled.run(_query_database, timeout=2.0)
         except (Error, TimeoutError):

@@ -1,7 +1,7 @@
-"""What the database is asked for /metrics: bounded questions, whose cost does not grow with what was ever paid.
+"""Database queries behind /metrics; their cost does not grow with the tables.
 
-Exact numbers come from partial indexes and stop at ``MOST`` rows; totals over whole tables are PostgreSQL's own
-estimates, as fresh as its last ANALYZE.
+Exact counts use partial indexes and stop at ``MOST`` rows; totals of whole tables are PostgreSQL's estimates as of the
+last ANALYZE.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from prometheus_client.core import GaugeMetricFamily
 from core import horizon
 
 MOST = 10_000
-"""Rows that an exact number counts at most."""
+"""Limit of exact counts."""
 
 
 def collect() -> list[GaugeMetricFamily]:
-    """Raises ``django.db.Error``."""
+    """Run all queries. Raises ``django.db.Error``."""
     with connection.cursor() as cursor:
         return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]
 
@@ -50,10 +50,10 @@ def _payments(cursor: Any) -> list[GaugeMetricFamily]:
 
 
 def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
-    """Notices that wait, exactly (partial indexes know them); how many there are of each state, estimated."""
+    """Unsettled notices exactly, from partial indexes; all notices by state, estimated."""
     age = GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest notice that is not settled; 0 if there is none.")
     waiting = GaugeMetricFamily(
-        "inbox_open", f"Notices that wait or that somebody must look at, by state; {MOST} at most.", labels=["state"]
+        "inbox_open", f"Notices that wait or need a person, by state; {MOST} at most.", labels=["state"]
     )
     cursor.execute(
         "SELECT status, count(*), extract(epoch FROM now() - min(received_at)) FROM (SELECT status, received_at"
@@ -87,7 +87,7 @@ def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
 
 def _jobs(cursor: Any) -> list[GaugeMetricFamily]:
     jobs = GaugeMetricFamily("jobs", f"Background jobs that wait or run; {MOST} at most.", labels=["state"])
-    age = GaugeMetricFamily("jobs_oldest_seconds", "For how long the oldest job that may run has been waiting.")
+    age = GaugeMetricFamily("jobs_oldest_seconds", "How long the oldest runnable job has been waiting.")
     cursor.execute(
         "SELECT status::text, count(*), max(extract(epoch FROM now() - coalesce(scheduled_at, now())))"
         " FROM (SELECT status, scheduled_at FROM procrastinate_jobs WHERE status IN ('todo', 'doing') LIMIT %s) AS open"
@@ -109,7 +109,7 @@ def _jobs(cursor: Any) -> list[GaugeMetricFamily]:
 def _feeds() -> GaugeMetricFamily:
     lag = GaugeMetricFamily(
         "feed_lag_seconds",
-        "For how long the oldest committed row that readers are not shown yet has waited; 0 if there is none.",
+        "How long the oldest committed row has been hidden from readers; 0 if there is none.",
         labels=["feed"],
     )
     for counter in horizon.counters():

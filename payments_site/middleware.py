@@ -1,4 +1,4 @@
-"""What every request gets: an id, a log line, and an honest 503 when the database is away."""
+"""Middleware of every request: request id, access log, complete body, and 503 while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ logger = logging.getLogger(REQUESTS)
 
 
 _RECORD = vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None))
-"""Of every line the same: where it was logged and by which thread says nothing, so nobody looks for it."""
+"""Constant fields of every line. Building the record by hand skips the lookup of caller and thread."""
 
 
 def log_request(**fields: object) -> None:
-    """One line for a request that was answered."""
+    """Write the access log line."""
     if logger.isEnabledFor(logging.INFO):
         record = logging.LogRecord.__new__(logging.LogRecord)
         record.__dict__.update(_RECORD, created=time.time(), **fields)
@@ -34,7 +34,7 @@ def log_request(**fields: object) -> None:
 
 
 class RequestMiddleware:
-    """Names the request (``X-Request-Id``: the caller's if well formed), logs it once, answers for the database."""
+    """Sets ``X-Request-Id`` (the caller's if well formed), reads the body, logs and counts the request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -59,7 +59,7 @@ class RequestMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         try:
-            upload = request_body.take(request)
+            upload = request_body.buffer_body(request)
         except RequestRefused as error:
             activate(request.META.get("HTTP_ACCEPT_LANGUAGE"))
             refused = problem_response(error, request)
@@ -72,7 +72,7 @@ class RequestMiddleware:
                 upload.close()
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Outside the API too, a database that is away is 503, not 500."""
+        """An unavailable database is 503 rather than 500 outside the API too."""
         if is_unavailable(error):
             logger.warning("database unavailable", exc_info=error)
             return problem_response(as_payments_error(error), request)
@@ -80,9 +80,9 @@ class RequestMiddleware:
 
 
 class ReleaseMiddleware:
-    """Answers 503 while the database lacks a migration that this code knows: ``manage.py release`` is still to run.
+    """Answers 503 until ``manage.py release`` has applied all migrations that this code knows.
 
-    Once nothing is missing the question is settled for the life of the process.
+    Once all are applied, the process stops checking.
     """
 
     GUARDED = ("/v1/", "/webhooks/", "/admin/", "/pay/")
@@ -100,12 +100,12 @@ class ReleaseMiddleware:
 
     @classmethod
     def is_pending(cls, path: str) -> bool:
-        """True if what stands at ``path`` has to wait for a release."""
+        """True if requests for ``path`` have to wait for a release."""
         return not cls.released and path.startswith(cls.GUARDED) and cls._is_missing()
 
     @classmethod
     def _is_missing(cls) -> bool:
-        """Asked at most once a second. A database that is away is for others to tell."""
+        """Checks at most once a second. An unavailable database is reported elsewhere."""
         now = time.monotonic()
         if now - cls._asked_at >= 1:
             cls._asked_at = now

@@ -1,3 +1,5 @@
+"""Record of releases."""
+
 from __future__ import annotations
 
 from django.db import models
@@ -7,7 +9,7 @@ from core import clock
 
 
 class Release(models.Model):
-    """One run of ``manage.py release`` that reached its end: which code was released to this database, and when."""
+    """A completed run of ``manage.py release``: which version was released to this database, and when."""
 
     version = models.CharField(_("version"), max_length=64)
     migrations = models.PositiveIntegerField(_("migrations applied"), help_text=_("How many this run applied."))

@@ -1,8 +1,7 @@
-"""Releasing: the only thing that changes the schema, run as a task of its own and never by a web process.
+"""``manage.py release``: migrates, grants rights and verifies; the only code that changes the schema.
 
-It works as the schema's owner over a direct connection. A session advisory lock lets one release run at a time; a
-second one waits, finds nothing to do and ends well. Killed at any moment it leaves complete migrations or none: run it
-again.
+It runs as the schema's owner over a direct connection. A session advisory lock serializes releases: a concurrent one
+waits and then has nothing to do. It is idempotent: after a kill, every migration is either complete or absent.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from webhooks.inbound.services import bodies
 
 LOCK_KEY = 4_737_002_023
 LOCK_WAIT = 600.0
-"""Seconds that a release waits for another one to end."""
+"""Seconds to wait for a concurrent release."""
 DDL_TRIES = 5
 
 COUNTERS = {
@@ -38,28 +37,28 @@ COUNTERS = {
     "ledger_position_counter": "SELECT greatest((SELECT max(position) FROM ledger_transaction),"
     " (SELECT max(position) FROM ledger_snapshot))",
 }
-"""Sequence -> the highest number that was taken from it."""
+"""Sequence -> query for the highest value in use."""
 
 FUNCTIONS = ["webhooks_make_body_partitions(integer)", "webhooks_drop_body_partitions(integer)"]
-"""Run with the owner's rights, also when the application calls them."""
+"""SECURITY DEFINER functions that the application may call."""
 
 IDLE_AT_MOST = "60s"
-"""For how long a session of ours may leave a transaction open and ask nothing; web and worker allow themselves less."""
+"""idle_in_transaction_session_timeout of both roles; web and worker set a lower one."""
 TRANSACTION_AT_MOST = "120s"
-"""How long any transaction of the application may last, from PostgreSQL 17 on; the code that needs more says so."""
+"""transaction_timeout of the application's role (PostgreSQL 17 and newer); code that needs more sets it locally."""
 
 ONLY_READ = {"django_migrations", "auth_permission", "django_content_type", Release._meta.db_table}
-"""Tables that only ``release`` writes. Who could rename a permission could turn any into any other."""
+"""Tables that only ``release`` writes. Renaming a permission would turn it into another one."""
 
 Say = Callable[[str], Any]
 
 
 class ReleaseError(Exception):
-    """The release cannot be carried out; the message says why and what to do."""
+    """The release failed; the message says why and what to do."""
 
 
 def release(version: str, *, say: Say) -> Release:
-    """Migrate, grant, verify, record. Raises ``ReleaseError``; nothing is half done."""
+    """Migrate, grant, verify, record. Raises ``ReleaseError``; the database stays consistent."""
     if settings.DATABASE.owner_url is None:
         raise ReleaseError(
             "RELEASE_DATABASE_URL is not set: it should name the schema's owner over a direct connection, "
@@ -72,7 +71,7 @@ def release(version: str, *, say: Say) -> Release:
 
 @contextmanager
 def exclusive(owner_url: str, say: Say) -> Iterator[None]:
-    """Hold the release lock on a connection of its own; wait up to ten minutes for another release."""
+    """Hold the release lock on a separate connection; wait up to ten minutes for a concurrent release."""
     try:
         holder = psycopg.connect(owner_url, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
@@ -82,8 +81,8 @@ def exclusive(owner_url: str, say: Say) -> Iterator[None]:
         _refuse_wrong_role(holder)
         if not _row(holder, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
             say("Another release is running; waiting for it …")
-            # Asked again and again: a statement that waits keeps a snapshot, and CREATE INDEX CONCURRENTLY in the
-            # release that runs would wait for that one.
+            # Polling: a blocked statement keeps a snapshot, which CREATE INDEX CONCURRENTLY in the running release
+            # would wait for.
             end = time.monotonic() + LOCK_WAIT
             while not _row(holder, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
                 if time.monotonic() > end:
@@ -93,13 +92,13 @@ def exclusive(owner_url: str, say: Say) -> Iterator[None]:
 
 
 def _refuse_pooler(holder: psycopg.Connection[Any]) -> None:
-    """Session locks mean nothing through a pooler in transaction mode: two sessions may share one backend."""
+    """Session locks do not work through a pooler in transaction mode: sessions share backends."""
     if holder.info.backend_pid != _row(holder, "SELECT pg_backend_pid()"):
         raise ReleaseError("RELEASE_DATABASE_URL goes through a connection pooler; give the database's own address.")
 
 
 def _refuse_wrong_role(holder: psycopg.Connection[Any]) -> None:
-    """The schema's owner and the application are two roles, or the database would refuse the application nothing."""
+    """The schema's owner must be a different role from the application's, or no right could be denied to it."""
     role = holder.info.user
     if role == connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]:
         raise ReleaseError(
@@ -142,19 +141,19 @@ def _migrate(say: Say) -> None:
 
 
 def _grant(say: Say) -> None:
-    """What the application's role may do: read and insert everywhere, change and delete only where rows may."""
+    """Grant the application's role SELECT and INSERT, and UPDATE and DELETE only on tables whose models allow it."""
     role = connection_parameters("DATABASE_URL", settings.DATABASE.url)["user"]
     kept = {model._meta.db_table for model in apps.get_models() if keeps_rows(model)}
     append_only = {model._meta.db_table for model in apps.get_models() if is_append_only(model)}
     frozen_for_app = append_only | ONLY_READ
-    # One transaction: the application that is running meanwhile never sees a right taken away and not yet given again.
+    # One transaction: the running application never sees a right revoked and not yet granted again.
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT relname, relispartition FROM pg_class "
             "WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
         )
         for table, is_partition in cursor.fetchall():
-            if is_partition:  # reached through its table only
+            if is_partition:  # accessed only through the parent table
                 _grant_exactly(cursor, table, [], role)
                 continue
             rights = ["SELECT"]
@@ -188,9 +187,9 @@ def _for_role(statement: str, role: str) -> sql.Composed:
 
 
 def _bound_transactions(say: Say) -> None:
-    """Let no session of either role keep a transaction open for long in this database, whatever program opened it.
+    """Limit how long sessions of both roles may keep a transaction open in this database.
 
-    Each role sets its own defaults: that needs no further right. Programs may ask for more, as ``pg_dump`` does.
+    Each role sets its own defaults, which needs no extra right. A program may override them, as ``pg_dump`` does.
     """
     for variable, url in (
         ("RELEASE_DATABASE_URL", settings.DATABASE.owner_url or ""),
@@ -211,9 +210,9 @@ def _bound_transactions(say: Say) -> None:
 
 
 def _raise_counters(say: Say) -> None:
-    """Keep numbers rising where rows were copied without their counters, as logical replication does.
+    """Advance sequences after rows were copied without them, as logical replication does; ``pg_dump`` copies both.
 
-    ``pg_dump`` takes the counters along. Run it before web and worker start.
+    Must happen before web and worker start.
     """
     with connections["owner"].cursor() as cursor:
         for counter, highest in COUNTERS.items():
@@ -226,7 +225,7 @@ def _raise_counters(say: Say) -> None:
 
 
 def _verify_guards() -> None:
-    """Every trigger that the models declare is there and always enabled."""
+    """Check that every trigger declared by the models exists and is always enabled."""
     missing = missing_guards(apps.get_models(), using="owner")
     if missing:
         raise ReleaseError(f"Guards are missing or disabled: {', '.join(missing)}")

@@ -1,8 +1,7 @@
-"""The whole body of a request is read here, before anything else is done for it.
+"""Reads the whole request body, chunked or not, before anything else is done for the request.
 
-HTTP/1.1 frames a body by its length (``Content-Length``) or in chunks (``Transfer-Encoding: chunked``). Django and REST
-framework read what ``CONTENT_LENGTH`` announces and take a chunked body for an empty one. Views find every body
-complete and with its length.
+Django and REST framework read as many bytes as ``CONTENT_LENGTH`` announces and take a chunked body for an empty one.
+Here the body is buffered and its length set, so views can rely on both.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from core.errors import BodyTimeout, InvalidRequest
 from payments_site.callers import Caller
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
-"""A form with a file. Its page says that a file is above 10 MiB; what is far above is not even read."""
+"""Limit for forms with a file. The page reports files above 10 MiB; larger bodies are not read at all."""
 
 SECONDS, UPLOAD_SECONDS = 10.0, 60.0
-"""The whole body arrives within this time."""
+"""Time limits for the whole body."""
 
 _PIECE = 64 * 1024
 
 
-def take(request: HttpRequest) -> BinaryIO | None:
-    """Replace the request's stream by its complete body; return what the caller has to close, if anything.
+def buffer_body(request: HttpRequest) -> BinaryIO | None:
+    """Replace the request's stream by the complete body; return the file that the caller must close, if any.
 
-    Nothing is done before that: no database connection waits for a slow caller. Raises ``InvalidRequest`` for a body
-    that is too large, breaks off, or is framed wrongly, and ``BodyTimeout``.
+    No database connection is held meanwhile. Raises ``InvalidRequest`` for a body that is too large, truncated or
+    wrongly framed, and ``BodyTimeout``.
     """
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
@@ -47,7 +46,7 @@ def take(request: HttpRequest) -> BinaryIO | None:
         raise _too_large(is_upload)
     body = cast("BinaryIO", tempfile.SpooledTemporaryFile(_PIECE)) if is_upload else io.BytesIO()
     caller = request.environ.get("gunicorn.socket")
-    if isinstance(caller, Caller):  # other servers have timeouts of their own
+    if isinstance(caller, Caller):  # other servers have their own timeouts
         caller.body_until = time.monotonic() + (UPLOAD_SECONDS if is_upload else SECONDS)
     try:
         size = _copy(request.environ["wsgi.input"], body, most + 1 if announced is None else announced)
@@ -77,7 +76,7 @@ def _announced_length(meta: dict[str, Any]) -> int:
 
 
 def _copy(source: Any, target: BinaryIO, most: int) -> int:
-    """Copy at most ``most`` bytes; return how many there were."""
+    """Copy at most ``most`` bytes; return the number copied."""
     left = most
     try:
         while left and (piece := source.read(min(left, _PIECE))):
@@ -85,7 +84,7 @@ def _copy(source: Any, target: BinaryIO, most: int) -> int:
             left -= len(piece)
     except TimeoutError:
         raise BodyTimeout from None
-    except Exception as error:  # every server has exceptions of its own for bytes that are no chunks, or stop coming
+    except Exception as error:  # each server raises its own exceptions for bad chunks and lost clients
         raise InvalidRequest("The body breaks off, or its chunks are malformed.") from error
     return most - left
 

@@ -1,4 +1,4 @@
-"""What we add to gunicorn: bounded waits for callers, and no access log."""
+"""gunicorn's worker and logger classes: bounded waits for slow clients, and no access log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from payments_site.callers import Caller, Callers
 
 
 class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
-    """gevent's worker; each connection is a ``Caller``."""
+    """gunicorn's gevent worker, with each connection wrapped in a ``Caller``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,9 +36,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
 
 
 class QuietLogger(Logger):  # type: ignore[misc, unused-ignore]
-    """No access log: ``payments_site.middleware`` writes a line for each request.
+    """Disables the access log; ``payments_site.middleware`` writes it.
 
-    gunicorn would format its own all the same because ``logconfig_dict`` is set.
+    gunicorn would otherwise format each line because ``logconfig_dict`` is set.
     """
 
     access_log_enabled = False

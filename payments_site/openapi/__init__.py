@@ -1,1 +1,1 @@
-"""What merchants' programmers read: the OpenAPI document, its checked-in copy, and the page made from it."""
+"""API reference: the OpenAPI document, its checked-in copy, and the HTML page rendered from it."""

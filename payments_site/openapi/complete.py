@@ -1,4 +1,4 @@
-"""What every operation's description has in common, added after drf-spectacular has read the views."""
+"""drf-spectacular post-processing: adds what all operations share, e.g. error responses, headers and examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payments_site.openapi.errors import ERRORS, PROVIDER_ERRORS, ErrorCode
 
 PROBLEM = "application/problem+json"
 TITLES = {422: "Unprocessable Entity"}
-"""Where Python's own name of a status depends on its version: the document must not."""
+"""Status names that differ between Python versions; the document must not."""
 HERE = Path(__file__).parent
 PROVIDERS = "provider webhooks"
 
@@ -25,18 +25,18 @@ TAGS = {
     "balance": "Your money with us, now or at any past moment.",
     "reports": "Files for programs (CSV) and people (Excel), written in the background.",
     "events": "Everything that happened to your objects, in order: pull what you missed.",
-    "idempotency": "What became of a request whose answer was lost.",
-    "account": "Who you are to us, and your API keys.",
-    "banks": "The institutions of SPEI.",
-    "test helpers": "Payers on demand, for test keys only.",
-    PROVIDERS: "What payment providers call, not you. Each notice is stored before it is believed, applied once, and "
-    "answered the same however often it comes.",
+    "idempotency": "Look up the result of a request whose response was lost.",
+    "account": "Your merchant account and its API keys.",
+    "banks": "Institutions that take part in SPEI.",
+    "test helpers": "Simulated payers, for test keys only.",
+    PROVIDERS: "Called by payment providers, not by you. Each notice is stored and applied once; repetitions get the "
+    "same answer.",
 }
-"""Each group of operations, in the order of the page. A view with another tag needs a line here."""
+"""Groups of operations, in page order. Every tag used by a view must be listed."""
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
-        "description": "Names this request in our logs: yours if it was well formed, else ours",
+        "description": "Identifies this request in our logs: your value if it was well formed, else ours",
         "schema": {"type": "string"},
     },
     "API-Version": {"description": "The version that answered", "schema": {"type": "string"}},
@@ -48,10 +48,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {
-        "description": "Seconds after which trying again makes sense",
+        "description": "Seconds to wait before retrying",
         "schema": {"type": "integer", "minimum": 1},
     },
-    "WWW-Authenticate": {"description": "Which credential is wanted", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "The required authentication scheme", "schema": {"type": "string"}},
 }
 RATE_LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
@@ -59,14 +59,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "Request-Id": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Your own name for this request, 8 to 64 characters out of `A-Z a-z 0-9 _ -`; another one is "
+        "description": "Your own id for this request, 8 to 64 characters of `A-Z a-z 0-9 _ -`; any other value is "
         "replaced by ours",
         "schema": {"type": "string"},
     },
     "API-Version": {
         "name": "API-Version",
         "in": "header",
-        "description": "Pins the version that you wrote your program for; the newest unless told",
+        "description": "Pins the version that your program was written for; defaults to the newest",
         "schema": {"type": "string", "enum": [settings.API_VERSION]},
     },
     "Accept-Language": {
@@ -83,17 +83,17 @@ RESPONSES = {
     403: ("Forbidden", "The credential does not allow this"),
     404: ("NotFound", "There is no such object for this key"),
     408: ("RequestTimeout", "The body did not arrive in time; nothing was done"),
-    409: ("Conflict", "Not in this state, or not while the first request runs"),
-    415: ("UnsupportedMediaType", "The notice calls itself something else than JSON"),
-    422: ("Unprocessable", "Understood, but it cannot be done"),
+    409: ("Conflict", "Not allowed in the current state, or the first request is still in flight"),
+    415: ("UnsupportedMediaType", "The notice's content type is not JSON"),
+    422: ("Unprocessable", "Valid, but it cannot be done"),
     429: ("TooManyRequests", "Too many requests with this key"),
-    500: ("InternalError", "Something went wrong on our side; nothing is half done"),
-    503: ("Unavailable", "Not available right now; try again later"),
+    500: ("InternalError", "Internal error; nothing was partially done"),
+    503: ("Unavailable", "Temporarily unavailable; retry later"),
 }
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """drf-spectacular's hook: answers, headers, examples and the introduction, the same for every operation."""
+    """Post-processing hook of drf-spectacular: adds responses, headers, examples and the introduction."""
     result["info"]["description"] = (HERE / "introduction.md").read_text()
     result["servers"] = [{"url": "/", "description": "This installation"}]
     used = [tag for _, _, operation in operations(result) for tag in operation.get("tags", [])]
@@ -103,22 +103,22 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     components = result["components"]
     for schema in components["schemas"].values():
         for field in schema.get("properties", {}).values():
-            _say_default(field)
+            _describe_default(field)
     components["headers"] = HEADERS
     components["parameters"] = PARAMETERS
     components["responses"] = {name: _response(status) for status, (name, _) in RESPONSES.items()}
     return result
 
 
-def _say_default(field: dict[str, Any]) -> None:
-    """Move a field's default into its description: generators of TypeScript make a field with ``default`` required."""
+def _describe_default(field: dict[str, Any]) -> None:
+    """Move a field's default into its description: TypeScript generators make fields with ``default`` required."""
     if "default" in field:
-        text = f"{field.get('description', '')}; `{json.dumps(field.pop('default'))}` unless told"
+        text = f"{field.get('description', '')}; defaults to `{json.dumps(field.pop('default'))}`"
         field["description"] = text.removeprefix("; ")
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(verb, path, operation) of everything that the document describes."""
+    """Yield (verb, path, operation) for every operation of the document."""
     for path, item in document["paths"].items():
         for verb, operation in item.items():
             if verb in ("get", "post", "put", "patch", "delete"):
@@ -127,7 +127,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 @lru_cache
 def examples() -> dict[str, list[dict[str, Any]]]:
-    """What was really asked and answered, by operation: written by ``make openapi``."""
+    """Recorded requests and responses by operation id; ``make openapi`` writes them."""
     found: dict[str, list[dict[str, Any]]] = json.loads((HERE / "examples.json").read_text())
     return found
 
@@ -142,7 +142,7 @@ def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None
         operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{p}"} for p in PARAMETERS)
     if "{" in path:
         statuses.add(404)
-        if verb == "post":  # an action on an object, which its state may not allow
+        if verb == "post":  # an action that the object's state may not allow
             statuses.add(409)
     if is_once:
         statuses |= {409, 422}
@@ -166,11 +166,11 @@ def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None
             responses[str(status)] = {"$ref": f"#/components/responses/{RESPONSES[status][0]}"}
     operation["responses"] = dict(sorted(responses.items()))
     for number, example in enumerate(examples().get(operation["operationId"], ())):
-        _show(operation, example, f"example{number + 1}")
+        _add_example(operation, example, f"example{number + 1}")
 
 
-def _show(operation: dict[str, Any], example: dict[str, Any], name: str) -> None:
-    """Write one recorded exchange into the operation's request body and response."""
+def _add_example(operation: dict[str, Any], example: dict[str, Any], name: str) -> None:
+    """Add one recorded exchange to the operation's request body and response."""
     for part, holder in (
         ("request", operation.get("requestBody", {})),
         ("response", operation["responses"].get(str(example["status"]), {})),
@@ -181,7 +181,7 @@ def _show(operation: dict[str, Any], example: dict[str, Any], name: str) -> None
 
 
 def _response(status: int) -> dict[str, Any]:
-    """An error answer with an example of each code it may carry."""
+    """An error response with an example of each code."""
     codes = {code: error for code, error in (ERRORS | PROVIDER_ERRORS).items() if error.status == status}
     shown = ["X-Request-Id"]
     if status in (409, 429, 503):

@@ -1,4 +1,4 @@
-"""The document itself: made once a process, from the views."""
+"""The OpenAPI document, generated from the views once per process."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def document() -> dict[str, Any]:
 
 @lru_cache
 def as_bytes() -> bytes:
-    """The document as it is served and checked in."""
+    """The document as served and checked in."""
     return json.dumps(document(), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 @lru_cache
 def etag() -> str:
-    """Changes when the document does."""
+    """HTTP ETag of the document."""
     return f'"{hashlib.sha256(as_bytes()).hexdigest()[:32]}"'

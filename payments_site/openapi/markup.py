@@ -1,4 +1,4 @@
-"""The little Markdown that our descriptions use: headings, paragraphs, lists, code, strong. Everything else is text."""
+"""Renders the subset of Markdown used in descriptions: headings, paragraphs, lists, code and emphasis."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _INLINE = [
 
 
 def to_html(text: str) -> SafeString:
-    """``text`` as HTML; whatever looks like HTML in it is shown, not obeyed."""
-    return mark_safe("\n".join(_blocks(text)))  # noqa: S308 - every block escapes what it holds
+    """``text`` as HTML; HTML inside it is escaped."""
+    return mark_safe("\n".join(_blocks(text)))  # noqa: S308 - every block is escaped
 
 
 def inline(text: str) -> SafeString:

@@ -1,3 +1,5 @@
+"""drf-spectacular's schema class for the views of this project."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 
 
 class OperationSchema(AutoSchema):
-    """One operation, marked if it belongs to the merchant API: those have scopes."""
+    """Marks operations of the merchant API, whose views have scopes."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""``/v1/docs``: the document as one page, with every operation, field, example and error code on it."""
+"""Renders ``/v1/docs``: one HTML page with every operation, field, example and error code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from payments_site.openapi.document import document
 from payments_site.openapi.errors import ERRORS, PROVIDER_ERRORS
 from payments_site.openapi.markup import inline, to_html
 
-DEEPEST = 4
+MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One example: what it shows, what is asked, what is answered."""
+class Example:
+    """One example: summary, request and response."""
 
     summary: str
     request: str
@@ -54,7 +54,7 @@ class Operation:
     body: list[Row]
     answers: list[tuple[str, SafeString]]
     fields: list[Row]
-    examples: list[Shown]
+    examples: list[Example]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _operation(api: dict[str, Any], verb: str, path: str, operation: dict[str, A
         answers=answers,
         fields=list(_rows(api, fields)),
         examples=[
-            Shown(
+            Example(
                 summary,
                 _curl(api, verb, path, operation, asked.get(summary)),
                 _pretty(answered[summary]) if summary in answered else "",
@@ -132,18 +132,18 @@ def _operation(api: dict[str, Any], verb: str, path: str, operation: dict[str, A
 
 
 def _rows(api: dict[str, Any], schema: dict[str, Any], path: str = "", depth: int = 0) -> Iterator[Row]:
-    """Every field, those of inner objects behind their own, by path."""
+    """Yield every field with its path, nested ones after their parent."""
     schema = _resolved(api, schema)
     for name, inner in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
         yield Row(f"{path}{name}", _type(api, inner), required, inline(_described(api, inner)))
         target, suffix = _inside(api, inner)
-        if target.get("properties") and depth < DEEPEST:
+        if target.get("properties") and depth < MAX_DEPTH:
             yield from _rows(api, target, f"{path}{name}{suffix}", depth + 1)
 
 
 def _inside(api: dict[str, Any], schema: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The object inside a field, through references, lists and "or null"; and how its path goes on."""
+    """The object inside a field, through references, lists and "or null", and the separator for its path."""
     for way in ("allOf", "oneOf", "anyOf"):
         for option in schema.get(way, ()):
             if option.get("type") != "null":
@@ -201,7 +201,7 @@ def _pretty(value: Any) -> str:
 
 
 def _curl(api: dict[str, Any], verb: str, path: str, operation: dict[str, Any], body: Any) -> str:
-    """The request as a command."""
+    """The request as a curl command; provider webhooks as plain HTTP."""
     if PROVIDERS in operation["tags"]:
         return f"{verb.upper()} {path}" if body is None else f"{verb.upper()} {path}\n\n{_pretty(body)}"
     lines = [f"curl {settings.SITE.base_url}{path}", "-u sk_test_…:"]

@@ -1,4 +1,4 @@
-"""``/v1/openapi.json`` for programs and ``/v1/docs`` for the people who write them."""
+"""Views of ``/v1/openapi.json`` and ``/v1/docs``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from payments_site.openapi import document, page
 
 FRESH = "public, max-age=300"
 PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
-"""The page runs no script and loads nothing but our own style sheet."""
+"""The page runs no scripts and loads only our own style sheet."""
 
 
 def _etag(request: HttpRequest) -> str:
@@ -19,13 +19,13 @@ def _etag(request: HttpRequest) -> str:
 @require_safe
 @condition(etag_func=_etag)
 def openapi(request: HttpRequest) -> HttpResponse:
-    """The document, from memory."""
+    """The OpenAPI document, cached in memory."""
     return HttpResponse(document.as_bytes(), content_type="application/json", headers={"Cache-Control": FRESH})
 
 
 @require_safe
 @condition(etag_func=_etag)
 def docs(request: HttpRequest) -> HttpResponse:
-    """The document as a page that needs no script."""
+    """The API reference as HTML."""
     headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": FRESH}
     return HttpResponse(page.html(), headers=headers)

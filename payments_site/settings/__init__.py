@@ -1,1 +1,1 @@
-"""One module an environment; they differ in values only."""
+"""Django settings: one module per environment."""

@@ -1,4 +1,4 @@
-"""What every environment shares. Nothing here reads the environment itself: ``payments_site.env`` does."""
+"""Settings shared by all environments. Environment variables are read in ``payments_site.env``."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "backoffice.apps.BackofficeAdminConfig",  # django.contrib.admin with our site
-    "staff",  # before auth: its createsuperuser and changepassword replace Django's
+    "backoffice.apps.BackofficeAdminConfig",  # django.contrib.admin with our AdminSite
+    "staff",  # before auth: overrides createsuperuser and changepassword
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -88,7 +88,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 
 def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
-    """A Django database of a PostgreSQL URL given in variable ``name``."""
+    """The DATABASES entry for the PostgreSQL URL in variable ``name``."""
     parts = env.connection_parameters(name, url)
     further = {key: parts[key] for key in parts.keys() - {"host", "port", "user", "password", "dbname"}}
     return {
@@ -103,7 +103,7 @@ def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# The pool waits 2 s and then fails: a full house answers 503 rather than hanging. Timeouts end what nobody waits for.
+# The pool waits 2 s and then fails: an overloaded site answers 503 rather than hanging.
 DATABASES = {
     "default": postgres(
         "DATABASE_URL",
@@ -118,7 +118,7 @@ DATABASES = {
 if DATABASE.owner_url is not None:
     DATABASES["owner"] = postgres("RELEASE_DATABASE_URL", DATABASE.owner_url, {"options": "-c lock_timeout=5s"})
 
-# Redis answers at once or not at all: connecting and asking take 0.3 s at most; redis-py would retry for seconds.
+# Connecting and reading take 0.3 s at most; redis-py's default retries would take seconds.
 CACHES = {
     "default": {
         "BACKEND": "core.counting_cache.CountingCache",
@@ -128,14 +128,14 @@ CACHES = {
 }
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # Django's own RedisCache increments atomically
 RATE_LIMITS = {"read": RATES.read, "write": RATES.write, "test": RATES.test}
-"""Requests of one API key, by class of route; ``test`` are the helpers under /v1/test."""
+"""Limits per API key and class of route; ``test`` is for the helpers under /v1/test."""
 SIGN_IN_PER_ACCOUNT = 5
 SIGN_IN_PER_ADDRESS = 20
 
 IDEMPOTENCY_KEY_LIFETIME = timedelta(days=31)
-"""How long an Idempotency-Key is remembered; the database keeps each for thirty days at least."""
+"""How long an Idempotency-Key is kept; the database enforces at least thirty days."""
 API_KEY_CACHE_SECONDS = 0.8
-"""How long a process believes what it knows of an API key: a revocation is felt everywhere within a second."""
+"""How long a process caches an API key: a revocation takes effect everywhere within a second."""
 
 FIELD_ENCRYPTION_KEYS = list(ENCRYPTION.keys)
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
@@ -177,7 +177,7 @@ REST_FRAMEWORK = {
 }
 API_VERSION = "2026-11-23"
 API_VERSIONS = (API_VERSION,)
-"""Every version that a caller may pin. The resources write the newest; docs/adr says how they will step back."""
+"""Versions that callers may pin. The resources render the newest; docs/adr describes downgrading."""
 SPECTACULAR_SETTINGS = {
     "TITLE": "Payments API",
     "VERSION": API_VERSION,
@@ -189,49 +189,49 @@ SPECTACULAR_SETTINGS = {
 
 STP_SIGNING_KEYS = SIGNING.stp_keys
 STP_SIGNING_PASSWORD = SIGNING.stp_password
-"""What STP's calls are signed with: set for the worker only."""
+"""Folder and password of the keys that sign calls to STP; set only for the worker."""
 STP_REFUSAL_STATUS = 400
-"""HTTP status with which STP hears ``devolver``."""
+"""HTTP status of the answer ``devolver`` to STP."""
 CONEKTA_CUSTOMER_EMAIL = "sin-correo@example.mx"
 CONEKTA_CUSTOMER_PHONE = "5500000000"
-"""What Conekta is told of a payer whose e-mail or phone the merchant did not give: it refuses orders without."""
+"""Sent to Conekta if the merchant gave no e-mail or phone of the payer: Conekta requires both."""
 OXXO_AMOUNTS = (1_000, 1_000_000)
-"""Least and most that one voucher takes, in centavos."""
+"""Minimum and maximum of a voucher, in centavos."""
 IVA_RATES = ((date(2010, 1, 1), Decimal("0.16")),)
-"""(first day, rate) of the value added tax on fees, the newest last: a payment keeps the rate of its day."""
+"""(first day, rate) of the VAT on fees, oldest first; a payment keeps the rate of its day."""
 REVIEW_WITHIN = timedelta(days=1)
-"""How long a deposit in suspense may wait for a decision before its review case is overdue."""
+"""Time until an undecided review case is overdue."""
 
 JOB_STALLED_SECONDS = 30.0
-"""A worker that has given no sign of life for so long is dead; its jobs go to another one."""
+"""A worker without a heartbeat for this long is considered dead; its jobs are retried."""
 
 INBOX_TRIES = 12
-"""How often the worker tries a provider's notice before it is given up: within two hours and eight minutes or so."""
+"""Attempts of the worker before a notice is marked dead, within about two hours and eight minutes."""
 INBOX_RETRY_FIRST = timedelta(seconds=2)
 INBOX_RETRY_MOST = timedelta(hours=1)
-"""Time from a notice's failed arrival to the worker's first try; doubled before each further one, up to the most."""
+"""Delay before the worker's first retry of a notice; doubled for each further one, up to the maximum."""
 INBOX_STALE_AFTER = timedelta(seconds=30)
-"""A notice that was stored and not applied (its process died) is the worker's after this time."""
+"""Age after which the worker applies a stored notice whose web process died."""
 INBOX_TOGETHER = 8
-"""So many notices of those that wait at the same time are carried out by one transaction."""
+"""Maximum of concurrent notices applied in one transaction (group commit)."""
 INBOX_BATCH = 50
-"""Notices that the worker applies in one transaction."""
+"""Notices the worker applies in one transaction."""
 INBOX_POLL_GRACE = timedelta(minutes=2)
-"""A notice may come by itself for so long before it is asked for."""
+"""How long to wait for a notice before polling for it."""
 PROVIDER_ACCOUNT_CACHE_SECONDS = 1.0
-"""How long a process may know provider accounts by heart: a secret that was taken away is refused after that."""
+"""How long a process caches provider accounts; a removed secret is refused after that."""
 INBOX_TALLY_SECONDS = 10.0
-"""How often a process writes down how many repetitions and refusals it has counted."""
+"""How often a process flushes its counts of repeated and refused notices."""
 INBOX_BODY_DAYS = 400
-"""How long the raw bytes of notices are kept (at least 90 days); their rows stay for ever."""
+"""How long the raw bytes of notices are kept (at least 90 days); their rows are kept forever."""
 
 REPORT_KEPT = timedelta(days=30)
 """How long a report's file can be downloaded."""
 REPORT_LINK_LIFETIME = timedelta(hours=1)
-"""How long the address of a report's file works."""
+"""How long a report's download link is valid."""
 
 APPROVAL_LIFETIME = timedelta(days=7)
-"""How long a second person may decide about what somebody proposed."""
+"""How long a proposal waits for approval before it expires."""
 
 LOGGING = {
     "version": 1,

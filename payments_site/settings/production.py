@@ -1,4 +1,4 @@
-"""Production: HTTPS only, behind a proxy that sets X-Forwarded-Proto."""
+"""Settings for production: HTTPS only, behind a proxy that sets X-Forwarded-Proto."""
 
 from payments_site.settings.base import *  # noqa: F403
 
@@ -6,7 +6,7 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 SECURE_SSL_REDIRECT = True
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-"""Asked from inside, of the process itself, which speaks no TLS: a redirect to https would lead nowhere."""
+"""Called directly on the process, which does not speak TLS."""
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

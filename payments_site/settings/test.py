@@ -1,4 +1,4 @@
-"""The tests: as production, but over plain HTTP and with passwords that hash quickly."""
+"""Settings for tests: like production, but over plain HTTP and with a fast password hasher."""
 
 from typing import Any, cast
 
@@ -7,21 +7,19 @@ from payments_site.settings.base import *  # noqa: F403
 
 DEBUG = False
 PROVIDER_ACCOUNT_CACHE_SECONDS = 0
-STATIC_ROOT = None  # type: ignore[assignment]  # nothing is collected: files are served from where they are
+STATIC_ROOT = None  # type: ignore[assignment]  # no collectstatic: files are served from their apps
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False
-API_KEY_CACHE_SECONDS = 0  # rolled back rows must not be remembered; the cache has tests of its own
+API_KEY_CACHE_SECONDS = 0  # rolled back rows must not be cached; the cache has its own tests
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _OPTIONS = cast(dict[str, Any], base.DATABASES["default"]["OPTIONS"])
-_IDLE = (
-    " -c idle_in_transaction_session_timeout=600s"  # a test is one transaction, and takes its time between statements
-)
-_OPERATOR = " -c payments.actor=operator"  # accounts that a test makes are the operator's, of the site's first day
+_IDLE = " -c idle_in_transaction_session_timeout=600s"  # a test is one transaction and may pause between statements
+_OPERATOR = " -c payments.actor=operator"  # accounts created by tests count as the operator's
 DATABASES = base.DATABASES | {
     "default": base.DATABASES["default"] | {"OPTIONS": {**_OPTIONS, "options": _OPTIONS["options"] + _IDLE + _OPERATOR}}
 }
-_PATIENT = {"socket_connect_timeout": 10, "socket_timeout": 10}  # a busy machine's Redis answers after all
+_PATIENT = {"socket_connect_timeout": 10, "socket_timeout": 10}  # Redis may be slow on a busy machine
 CACHES = {
     name: {**cache, "OPTIONS": {**cast(dict[str, Any], cache["OPTIONS"]), **_PATIENT}}
     for name, cache in base.CACHES.items()

@@ -1,4 +1,4 @@
-"""The back office's looks and its menu."""
+"""Theme and menu of the admin (django-unfold)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _capfirst = lazy(capfirst, str)
 
 
 def _item(title: Any, icon: str, model: str, query: str = "") -> dict[str, Any]:
-    """A menu entry for the list of ``model`` ("app_name"), filtered by ``query``, shown to whoever may view it."""
+    """A menu entry for the list of ``model`` ("app_name") with filter ``query``, shown to users who may view it."""
     app, name = model.split("_")
 
     def may_view(request: HttpRequest) -> bool:

@@ -52,7 +52,7 @@ def payments(story: Story) -> None:
     story.notify("conekta_event", "An order was paid", raw, DIGEST=digest)
     story.ask("read_payment", "The money is here", payment_id=spei["id"])
     withdrawn = story.ask("create_payment", "Another", body={"method": "spei", "amount": 5000, "currency": "MXN"})
-    story.ask("cancel_payment", "Nobody has paid it", payment_id=withdrawn["id"])
+    story.ask("cancel_payment", "A payment that was not paid", payment_id=withdrawn["id"])
     story.ask("list_payments", "One of the completed payments", query={"status": "completed", "limit": 1})
 
 

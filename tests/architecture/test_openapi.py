@@ -106,8 +106,8 @@ def test_an_optional_field_says_what_holds_without_it():
     pay = document()["components"]["schemas"]["SimulatedPaymentRequest"]
 
     assert pay.get("required", []) == []
-    assert pay["properties"]["late"]["description"].endswith("; `false` unless told")
-    assert pay["properties"]["times"]["description"].endswith("; `1` unless told")
+    assert pay["properties"]["late"]["description"].endswith("; defaults to `false`")
+    assert pay["properties"]["times"]["description"].endswith("; defaults to `1`")
 
 
 def test_every_operation_says_how_it_refuses():

@@ -1,3 +1,5 @@
+"""``manage.py doctor``: diagnoses database, connections, feeds and Redis."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +16,7 @@ from payments_site.health import redis_fault, unapplied_migrations
 from payments_site.models import Release
 
 OPEN_LONG = 600
-"""Seconds from which on an open transaction is named, whatever it does."""
+"""Open transactions older than this many seconds are reported."""
 
 _OPEN_LONG = r"""
     SELECT format(
@@ -38,13 +40,13 @@ _OPEN_LONG = r"""
     SELECT format('standby %%s (hot_standby_feedback), %%s transactions behind', application_name, age(backend_xmin))
     FROM pg_stat_replication WHERE age(backend_xmin) > 100000
 """
-"""Other roles' sessions hide their times from a role without ``pg_read_all_stats``: they are judged by their age."""
+"""Without ``pg_read_all_stats`` other roles' timestamps are hidden; those sessions are judged by transaction age."""
 
 
 class Command(BaseCommand):
-    """Looks at what an installation stands on, and says in plain words what is wrong."""
+    """Checks what an installation depends on and reports each fault."""
 
-    help = "Look at environment, database, migrations, connections and Redis; exit code 1 if something is wrong."
+    help = "Check environment, database, migrations, connections and Redis; exit code 1 if something is wrong."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -100,7 +102,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"      to end it: {holder.end_statement}")
 
     def _open_transactions(self) -> None:
-        """What keeps VACUUM from removing dead rows, anywhere in the cluster; no feed waits for it."""
+        """Report what keeps VACUUM from removing dead rows anywhere in the cluster; feeds do not wait for it."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute(_OPEN_LONG, [f"{OPEN_LONG} seconds"] * 2)

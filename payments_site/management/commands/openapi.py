@@ -1,3 +1,5 @@
+"""``manage.py openapi``: writes docs/openapi.json."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,7 +12,7 @@ from payments_site.openapi import document
 class Command(BaseCommand):
     """Writes the checked-in copy of the OpenAPI document."""
 
-    help = "Write docs/openapi.json from the views. Asks no database."
+    help = "Write docs/openapi.json from the views. Needs no database."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

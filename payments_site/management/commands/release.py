@@ -1,3 +1,5 @@
+"""``manage.py release``: see ``payments_site.release``."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,9 +10,9 @@ from payments_site.release import ReleaseError, release
 
 
 class Command(BaseCommand):
-    """Brings the database to this code: migrations, rights, verification. The only command that migrates."""
+    """Updates the database for this code. The only command that migrates."""
 
-    help = "Bring the database to this code: migrate, grant rights to the application's role, verify, record."
+    help = "Update the database for this code: migrate, grant rights to the application's role, verify, record."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

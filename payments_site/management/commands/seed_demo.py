@@ -1,3 +1,5 @@
+"""``manage.py seed_demo``: seeds a development database."""
+
 from __future__ import annotations
 
 import hashlib
@@ -22,17 +24,17 @@ from staff.services.account import OPERATOR, acting
 
 
 class Command(BaseCommand):
-    """What a demo needs before its first request: reads its wishes as JSON from standard input, answers as JSON.
+    """Seeds the demo: reads JSON from standard input and prints JSON. Idempotent.
 
     In: sandbox_url, api_key (may be empty), admin_user, admin_password, conekta_api_key, stp_username, stp_secret,
-    clabe_prefix. Out: api_key, merchant. Run again it changes only what differs.
+    clabe_prefix. Out: api_key, merchant.
     """
 
     help = "Seed a development database for the demo: a merchant, its test key, its fees, providers, a staff user."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("seed_demo makes well-known accounts; it runs with development settings only.")
+            raise CommandError("seed_demo creates well-known accounts; it runs with development settings only.")
         Path(settings.MEDIA_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
         wishes = json.load(sys.stdin)
         webhook_key = self._conekta_webhook_key(wishes)

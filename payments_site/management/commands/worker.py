@@ -1,3 +1,5 @@
+"""``manage.py worker``: runs background jobs, each lane with its own concurrency and connections."""
+
 from __future__ import annotations
 
 import asyncio
@@ -23,21 +25,21 @@ from payments_site.checks import QUEUE_CONNECTIONS
 logger = logging.getLogger(__name__)
 
 HARD_STOP_AFTER = 3.0
-"""Seconds beyond the grace after which the process ends even if a job still waits (for a database that is gone)."""
+"""Seconds after the grace period until the process exits even if a job still hangs."""
 AGAIN_AFTER = 1.0
-"""Seconds between losing the database and looking for it again."""
+"""Seconds between losing the database and reconnecting."""
 CONNECTION_WAIT = 2.0
-"""Seconds that the queue waits for a connection; with psycopg's 30 a short outage would take as long to notice."""
+"""Seconds the queue waits for a connection; psycopg's default of 30 would be slow to notice an outage."""
 STATEMENT_TIMEOUT = "60s"
-"""A job's statement may take longer than a request's."""
+"""Jobs may run longer statements than requests."""
 
 
 def prepare_database(jobs: int) -> None:
-    """Give this process a pool with one connection for every job that it runs at once, and longer statements."""
+    """Resize this process's pool to one connection per concurrent job, and raise its statement timeout."""
     connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.close()
     connection.close_pool()
-    # Settings are shared by all threads: each session that begins from here on has them, the queue's own as well.
+    # Settings are shared by all threads, so this applies to all new sessions, the queue's included.
     options = connection.settings_dict["OPTIONS"]
     options["options"] += f" -c statement_timeout={STATEMENT_TIMEOUT}"
     if isinstance(options.get("pool"), dict):
@@ -45,14 +47,14 @@ def prepare_database(jobs: int) -> None:
 
 
 class Command(BaseCommand):
-    """Runs background jobs until it is asked to stop; running jobs are finished first."""
+    """Runs background jobs until a stop signal; running jobs may finish."""
 
     help = (
         "Run background jobs until SIGTERM or Ctrl-C; running jobs get --grace seconds to finish. The lanes: "
         "money (notices, expiries, the books), providers (calls to STP and Conekta), deliver (webhooks to merchants) "
         "and slow (reports, clean-up). No lane waits for another one. WORKER_CONCURRENCY sets their sizes."
     )
-    requires_system_checks = []  # made at start, and said in the log like everything else
+    requires_system_checks = []  # startup.worker runs and logs them
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--lanes", default=",".join(Lane), help="Lanes to run, separated by commas (default all).")
@@ -65,7 +67,7 @@ class Command(BaseCommand):
         asyncio.run(self._run(lanes, options["grace"]))
 
     async def _run(self, lanes: Mapping[Lane, int], grace: float) -> None:
-        # Jobs run in threads of the loop's executor. One thread for each job that may run: no lane waits for another.
+        # Jobs run in the loop's executor. With one thread per concurrent job no lane waits for another.
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(sum(lanes.values()) + len(lanes), thread_name_prefix="job"))
         self._starting = set(lanes)
@@ -85,7 +87,7 @@ class Command(BaseCommand):
             self._say("worker: stopped")
 
     async def _work(self, lane: Lane, jobs: int, grace: float) -> None:
-        """Run a lane's jobs for ever. Losing the database ends procrastinate's worker; another begins after it."""
+        """Run a lane's jobs forever, restarting procrastinate's worker when it loses the database."""
         while True:
             connector = PsycopgConnector(
                 kwargs=connector_params(), timeout=CONNECTION_WAIT, min_size=1, max_size=QUEUE_CONNECTIONS
@@ -118,7 +120,7 @@ class Command(BaseCommand):
 
 
 def _lanes(text: str) -> dict[Lane, int]:
-    """The lanes of a comma-separated list, and how many jobs of each run at once."""
+    """The lanes of a comma-separated list with their concurrency."""
     wanted = {word.strip() for word in text.split(",") if word.strip()}
     unknown = sorted(wanted - set(Lane))
     if unknown or not wanted:
