@@ -9,7 +9,7 @@ CHECK_ENV := SECRET_KEY=check BASE_URL=http://localhost MEDIA_ROOT=/nonexistent 
 	REDIS_URL=redis://localhost FIELD_ENCRYPTION_KEYS=check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format openapi wheels bench prove clean
+.PHONY: help demo test check lint format openapi columns wheels bench prove clean
 
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/' | expand -t 12
@@ -36,6 +36,9 @@ format: .venv/.development  ## Format and fix what can be fixed
 openapi: .venv/.development  ## Record the examples of the API's reference and write docs/openapi.json
 	@RECORD_EXAMPLES=1 $(PY) -m pytest -q -n0 tests/acceptance/test_openapi.py -k running_api
 	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=payments_site.settings.test exec $(PY) manage.py openapi
+
+columns: .venv/.runtime  ## Write docs/columns.md from the models
+	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=payments_site.settings.test exec $(PY) manage.py columns
 
 wheels: .venv/.development  ## Record which wheels exist for the pins (tests/architecture/wheels.json)
 	@exec $(PY) -m tests.architecture.wheels

@@ -7,7 +7,7 @@ its schema, so that a temporary table cannot stand in for a real one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -20,6 +20,9 @@ from core.state import legal_changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+ROWS = "(rows)"
+"""In what a guard decides: not a field but the rows themselves, whether they can be deleted."""
 
 
 def transaction_required(function: Callable[P, R]) -> Callable[P, R]:
@@ -106,11 +109,19 @@ class IndexGuardSql(GuardSql):
 
 
 class Guard(pgtrigger.Trigger):
-    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql`` or, if ``by_index``, ``IndexGuardSql``."""
+    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql`` or, if ``by_index``, ``IndexGuardSql``.
 
-    def __init__(self, *, by_index: bool = False, **options: Any) -> None:
+    ``judges`` says in words what it demands of each field (or of ``ROWS``); ``core.columns`` makes a table of it.
+    """
+
+    def __init__(self, *, by_index: bool = False, judges: Mapping[str, str] | None = None, **options: Any) -> None:
         self.sql_class = IndexGuardSql if by_index else GuardSql
+        self.judges = judges or {}
         super().__init__(**options)
+
+    def decides(self, model: type[models.Model]) -> Mapping[str, str]:
+        """Field name (or ``ROWS``) -> what this guard demands of every change."""
+        return self.judges
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
         """When it fires. ``UPDATE OF`` names the columns it judges: no other UPDATE can change them."""
@@ -147,6 +158,10 @@ class AppendOnly(Guard):
             operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
         )
 
+    def decides(self, model: type[models.Model]) -> Mapping[str, str]:
+        fields = dict.fromkeys((field.name for field in model._meta.concrete_fields), "never changes")
+        return fields | {ROWS: "are never deleted"}
+
     def get_func(self, model: type[models.Model]) -> str:
         return f"""
             RAISE EXCEPTION '{model._meta.db_table} is append-only: % refused', TG_OP
@@ -163,6 +178,7 @@ class NoDelete(Guard):
             level=pgtrigger.Statement,
             when=pgtrigger.Before,
             operation=pgtrigger.Delete | pgtrigger.Truncate,
+            judges={ROWS: "are never deleted"},
         )
 
     def get_func(self, model: type[models.Model]) -> str:
@@ -181,16 +197,21 @@ class StateGuard(Guard):
     def __init__(self, *, initial: Sequence[str], field: str = "status") -> None:
         self.initial = [str(state) for state in initial]
         self.field = field
-        super().__init__(name=f"{field}_guard", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
+        super().__init__(
+            name=f"{field}_guard",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.Update,
+            judges={field: "changes only as the transitions declare"},
+        )
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
-        return pgtrigger.Insert | pgtrigger.UpdateOf(_column(model, self.field))
+        return pgtrigger.Insert | pgtrigger.UpdateOf(column_of(model, self.field))
 
     def get_func(self, model: type[models.Model]) -> str:
-        column = _column(model, self.field)
+        column = column_of(model, self.field)
         table = model._meta.db_table
-        initial = ", ".join(_literal(state) for state in self.initial)
-        pairs = ", ".join(f"({_literal(a)}, {_literal(b)})" for a, b in legal_changes(model, self.field))
+        initial = ", ".join(literal(state) for state in self.initial)
+        pairs = ", ".join(f"({literal(a)}, {literal(b)})" for a, b in legal_changes(model, self.field))
         return f"""
             IF TG_OP = 'INSERT' THEN
                 IF NEW.{column} NOT IN ({initial}) THEN
@@ -211,13 +232,18 @@ class Frozen(Guard):
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
-        super().__init__(name="frozen", when=pgtrigger.Before, operation=pgtrigger.Update)
+        super().__init__(
+            name="frozen",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update,
+            judges=dict.fromkeys(fields, "never changes"),
+        )
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
-        return pgtrigger.UpdateOf(*(_column(model, field) for field in self.fields))
+        return pgtrigger.UpdateOf(*(column_of(model, field) for field in self.fields))
 
     def get_func(self, model: type[models.Model]) -> str:
-        columns = [_column(model, field) for field in self.fields]
+        columns = [column_of(model, field) for field in self.fields]
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
         return f"""
             IF ({new}) IS DISTINCT FROM ({old}) THEN
@@ -234,13 +260,19 @@ class FrozenOnce(Guard):
     def __init__(self, condition: str, *fields: str) -> None:
         self.frozen_if = condition
         self.fields = fields
-        super().__init__(name="frozen_once", when=pgtrigger.Before, operation=pgtrigger.Update)
+        since = condition.replace("OLD.", "")
+        super().__init__(
+            name="frozen_once",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update,
+            judges=dict.fromkeys(fields, f"never changes once `{since}`"),
+        )
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
-        return pgtrigger.UpdateOf(*(_column(model, field) for field in self.fields))
+        return pgtrigger.UpdateOf(*(column_of(model, field) for field in self.fields))
 
     def get_func(self, model: type[models.Model]) -> str:
-        columns = [_column(model, field) for field in self.fields]
+        columns = [column_of(model, field) for field in self.fields]
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
         return f"""
             IF ({self.frozen_if}) AND ({new}) IS DISTINCT FROM ({old}) THEN
@@ -263,7 +295,7 @@ class SameMode(Guard):
         super().__init__(name="same_mode", when=pgtrigger.Before, operation=pgtrigger.Insert | pgtrigger.Update)
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
-        columns = (_column(model, field) for field in (*self.fields, "livemode"))
+        columns = (column_of(model, field) for field in (*self.fields, "livemode"))
         return pgtrigger.Insert | pgtrigger.UpdateOf(*columns)
 
     def get_func(self, model: type[models.Model]) -> str:
@@ -273,9 +305,9 @@ class SameMode(Guard):
             table = cast("type[models.Model]", field.related_model)._meta.db_table
             check = f"""
                 IF NOT EXISTS (
-                    SELECT 1 FROM public.{table} WHERE id = NEW.{_column(model, name)} AND livemode = NEW.livemode
+                    SELECT 1 FROM public.{table} WHERE id = NEW.{column_of(model, name)} AND livemode = NEW.livemode
                 ) THEN
-                    PERFORM 1 FROM public.{table} WHERE id = NEW.{_column(model, name)};
+                    PERFORM 1 FROM public.{table} WHERE id = NEW.{column_of(model, name)};
                     IF NOT FOUND THEN
                         RAISE EXCEPTION '{model._meta.db_table}: its {name} is not there'
                             USING ERRCODE = 'foreign_key_violation', TABLE = TG_TABLE_NAME;
@@ -285,7 +317,7 @@ class SameMode(Guard):
                 END IF;
                 """  # noqa: S608
             # Without a value there is nothing to look up, and most rows have none.
-            checks.append(f"IF NEW.{_column(model, name)} IS NOT NULL THEN {check} END IF;" if field.null else check)
+            checks.append(f"IF NEW.{column_of(model, name)} IS NOT NULL THEN {check} END IF;" if field.null else check)
         return "".join(checks) + "RETURN NEW;"
 
 
@@ -315,9 +347,11 @@ def _triggers(model: type[models.Model]) -> Sequence[Any]:
     return getattr(model._meta, "triggers", ())
 
 
-def _column(model: type[models.Model], name: str) -> str:
+def column_of(model: type[models.Model], name: str) -> str:
+    """What the table calls the field ``name``."""
     return str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

@@ -26,7 +26,8 @@ BESIDE = {
 _LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _READS = re.compile(r"\s*(?:SELECT|VALUES|WITH|SHOW|SAVEPOINT|RELEASE|ROLLBACK\s+TO)\b", re.IGNORECASE)
 _WRITES = re.compile(
-    r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO|nextval|setval|pg_notify|set_config|dblink\w*|lo_\w+|procrastinate_\w+|webhooks_(?:add|make|drop)_\w+)\b",
+    r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO|nextval|setval|pg_notify|set_config|dblink\w*|lo_\w+|procrastinate_\w+"
+    r"|webhooks_(?:add|make|drop)_\w+|staff_record_\w+)\b",
     re.IGNORECASE,
 )
 """Words that make a SELECT one that writes: data-modifying parts, and functions with an effect of their own. That this

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.columns import EVERY
 
 
 class Release(models.Model):
@@ -15,6 +16,10 @@ class Release(models.Model):
     migrations = models.PositiveIntegerField(_("migrations applied"), help_text=_("How many this run applied."))
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), default=clock.now)
+
+    free_columns = {
+        EVERY: "the application may only read this table; `manage.py release` adds a row",
+    }
 
     class Meta:
         verbose_name = _("release")

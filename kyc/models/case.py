@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, NoDelete, StateGuard
+from core.db import AppendOnly, Frozen, Guard, NoDelete, StateGuard
+from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
@@ -40,7 +42,37 @@ class Case(ProtectedRefreshMixin):
         verbose_name = _("KYC case")
         verbose_name_plural = _("KYC cases")
         ordering = ["-id"]
-        triggers = [NoDelete(), StateGuard(initial=["draft"]), Frozen("public_id", "merchant")]
+        triggers = [
+            NoDelete(),
+            StateGuard(initial=["draft"]),
+            Recorded(),
+            Frozen("id", "public_id", "merchant", "created_at"),
+            WithTransition(["approved", "rejected"], "decision_reason", "decided_by", "decided_at"),
+            Guard(
+                name="with_documents",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                by_index=True,
+                judges={"status": "submitted: has a document; decided: says who, when and why"},
+                func="""
+                    IF NEW.status = OLD.status THEN
+                        RETURN NEW;
+                    END IF;
+                    IF NEW.status = 'submitted'
+                            AND NOT EXISTS (SELECT 1 FROM public.kyc_document WHERE case_id = NEW.id) THEN
+                        RAISE EXCEPTION 'kyc_case: a case without documents cannot be submitted'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    IF NEW.status IN ('approved', 'rejected') AND (
+                        NEW.decision_reason = '' OR NEW.decided_by = '' OR NEW.decided_at IS NULL
+                    ) THEN
+                        RAISE EXCEPTION 'kyc_case: a decision says who decided, when and why'
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.merchant)

@@ -56,7 +56,7 @@ class Account(models.Model):
         ]
         triggers = [
             NoDelete(),
-            Frozen("id", "code", "purpose", "merchant", "livemode", "currency", "normal_side", "floor"),
+            Frozen("id", "code", "purpose", "merchant", "livemode", "currency", "normal_side", "floor", "created_at"),
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import Frozen, Guard, NoDelete, StateGuard
+from core.guards import WithTransition
 from core.state import ProtectedRefreshMixin, StatusField
 
 
@@ -85,7 +86,9 @@ class Adjustment(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["proposed"]),
+            WithTransition(["posted", "rejected"], "resolved_at"),
             Frozen(
+                "id",
                 "public_id",
                 "livemode",
                 "description",
@@ -105,6 +108,7 @@ class Adjustment(ProtectedRefreshMixin):
                 name="approved_and_booked",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
+                judges={"status": "posted: a second person approved it, and it is in the books"},
                 func="""
                     IF NEW.status = 'posted' AND OLD.status <> 'posted' THEN
                         IF NOT EXISTS (

@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.db import Frozen, NoDelete
+from core.db import Frozen, FrozenOnce, NoDelete
 
 
 class Breach(models.Model):
@@ -33,7 +33,11 @@ class Breach(models.Model):
                 name="breach_open_once",
             ),
         ]
-        triggers = [NoDelete(), Frozen("invariant", "merchant", "found_at")]
+        triggers = [
+            NoDelete(),
+            Frozen("id", "invariant", "merchant", "message", "found_at"),
+            FrozenOnce("OLD.cleared_at IS NOT NULL", "cleared_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.invariant}: {self.message}"

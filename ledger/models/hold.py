@@ -9,6 +9,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import Frozen, Guard, NoDelete, StateGuard
+from core.guards import WithTransition
 from core.state import ProtectedRefreshMixin, StatusField
 
 
@@ -70,17 +71,30 @@ class Hold(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["open"]),
-            Frozen("public_id", "merchant", "livemode", "purpose", "source", "amount"),
+            Frozen("id", "public_id", "merchant", "livemode", "purpose", "source", "amount", "created_at"),
+            WithTransition(["captured", "released"], "captured", "resolved_at"),
             Guard(
-                name="final",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Update,
+                name="reserved",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
+                timing=pgtrigger.Deferred,
+                by_index=True,
+                judges={"status": "open exactly as long as its money is booked in `reserved`"},
+                declare=[("held", "bigint")],
                 func="""
-                    IF OLD.status <> 'open' AND NEW.status = OLD.status AND NEW IS DISTINCT FROM OLD THEN
-                        RAISE EXCEPTION 'ledger_hold: a resolved hold does not change'
-                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                    SELECT coalesce(-sum(e.amount), 0) INTO held
+                    FROM public.ledger_transaction t
+                    JOIN public.ledger_entry e ON e.transaction_id = t.id
+                    JOIN public.ledger_account a ON a.id = e.account_id
+                    WHERE t.source = NEW.source AND a.purpose = 'reserved'
+                        AND a.merchant_id = NEW.merchant_id AND a.livemode = NEW.livemode;
+                    IF held <> (
+                        SELECT CASE status WHEN 'open' THEN amount ELSE 0 END FROM public.ledger_hold WHERE id = NEW.id
+                    ) THEN
+                        RAISE EXCEPTION 'ledger_hold: % is not what the books have reserved for it', NEW.public_id
+                            USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
-                    RETURN NEW;
+                    RETURN NULL;
                 """,
             ),
         ]

@@ -24,6 +24,12 @@ class Snapshot(models.Model):
     checked_position = models.BigIntegerField(default=0, db_default=0)
     checked_total = models.BigIntegerField(default=0, db_default=0)
 
+    free_columns = {
+        "taken_at": "when the worker moved it; no amount depends on it",
+        "checked_position": "how far the periodic check came; `audit_ledger` sums everything anew",
+        "checked_total": "what the periodic check found; a wrong one opens a breach",
+    }
+
     class Meta:
         verbose_name = _("balance snapshot")
         verbose_name_plural = _("balance snapshots")
@@ -35,6 +41,11 @@ class Snapshot(models.Model):
                 by_index=True,
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.Update,
+                judges={
+                    "account": "never changes",
+                    "position": "only moves forward, over what is complete",
+                    "total": "is what the database itself sums",
+                },
                 declare=[("since", "bigint := 0"), ("known", "bigint := 0")],
                 func=f"""
                     IF TG_OP = 'UPDATE' THEN

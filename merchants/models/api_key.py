@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from core import clock, ids
 from core.db import Frozen, FrozenOnce, Guard, NoDelete
 from core.fields import NetworkField
+from core.guards import OnlyIf
 
 
 class ApiKey(models.Model):
@@ -67,6 +68,10 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
+    free_columns = {
+        "networks": "staff restrict and move a key; it counts for requests to come",
+    }
+
     class Meta:
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
@@ -97,19 +102,31 @@ class ApiKey(models.Model):
         ]
         triggers = [
             NoDelete(),
-            Frozen("public_id", "merchant", "livemode", "prefix", "secret_sha256", "scopes", "created_by", "replaces"),
+            Frozen(
+                "id",
+                "public_id",
+                "merchant",
+                "livemode",
+                "name",
+                "prefix",
+                "secret_sha256",
+                "scopes",
+                "created_by",
+                "replaces",
+                "created_at",
+            ),
             FrozenOnce("OLD.revoked_at IS NOT NULL", "revoked_at"),
-            Guard(
-                name="ends_no_later",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Update,
-                func="""
-                    IF OLD.expires_at IS NOT NULL AND (NEW.expires_at IS NULL OR NEW.expires_at > OLD.expires_at) THEN
-                        RAISE EXCEPTION 'merchants_apikey: expires_at cannot become later'
-                            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
-                    END IF;
-                    RETURN NEW;
-                """,
+            OnlyIf(
+                "ends_no_later",
+                "OLD.expires_at IS NULL OR NEW.expires_at <= OLD.expires_at",
+                "expires_at",
+                says="cannot become later",
+            ),
+            OnlyIf(
+                "used_no_earlier",
+                "OLD.last_used_at IS NULL OR NEW.last_used_at >= OLD.last_used_at",
+                "last_used_at",
+                says="cannot become earlier",
             ),
             Guard(
                 name="successor_may_no_more",

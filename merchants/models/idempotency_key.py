@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
-from core.db import Guard
+from core.db import ROWS, Frozen, Guard
 
 
 class IdempotencyKey(models.Model):
@@ -44,12 +44,28 @@ class IdempotencyKey(models.Model):
             models.UniqueConstraint(fields=["merchant", "livemode", "key"], name="idempotency_key_unique"),
         ]
         triggers = [
+            Frozen(
+                "id",
+                "public_id",
+                "merchant",
+                "livemode",
+                "key",
+                "method",
+                "path",
+                "body_sha256",
+                "field_hashes",
+                "created_at",
+            ),
             # The WHEN clause keeps both off the path of a request that is carried out.
             Guard(
                 name="answer_stays",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__state="completed"),
+                judges=dict.fromkeys(
+                    ("state", "response_status", "response_body", "object_id", "locked_at"),
+                    "never changes once `state = 'completed'`",
+                ),
                 func="""
                     RAISE EXCEPTION 'merchants_idempotencykey: a stored answer cannot change'
                         USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
@@ -59,6 +75,7 @@ class IdempotencyKey(models.Model):
                 name="kept_thirty_days",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Delete,
+                judges={ROWS: "are deleted after thirty days at the earliest"},
                 func="""
                     IF OLD.created_at > pg_catalog.now() - interval '30 days' THEN
                         RAISE EXCEPTION 'merchants_idempotencykey: a key is kept for thirty days'

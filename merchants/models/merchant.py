@@ -49,11 +49,18 @@ class Merchant(models.Model):
     )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
+    free_columns = {
+        "name": "staff correct it; what was sent or reported keeps the name it had",
+        "legal_name": "staff correct it, as the tax certificate is corrected",
+        "status": "staff suspend and readmit a merchant; it counts for requests to come",
+        "deposit_policy": "a rule for money to come; every deposit keeps what was decided about it",
+    }
+
     class Meta:
         verbose_name = _("merchant")
         verbose_name_plural = _("merchants")
         ordering = ["name"]
-        triggers = [NoDelete(), Frozen("id")]
+        triggers = [NoDelete(), Frozen("id", "public_id", "created_at")]
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
@@ -69,8 +70,24 @@ class Clabe(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["active"]),
-            Frozen("id", "public_id", "merchant", "livemode", "provider_account", "clabe", "min_amount", "max_amount"),
-            FrozenOnce("OLD.status = 'closed'", "closed_at"),
+            Recorded(),
+            Frozen(
+                "id",
+                "public_id",
+                "merchant",
+                "livemode",
+                "provider_account",
+                "clabe",
+                "label",
+                "customer_name",
+                "customer_email",
+                "customer_phone",
+                "metadata",
+                "min_amount",
+                "max_amount",
+                "created_at",
+            ),
+            WithTransition(["closed"], "closed_at"),
             SameMode("provider_account"),
         ]
 

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.guards import WithTransition
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
-from payments.models.guards import FiguresMatchDeposits, SuspenseHasCase
+from payments.models.guards import DepositIsBooked, FiguresMatchDeposits, SuspenseHasCase
 
 if TYPE_CHECKING:
     from payments.models.clabe import Clabe
@@ -143,6 +144,7 @@ class Deposit(ProtectedRefreshMixin):
             NoDelete(),
             StateGuard(initial=["credited", "suspended"]),
             Frozen(
+                "id",
                 "public_id",
                 "provider_account",
                 "livemode",
@@ -153,16 +155,22 @@ class Deposit(ProtectedRefreshMixin):
                 "operating_date",
                 "clabe",
                 "tracking_key",
+                "concept",
+                "payer_name",
                 "payer_account",
+                "payer_institution",
+                "suspense_reason",
                 "provider_event",
+                "created_at",
             ),
-            FrozenOnce("OLD.status = 'credited'", "payment", "reusable_clabe", "suspense_reason", "fee", "fee_tax"),
+            WithTransition(["credited"], "payment", "reusable_clabe", "fee", "fee_tax"),
             SameMode("provider_account", "payment", "reusable_clabe"),
             FiguresMatchDeposits(
                 payment="NEW.payment_id",
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 condition=pgtrigger.Condition("NEW.status = 'credited'"),
             ),
+            DepositIsBooked(),
             SuspenseHasCase(),
         ]
 

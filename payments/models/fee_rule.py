@@ -4,13 +4,16 @@ from datetime import date
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeBoundary, RangeOperators
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Q
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.db import Frozen
 from core.money import format_mxn
+from payments.models.guards import FeesEndAndBegin
 from payments.models.payment import Payment
 
 
@@ -30,7 +33,7 @@ class FeeRule(models.Model):
     """What a merchant pays for a payment by one method during a period: percent and fixed part, IVA on top.
 
     Both days belong to the period, by the calendar of Mexico City; periods never overlap. A payment keeps the rule of
-    the day on which it was made. No rule, no fee.
+    the day on which it was made. No rule, no fee. A rule that has begun never changes: it ends, and another one begins.
     """
 
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="fee_rules")
@@ -82,6 +85,33 @@ class FeeRule(models.Model):
                 violation_error_message=_("The last day is before the first."),
             ),
         ]
+        triggers = [Frozen("id"), FeesEndAndBegin()]
+
+    def clean(self) -> None:
+        """Say on a form what ``FeesEndAndBegin`` refuses: raises ``ValidationError`` for the day that cannot be."""
+        before = None if self._state.adding else FeeRule.objects.filter(pk=self.pk).first()
+        if before is None or not before.has_begun:
+            if self.valid_from is not None and self.valid_from < today():
+                raise ValidationError(
+                    {"valid_from": _("A fee begins today or later: payments already made keep the fee they had.")}
+                )
+        elif self.valid_until != before.valid_until:
+            if before.has_ended:
+                raise ValidationError({"valid_until": _("This fee has ended and cannot change. Add a new one.")})
+            if self.valid_until is not None and self.valid_until < today():
+                raise ValidationError(
+                    {"valid_until": _("A fee ends today at the earliest: it already applies to today's payments.")}
+                )
+
+    @property
+    def has_begun(self) -> bool:
+        """True from its first day on."""
+        return self.valid_from <= today()
+
+    @property
+    def has_ended(self) -> bool:
+        """True from the day after its last one."""
+        return self.valid_until is not None and self.valid_until < today()
 
     def __str__(self) -> str:
         return f"{self.percent.normalize():f} % + {format_mxn(self.fixed)}"

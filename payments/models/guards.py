@@ -5,7 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 
-from core.db import Guard
+from core.db import ROWS, Guard
 
 
 class FiguresMatchDeposits(Guard):
@@ -15,7 +15,9 @@ class FiguresMatchDeposits(Guard):
     the other, in either order.
     """
 
-    def __init__(self, *, payment: str, operation: pgtrigger.Operation, condition: pgtrigger.Condition) -> None:
+    def __init__(
+        self, *judges: str, payment: str, operation: pgtrigger.Operation, condition: pgtrigger.Condition
+    ) -> None:
         self.payment = payment
         super().__init__(
             name="figures_match",
@@ -24,6 +26,7 @@ class FiguresMatchDeposits(Guard):
             timing=pgtrigger.Deferred,
             condition=condition,
             by_index=True,
+            judges=dict.fromkeys(judges, "is the sum over the credited deposits"),
         )
 
     def get_func(self, model: type[models.Model]) -> str:
@@ -44,6 +47,143 @@ class FiguresMatchDeposits(Guard):
         """  # noqa: S608
 
 
+class DepositIsBooked(Guard):
+    """A deposit has the posting of its state in the ledger: credited at once, in suspense, credited from suspense."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="in_books",
+            when=pgtrigger.After,
+            operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
+            timing=pgtrigger.Deferred,
+            by_index=True,
+            judges={"status": "has its posting in the ledger"},
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return """
+            IF NOT EXISTS (
+                SELECT 1 FROM public.ledger_transaction WHERE source = NEW.public_id AND kind IN (
+                    CASE WHEN TG_OP = 'UPDATE' THEN 'suspense_assigned'
+                        WHEN NEW.status = 'suspended' THEN 'deposit_suspended' ELSE 'spei_deposit' END,
+                    CASE WHEN TG_OP = 'INSERT' AND NEW.status = 'credited' THEN 'oxxo_paid' END
+                )
+            ) THEN
+                RAISE EXCEPTION 'payments_deposit: % is %, and the books do not say so', NEW.public_id, NEW.status
+                    USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        """
+
+
+class RefundsStandBehind(Guard):
+    """A payment's refunded amount is what completed refunds took; a reversed payment has a refund that reversed it.
+
+    There are no refunds yet, so nothing can stand behind either: ``REFUNDED`` is 0 and ``REVERSED`` false. The table of
+    refunds brings their queries over the payment ``p``. Payments that complete never reach the function: the WHEN
+    clause keeps it off their path.
+    """
+
+    REFUNDED = "0"
+    REVERSED = "false"
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="refunds_behind",
+            when=pgtrigger.After,
+            operation=pgtrigger.UpdateOf("amount_refunded", "status"),
+            timing=pgtrigger.Deferred,
+            condition=pgtrigger.Condition(
+                "(NEW.amount_refunded <> OLD.amount_refunded OR (NEW.status = 'reversed' AND OLD.status <> NEW.status))"
+            ),
+            by_index=True,
+            judges={
+                "amount_refunded": "is what completed refunds took (0: there are none yet)",
+                "status": "reversed: a refund stands behind it (none can yet)",
+            },
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return f"""
+            IF EXISTS (
+                SELECT 1 FROM public.payments_payment p WHERE p.id = NEW.id
+                    AND (p.amount_refunded <> ({self.REFUNDED}) OR (p.status = 'reversed' AND NOT ({self.REVERSED})))
+            ) THEN
+                RAISE EXCEPTION 'payments_payment: no refund stands behind % refunded and status %',
+                    NEW.amount_refunded, NEW.status USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        """  # noqa: S608
+
+
+class FeesEndAndBegin(Guard):
+    """A fee that has begun, or priced a payment, never changes or vanishes. Its last day may be set, from today on.
+
+    Days are those of the database's clock in Mexico City.
+    """
+
+    def __init__(self) -> None:
+        planned = "never changes once the period has begun or a payment was made in it"
+        super().__init__(
+            name="ends_and_begins",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+            by_index=True,
+            declare=[
+                ("today", "date := (pg_catalog.clock_timestamp() AT TIME ZONE 'America/Mexico_City')::date"),
+                ("begun", "boolean := true"),
+            ],
+            judges=dict.fromkeys(("merchant", "method", "percent", "fixed"), planned)
+            | {
+                "valid_from": f"today or later; {planned}",
+                "valid_until": "today or later, and not before a payment that the rule priced; never changes once it "
+                "is past",
+                ROWS: "are deleted only before the period begins, and only if no payment was made in it",
+            },
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return """
+            IF TG_OP = 'INSERT' OR OLD.valid_from > today THEN
+                begun := TG_OP <> 'INSERT' AND EXISTS (
+                    SELECT 1 FROM public.payments_payment WHERE merchant_id = OLD.merchant_id AND method = OLD.method
+                        AND created_at >= OLD.valid_from::timestamp AT TIME ZONE 'America/Mexico_City'
+                );
+            END IF;
+            IF TG_OP = 'DELETE' THEN
+                IF begun THEN
+                    RAISE EXCEPTION 'payments_feerule: a fee that has begun or was used cannot be deleted'
+                        USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+                RETURN OLD;
+            END IF;
+            IF NOT begun THEN
+                IF NEW.valid_from < today THEN
+                    RAISE EXCEPTION 'payments_feerule: a fee begins today or later'
+                        USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+                RETURN NEW;
+            END IF;
+            IF (NEW.merchant_id, NEW.method, NEW.percent, NEW.fixed, NEW.valid_from)
+                    IS DISTINCT FROM (OLD.merchant_id, OLD.method, OLD.percent, OLD.fixed, OLD.valid_from) THEN
+                RAISE EXCEPTION 'payments_feerule: a fee that has begun or was used cannot change, only end'
+                    USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            IF NEW.valid_until IS DISTINCT FROM OLD.valid_until AND (
+                OLD.valid_until < today OR NEW.valid_until < today OR EXISTS (
+                    SELECT 1 FROM public.payments_payment WHERE merchant_id = OLD.merchant_id AND method = OLD.method
+                        AND created_at >= (NEW.valid_until + 1)::timestamp AT TIME ZONE 'America/Mexico_City'
+                        AND created_at < (coalesce(OLD.valid_until, date '9999-01-01') + 1)::timestamp
+                            AT TIME ZONE 'America/Mexico_City'
+                )
+            ) THEN
+                RAISE EXCEPTION 'payments_feerule: a fee ends today or later, after what it priced, and once'
+                    USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """
+
+
 class SuspenseHasCase(Guard):
     """Money in suspense has a review case: nobody could find it otherwise."""
 
@@ -55,6 +195,7 @@ class SuspenseHasCase(Guard):
             timing=pgtrigger.Deferred,
             condition=pgtrigger.Condition("NEW.status = 'suspended'"),
             by_index=True,
+            judges={"status": "in suspense: has a review case"},
         )
 
     def get_func(self, model: type[models.Model]) -> str:
@@ -77,6 +218,7 @@ class ResolvedIsCredited(Guard):
             operation=pgtrigger.Insert | pgtrigger.Update,
             timing=pgtrigger.Deferred,
             by_index=True,
+            judges={"status": "open exactly as long as its deposit is in suspense"},
         )
 
     def get_func(self, model: type[models.Model]) -> str:

@@ -14,10 +14,11 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.guards import WithTransition
 from core.money import IVA
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
-from payments.models.guards import FiguresMatchDeposits
+from payments.models.guards import FiguresMatchDeposits, RefundsStandBehind
 
 if TYPE_CHECKING:
     from payments.models.deposit import Deposit
@@ -135,6 +136,10 @@ class Payment(ProtectedRefreshMixin):
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
+    free_columns = {
+        "voucher_asked_until": "a lease of processes that ask Conekta; it ends by itself and moves no money",
+    }
+
     class Meta:
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
@@ -237,9 +242,26 @@ class Payment(ProtectedRefreshMixin):
                 "fee_iva",
                 "made_by",
                 "reusable_clabe",
+                "description",
+                "external_id",
+                "customer_name",
+                "customer_email",
+                "customer_phone",
+                "metadata",
+                "expires_at",
+                "created_at",
             ),
             FrozenOnce(
-                "OLD.status IN ('completed', 'reversed')",
+                "OLD.method <> 'oxxo' OR OLD.order_id IS NOT NULL",
+                "order_id",
+                "voucher_reference",
+                "voucher_barcode_url",
+                "voucher_store_name",
+            ),
+            WithTransition(["cancelled"], "cancelled_at"),
+            WithTransition(["failed"], "failure_code", "failure_message"),
+            WithTransition(
+                ["completed"],
                 "completed_at",
                 "tracking_key",
                 "payer_name",
@@ -249,10 +271,14 @@ class Payment(ProtectedRefreshMixin):
             ),
             SameMode("provider_account", "reusable_clabe"),
             FiguresMatchDeposits(
+                "amount_received",
+                "fee",
+                "fee_tax",
                 payment="NEW.id",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange("amount_received", "fee", "fee_tax"),
             ),
+            RefundsStandBehind(),
         ]
 
     def __str__(self) -> str:

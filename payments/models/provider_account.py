@@ -60,6 +60,18 @@ class ProviderAccount(models.Model):
     clabe_sequence = models.PositiveSmallIntegerField(null=True, blank=True, unique=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
+    free_columns = {
+        "name": "configuration of the operator: sent with orders to come",
+        "is_active": "configuration: which account takes new payments; earlier payments keep theirs",
+        "base_url": "configuration: where requests to come are sent",
+        "credentials": "secrets are exchanged; encrypted",
+        "webhook_username": "exchanged together with the secret",
+        "webhook_secret_sha256": "secrets are exchanged; each notice keeps by which one it was proven (`key_id`)",
+        "webhook_next_secret_sha256": "the second valid secret while the first is exchanged",
+        "webhook_public_keys": "keys are exchanged; each notice keeps by which one it was proven (`key_id`)",
+        "webhook_networks": "addresses of the provider change; each notice keeps its own (`remote_address`)",
+    }
+
     class Meta:
         verbose_name = _("provider account")
         verbose_name_plural = _("provider accounts")
@@ -79,7 +91,10 @@ class ProviderAccount(models.Model):
                 name="provider_account_stp_clabes",
             ),
         ]
-        triggers = [NoDelete(), Frozen("id", "provider", "livemode", "clabe_prefix", "clabe_sequence")]
+        triggers = [
+            NoDelete(),
+            Frozen("id", "public_id", "provider", "livemode", "clabe_prefix", "clabe_sequence", "created_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_provider_display()} {'live' if self.livemode else 'test'}"

@@ -8,6 +8,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, StateGuard
+from core.guards import OnlyIf, Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
@@ -91,9 +92,37 @@ class Report(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["pending"]),
-            Frozen("public_id", "merchant", "livemode", "type", "format", "start_date", "end_date"),
-            FrozenOnce(
-                "OLD.status IN ('completed', 'failed')", "rows_done", "rows_total", "size", "sha256", "completed_at"
+            Recorded(),
+            OnlyIf(
+                "with_file",
+                "NEW.status IS DISTINCT FROM 'completed' OR ("
+                "OLD.leased_until IS NOT NULL AND OLD.attempt > 0 AND NEW.attempt = OLD.attempt "
+                "AND NEW.size > 0 AND NEW.sha256 ~ '^[0-9a-f]{64}$' AND NEW.rows_done = NEW.rows_total "
+                "AND NEW.expires_at > NEW.completed_at)",
+                "status",
+                says="can become completed only by the writer that holds the lease, with the size and hash of its file",
+            ),
+            Frozen(
+                "id",
+                "public_id",
+                "merchant",
+                "livemode",
+                "type",
+                "format",
+                "start_date",
+                "end_date",
+                "metadata",
+                "created_at",
+            ),
+            FrozenOnce("OLD.status IN ('completed', 'failed')", "rows_done", "rows_total", "attempt", "leased_until"),
+            WithTransition(["completed"], "size", "sha256", "expires_at"),
+            WithTransition(["failed"], "failure_code", "failure_message"),
+            WithTransition(["completed", "failed"], "completed_at"),
+            OnlyIf(
+                "removed_late",
+                "OLD.removed_at IS NULL AND NEW.removed_at >= OLD.expires_at",
+                "removed_at",
+                says="can only be set once, when the file's time is over",
             ),
         ]
 

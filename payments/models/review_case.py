@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.deposit import Deposit
 from payments.models.guards import ResolvedIsCredited
@@ -78,8 +79,9 @@ class ReviewCase(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["open"]),
-            Frozen("public_id", "livemode", "deposit", "merchant", "payment", "reason", "created_at"),
-            FrozenOnce("OLD.status <> 'open'", "resolved_at", "due_at"),
+            Recorded(),
+            Frozen("id", "public_id", "livemode", "deposit", "merchant", "payment", "reason", "due_at", "created_at"),
+            WithTransition(["credited", "assigned"], "resolved_at"),
             SameMode("deposit"),
             ResolvedIsCredited(),
         ]

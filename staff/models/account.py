@@ -133,11 +133,15 @@ class AccountProposal(models.Model):
         ]
         triggers = [
             NoDelete(),
-            Frozen("public_id", "user", "group", "grants", "maker", "created_at"),
+            Frozen("id", "public_id", "user", "group", "grants", "maker", "created_at"),
             Guard(
                 name="settled",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
+                judges={
+                    "password": "can only be emptied",
+                    "applied_at": "never changes once `applied_at IS NOT NULL`",
+                },
                 func="""
                     IF (OLD.applied_at IS NOT NULL AND NEW IS DISTINCT FROM OLD)
                         OR NEW.password NOT IN ('', OLD.password) THEN

@@ -65,11 +65,15 @@ class Approval(ProtectedRefreshMixin):
         triggers = [
             NoDelete(),
             StateGuard(initial=["pending"]),
-            Frozen("public_id", "kind", "subject", "content_sha256", "maker", "created_at", "expires_at"),
+            Frozen("id", "public_id", "kind", "subject", "content_sha256", "maker", "created_at", "expires_at"),
             Guard(
                 name="second_person",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
+                judges={
+                    "status": "decided by the vote of a second person, once and in time",
+                    "resolved_at": "never changes once `status <> 'pending'`",
+                },
                 func="""
                     IF OLD.status <> 'pending' AND NEW IS DISTINCT FROM OLD THEN
                         RAISE EXCEPTION 'staff: approval % was decided already', OLD.public_id

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.db import Guard
+from core.db import ROWS, Guard
 
 _TODAY = "(clock_timestamp() AT TIME ZONE 'America/Mexico_City')::date"
 
@@ -45,6 +45,10 @@ class BankingDay(models.Model):
                 name="not_over",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                judges=dict.fromkeys(
+                    ("id", "day", "is_open", "reason", "created_by", "created_at"), "never changes once the day is over"
+                )
+                | {ROWS: "are deleted only until the day is over"},
                 func=f"""
                     IF (TG_OP <> 'INSERT' AND OLD.day < {_TODAY}) OR (TG_OP <> 'DELETE' AND NEW.day < {_TODAY}) THEN
                         RAISE EXCEPTION 'staff_bankingday: a day that is over does not change'

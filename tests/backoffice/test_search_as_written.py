@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from payments.models import Clabe, Deposit, Payment, ReviewCase
+from payments.models import Clabe, Deposit, ReviewCase
 from tests.backoffice.conftest import Desk
+from tests.history import copy_of
+from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
 
 BETWEEN = [" ", "  ", "-", "\u00a0", "\u202f", "\u200b", "\u2011", "\u2013"]
@@ -37,15 +39,15 @@ def test_every_list_finds_an_identifier_that_was_copied_in_groups(
         clabe="646180157099999981",
         customer_phone="+525512345678",
     )
-    Payment.objects.filter(pk=desk.waiting.pk).update(voucher_reference="93507299104432")
+    cash = copy_of(desk.waiting, voucher_reference="93507299104432")
 
     for page, text, expected in (
         ("payments/payment", desk.paid.clabe, [desk.paid.pk]),
-        ("payments/payment", "93507299104432", [desk.waiting.pk]),
+        ("payments/payment", "93507299104432", [cash.pk]),
         ("payments/payment", desk.paid.public_id, [desk.paid.pk]),
         ("backoffice/transfer", desk.paid.clabe, [desk.paid.public_id]),
         ("backoffice/transfer", deposit.clabe, [deposit.public_id]),
-        ("backoffice/transfer", "93507299104432", [desk.waiting.public_id]),
+        ("backoffice/transfer", "93507299104432", [cash.public_id]),
         ("backoffice/transfer", deposit.public_id, [deposit.public_id]),
         ("payments/deposit", deposit.clabe, [deposit.pk]),
         ("payments/deposit", "AJENO1", [deposit.pk]),
@@ -59,10 +61,14 @@ def test_every_list_finds_an_identifier_that_was_copied_in_groups(
         assert [one.pk for one in found(admin_client, page, grouped(text, between))] == expected, (page, text)
 
 
-def test_an_id_is_found_in_capitals_and_a_free_text_with_its_own_separators(desk: Desk, admin_client: Client) -> None:
-    Deposit.objects.filter(pk=desk.suspended.pk).update(payer_name="Grupo 2000-123 Norte")
+def test_an_id_is_found_in_capitals_and_a_free_text_with_its_own_separators(
+    desk: Desk, admin_client: Client, stp: StpSender
+) -> None:
+    stray = stp.deposit("646180157099999994", 9900, claveRastreo="OTRO2", nombreOrdenante="Grupo 2000-123 Norte")
+    assert stp.post(stray).status_code == 200
+    other = Deposit.objects.get(tracking_key="OTRO2")
 
     assert [p.pk for p in found(admin_client, "payments/payment", desk.paid.public_id.capitalize())] == [desk.paid.pk]
-    assert [d.pk for d in found(admin_client, "payments/deposit", "2000-123")] == [desk.suspended.pk]
-    assert [d.pk for d in found(admin_client, "payments/deposit", "norte grupo")] == [desk.suspended.pk]
+    assert [d.pk for d in found(admin_client, "payments/deposit", "2000-123")] == [other.pk]
+    assert [d.pk for d in found(admin_client, "payments/deposit", "norte grupo")] == [other.pk]
     assert found(admin_client, "payments/deposit", "6461 0000 1111") == []

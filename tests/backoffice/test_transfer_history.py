@@ -14,6 +14,7 @@ from core.search import looked_for
 from payments.models import Payment
 from payments.models.payment import SEARCH_TEXT
 from tests.backoffice.conftest import Desk
+from tests.history import copy_of
 
 HISTORY = "/admin/backoffice/transfer/"
 
@@ -99,16 +100,15 @@ def test_filters_by_method_status_mode_and_merchant(desk: Desk, admin_client: Cl
 
 def test_a_day_is_a_day_in_mexico_city(desk: Desk, admin_client: Client, owner: psycopg.Connection[Any]) -> None:
     # 23:59:59.999999 of 9 March and 00:00 of 10 March in Mexico City, which is UTC-6.
-    for payment, moment in (
-        (desk.paid, datetime(2026, 3, 10, 5, 59, 59, 999999, UTC)),
-        (desk.waiting, datetime(2026, 3, 10, 6, 0, 0, 0, UTC)),
-    ):
-        type(payment).objects.filter(pk=payment.pk).update(created_at=moment)
+    before, after = (
+        copy_of(desk.waiting, created_at=moment).public_id
+        for moment in (datetime(2026, 3, 10, 5, 59, 59, 999999, UTC), datetime(2026, 3, 10, 6, 0, 0, 0, UTC))
+    )
 
-    assert found(admin_client, created_at_from="09/03/2026", created_at_to="09/03/2026") == [desk.paid.public_id]
-    assert found(admin_client, created_at_from="2026-03-10", created_at_to="2026-03-10") == [desk.waiting.public_id]
+    assert found(admin_client, created_at_from="09/03/2026", created_at_to="09/03/2026") == [before]
+    assert found(admin_client, created_at_from="2026-03-10", created_at_to="2026-03-10") == [after]
     both = found(admin_client, created_at_from="09/03/2026", created_at_to="10/03/2026")
-    assert both == [desk.waiting.public_id, desk.paid.public_id]
+    assert both == [after, before]
 
 
 @pytest.mark.parametrize("text", ["mañana", "31/02/2026", "01/01/0001", "31/12/9999", "' OR 1=1"])

@@ -16,6 +16,7 @@ from core.state import Origin, TransitionRow
 from payments.models import Payment
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
+from tests.history import rewrite
 
 ORIGIN = Origin(TransitionRow.Cause.API, "key_test")
 AMOUNT = 100_000
@@ -29,7 +30,7 @@ def make_due(merchant, count: int) -> list[Payment]:
     )
     with transaction.atomic():
         made = [payment_service.create(merchant, livemode=False, wanted=wanted, origin=ORIGIN) for _ in range(count)]
-    Payment.objects.update(expires_at=clock.now() - timedelta(seconds=1))
+    rewrite(Payment.objects.all(), expires_at=clock.now() - timedelta(seconds=1))
     return made
 
 
@@ -57,7 +58,7 @@ def test_what_is_not_due_or_has_ended_is_left_alone(merchant, stp):
     due, cancelled, later = make_due(merchant, 3)
     with transaction.atomic():
         payment_service.cancel(cancelled.pk, origin=ORIGIN)
-    Payment.objects.filter(pk=later.pk).update(expires_at=clock.now() + timedelta(minutes=1))
+    rewrite(Payment.objects.filter(pk=later.pk), expires_at=clock.now() + timedelta(minutes=1))
 
     assert expire_all() == 1
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import pytest
 from django.db import models
 from django_fsm import TransitionNotAllowed
 
-from core.state import StatusField, legal_changes
+from core.state import Origin, StatusField, TransitionRow, legal_changes
 from kyc.models import Case
+from kyc.services import case as case_service
+from kyc.services import document
 from merchants.models import Merchant
 from payments.models import Deposit, Payment
 from tests.concurrency.threads import at_once
 from webhooks.models import ProviderEvent
 
+ANA = Origin(TransitionRow.Cause.STAFF, "user:ana")
 STATEFUL = [Payment, Deposit, Case, ProviderEvent]
 
 
@@ -55,10 +59,15 @@ def test_a_transition_that_is_not_declared_is_refused_and_changes_nothing(case):
     assert (case.status, case.decision_reason, case.decided_by, case.decided_at) == ("draft", "", "", None)
 
 
+def submit() -> None:
+    """Hand the only case in, with a document, in another object than the test's."""
+    pk, pdf = Case.objects.get().pk, io.BytesIO(b"%PDF-1.4\n%%EOF\n")
+    document.add(pk, document_type="official_id", name="ine.pdf", content=pdf, uploaded_by="ana")
+    case_service.submit(pk, origin=ANA)
+
+
 def test_a_refresh_reads_what_somebody_else_wrote(case):
-    other = Case.objects.get()
-    other.submit()
-    other.save()
+    submit()
 
     case.refresh_from_db()
 
@@ -68,14 +77,14 @@ def test_a_refresh_reads_what_somebody_else_wrote(case):
 
 
 def test_a_refresh_of_one_field_leaves_the_others(case):
-    Case.objects.update(decision_reason="later", decided_by="ana")
-    Case.objects.update(status="submitted")
+    submit()
+    case_service.approve(case.pk, reason="seen", origin=ANA)
 
     case.refresh_from_db(fields=["decided_by"])
 
-    assert (case.status, case.decision_reason, case.decided_by) == ("draft", "", "ana")
+    assert (case.status, case.decision_reason, case.decided_by) == ("draft", "", "user:ana")
     case.refresh_from_db(fields=["status"])
-    assert case.status == "submitted"
+    assert case.status == "approved"
 
 
 def test_a_refresh_of_a_row_that_is_gone_leaves_value_and_protection(case):

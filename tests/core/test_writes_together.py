@@ -56,6 +56,7 @@ def saved(merchant: Merchant, stp: StpSender, number: int) -> Payment:
     return payment
 
 
+@pytest.mark.usefixtures("never_committed")
 def test_changes_of_several_callers_are_written_as_each_would_be(merchant: Merchant, stp: StpSender) -> None:
     payments = [saved(merchant, stp, number) for number in range(5)]
     changes = [paying(p, tracking_key=f"K'\"{{}}\\,{n}", deposit_key=f"{n}") for n, p in enumerate(payments[:4])]
@@ -76,6 +77,7 @@ def test_changes_of_several_callers_are_written_as_each_would_be(merchant: Merch
         assert (event.object_sequence, event.data) == (3, {"ñ": None})
 
 
+@pytest.mark.usefixtures("never_committed")
 def test_changes_of_different_shapes_share_a_transaction(merchant: Merchant, stp: StpSender) -> None:
     payments, heard = [saved(merchant, stp, number) for number in range(3)], list[str]()
     other, last = Writes(), Writes()
@@ -97,14 +99,14 @@ def test_if_one_of_several_changes_finds_its_row_gone_nothing_is_written(merchan
     changes = []
     for payment in payments:
         writes = Writes()
-        payment.description = "new"
-        writes.update(payment, "description")
+        payment.voucher_asked_until = clock.now()
+        writes.update(payment, "voucher_asked_until")
         changes.append(writes)
 
     with pytest.raises(RuntimeError, match="not written"), transaction.atomic():
         execute_together(changes)
 
-    assert Payment.objects.filter(description="new").count() == 0
+    assert Payment.objects.filter(voucher_asked_until=None).count() == 3
 
 
 def test_if_one_of_several_rows_is_there_already_the_error_given_for_that_is_raised(stp: StpSender) -> None:

@@ -25,7 +25,7 @@ from kyc.services import document
 from ledger.models import Breach, Hold
 from ledger.services import adjustment, chain, chart, hold, snapshot
 from ledger.services.door import When
-from merchants.models import Merchant
+from merchants.models import IdempotencyKey, Merchant
 from merchants.services import api_key
 from payments.models import Clabe, FeeRule, Payment, ProviderAccount, Report, ReviewCase
 from payments.services import clabe as clabe_service
@@ -35,6 +35,7 @@ from staff.services import account, approval
 from tests import cluster
 from tests.concurrency.threads import soon
 from tests.provider_messages import StpSender
+from webhooks.inbound.models import Channel, InboxTally, ProviderPoll
 from webhooks.inbound.services import inbox
 
 APP, OWNER, SUPERUSER = "payments_app", "payments_owner", "postgres"
@@ -128,6 +129,9 @@ def _populate() -> None:
         when = When(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)
     _propose_adjustments()
+    IdempotencyKey.objects.create(merchant=merchant, livemode=False, key="w", method="POST", path="/", body_sha256="")
+    InboxTally.objects.create(hour=clock.now(), channel=Channel.STP_DEPOSITS, kind=InboxTally.Kind.DUPLICATE)
+    ProviderPoll.objects.create(account=account)
     Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now())
     # Both reach only as far as the oldest transaction of the whole cluster, which may be another test worker's.
     until = time.monotonic() + 300

@@ -13,7 +13,9 @@ def account(attacker: Attacker, code: str) -> int:
     return int(attacker.run("SELECT id FROM ledger_account WHERE code LIKE %s AND NOT livemode", code))
 
 
-def new_transaction(attacker: Attacker, source: str = "dep_new", *, position: int = 0, **given: int) -> int:
+def new_transaction(
+    attacker: Attacker, source: str = "dep_new", *, kind: str = "test", position: int = 0, **given: int
+) -> int:
     """Insert a transaction that has no entries yet; ``given`` are further columns. Its database id."""
     names = "".join(f", {name}" for name in given)
     values = "".join(f", {value}" for value in given.values())
@@ -21,8 +23,9 @@ def new_transaction(attacker: Attacker, source: str = "dep_new", *, position: in
         attacker.run(
             f"INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, "
             f"operating_date, recorded_at, position{names}) VALUES "
-            f"(%s, 'test', %s, false, '', now(), '2026-11-23', now(), {position}{values}) RETURNING id",
+            f"(%s, %s, %s, false, '', now(), '2026-11-23', now(), {position}{values}) RETURNING id",
             f"txn_{source}",
+            kind,
             source,
         )
     )
@@ -39,8 +42,8 @@ def entries(*legs: tuple, position: str = "t.position", effective_at: str = "t.e
     )
 
 
-def post(attacker: Attacker, source: str, *legs: tuple[int, int]) -> int:
+def post(attacker: Attacker, source: str, *legs: tuple[int, int], kind: str = "test") -> int:
     """A transaction with (account, amount) legs, as the application writes it."""
-    posted = new_transaction(attacker, source)
+    posted = new_transaction(attacker, source, kind=kind)
     attacker.run(entries(*((posted, pk, amount) for pk, amount in legs)))
     return posted

@@ -112,7 +112,7 @@ def test_a_stored_answer_never_changes(attacker, change):
     insert(attacker, "completed")
 
     attacker.refused(
-        f"UPDATE merchants_idempotencykey SET {change}",
+        f"UPDATE merchants_idempotencykey SET {change} WHERE key = 'k'",
         by=errors.RestrictViolation,
         saying="a stored answer cannot change",
     )

@@ -7,11 +7,12 @@ import pytest
 from psycopg import errors
 
 from tests.database.conftest import LIVE_ACCOUNT, NEW_CASE, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT
+from tests.database.test_deposit_guards import a_deposit
 
 
 def test_the_rows_that_the_following_tests_spoil_are_accepted_unspoilt(attacker):
     attacker.clone("payments_payment", **NEW_PAYMENT)
-    deposit = attacker.clone("payments_deposit", **NEW_DEPOSIT)
+    deposit = a_deposit(attacker)
     attacker.clone("payments_reviewcase", **NEW_CASE | {"deposit_id": deposit})
     attacker.clone("webhooks_providerevent", **NEW_EVENT)
 

@@ -8,8 +8,21 @@ import pytest
 from psycopg import errors
 
 from tests.database.conftest import NEW_CASE, NEW_DEPOSIT, NEW_PAYMENT
+from tests.database.raw_books import account, post
 
 CREDITED = NEW_DEPOSIT | {"status": "credited", "suspense_reason": ""}
+
+
+BOOKED_AS = {"credited": "spei_deposit", "suspended": "deposit_suspended"}
+
+
+def a_deposit(attacker, **changes) -> int:
+    """A copy of the first deposit, in the books."""
+    made = attacker.clone("payments_deposit", **NEW_DEPOSIT | changes)
+    kind = BOOKED_AS[changes.get("status", "suspended")]
+    legs = [(account(attacker, "platform:stp_cash"), 100_000), (account(attacker, "platform:suspense"), -100_000)]
+    post(attacker, "dep_new", *legs, kind=kind)
+    return made
 
 
 def to_the_end(attacker, write: Callable[[], object]) -> None:
@@ -47,7 +60,7 @@ def test_a_deposit_is_not_credited_without_its_payment(attacker):
     paid = attacker.run("SELECT id FROM payments_payment WHERE status = 'completed' LIMIT 1")
 
     for write in (
-        lambda: attacker.clone("payments_deposit", **CREDITED | {"payment_id": paid}),
+        lambda: a_deposit(attacker, **CREDITED | {"payment_id": paid}),
         f"UPDATE payments_deposit SET status = 'credited', payment_id = {paid} WHERE status = 'suspended'",
     ):
         refused_at_the_end(attacker, write, saying="its figures are not those of its credited deposits")
@@ -58,7 +71,7 @@ def test_a_second_deposit_and_its_payment_may_change_in_either_order(attacker):
     raise_it = f"UPDATE payments_payment SET amount_received = amount_received + 100000 WHERE id = {paid}"
 
     steps = [
-        lambda: attacker.clone("payments_deposit", **CREDITED | {"payment_id": paid}),
+        lambda: a_deposit(attacker, **CREDITED | {"payment_id": paid}),
         lambda: attacker.run(raise_it),
     ]
 
@@ -68,11 +81,33 @@ def test_a_second_deposit_and_its_payment_may_change_in_either_order(attacker):
 
 def test_money_in_suspense_has_a_review_case(attacker):
     def suspend() -> int:
-        return attacker.clone("payments_deposit", **NEW_DEPOSIT)
+        return a_deposit(attacker)
 
     refused_at_the_end(attacker, suspend, saying="money in suspense needs a review case")
 
     to_the_end(attacker, lambda: attacker.clone("payments_reviewcase", **NEW_CASE | {"deposit_id": suspend()}))
+
+
+def test_a_deposit_has_the_posting_of_its_state(attacker):
+    paid = attacker.run("SELECT id FROM payments_payment WHERE status = 'completed' LIMIT 1")
+    credit = (
+        f"UPDATE payments_deposit SET status = 'credited', payment_id = {paid} WHERE status = 'suspended'",
+        "UPDATE payments_reviewcase SET status = 'credited', resolved_at = now() WHERE status = 'open'",
+        "INSERT INTO payments_reviewcasetransition (review_case_id, from_status, to_status, cause, actor, reference, "
+        "reason, created_at) SELECT id, 'open', 'credited', 'staff', 'ana', '', '', now() FROM payments_reviewcase",
+        f"UPDATE payments_payment SET amount_received = amount_received + 100000 WHERE id = {paid}",
+    )
+    suspend = (
+        lambda: attacker.clone("payments_deposit", **NEW_DEPOSIT),
+        lambda: attacker.clone("payments_reviewcase", **NEW_CASE | {"deposit_id": suspended(attacker)}),
+    )
+
+    for steps in ([lambda s=s: attacker.run(s) for s in credit], suspend):
+        refused_at_the_end(attacker, lambda steps=steps: [step() for step in steps], saying="the books do not say so")
+
+
+def suspended(attacker) -> int:
+    return attacker.run("SELECT id FROM payments_deposit WHERE public_id = 'dep_new'")
 
 
 def test_a_review_case_is_resolved_only_together_with_its_deposit(attacker):
@@ -145,29 +180,3 @@ def test_a_reusable_clabe_makes_sense(attacker, spoilt, constraint):
 def test_a_clabe_is_handed_out_once(attacker):
     with pytest.raises(errors.UniqueViolation, match="clabe"), attacker.attempt():
         attacker.clone("payments_clabe", public_id="clb_new", status="active", closed_at=None)
-
-
-@pytest.mark.parametrize(
-    ("periods", "accepted"),
-    [
-        ([("2026-01-01", "2026-06-30"), ("2026-07-01", None)], True),
-        ([("2026-01-01", "2026-06-30"), ("2026-06-30", None)], False),
-        ([("2026-01-01", None), ("2030-01-01", "2030-01-01")], False),
-        ([("2026-01-01", "2026-01-01"), ("2026-01-02", "2026-01-02")], True),
-    ],
-)
-def test_fees_of_one_merchant_and_method_never_overlap(attacker, periods, accepted):
-    with attacker.attempt():
-        for first_day, last_day in periods[:-1]:
-            attacker.clone("payments_feerule", method="oxxo", valid_from=first_day, valid_until=last_day)
-        first_day, last_day = periods[-1]
-        if accepted:
-            attacker.clone("payments_feerule", method="oxxo", valid_from=first_day, valid_until=last_day)
-        else:
-            with pytest.raises(errors.ExclusionViolation, match="fee_rule_periods_apart"), attacker.attempt():
-                attacker.clone("payments_feerule", method="oxxo", valid_from=first_day, valid_until=last_day)
-
-
-def test_a_period_of_fees_ends_after_it_began(attacker):
-    with pytest.raises(errors.CheckViolation, match="fee_rule_period_not_empty"), attacker.attempt():
-        attacker.clone("payments_feerule", method="oxxo", valid_from="2026-01-02", valid_until="2026-01-01")

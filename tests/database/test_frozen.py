@@ -6,6 +6,7 @@ import pytest
 from psycopg import errors
 
 from core.db import Frozen, FrozenOnce, SameMode, is_append_only, keeps_rows
+from core.guards import WithTransition
 from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT, our_models
 
 pytestmark = pytest.mark.promise(
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.promise(
 )
 
 FROZEN = {
-    "merchants_merchant": {"id"},
+    "merchants_merchant": {"id", "public_id", "created_at"},
     "payments_payment": {
         "id",
         "public_id",
@@ -30,6 +31,11 @@ FROZEN = {
         "fee_iva",
         "made_by",
         "reusable_clabe_id",
+        "description",
+        "external_id",
+        "metadata",
+        "expires_at",
+        "created_at",
     },
     "payments_clabe": {
         "id",
@@ -40,9 +46,20 @@ FROZEN = {
         "clabe",
         "min_amount",
         "max_amount",
+        "created_at",
     },
-    "payments_reviewcase": {"public_id", "livemode", "deposit_id", "merchant_id", "payment_id", "reason"},
+    "payments_reviewcase": {
+        "public_id",
+        "livemode",
+        "deposit_id",
+        "merchant_id",
+        "payment_id",
+        "reason",
+        "due_at",
+        "created_at",
+    },
     "payments_deposit": {
+        "id",
         "public_id",
         "provider_account_id",
         "livemode",
@@ -53,12 +70,16 @@ FROZEN = {
         "operating_date",
         "clabe",
         "tracking_key",
+        "payer_name",
         "payer_account",
+        "suspense_reason",
         "provider_event",
+        "created_at",
     },
-    "payments_provideraccount": {"id", "provider", "livemode", "clabe_prefix", "clabe_sequence"},
-    "payments_report": {"public_id", "merchant_id", "livemode", "type", "start_date", "end_date"},
-    "kyc_case": {"public_id", "merchant_id"},
+    "payments_provideraccount": {"id", "public_id", "provider", "livemode", "clabe_prefix", "clabe_sequence"},
+    "payments_report": {"id", "public_id", "merchant_id", "livemode", "type", "start_date", "end_date", "created_at"},
+    "payments_feerule": {"id"},
+    "kyc_case": {"id", "public_id", "merchant_id", "created_at"},
     "webhooks_providerevent": {
         "id",
         "public_id",
@@ -74,9 +95,11 @@ FROZEN = {
         "received_at",
     },
     "ledger_account": {"id", "code", "purpose", "merchant_id", "livemode", "currency", "normal_side", "floor"},
-    "ledger_hold": {"public_id", "merchant_id", "livemode", "purpose", "source", "amount"},
-    "ledger_breach": {"invariant", "merchant_id", "found_at"},
-    "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256", "scopes"},
+    "ledger_hold": {"id", "public_id", "merchant_id", "livemode", "purpose", "source", "amount", "created_at"},
+    "ledger_breach": {"invariant", "merchant_id", "message", "found_at"},
+    "ledger_adjustment": {"id", "public_id", "livemode", "reason", "legs", "maker_id", "created_at"},
+    "merchants_apikey": {"public_id", "merchant_id", "livemode", "prefix", "secret_sha256", "scopes", "created_at"},
+    "merchants_idempotencykey": {"merchant_id", "livemode", "key", "method", "path", "body_sha256", "created_at"},
 }
 """The least that must be frozen; what models freeze beyond it is tried as well."""
 
@@ -87,8 +110,8 @@ OTHER_VALUE = {
     "smallint": "coalesce({column}, 0) + 1",
     "character varying": "CASE WHEN {column} LIKE 'z%' THEN 'y' ELSE 'z' END || substr(coalesce({column}, ''), 2)",
     "text": "coalesce({column}, '') || 'z'",
-    "timestamp with time zone": "{column} + interval '1 second'",
-    "date": "{column} + 1",
+    "timestamp with time zone": "coalesce({column}, now()) + interval '1 second'",
+    "date": "coalesce({column}, current_date) + 1",
     "inet": "coalesce({column}, '10.0.0.1') + 1",
     "bytea": "{column} || '\\x00'",
     "jsonb": "jsonb_build_array({column})",
@@ -140,32 +163,34 @@ def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, tabl
 
 
 FROZEN_ONCE = {
-    "payments_payment": {
-        "completed_at",
-        "tracking_key",
-        "payer_name",
-        "payer_account",
-        "payer_institution",
-        "operating_date",
-    },
-    "payments_deposit": {"payment_id", "reusable_clabe_id", "suspense_reason", "fee", "fee_tax"},
-    "payments_clabe": {"closed_at"},
-    "payments_reviewcase": {"resolved_at", "due_at"},
+    "payments_payment": {"order_id", "voucher_reference", "voucher_barcode_url", "voucher_store_name"},
     "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
-    "payments_report": {"rows_done", "rows_total", "size", "sha256", "completed_at"},
+    "payments_report": {"rows_done", "rows_total", "attempt", "leased_until"},
     "merchants_apikey": {"revoked_at"},
+    "ledger_breach": {"cleared_at"},
 }
 """The least that must be frozen once a row is settled."""
 
 SETTLED = {
-    "payments_payment": "status = 'completed'",
-    "payments_deposit": "status = 'credited'",
-    "payments_clabe": "status = 'closed'",
-    "payments_reviewcase": "status <> 'open'",
+    "payments_payment": "method <> 'oxxo' OR order_id IS NOT NULL",
     "webhooks_providerevent": "status = 'processed'",
     "payments_report": "status = 'completed'",
     "merchants_apikey": "revoked_at IS NOT NULL",
+    "ledger_breach": "cleared_at IS NOT NULL",
 }
+
+
+BEGIN_REPORT = "UPDATE payments_report SET status = 'processing', attempt = 1, leased_until = now() + interval '1 min'"
+FILE = {
+    "status": "'completed'",
+    "rows_done": "1",
+    "rows_total": "1",
+    "size": "1",
+    "sha256": "repeat('a', 64)",
+    "completed_at": "now()",
+    "expires_at": "now() + interval '1 day'",
+}
+COMPLETE_REPORT = f"UPDATE payments_report SET {', '.join(f'{column} = {value}' for column, value in FILE.items())}"
 
 
 def settle(attacker, table):
@@ -173,11 +198,8 @@ def settle(attacker, table):
     if table == "merchants_apikey":
         attacker.run("UPDATE merchants_apikey SET revoked_at = now()")
     if table == "payments_report":
-        attacker.run("UPDATE payments_report SET status = 'processing'")
-        attacker.run(
-            "UPDATE payments_report SET status = 'completed', rows_done = 1, rows_total = 1, size = 1, sha256 = 'a', "
-            "completed_at = now(), expires_at = now()"
-        )
+        attacker.run(BEGIN_REPORT)
+        attacker.run(COMPLETE_REPORT)
 
 
 def test_what_must_not_change_any_more_is_declared_frozen_once():
@@ -204,9 +226,8 @@ def test_what_is_not_settled_yet_may_change(attacker):
     payment = attacker.clone("payments_payment", **NEW_PAYMENT)
     event = attacker.clone("webhooks_providerevent", **NEW_EVENT)
 
-    attacker.run("UPDATE payments_payment SET tracking_key = 'T', payer_name = 'Ana' WHERE id = %s", payment)
+    attacker.run("UPDATE payments_payment SET voucher_asked_until = now() WHERE id = %s", payment)
     attacker.run("UPDATE webhooks_providerevent SET reason = 'r', response_status = 200 WHERE id = %s", event)
-    attacker.run("UPDATE payments_deposit SET suspense_reason = 'unknown_order' WHERE status = 'suspended'")
     attacker.run("UPDATE webhooks_providerevent SET status = 'retry', next_at = now() WHERE id = %s", event)
     attacker.run("UPDATE webhooks_providerevent SET reason = 'later', response_status = 400 WHERE id = %s", event)
 
@@ -232,7 +253,7 @@ def test_a_reversed_payment_keeps_what_it_received(attacker):
         attacker.refused(
             f"UPDATE payments_payment SET {change} WHERE status = 'reversed'",
             by=errors.RestrictViolation,
-            saying="cannot change any more",
+            saying="can only change in the step to completed",
         )
 
 
@@ -245,6 +266,45 @@ def test_a_revoked_key_never_comes_back_to_life(attacker):
             by=errors.RestrictViolation,
             saying="revoked_at cannot change any more",
         )
+
+
+WITH_STEP = {
+    "payments_payment": {
+        "cancelled_at",
+        "failure_code",
+        "failure_message",
+        "completed_at",
+        "tracking_key",
+        "payer_name",
+        "payer_account",
+        "payer_institution",
+        "operating_date",
+    },
+    "payments_deposit": {"payment_id", "reusable_clabe_id", "fee", "fee_tax"},
+    "payments_clabe": {"closed_at"},
+    "payments_reviewcase": {"resolved_at"},
+    "payments_report": {"size", "sha256", "expires_at", "completed_at", "failure_code", "failure_message"},
+    "kyc_case": {"decision_reason", "decided_by", "decided_at"},
+    "ledger_hold": {"captured", "resolved_at"},
+    "ledger_adjustment": {"resolved_at"},
+}
+"""The least that changes only together with the state."""
+
+
+def test_what_belongs_to_a_step_is_declared_so():
+    assert {(t, column) for t, columns in WITH_STEP.items() for column in columns} <= set(declared(WithTransition))
+
+
+@pytest.mark.parametrize(("table", "column"), declared(WithTransition))
+def test_what_belongs_to_a_step_does_not_change_without_it(attacker, table, column):
+    refuse_another_value(attacker, table, column, where="true", saying="can only change in the step to")
+
+
+@pytest.mark.parametrize(("table", "columns"), WITH_STEP.items())
+def test_a_row_may_be_written_with_the_values_of_its_steps(attacker, table, columns):
+    same = ", ".join(f"{column} = {column}" for column in sorted(columns))
+
+    assert attacker.connection.execute(f"UPDATE {table} SET {same}").rowcount > 0
 
 
 def test_test_and_live_are_kept_apart_where_they_could_meet():

@@ -84,10 +84,20 @@ PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.
 
 WITH = {
     "webhooks_providerevent": ", next_at = now()",
-    "payments_payment": ", completed_at = now(), cancelled_at = now()"
+    "payments_payment": ", completed_at = CASE '{after}' WHEN 'completed' THEN now() ELSE completed_at END"
+    ", cancelled_at = CASE '{after}' WHEN 'cancelled' THEN now() ELSE cancelled_at END"
     ", amount_received = CASE WHEN '{after}' IN ('completed', 'reversed') THEN amount ELSE 0 END",
     "payments_clabe": ", closed_at = CASE '{after}' WHEN 'closed' THEN now() ELSE closed_at END",
-    "payments_report": ", size = 1, completed_at = coalesce(completed_at, now()), expires_at = now()",
+    "payments_report": ", attempt = 1, rows_done = 1, rows_total = 1"
+    ", leased_until = CASE WHEN status IN ('completed', 'failed') THEN leased_until"
+    " WHEN '{after}' = 'processing' THEN now() END"
+    ", size = CASE '{after}' WHEN 'completed' THEN 1 ELSE size END"
+    ", sha256 = CASE '{after}' WHEN 'completed' THEN repeat('a', 64) ELSE sha256 END"
+    ", expires_at = CASE '{after}' WHEN 'completed' THEN now() + interval '1 day' ELSE expires_at END"
+    ", completed_at = CASE WHEN '{after}' IN ('completed', 'failed') THEN now() ELSE completed_at END",
+    "kyc_case": ", decision_reason = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'y' ELSE decision_reason END"
+    ", decided_by = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'user:ana' ELSE decided_by END"
+    ", decided_at = CASE WHEN '{after}' IN ('approved', 'rejected') THEN now() ELSE decided_at END",
     "payments_reviewcase": ", resolved_at = CASE '{after}' WHEN 'open' THEN resolved_at ELSE now() END",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
@@ -108,7 +118,7 @@ CLONED = {
     "kyc_case": {"public_id": "kyc_new"},
     "ledger_hold": {"public_id": "hold_new", "source": "po_new"},
     "ledger_adjustment": {"public_id": "adj_new"},
-    "staff_approval": {"public_id": "apr_new", "subject": "adj_new"},
+    "staff_approval": {"public_id": "apr_new", "kind": "ledger.adjustment", "subject": "adj_new"},
     "webhooks_providerevent": {
         "public_id": "pev_new",
         "event_id": "new",
@@ -136,6 +146,8 @@ def clone(attacker, table: str, status: str) -> int:
     if table == "payments_reviewcase":  # one case a deposit
         changes["deposit_id"] = attacker.clone("payments_deposit", **NEW_DEPOSIT)
     row = attacker.clone(table, status=status, **changes)
+    if table == "kyc_case":  # without documents it could not be submitted
+        attacker.clone("kyc_document", public_id="doc_new", case_id=row)
     if table == "staff_approval":  # two people have voted, each his way
         for user, decision in (("berta", "approve"), ("carla", "reject")):
             attacker.run(

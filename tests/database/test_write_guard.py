@@ -7,6 +7,9 @@ from django.db import connection
 
 from core.write_guard import may_write
 
+ONLY_READ = {"horizon", "staff_barred", "staff_decides", "staff_makes_approver", "staff_permission_label"}
+"""Functions that are volatile because they must see the newest rows or locks; they write nothing."""
+
 
 @pytest.mark.parametrize(
     "text",
@@ -60,4 +63,4 @@ def test_no_volatile_function_of_the_schema_passes_for_a_read() -> None:
         )
         volatile = {name for (name,) in cursor.fetchall()}
 
-    assert {name for name in volatile if not may_write(f"SELECT {name}()")} == set()
+    assert {name for name in volatile if not may_write(f"SELECT {name}()")} == ONLY_READ

@@ -18,6 +18,7 @@ from core.clock import to_rfc3339
 from merchants.models import Event, IdempotencyKey
 from payments.models import Payment, ProviderAccount
 from payments.services import payment as payment_service
+from tests.history import rewrite
 from tests.problems import assert_problem, rows
 
 pytest_plugins = ["tests.sandbox_process"]
@@ -330,7 +331,9 @@ def test_a_repetition_uses_up_no_clabe(committed_db, api, stp):
 
 def test_who_waits_for_something_else_than_the_key_is_not_told_that_the_key_is_in_use(committed_db, api, stp, owner):
     api.post("/v1/payments", {**SPEI, "external_id": "order-7"}, key="a")
-    owner.execute("UPDATE payments_payment SET external_id = 'order-8'")
+    same = '{"id": 99, "public_id": "pay_x", "clabe": "646180157000000990", "external_id": "order-8"}'
+    copy = "INSERT INTO payments_payment SELECT (jsonb_populate_record(p, %s)).* FROM payments_payment p"
+    owner.execute(copy, [same])  # and does not commit
 
     assert_problem(api.post("/v1/payments", {**SPEI, "external_id": "order-8"}), 503, "database_unavailable")
 
@@ -345,3 +348,15 @@ def test_what_is_replayed_is_what_was_stored_byte_for_byte(committed_db, api, st
     assert first.content == stored.response_body.encode()
     assert json.loads(stored.response_body)["metadata"] == {"z": "1", "a": "2"}
     assert (stored.state, stored.response_status) == ("completed", 201)
+
+
+def test_tigerbeetle_what_was_refused_stays_refused_although_it_would_succeed_now(committed_db, api, stp):
+    api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="a")
+    refused = api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="b")
+    rewrite(Payment.objects.all(), external_id="order-7")
+
+    again = api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="b")
+
+    assert_problem(refused, 422, "duplicate_external_id")
+    assert_replays(again, refused)
+    assert Payment.objects.count() == 1

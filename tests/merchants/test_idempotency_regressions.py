@@ -86,18 +86,6 @@ def test_formance_a_conflict_of_keys_is_never_a_server_fault(api, stp):
         assert api.post("/v1/payments", body).status_code == 422
 
 
-def test_tigerbeetle_what_was_refused_stays_refused_although_it_would_succeed_now(api, stp):
-    api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="a")
-    refused = api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="b")
-    Payment.objects.update(external_id="order-7")
-
-    again = api.post("/v1/payments", {**SPEI, "external_id": "order-8"}, key="b")
-
-    assert_problem(refused, 422, "duplicate_external_id")
-    assert_replays(again, refused)
-    assert Payment.objects.count() == 1
-
-
 def test_fields_in_another_order_and_layout_are_the_same_request_and_other_types_are_not(api, stp):
     first = raw_post(api, b'{"method":"spei","amount":1,"currency":"MXN","external_id":"8"}')
 

@@ -23,6 +23,7 @@ from payments.providers.conekta.messages import MAX_KEY_LENGTH, CashOrder
 from payments.services import order as order_service
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
+from tests.history import rewrite
 from tests.problems import assert_problem, rows
 
 pytest_plugins = ["tests.sandbox_process"]
@@ -261,7 +262,7 @@ def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_exp
     answer = at_conekta.simulator.client.post("/_sim/conekta/pay", json={"reference": paid["oxxo"]["reference"]})
     assert answer.status_code == 202
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.filter(public_id__in=[paid["id"], unpaid["id"]]).update(expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.filter(public_id__in=[paid["id"], unpaid["id"]]), expires_at=over, voucher_asked_until=None)
 
     assert order_service.expire_unpaid() == 2
     assert order_service.expire_unpaid() == 0
@@ -274,7 +275,7 @@ def test_the_worker_keeps_no_connection_while_conekta_is_asked(api, at_conekta, 
     cancelled, unpaid = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
     api.post(f"/v1/payments/{cancelled['id']}/cancel", {}, key="c")
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.filter(public_id=unpaid["id"]).update(expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.filter(public_id=unpaid["id"]), expires_at=over, voucher_asked_until=None)
     pk = Payment.objects.get(public_id=cancelled["id"]).pk
     held, call = [], ConektaClient._call
     monkeypatch.setattr(
@@ -290,7 +291,7 @@ def test_the_worker_keeps_no_connection_while_conekta_is_asked(api, at_conekta, 
 def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at_conekta):
     api.post("/v1/payments", OXXO)
     longest = "o" * MAX_KEY_LENGTH
-    Payment.objects.update(order_id=longest)
+    rewrite(Payment.objects.all(), order_id=longest)
     payment = Payment.objects.select_related("provider_account").get()
     found = CashOrder(
         order_id=longest,
@@ -316,8 +317,8 @@ def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at
 def test_a_payment_of_which_nothing_can_be_asked_keeps_no_other_from_its_end(api, at_conekta):
     bad, good = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.update(expires_at=over, voucher_asked_until=None)
-    Payment.objects.filter(public_id=bad["id"]).update(order_id="no id of ours", expires_at=over - timedelta(hours=1))
+    rewrite(Payment.objects.all(), expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.filter(public_id=bad["id"]), order_id="no id of ours", expires_at=over - timedelta(hours=1))
 
     assert order_service.expire_unpaid() == 1
 
@@ -328,7 +329,7 @@ def test_a_payment_of_which_nothing_can_be_asked_keeps_no_other_from_its_end(api
 def test_an_unknown_word_of_conekta_expires_nothing(api, at_conekta):
     api.post("/v1/payments", OXXO)
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.update(expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.all(), expires_at=over, voucher_asked_until=None)
     at_conekta.move("http://127.0.0.1:9/conekta")
     before = Event.objects.count()
 

@@ -91,6 +91,7 @@ def last_events() -> list[str]:
 
 
 @pytest.mark.parametrize(("policy", "situation"), list(itertools.product(POLICIES, PAYMENT_SITUATIONS)))
+@pytest.mark.usefixtures("never_committed")  # nothing can stand behind a reversal yet
 def test_every_cell_of_the_table_for_a_payment(merchant, stp, policy, situation):
     state, amount, _ = PAYMENT_SITUATIONS[situation]
     merchant.deposit_policy = policy

@@ -78,20 +78,19 @@ def test_a_payments_figures_are_the_ledgers_to_the_centavo(stp, percent, fixed, 
     )
 
 
-def test_the_rule_of_the_day_counts_and_both_ends_belong_to_it(merchant):
-    FeeRule.objects.filter(merchant=merchant).delete()
-    first = FeeRule(merchant=merchant, method="spei", percent=1, fixed=0)
-    first.valid_from, first.valid_until = date(2026, 1, 1), date(2026, 6, 30)
+def test_the_rule_of_the_day_counts_and_both_ends_belong_to_it(other_merchant):
+    first = FeeRule(merchant=other_merchant, method="spei", percent=1, fixed=0)
+    first.valid_from, first.valid_until = date(2126, 1, 1), date(2126, 6, 30)
     first.save()
-    FeeRule.objects.create(merchant=merchant, method="spei", percent=2, fixed=5, valid_from=date(2026, 7, 1))
+    FeeRule.objects.create(merchant=other_merchant, method="spei", percent=2, fixed=5, valid_from=date(2126, 7, 1))
 
     found = {
-        day: fee_service.terms(merchant, "spei", day)
-        for day in (date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1), date(2030, 1, 1))
+        day: fee_service.terms(other_merchant, "spei", day)
+        for day in (date(2125, 12, 31), date(2126, 1, 1), date(2126, 6, 30), date(2126, 7, 1), date(2130, 1, 1))
     }
 
     assert [(terms.percent, terms.fixed) for terms in found.values()] == [(0, 0), (1, 0), (1, 0), (2, 5), (2, 5)]
-    assert fee_service.terms(merchant, "oxxo", date(2030, 1, 1)).percent != 2
+    assert fee_service.terms(other_merchant, "oxxo", date(2130, 1, 1)).percent != 2
 
 
 def test_a_payment_keeps_the_iva_rate_of_its_day(settings):

@@ -9,6 +9,7 @@ from ledger.services import balance
 from merchants.models import ApiKey, Event
 from payments.models import Deposit, Payment
 from payments.services import order as order_service
+from tests.history import rewrite
 from tests.problems import rows
 from webhooks.models import ProviderEvent
 
@@ -28,7 +29,7 @@ def test_a_payment_found_paid_by_asking_and_then_by_its_notice_is_credited_and_t
     client = at_conekta.simulator.client
     assert client.post("/_sim/conekta/pay", json={"reference": made["oxxo"]["reference"]}).status_code == 202
     over = clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.update(expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.all(), expires_at=over, voucher_asked_until=None)
     assert order_service.expire_unpaid() == 1
     payment = Payment.objects.get()
     charge = at_conekta.orders(made["id"])[0]["charges"]["data"][0]["id"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
+import time_machine
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -23,10 +25,9 @@ def create(api, stp):
     def make(**changes):
         moment = changes.pop("created_at", None)
         body = {"method": "spei", "amount": 100_000, "currency": "MXN", **changes}
-        answer = api.post("/v1/payments", body, key=f"f-{Payment.objects.count()}")
+        with time_machine.travel(moment, tick=False) if moment else nullcontext():
+            answer = api.post("/v1/payments", body, key=f"f-{Payment.objects.count()}")
         assert answer.status_code == 201, answer.content
-        if moment is not None:
-            Payment.objects.filter(public_id=answer.json()["id"]).update(created_at=moment)
         return answer.json()["id"]
 
     return make
@@ -68,7 +69,7 @@ def test_moments_bound_to_the_microsecond(api, create):
 
 @IN_ONE_TRANSACTION
 @given(
-    day=st.dates(date(1996, 1, 1), date(2030, 12, 31)),
+    day=st.dates(date(2011, 1, 1), date(2030, 12, 31)),
     off=st.sampled_from([0, 1, 86_399_999_999]) | st.integers(-5_000_000, 5_000_000),
     sign=st.sampled_from(["gte", "gt", "lte", "lt"]),
 )

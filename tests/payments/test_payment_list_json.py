@@ -14,7 +14,7 @@ from payments.resources.payment import payment as payment_resource
 from payments.services import payment_list
 from payments.services.payment_list import Filters
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("never_committed")]
 
 MOMENT = datetime(2026, 11, 23, 18, 4, 5, 6, UTC)
 AWKWARD = 'Ñandú "x" \\ / \u2028 \u00a0 \t \b😀 </script> \x7f'

@@ -14,6 +14,7 @@ from payments.models import Payment, ProviderAccount
 from payments.providers.conekta.messages import CashOrder
 from payments.services import payment as payment_service
 from tests.conftest import Api
+from tests.history import copy_of
 from tests.provider_messages import ConektaSender, StpSender
 
 
@@ -49,8 +50,7 @@ def test_a_spei_payment_says_where_and_how_much(api: Api, stp: StpSender, client
 
 
 def test_the_expiry_is_written_by_the_clock_of_mexico_city(api: Api, stp: StpSender, client: Client) -> None:
-    payment = create(api)
-    Payment.objects.filter(pk=payment.pk).update(expires_at=datetime(2027, 1, 1, 5, 30, tzinfo=UTC))
+    payment = copy_of(create(api), expires_at=datetime(2027, 1, 1, 5, 30, tzinfo=UTC))
 
     assert "31 de diciembre de 2026, 23:30 h" in page_of(payment, client)
 

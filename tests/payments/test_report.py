@@ -14,6 +14,7 @@ from merchants.models import Event
 from payments.models import Payment, Report
 from payments.services import report as report_service
 from payments.services import report_file
+from tests.history import rewrite
 from tests.payments.report_orders import FOLDER, fetch, link, order, pay, table, written
 from tests.problems import rows
 
@@ -29,9 +30,9 @@ def test_payments_of_these_days_newest_first_in_mexico_city_time_and_pesos(api, 
     payment = pay(api, stp, external_id="pedido-1", customer={"name": "Ana", "email": "a@b.mx"}, description="Café")
     other = pay(api, stp)
     before = pay(api, stp)
-    Payment.objects.filter(pk=payment.pk).update(created_at=datetime(2026, 3, 10, 6, 0, tzinfo=UTC))
-    Payment.objects.filter(pk=other.pk).update(created_at=datetime(2026, 3, 11, 5, 59, 59, 999_999, tzinfo=UTC))
-    Payment.objects.filter(pk=before.pk).update(created_at=datetime(2026, 3, 10, 5, 59, 59, 999_999, tzinfo=UTC))
+    rewrite(Payment.objects.filter(pk=payment.pk), created_at=datetime(2026, 3, 10, 6, 0, tzinfo=UTC))
+    rewrite(Payment.objects.filter(pk=other.pk), created_at=datetime(2026, 3, 11, 5, 59, 59, 999_999, tzinfo=UTC))
+    rewrite(Payment.objects.filter(pk=before.pk), created_at=datetime(2026, 3, 10, 5, 59, 59, 999_999, tzinfo=UTC))
     payment.refresh_from_db()
 
     shown = written(api, start_date="2026-03-10", end_date="2026-03-10")
@@ -144,7 +145,7 @@ def test_no_cell_is_a_formula(api, stp, format):
     for number, text in enumerate(HOSTILE):
         payment = pay(api, stp, number)
         fields = dict.fromkeys(("customer_name", "description", "customer_email"), text)
-        Payment.objects.filter(pk=payment.pk).update(**fields)
+        rewrite(Payment.objects.filter(pk=payment.pk), **fields)
 
     headings, *lines = table(written(api, format=format))
 
@@ -155,7 +156,7 @@ def test_no_cell_is_a_formula(api, stp, format):
 
 def test_a_workbook_has_numbers_and_dates_of_mexico_city(api, stp):
     payment = pay(api, stp, external_id="pedido-1")
-    Payment.objects.filter(pk=payment.pk).update(created_at=datetime(2026, 3, 11, 5, 59, 59, 999_999, tzinfo=UTC))
+    rewrite(Payment.objects.filter(pk=payment.pk), created_at=datetime(2026, 3, 11, 5, 59, 59, 999_999, tzinfo=UTC))
 
     shown = written(api, start_date="2026-03-10", end_date="2026-03-10", format="xlsx")
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from core import clock, ids
-from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.db import ROWS, AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
@@ -92,6 +92,12 @@ class ProviderEvent(ProtectedRefreshMixin):
     received_at = models.DateTimeField(_("received"), default=clock.now)
     processed_at = models.DateTimeField(_("processed"), null=True)
     next_at = models.DateTimeField(_("next try"), null=True, db_default=Now())
+
+    free_columns = {
+        "attempts": "counts the tries of the worker; what came of each is in a transition row",
+        "last_error": "the last try's error, for the person who looks; the steps keep the earlier ones",
+        "next_at": "when the worker tries again; staff may bring it forward",
+    }
 
     class Meta:
         verbose_name = _("provider event")
@@ -252,8 +258,14 @@ class InboxTally(models.Model):
     kind = models.CharField(max_length=16, choices=Kind.choices)
     count = models.BigIntegerField(default=0)
 
+    free_columns = {
+        "count": "grows with every repetition or refusal; a statistic, no money or right depends on it",
+        ROWS: "a statistic",
+    }
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["hour", "channel", "kind"], name="inbox_tally_unique")]
+        triggers = [Frozen("id", "hour", "channel", "kind")]
 
     def __str__(self) -> str:
         return f"{self.channel} {self.kind}: {self.count}"
@@ -267,6 +279,16 @@ class ProviderPoll(models.Model):
     covered_until = models.DateTimeField(null=True)
     found = models.BigIntegerField(default=0)
     last_error = models.CharField(max_length=300, blank=True)
+
+    free_columns = {
+        "asked_at": "the worker's own place",
+        "covered_until": "the worker's own place: how far back it asks next; what it finds is a notice like any other",
+        "found": "a statistic: every notice found has its own row",
+        "last_error": "the last try's error, for the person who looks",
+    }
+
+    class Meta:
+        triggers = [NoDelete(), Frozen("id", "account")]
 
     def __str__(self) -> str:
         return f"{self.account}: {self.covered_until}"

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from payments_site import columns
+
+
+class Command(BaseCommand):
+    """Writes the table of what may become of every column."""
+
+    help = "Write docs/columns.md from the models. Asks no database."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        columns.copy().write_text(columns.page())
+        self.stdout.write(str(columns.copy()))
