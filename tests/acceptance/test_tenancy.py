@@ -315,21 +315,6 @@ def test_no_route_lets_a_stranger_in(victim, merchant, other_merchant):
     assert rows() == before
 
 
-def test_every_route_asks_for_the_scope_that_the_schema_names_and_for_no_other(victim, merchant):
-    keys = {scope: api_key.create(merchant, livemode=False, scopes=[scope])[1] for scope in ApiKey.Scope.values}
-
-    for (verb, path), needed in operations().items():
-        assert len(needed) <= 1
-        assert set(needed) <= set(keys)
-        for scope, secret in keys.items():
-            address, body = address_of(path, victim), BODIES.get((verb, path))
-            answer = call(verb, address, secret, body=body, key=f"{verb}{len(path)}-{scope}"[:40])
-            if needed and scope not in needed:
-                assert (answer.status_code, answer.json()["code"]) == (403, "key_scope_insufficient"), (verb, path)
-            elif answer.status_code == 403:
-                assert answer.json()["code"] != "key_scope_insufficient" or not needed, (verb, path, scope)
-
-
 @pytest.mark.promise("P11", "a revoked key, on every route", unit="rounds over all routes")
 def test_revoking_a_key_closes_every_route_at_once(api, victim, merchant):
     key = ApiKey.objects.get(merchant=merchant)

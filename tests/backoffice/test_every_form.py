@@ -23,11 +23,12 @@ from kyc.models import Case
 from ledger.models import Adjustment
 from merchants.models import Merchant
 from payments.models import FeeRule, ReviewCase
+from staff.models import BankingDay
 from tests.backoffice.conftest import Desk
 
 pytestmark = pytest.mark.django_db
 
-ADDED = {Merchant, FeeRule, Case, Adjustment, User, Group}
+ADDED = {Merchant, FeeRule, Case, Adjustment, User, Group, BankingDay}
 """What the back office can add. A model that gains or loses its form is entered or struck here."""
 
 _ROUTE = re.compile(r"<[^>]+>")
@@ -118,7 +119,7 @@ def test_every_model_that_can_be_added_is_known(admin_user: User, rf: Any) -> No
     assert {model for model, options in admin.site._registry.items() if options.has_add_permission(request)} == ADDED
 
 
-@pytest.mark.parametrize("model", sorted(ADDED - {Adjustment}, key=page_name), ids=page_name)
+@pytest.mark.parametrize("model", sorted(ADDED - {Adjustment, BankingDay}, key=page_name), ids=page_name)
 def test_a_superuser_adds_two_and_sees_them(model: Any, desk: Desk, admin_client: Client) -> None:
     for number in (2, 3):
         if model in (Case, FeeRule):  # a merchant has one case, and one fee for a method

@@ -131,14 +131,14 @@ def test_an_account_shows_its_balance_on_its_normal_side(desk: Desk, admin_clien
     assert entries.context["cl"].result_list.count() == 1
 
 
-def test_deleting_is_not_offered_for_anything_but_fees() -> None:
+def test_deleting_is_offered_for_fees_and_banking_days_only() -> None:
     deletable = [
         model._meta.label_lower
         for model, options in admin.site._registry.items()
         if options.has_delete_permission(_superuser_request())
     ]
 
-    assert deletable == ["payments.feerule"]
+    assert sorted(deletable) == ["payments.feerule", "staff.bankingday"]
 
 
 def _superuser_request() -> Any:

@@ -15,6 +15,7 @@ from merchants.models import Merchant
 from payments.models import Deposit, Payment, ReviewCase
 from tests.backoffice.conftest import Desk, desk  # noqa: F401 - fixture
 from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
+from tests.history import rewrite
 from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
 
@@ -52,7 +53,7 @@ def test_every_list_fits_a_laptop_and_no_page_shows_codes_or_capital_ids(
 ) -> None:
     name = "Comercializadora de Productos del Noroeste"
     Merchant.objects.update(name=name)
-    Payment.objects.update(customer_name=name)
+    rewrite(Payment.objects.all(), customer_name=name)
     again = stp.deposit(desk.paid.clabe or "", 125050, claveRastreo="OTRA1", nombreOrdenante=name)
     assert [stp.post(again).status_code, stp.post(again).status_code] == [200, 200]
     wide, faults = [], []

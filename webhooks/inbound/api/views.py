@@ -78,7 +78,11 @@ class StpDepositsView(NoticeView):
         "`devolver` sends it back to the payer. STP authenticates itself with the user name and secret of the address "
         "it was given.",
         request={"application/json": OpenApiTypes.OBJECT},
-        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, **schema.problems(403, 415)},
+        responses={
+            200: OpenApiTypes.OBJECT,
+            (400, "application/json"): OpenApiTypes.OBJECT,
+            **schema.problems(400, 403, 415),
+        },
     )
     def post(self, request: Request) -> HttpResponse:
         return super().post(request)
