@@ -10,8 +10,6 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.db import connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Concat
 
 from core.errors import ProviderRefused
 from core.state import Origin, TransitionRow
@@ -123,7 +121,7 @@ def forget_orders(at_conekta):
 
 def overdue(payment_id: str) -> None:
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
-    Payment.objects.filter(public_id=payment_id).update(expires_at=over, voucher_asked_until=None)
+    rewrite(Payment.objects.filter(public_id=payment_id), expires_at=over, voucher_asked_until=None)
 
 
 def test_an_order_that_conekta_does_not_know_is_withdrawn_once_and_never_again(api, at_conekta):
@@ -152,7 +150,7 @@ def test_an_order_id_that_conekta_does_not_know_is_looked_for_by_the_payment(api
     paid = {"reference": made["oxxo"]["reference"]}
     assert at_conekta.simulator.client.post("/_sim/conekta/pay", json=paid).status_code == 202
     overdue(made["id"])
-    Payment.objects.update(order_id="ord_gone")
+    rewrite(Payment.objects.all(), order_id="ord_gone")
 
     assert order_service.expire_unpaid() == 1
 
@@ -196,8 +194,10 @@ def test_payments_about_which_conekta_never_answers_keep_no_other_from_its_end(a
     made = [api.post("/v1/payments", OXXO, key=f"k{n}").json()["id"] for n in range(7)]
     for payment_id in made:
         overdue(payment_id)
-    unanswerable = Payment.objects.exclude(public_id=made[-1])
-    unanswerable.update(order_id=Concat(Value("no id: "), "public_id"), expires_at=F("expires_at") - timedelta(hours=1))
+    for unanswerable in Payment.objects.exclude(public_id=made[-1]):
+        earlier = unanswerable.expires_at - timedelta(hours=1)
+        row = Payment.objects.filter(pk=unanswerable.pk)
+        rewrite(row, order_id=f"no id: {unanswerable.public_id}", expires_at=earlier)
 
     for run in range(3):
         with time_machine.travel(payment_service.clock.now() + run * timedelta(minutes=11)):
