@@ -16,7 +16,7 @@ from webhooks.inbound.services import inbox, sweeper
         ("duplicate", "el mismo dinero otra vez: ya estaba registrado"),
         (inbox.ANOTHER, "otro aviso con este ID decía otra cosa"),
         (sweeper.DROPPED, "sus bytes ya se borraron"),
-        ("suspended:late", "en suspenso: pagado después de vencer o cancelarse el pago"),
+        ("suspended:late", "por identificar: pagado después de vencer o cancelarse el pago"),
         ("conflict: it reports USD, the books hold MXN only", "informa USD, los libros solo llevan MXN"),
         ("conflict: order.refunded, which nobody here asked for", "order.refunded, que nadie aquí pidió"),
         ("sent again ← ZeroDivisionError", "enviado otra vez ← ZeroDivisionError"),
