@@ -49,7 +49,7 @@ def _livemode(request: HttpRequest) -> bool:
     asked = request.GET.get("mode")
     if asked in ("live", "test"):
         return asked == "live"
-    return ProviderAccount.objects.filter(livemode=True, is_active=True).exists()
+    return ProviderAccount.objects.filter(livemode=True, takes_new=True).exists()
 
 
 def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:

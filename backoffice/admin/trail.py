@@ -7,12 +7,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from core.admin import EMPTY, format_moment, label, object_link
 from ledger.admin.transaction import rows_about
 from payments.admin import DepositAdmin, PaymentAdmin
-from payments.models import Deposit, Payment
+from payments.admin.provider_call import outcome_label
+from payments.models import Deposit, Payment, ProviderCall
 from webhooks.admin import STATUS_COLOURS, said
 from webhooks.models import ProviderEvent
 
@@ -56,6 +59,11 @@ def _trail(request: HttpRequest, obj: Payment | Deposit) -> list[dict[str, Any]]
                 "rows": _events(sources, first_notices),
             }
         )
+    if isinstance(obj, Payment) and request.user.has_perm("payments.view_providercall"):
+        calls = _calls(obj.public_id)
+        if calls:
+            headers = [_("call"), _("began"), _("outcome"), _("HTTP status"), _("milliseconds")]
+            tables.append({"title": _("Provider calls"), "headers": headers, "rows": calls})
     if request.user.has_perm("ledger.view_transaction"):
         tables.append(
             {
@@ -65,6 +73,24 @@ def _trail(request: HttpRequest, obj: Payment | Deposit) -> list[dict[str, Any]]
             }
         )
     return tables
+
+
+def _calls(object_id: str) -> list[list[Any]]:
+    calls = ProviderCall.objects.filter(object_id=object_id).order_by("id")
+    return [
+        [
+            format_html('<a href="{}" class="text-link">{}</a>', _page(call), call.operation),
+            format_moment(call.began_at, seconds=True),
+            outcome_label(call),
+            str(call.status or EMPTY),
+            EMPTY if call.duration_ms is None else f"{call.duration_ms:,}",
+        ]
+        for call in calls
+    ]
+
+
+def _page(call: ProviderCall) -> str:
+    return reverse("admin:payments_providercall_change", args=[call.pk])
 
 
 def _events(object_ids: list[str], event_ids: list[str]) -> list[list[Any]]:

@@ -30,7 +30,7 @@ from core.mx import clabe
 from core.search import looked_for
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
-from payments.models import Payment
+from payments.providers import registry
 
 COLUMNS = {
     "id": column("id", _("id"), lambda t: short_id(t.id)),
@@ -48,8 +48,8 @@ COLUMNS = {
 
 def shown_reference(transfer: Transfer) -> str:
     """The CLABE, masked, or the voucher's reference."""
-    is_spei = transfer.method == Payment.Method.SPEI
-    return clabe.mask(transfer.reference or "") if is_spei else transfer.reference
+    is_clabe = transfer.method == registry.CLABE_METHOD.name
+    return clabe.mask(transfer.reference or "") if is_clabe else transfer.reference
 
 
 class TransferChangeList(ChangeList):

@@ -5,6 +5,7 @@ from payments.admin.deposit import DepositAdmin
 from payments.admin.fee_rule import FeeRuleAdmin
 from payments.admin.payment import PaymentAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
+from payments.admin.provider_call import ProviderCallAdmin
 from payments.admin.report import ReportAdmin
 from payments.admin.review_case import ReviewCaseAdmin
 
@@ -15,5 +16,6 @@ __all__ = [
     "FeeRuleAdmin",
     "PaymentAdmin",
     "ProviderAccountAdmin",
+    "ProviderCallAdmin",
     "ReportAdmin",
 ]

@@ -34,6 +34,7 @@ from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.deposit import provider_account
 from payments.models import Deposit, Payment, PaymentTransition
 from payments.models.payment import SEARCH_TEXT
+from payments.providers import registry
 from payments.resources.payment import payment_page_url
 
 STATUS_COLOURS = {
@@ -62,7 +63,7 @@ _page = column(
 
 
 def _where_to_pay(payment: Payment) -> str:
-    return clabe.mask(payment.clabe or "") if payment.method == Payment.Method.SPEI else payment.voucher_reference
+    return payment.voucher_reference if registry.method(payment.method).needs_order else clabe.mask(payment.clabe or "")
 
 
 class PaymentTransitionInline(ReadOnlyInline):

@@ -8,13 +8,26 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
 
-from core.admin import ModeFilter, ReadOnlyAdmin, action_page, column, found_object, id_column, mode, moment
+from core.admin import (
+    EMPTY,
+    ModeFilter,
+    ReadOnlyAdmin,
+    action_page,
+    column,
+    found_object,
+    id_column,
+    mode,
+    moment,
+    object_link,
+)
 from payments.models import ProviderAccount
+from payments.providers import registry
 from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
 
@@ -26,6 +39,13 @@ for _flag in (_has_credentials, _has_webhook):
     _flag.boolean = True  # type: ignore[attr-defined]
 
 
+_company = column(
+    "company",
+    _("same company"),
+    lambda a: (
+        format_html_join(", ", "{}", [(object_link(o.public_id),) for o in service.company(a) if o.pk != a.pk]) or EMPTY
+    ),
+)
 _networks = column(
     "webhook_networks", _("allowed addresses"), lambda a: ", ".join(a.webhook_networks or []) or _("any")
 )
@@ -39,6 +59,20 @@ class PublicKeyForm(forms.Form):
         max_length=4_000,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "style": "font-family: monospace"}),
         help_text=_("As Conekta shows it, from BEGIN PUBLIC KEY to END PUBLIC KEY."),
+    )
+
+
+class UseForm(forms.Form):
+    """What an account is used for."""
+
+    use = forms.ChoiceField(
+        label=_("use"),
+        choices=[
+            (service.Use.NEW, _("New payments are made here, and notices are heard")),
+            (service.Use.NOTICES, _("Only notices are heard")),
+            (service.Use.NOTHING, _("None: notices are refused")),
+        ],
+        widget=UnfoldAdminRadioSelectWidget(),
     )
 
 
@@ -67,14 +101,15 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         "provider",
         mode(),
         "name",
-        "is_active",
+        "takes_new",
+        "hears_notices",
         "clabe_prefix",
         _has_credentials,
         _has_webhook,
     ]
-    list_filter = ["provider", ModeFilter, "is_active"]
+    list_filter = ["provider", ModeFilter, "takes_new", "hears_notices"]
     search_fields = ["public_id__exact", "name"]
-    actions_detail = ["start", "finish", "cancel", "add_key", "remove_key", "networks"]
+    actions_detail = ["use", "start", "finish", "cancel", "add_key", "remove_key", "networks"]
     fieldsets = [
         (
             None,
@@ -82,8 +117,9 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("public_id", mode()),
                     ("provider", "name"),
-                    ("is_active", "base_url"),
-                    ("clabe_prefix", moment("created_at", _("created"))),
+                    ("takes_new", "hears_notices"),
+                    ("clabe_prefix", "base_url"),
+                    (_company, moment("created_at", _("created"))),
                     (_has_credentials, _has_webhook),
                     _networks,
                 ]
@@ -94,14 +130,43 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         account = self.get_object(request, str(object_id))
         offered: set[str] = set()
-        if account is not None and account.provider == ProviderAccount.Provider.STP:
+        if account is not None and registry.provider(account.provider).proves_by == "secret":
             offered = {"finish", "cancel"} if account.webhook_next_secret_sha256 else {"start"}
             offered.add("networks")
         elif account is not None:
             keys = len(account.webhook_public_keys)
             offered = ({"add_key"} if keys < service.MAX_KEYS else set()) | ({"remove_key"} if keys > 1 else set())
+        offered.add("use")
         steps = super().get_actions_detail(request, object_id)
         return [step for step in steps if step.method.original_function_name in offered]
+
+    @action(
+        description=_("Change use"), permissions=["payments.change_provideraccount"], url_path="use", icon="toggle_on"
+    )
+    def use(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = found_object(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> None:
+            service.set_use(account.pk, service.Use(data["use"]))
+
+        present = service.Use.NEW if account.takes_new else service.Use.NOTICES
+        if not account.hears_notices:
+            present = service.Use.NOTHING
+        text = _(
+            "Payers may still send money for payments and CLABEs that were made here: keep hearing notices as long as "
+            "they are paid. One account of a provider and mode takes new payments."
+        )
+        return action_page(
+            self,
+            request,
+            account,
+            title=_("Change use"),
+            run=run,
+            form_class=UseForm,
+            text=text,
+            danger=True,
+            initial={"use": present},
+        )
 
     @action(
         description=_("New secret"), permissions=["payments.change_provideraccount"], url_path="new-secret", icon="key"

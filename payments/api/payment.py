@@ -27,6 +27,7 @@ from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.api import payment_list
 from payments.models import Payment
+from payments.providers import registry
 from payments.resources.payment import payment as payment_resource
 from payments.services import payment as payment_service
 
@@ -135,7 +136,7 @@ class PaymentsView(MerchantView):
             find=self._find,
             public_id=lambda payment: payment.public_id,
             render=payment_resource,
-            finish=self._with_voucher if new.method == Payment.Method.OXXO else None,
+            finish=self._with_voucher if registry.method(new.method).needs_order else None,
         )
 
     @extend_schema(

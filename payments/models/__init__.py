@@ -3,6 +3,8 @@ from payments.models.deposit import Deposit, DepositTransition
 from payments.models.fee_rule import FeeRule
 from payments.models.payment import Payment, PaymentTransition
 from payments.models.provider_account import ProviderAccount
+from payments.models.provider_call import ProviderCall
+from payments.models.provider_quota import ProviderQuota
 from payments.models.report import Report, ReportTransition
 from payments.models.review_case import ReviewCase, ReviewCaseTransition
 
@@ -15,6 +17,8 @@ __all__ = [
     "Payment",
     "PaymentTransition",
     "ProviderAccount",
+    "ProviderCall",
+    "ProviderQuota",
     "Report",
     "ReportTransition",
     "ReviewCase",

@@ -232,3 +232,42 @@ class ResolvedIsCredited(Guard):
             END IF;
             RETURN NULL;
         """
+
+
+class FilledOnce(Guard):
+    """A row is inserted without ``outcome``; one UPDATE fills it and its companions, and no other is taken.
+
+    ``outcome`` is a text column whose empty value means "not filled yet".
+    """
+
+    def __init__(self, outcome: str, *companions: str) -> None:
+        self.outcome = outcome
+        self.companions = companions
+        super().__init__(
+            name="filled_once",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.Update,
+            judges=dict.fromkeys((outcome, *companions), f"is filled in once, together with {outcome}"),
+        )
+
+    def decides(self, model: type[models.Model]) -> dict[str, str]:
+        kept = {field.name: "never changes" for field in model._meta.concrete_fields}
+        return {**kept, **self.judges}
+
+    def get_func(self, model: type[models.Model]) -> str:
+        filled = {self.outcome, *self.companions}
+        kept = [field.column for field in model._meta.concrete_fields if field.column not in filled]
+        new, old = (", ".join(f"{row}.{column}" for column in kept) for row in ("NEW", "OLD"))
+        table = model._meta.db_table
+        return f"""
+            IF TG_OP = 'INSERT' THEN
+                IF NEW.{self.outcome} <> '' THEN
+                    RAISE EXCEPTION '{table}: a row is inserted before its {self.outcome} is known'
+                        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+            ELSIF OLD.{self.outcome} <> '' OR NEW.{self.outcome} = '' OR ({new}) IS DISTINCT FROM ({old}) THEN
+                RAISE EXCEPTION '{table}: its {self.outcome} is filled in once, and nothing else changes'
+                    USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """

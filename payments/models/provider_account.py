@@ -8,11 +8,19 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
-from core.db import Frozen, NoDelete
+from core.db import Frozen, FrozenOnce, NoDelete
 from core.fields import EncryptedJSONField
 
 CLABE_SEQUENCES = 16
 """How many accounts may hand out CLABEs; each has a database sequence of its own, made by a migration."""
+
+_USED_AT_STP = (
+    "OLD.provider = 'stp' AND ("
+    "EXISTS (SELECT FROM public.payments_deposit WHERE provider_account_id = OLD.id) "
+    "OR EXISTS (SELECT FROM public.payments_clabe WHERE provider_account_id = OLD.id) "
+    "OR EXISTS (SELECT FROM public.payments_payment WHERE provider_account_id = OLD.id))"
+)
+"""An account that has been used stays with its company: by that, money reported twice is known to be the same."""
 
 
 class ProviderAccount(models.Model):
@@ -22,7 +30,13 @@ class ProviderAccount(models.Model):
     ``webhook_secret_sha256`` are what STP shows us (Basic, in the URL it was given), from ``webhook_networks`` if any
     are named: STP signs nothing. ``webhook_public_keys`` verify Conekta's DIGEST. While a secret or key is exchanged
     two are valid: ``webhook_next_secret_sha256`` beside the first, or two public keys.
+
+    Accounts at STP with one ``name`` and mode are one company (empresa) there: each has a CLABE prefix of its own, and
+    STP reports money of all of them to any.
     """
+
+    same_company: tuple[ProviderAccount, ...] | None = None
+    """All accounts of its company, where ``payments.services.provider_account`` read them together."""
 
     class Provider(models.TextChoices):
         STP = "stp", "STP"
@@ -34,7 +48,16 @@ class ProviderAccount(models.Model):
     provider = models.CharField(_("provider"), max_length=16, choices=Provider.choices)
     livemode = models.BooleanField(_("live"))
     name = models.CharField(_("name"), max_length=100, help_text=_("For STP the name of the company (empresa)."))
-    is_active = models.BooleanField(_("active"), default=True)
+    takes_new = models.BooleanField(
+        _("takes new payments"),
+        default=True,
+        help_text=_("New payments and CLABEs are made here. One account of a provider and mode does so."),
+    )
+    hears_notices = models.BooleanField(
+        _("hears notices"),
+        default=True,
+        help_text=_("Its notices are accepted, and its provider is asked. Money may still arrive after the last use."),
+    )
     base_url = models.URLField(_("API address"), blank=True)
     credentials = EncryptedJSONField(default=dict, editable=False)
     webhook_username = models.CharField(max_length=64, null=True, blank=True, unique=True)
@@ -61,8 +84,8 @@ class ProviderAccount(models.Model):
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
     free_columns = {
-        "name": "configuration of the operator: sent with orders to come",
-        "is_active": "configuration: which account takes new payments; earlier payments keep theirs",
+        "takes_new": "configuration: which account takes new payments; earlier payments keep theirs",
+        "hears_notices": "configuration: whose notices are accepted",
         "base_url": "configuration: where requests to come are sent",
         "credentials": "secrets are exchanged; encrypted",
         "webhook_username": "exchanged together with the secret",
@@ -78,7 +101,13 @@ class ProviderAccount(models.Model):
         ordering = ["provider", "-livemode"]
         constraints = [
             models.UniqueConstraint(
-                fields=["provider", "livemode"], condition=models.Q(is_active=True), name="provider_account_active_one"
+                fields=["provider", "livemode"],
+                condition=models.Q(takes_new=True),
+                name="provider_account_takes_new_one",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(takes_new=False) | models.Q(hears_notices=True),
+                name="provider_account_takes_and_hears",
             ),
             models.CheckConstraint(
                 condition=~models.Q(provider="stp")
@@ -94,6 +123,7 @@ class ProviderAccount(models.Model):
         triggers = [
             NoDelete(),
             Frozen("id", "public_id", "provider", "livemode", "clabe_prefix", "clabe_sequence", "created_at"),
+            FrozenOnce(_USED_AT_STP, "name"),
         ]
 
     def __str__(self) -> str:

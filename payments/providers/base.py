@@ -1,13 +1,17 @@
-"""What every provider adapter hands to the domain: notices, in our own words and units.
+"""What every provider adapter offers the domain, in our own words and units: notices, and a client.
 
-An adapter turns a provider's raw bytes into exactly one of these. Amounts are centavos, moments are aware UTC
-datetimes, identifiers are text as the provider wrote them.
+An adapter turns a provider's raw bytes into exactly one notice. Amounts are centavos, moments are aware UTC
+datetimes, identifiers are text as the provider wrote them. ``payments.providers.registry`` names the adapters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Protocol
+
+from payments.providers.calls import Record, unrecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +150,88 @@ class OrderStateChanged:
 
 
 Notice = MoneyReceived | MoneyTakenBack | OrderClosed | OrderStateChanged | Uninteresting
+
+
+@dataclass(frozen=True, slots=True)
+class CashOrder:
+    """An order at a provider that is paid in cash at a store.
+
+    ``reference`` is what the payer shows at the counter. The fields that come from the charge (``charge_id``,
+    ``reference``, ``barcode_url``, ``store_name``, both moments) are empty while the order has none. ``status`` is the
+    provider's word; ``is_payable`` and ``has_money`` say what it means.
+    """
+
+    order_id: str
+    charge_id: str
+    status: str
+    amount: int
+    currency: str
+    reference: str
+    barcode_url: str
+    store_name: str
+    expires_at: datetime | None
+    paid_at: datetime | None
+    payment_id: str
+    livemode: bool
+    is_payable: bool = False
+    has_money: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an adapter needs to call its provider for one account. No repr shows a secret.
+
+    ``signing_key`` is PEM, and only the worker's lane ``providers`` has it.
+    """
+
+    company: str
+    base_url: str
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signing_key: bytes | None = field(default=None, repr=False)
+    signing_password: str = field(default="", repr=False)
+    record: Record = unrecorded
+
+
+class ProviderClient(Protocol):
+    """One account at a provider. Cheap to make: connections are shared by all clients of the process.
+
+    Every method raises ``ProviderNotContacted`` (nothing was done: it may be tried again), ``ProviderRefused`` (final)
+    or ``OutcomeUnknown`` (everything else: never tried again blindly), and no other exception for what a provider does.
+    """
+
+    def list_notices(self, since: datetime, *, today: date) -> Iterator[list[bytes]]:
+        """Raw notices of what happened since a moment; a list for each page. ``today`` is the operating date."""
+        ...
+
+
+class CashOrderClient(ProviderClient, Protocol):
+    """A provider where payers pay orders in cash."""
+
+    def create_cash_order(
+        self,
+        *,
+        payment_id: str,
+        amount: int,
+        description: str,
+        customer_name: str,
+        customer_email: str,
+        customer_phone: str,
+        expires_at: datetime,
+    ) -> CashOrder:
+        """Create an order of ``amount`` centavos that can be paid until ``expires_at``.
+
+        After ``OutcomeUnknown`` ask ``find_order`` before creating again.
+        """
+        ...
+
+    def find_order(self, payment_id: str) -> CashOrder | None:
+        """The order made for our ``payment_id``; None if there is none."""
+        ...
+
+    def get_order(self, order_id: str) -> CashOrder:
+        """The order as it is now. ``UnknownToProvider`` if there is none with this id."""
+        ...
+
+    def cancel_order(self, order_id: str) -> CashOrder:
+        """Withdraw an order that is not paid; ``ProviderRefused`` if it cannot be paid any more."""
+        ...

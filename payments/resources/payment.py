@@ -7,11 +7,13 @@ from django.conf import settings
 from core.clock import to_rfc3339
 from core.mx import clabe
 from payments.models import Payment
+from payments.providers import registry
 from payments.resources.customer import customer
 
 
 def payment(record: Payment) -> dict[str, Any]:
     """The payment as the API answers it and events carry it."""
+    method = registry.method(record.method)
     return {
         "id": record.public_id,
         "object": "payment",
@@ -30,14 +32,14 @@ def payment(record: Payment) -> dict[str, Any]:
         "external_id": record.external_id,
         "clabe_id": record.reusable_clabe.public_id if record.reusable_clabe else None,
         "customer": customer(record),
-        "provider": "stp" if record.method == Payment.Method.SPEI else "conekta",
-        "provider_reference": record.clabe if record.method == Payment.Method.SPEI else record.order_id,
+        "provider": method.provider,
+        "provider_reference": record.order_id if method.needs_order else record.clabe,
         "failure": {"code": record.failure_code, "message": record.failure_message} if record.failure_code else None,
         "completed_at": to_rfc3339(record.completed_at) if record.completed_at else None,
         "expires_at": to_rfc3339(record.expires_at),
         "payment_page_url": payment_page_url(record),
         "metadata": record.metadata,
-        record.method: _spei(record) if record.method == Payment.Method.SPEI else _oxxo(record),
+        record.method: _oxxo(record) if method.needs_order else _spei(record),
     }
 
 

@@ -10,7 +10,8 @@ from core.db import transaction_required
 from core.state import Origin
 from core.unit_of_work import joined
 from merchants.models import Merchant
-from payments.models import Clabe, Payment
+from payments.models import Clabe
+from payments.providers import registry
 from payments.providers.stp import clabes
 from payments.services import clabe_number
 from payments.services.payment import account_for
@@ -36,7 +37,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Orig
 
     Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does.
     """
-    account = account_for(merchant, Payment.Method.SPEI, livemode=livemode)
+    account = account_for(merchant, registry.CLABE_METHOD.name, livemode=livemode)
     clabe = Clabe(
         merchant=merchant,
         livemode=livemode,

@@ -18,7 +18,8 @@ from core.state import Origin
 from core.unit_of_work import joined
 from ledger.services.door import OLDEST_EFFECTIVE, When
 from ledger.services.postings import pay_in
-from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
+from payments.models import Clabe, Deposit, Payment, ReviewCase
+from payments.providers import registry
 from payments.services.fee import further_fee
 from payments.services.transition import record_deposit, record_payment, record_review_case
 
@@ -48,7 +49,7 @@ def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
     with joined() as writes:
         writes.insert(deposit)
         writes.update(payment, *_PAID)
-        post = pay_in.spei_deposit if payment.method == Payment.Method.SPEI else pay_in.oxxo_paid
+        post = getattr(pay_in, registry.method(payment.method).posting)
         post(
             payment.merchant,
             livemode=deposit.livemode,
@@ -75,7 +76,7 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
             payment.merchant,
             livemode=deposit.livemode,
             source=deposit.public_id,
-            share="available" if payment.method == Payment.Method.SPEI else "pending",
+            share=registry.method(payment.method).share,
             amount=deposit.amount,
             fee=deposit.fee,
             fee_tax=deposit.fee_tax,
@@ -98,11 +99,10 @@ def suspend(
     deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
     with joined() as writes:
         writes.insert(deposit)
-        is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
         pay_in.deposit_suspended(
             livemode=deposit.livemode,
             source=deposit.public_id,
-            cash="stp_cash" if is_stp else "conekta_receivable",
+            cash=registry.method_at(deposit.provider_account.provider).cash,
             amount=deposit.amount,
             reason=reason,
             when=_when(deposit),

@@ -1,4 +1,4 @@
-"""The order at Conekta behind an OXXO payment, once it exists: read again, withdrawn, expired on Conekta's word.
+"""The order at a provider behind a cash payment, once it exists: read again, withdrawn, expired on Conekta's word.
 
 A webhook is only a hint: what a re-read says goes through the same path as a notice. Nothing here holds a transaction
 while Conekta is asked.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F
 
-from core import clock, jobs
+from core import clock, jobs, lease
+from core.backoff import backoff
 from core.db import transaction_forbidden
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from core.state import Origin, TransitionRow
 from core.unit_of_work import unit_of_work
-from payments.models import Payment, ProviderAccount
-from payments.providers.base import MoneyReceived
-from payments.providers.conekta.client import ConektaClient
-from payments.providers.conekta.messages import PENDING_STATUS, CashOrder
-from payments.services import notice
+from payments.models import Payment
+from payments.providers import registry
+from payments.providers.base import CashOrder, CashOrderClient, MoneyReceived
+from payments.services import notice, provider_client
 from payments.services.payment import WAITING, expire, lock
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _ASK_AGAIN = timedelta(minutes=10)
 _RETRY, _RETRY_MAX = timedelta(seconds=15), timedelta(hours=1)
 _GIVE_UP_ASKING = 3
 """So many failures in one run: Conekta is away, or we are; the next run tries again."""
-_PAID = frozenset({"paid", "partially_refunded", "refunded", "charged_back"})
+_WITH_ORDER = [spec.name for spec in registry.METHODS.values() if spec.needs_order]
 
 
 @transaction_forbidden
@@ -45,8 +45,7 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
     if payment.status != Payment.Status.CANCELLED or clock.now() > payment.expires_at + EXPIRES_AFTER:
         return
-    client = _client(payment.provider_account)
-    connection.close()  # back to the pool while Conekta takes its time
+    client = provider_client.connect_for_cash(payment.provider_account, about=payment.public_id)
     try:
         order_id = payment.order_id or _find_order_id(client, payment)
         if order_id is None:
@@ -55,13 +54,13 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
             client.cancel_order(order_id)
         except ProviderRefused:  # not pending any more (canceled before, expired, or paid), or gone
             order = _read(client, payment)
-            if order is not None and not _book_if_paid(payment, order) and order.status == PENDING_STATUS:
+            if order is not None and not _book_if_paid(payment, order) and order.is_payable:
                 raise OutcomeUnknown("Conekta did not withdraw an order that can still be paid.") from None
     except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
         logger.warning("order not withdrawn yet", extra={"payment": payment.public_id, "why": error.message})
         jobs.defer(
             "payments.withdraw_order",
-            schedule_at=clock.now() + min(_RETRY * 2 ** min(attempt, 10), _RETRY_MAX),
+            schedule_at=clock.now() + backoff(attempt, first=_RETRY, most=_RETRY_MAX),
             payment_id=payment.pk,
             attempt=attempt + 1,
         )
@@ -75,8 +74,8 @@ def expire_unpaid(*, limit: int = 50) -> int:
     """
     now = clock.now()
     over = Payment.objects.filter(
-        Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=now),
-        method=Payment.Method.OXXO,
+        lease.is_free("voucher_asked_until"),
+        method__in=_WITH_ORDER,
         status__in=WAITING,
         expires_at__lte=now - EXPIRES_AFTER,
     )
@@ -99,13 +98,10 @@ def expire_unpaid(*, limit: int = 50) -> int:
 
 def _expire_if_unpaid(payment_id: int) -> bool:
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
-    free = Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=clock.now())
-    asked_until = clock.now() + _ASK_AGAIN
-    if not Payment.objects.filter(free, pk=payment_id).update(voucher_asked_until=asked_until):
+    if not lease.take(Payment.objects.filter(pk=payment_id), "voucher_asked_until", _ASK_AGAIN):
         return False
     account = payment.provider_account
-    client = _client(account)
-    connection.close()  # back to the pool while Conekta takes its time
+    client = provider_client.connect_for_cash(account, about=payment.public_id)
     order = _read(client, payment)
     if order is not None and _book_if_paid(payment, order):
         return True
@@ -118,7 +114,7 @@ def _expire_if_unpaid(payment_id: int) -> bool:
     return True
 
 
-def _read(client: ConektaClient, payment: Payment) -> CashOrder | None:
+def _read(client: CashOrderClient, payment: Payment) -> CashOrder | None:
     """The order as Conekta has it now; None if Conekta knows none, neither by its id nor by the payment's.
 
     The second question also tells an order that is gone from an address where nothing is found.
@@ -133,7 +129,7 @@ def _read(client: ConektaClient, payment: Payment) -> CashOrder | None:
 
 def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
     """Book what a re-read says was paid, as its notice would have been. False if it was not."""
-    if order.status not in _PAID or not order.charge_id:
+    if not order.has_money or not order.charge_id:
         return False
     account = payment.provider_account
     found = MoneyReceived(
@@ -154,10 +150,6 @@ def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
     return True
 
 
-def _find_order_id(client: ConektaClient, payment: Payment) -> str | None:
+def _find_order_id(client: CashOrderClient, payment: Payment) -> str | None:
     order = client.find_order(payment.public_id)
     return order.order_id if order else None
-
-
-def _client(account: ProviderAccount) -> ConektaClient:
-    return ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)

@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Q
+from django.db import transaction
 
-from core import clock, jobs
+from core import clock, jobs, lease
+from core.backoff import backoff
 from core.db import transaction_forbidden, transaction_required
 from core.errors import (
     DuplicateExternalId,
@@ -31,10 +31,10 @@ from core.writes import column_names, fetch, hydrate
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
-from payments.providers.conekta.client import ConektaClient
-from payments.providers.conekta.messages import CashOrder
+from payments.providers import registry
+from payments.providers.base import CashOrder, CashOrderClient
 from payments.providers.stp import clabes
-from payments.services import clabe_number, provider_account
+from payments.services import clabe_number, provider_account, provider_client
 from payments.services.fee import iva_rate, terms, terms_of
 from payments.services.transition import record_payment
 
@@ -45,17 +45,13 @@ MAX_LIFETIME = timedelta(days=30)
 WAITING = (Payment.Status.PENDING, Payment.Status.PROCESSING)
 """States of a payment that nobody has paid and that has not ended."""
 EXPIRY_BATCH = 100
+_WITHOUT_ORDER = [spec.name for spec in registry.METHODS.values() if not spec.needs_order]
 _VOUCHER_RETRY = timedelta(seconds=15)
 _VOUCHER_RESCUE = timedelta(seconds=60)
 """When the worker looks after a voucher whose request may have died with its process."""
 _VOUCHER_LEASE = timedelta(seconds=30)
 """How long one asker keeps others away: longer than a search and a creation take at most."""
 _VOUCHER_RETRY_MAX = timedelta(hours=1)
-
-_PROVIDERS = {
-    Payment.Method.SPEI: ProviderAccount.Provider.STP,
-    Payment.Method.OXXO: ProviderAccount.Provider.CONEKTA,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
     """Record a pending payment. A SPEI payment is complete with its CLABE; an OXXO one still needs its voucher.
 
     Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId`` (once it is written), and
-    ``ProviderUnavailable`` if no account at the method's provider is active in this mode.
+    ``ProviderUnavailable`` if no account at the method's provider takes new payments in this mode.
     """
     account = account_for(merchant, wanted.method, livemode=livemode)
     now = clock.now()
@@ -100,8 +96,9 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         expires_at=wanted.expires_at,
         created_at=now,
     )
+    needs_order = registry.method(wanted.method).needs_order
     with joined() as writes:
-        if wanted.method == Payment.Method.SPEI:
+        if not needs_order:
             number = clabe_number.take(account)
             payment.clabe = clabes.build(account.clabe_prefix or "", number)
             payment.reference_number = f"{number:07d}"
@@ -109,7 +106,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         writes.insert(payment, terms_of(merchant, wanted.method, day))
         writes.expect("payment_external_id_unique", DuplicateExternalId())
         record_payment(payment, from_status="", origin=origin, event_type="payment.created")
-        if wanted.method == Payment.Method.OXXO:  # the job names the row's key
+        if needs_order:  # the job names the row's key
             writes.afterwards(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
     # The database has worked them out: whoever asks reads them.
     del payment.fee_percent, payment.fee_fixed
@@ -127,16 +124,16 @@ def expire(payment: Payment, *, origin: Origin) -> None:
 
 @transaction.atomic
 def expire_due() -> int:
-    """Expire one batch of SPEI payments whose time is over, and return how many.
+    """Expire one batch of payments without an order whose time is over, and return how many.
 
     Rows that somebody else holds are skipped: a deposit that arrives in this moment decides first, and the next batch
-    looks again. OXXO payments expire on Conekta's word (``payments.services.order``).
+    looks again. Those with an order expire on the provider's word (``payments.services.order``).
     """
     now = clock.now()
     due = (
         Payment.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("merchant", "reusable_clabe")
-        .filter(method=Payment.Method.SPEI, status__in=WAITING, expires_at__lte=now)
+        .filter(method__in=_WITHOUT_ORDER, status__in=WAITING, expires_at__lte=now)
         .order_by("expires_at")[:EXPIRY_BATCH]
     )
     expired = list(due)
@@ -145,15 +142,17 @@ def expire_due() -> int:
     return len(expired)
 
 
-def account_for(merchant: Merchant, method: Payment.Method, *, livemode: bool) -> ProviderAccount:
+def account_for(merchant: Merchant, method: str, *, livemode: bool) -> ProviderAccount:
     """The provider account that takes the merchant's money by ``method`` in this mode.
 
-    Raises ``KycRequired`` in live mode without an approved case, ``ProviderUnavailable`` if no such account is active.
+    Raises ``KycRequired`` in live mode without an approved case, ``ProviderUnavailable`` if no such account takes
+    new payments.
     """
     if livemode and not kyc_case.is_approved(merchant):
         raise KycRequired
-    account = next((a for a in provider_account.active(_PROVIDERS[method]) if a.livemode == livemode), None)
-    if account is None or (method == Payment.Method.OXXO and not account.credentials.get("api_key")):
+    spec = registry.method(method)
+    account = provider_account.taking(spec.provider, livemode=livemode)
+    if account is None or (spec.needs_order and not provider_client.can_be_asked(account)):
         raise ProviderUnavailable(f"{method.upper()} payments are not set up in this mode.")
     return account
 
@@ -164,8 +163,8 @@ def create_for_deposit(
 ) -> Payment:
     """A pending payment for money that is there already: sent to a reusable CLABE, or assigned to the merchant."""
     now = clock.now()
-    account = deposit.provider_account
-    method = Payment.Method.SPEI if account.provider == ProviderAccount.Provider.STP else Payment.Method.OXXO
+    account = reusable_clabe.provider_account if reusable_clabe else deposit.provider_account
+    method = Payment.Method(registry.method_at(account.provider).name)
     costs = terms(merchant, method, clock.mexico_city_date(now))
     payment = Payment(
         merchant=merchant,
@@ -210,7 +209,7 @@ def cancel(payment_id: int, *, origin: Origin) -> Payment:
     payment.cancel(at=clock.now())
     payment.save(update_fields=["status", "cancelled_at"])
     record_payment(payment, from_status=before, origin=origin, event_type="payment.cancelled")
-    if payment.method == Payment.Method.OXXO:
+    if registry.method(payment.method).needs_order:
         jobs.defer("payments.withdraw_order", payment_id=payment.pk, attempt=0)
     return payment
 
@@ -227,11 +226,11 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
     if payment.status != Payment.Status.PENDING or payment.order_id or clock.now() >= payment.expires_at:
         return
-    if not _alone_asking(payment_id):
+    rows = Payment.objects.filter(pk=payment_id)
+    if not lease.take(rows, "voucher_asked_until", _VOUCHER_LEASE):  # two askers at once could make two orders
         return
     account = payment.provider_account
-    client = ConektaClient(api_key=account.credentials.get("api_key", ""), base_url=account.base_url)
-    connection.close()  # back to the pool: Conekta may take ten seconds, and others wait for a connection
+    client = provider_client.connect_for_cash(account, about=payment.public_id)
     try:
         order = _find_order(client, payment) if attempt else None
         if order is None:
@@ -246,16 +245,16 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
                 expires_at=payment.expires_at,
             )
     except (ProviderNotContacted, OutcomeUnknown) as error:
-        _let_others_ask(payment_id)
+        lease.release(rows, "voucher_asked_until")
         logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
-        _ask_again(payment, after=min(_VOUCHER_RETRY * 2 ** min(attempt, 10), _VOUCHER_RETRY_MAX), attempt=attempt + 1)
+        _ask_again(payment, after=backoff(attempt, first=_VOUCHER_RETRY, most=_VOUCHER_RETRY_MAX), attempt=attempt + 1)
     except ProviderRefused as error:
         _fail(payment_id, error, actor=account.public_id)
     else:
         _attach_voucher(payment_id, order, actor=account.public_id)
 
 
-def _find_order(client: ConektaClient, payment: Payment) -> CashOrder | None:
+def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
     """The order that an earlier try made. A search that is refused says nothing about whether there is one."""
     try:
         order = client.find_order(payment.public_id)
@@ -264,17 +263,6 @@ def _find_order(client: ConektaClient, payment: Payment) -> CashOrder | None:
     if order is not None and (order.amount != payment.amount or not order.reference):
         raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
     return order
-
-
-def _alone_asking(payment_id: int) -> bool:
-    """Take the lease on asking Conekta about this payment: two askers at once could make two orders."""
-    now = clock.now()
-    free = Q(voucher_asked_until=None) | Q(voucher_asked_until__lt=now)
-    return bool(Payment.objects.filter(free, pk=payment_id).update(voucher_asked_until=now + _VOUCHER_LEASE))
-
-
-def _let_others_ask(payment_id: int) -> None:
-    Payment.objects.filter(pk=payment_id).update(voucher_asked_until=None)
 
 
 def _ask_again(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:

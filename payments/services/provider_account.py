@@ -1,4 +1,4 @@
-"""Our accounts at providers: which are active, and how providers prove who they are.
+"""Our accounts at providers: what they are used for, which are one company, and how providers prove who they are.
 
 Two secrets or keys are valid while one replaces the other: no notice is lost.
 """
@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable
+from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +17,7 @@ from django.db import transaction
 from core import addresses
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from payments.models import ProviderAccount
+from payments.providers import registry
 from payments.providers.conekta.signature import canonical_pem, key_id
 
 MAX_KEYS = 2
@@ -23,16 +25,72 @@ MAX_KEYS = 2
 _seen: dict[str, tuple[float, tuple[ProviderAccount, ...]]] = {}
 
 
-def active(provider: ProviderAccount.Provider) -> tuple[ProviderAccount, ...]:
-    """The provider's active accounts, read at most once a second in each process: to be read, never changed.
+def hearing(provider: str) -> tuple[ProviderAccount, ...]:
+    """The provider's accounts whose notices are accepted: to be read, never changed.
 
-    A secret, key or address that was taken away is refused everywhere within that second.
+    A secret, key or address that was taken away is refused everywhere within a second.
     """
+    return tuple([account for account in _all(provider) if account.hears_notices])
+
+
+def taking(provider: str, *, livemode: bool) -> ProviderAccount | None:
+    """The account at which new payments are made in this mode, if there is one: to be read, never changed."""
+    return next((a for a in _all(provider) if a.takes_new and a.livemode == livemode), None)
+
+
+def company(account: ProviderAccount) -> tuple[ProviderAccount, ...]:
+    """The accounts that are one company at the provider with ``account``, the oldest first; often it alone.
+
+    Money that arrives is booked with the oldest one, whichever reports it: so none is booked twice.
+    """
+    if account.same_company is not None:
+        return account.same_company
+    if not registry.provider(account.provider).has_companies:
+        return (account,)
+    read = next((a for a in _all(account.provider) if a.pk == account.pk), account)
+    return read.same_company or (account,)
+
+
+def _all(provider: str) -> tuple[ProviderAccount, ...]:
+    """The provider's accounts, read at most once a second in each process."""
     now = time.monotonic()
     known = _seen.get(provider)
     if known is None or now - known[0] >= settings.PROVIDER_ACCOUNT_CACHE_SECONDS:
-        known = _seen[provider] = (now, tuple(ProviderAccount.objects.filter(provider=provider, is_active=True)))
+        accounts = tuple(ProviderAccount.objects.filter(provider=provider).order_by("pk"))
+        if registry.provider(provider).has_companies:
+            for account in accounts:
+                account.same_company = tuple([a for a in accounts if _is_one_company(a, account)])
+        known = _seen[provider] = (now, accounts)
     return known[1]
+
+
+def _is_one_company(one: ProviderAccount, other: ProviderAccount) -> bool:
+    return (one.name, one.livemode) == (other.name, other.livemode)
+
+
+class Use(StrEnum):
+    """What an account is used for."""
+
+    NEW = "new"
+    """New payments are made here; its notices are accepted."""
+    NOTICES = "notices"
+    """Only its notices are accepted: payers may still send money for what was made before."""
+    NOTHING = "nothing"
+    """Its notices are refused."""
+
+
+@transaction.atomic
+def set_use(account_pk: int, use: Use) -> None:
+    """Change what the account is used for. ``Use.NEW`` takes over from the account of its provider and mode.
+
+    Takes effect everywhere within a second.
+    """
+    account = _locked(account_pk)
+    account.takes_new, account.hears_notices = use == Use.NEW, use != Use.NOTHING
+    if account.takes_new:
+        others = ProviderAccount.objects.filter(provider=account.provider, livemode=account.livemode, takes_new=True)
+        others.exclude(pk=account_pk).update(takes_new=False)
+    account.save(update_fields=["takes_new", "hears_notices"])
 
 
 @transaction.atomic
@@ -42,7 +100,7 @@ def start_exchange(account_pk: int) -> str:
     Without a present secret it becomes the only one. ``IllegalTransition`` while an exchange is under way.
     """
     account = _locked(account_pk)
-    if account.provider != ProviderAccount.Provider.STP:
+    if registry.provider(account.provider).proves_by != "secret":
         raise IllegalTransition("Only STP proves itself with a secret.")
     if account.webhook_next_secret_sha256:
         raise IllegalTransition("An exchange is under way: finish or cancel it first.")
@@ -54,7 +112,7 @@ def start_exchange(account_pk: int) -> str:
     else:
         account.webhook_secret_sha256 = digest
         if not account.webhook_username:
-            account.webhook_username = f"stp-{'live' if account.livemode else 'test'}"
+            account.webhook_username = _free_username(account)
             changed.append("webhook_username")  # unique: an UPDATE that names it waits for all that point to the row
     account.save(update_fields=changed)
     return secret
@@ -84,7 +142,7 @@ def cancel_exchange(account_pk: int) -> None:
 def add_key(account_pk: int, pem: str) -> str:
     """Verify Conekta's signatures with this public key too; its short name. ``InvalidRequest`` names what is wrong."""
     account = _locked(account_pk)
-    if account.provider != ProviderAccount.Provider.CONEKTA:
+    if registry.provider(account.provider).proves_by != "key":
         raise IllegalTransition("Only Conekta proves itself with a key.")
     try:
         pem = canonical_pem(pem)
@@ -128,6 +186,14 @@ def set_networks(account_pk: int, networks: Iterable[str]) -> None:
             raise _wrong("networks", "This is not a network: write 203.0.113.7 or 203.0.113.0/24.") from None
     account.webhook_networks = clean or None
     account.save(update_fields=["webhook_networks"])
+
+
+def _free_username(account: ProviderAccount) -> str:
+    """``stp-live``; of a further account of the mode with the digits of its CLABE prefix."""
+    name = f"{account.provider}-{'live' if account.livemode else 'test'}"
+    if ProviderAccount.objects.filter(webhook_username=name).exists():
+        return f"{name}-{(account.clabe_prefix or account.public_id)[-4:]}"
+    return name
 
 
 def _locked(account_pk: int) -> ProviderAccount:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from core import clock, jobs
+from core import clock, jobs, lease
 from core.db import transaction_forbidden, transaction_required
 from core.errors import FieldError, InvalidRequest, LimitExceeded
 from core.state import Origin, TransitionRow
@@ -108,7 +108,7 @@ def write(report_id: int) -> None:
         if attempt >= MOST_ATTEMPTS:
             _fail(report.pk, attempt, code="internal_error", message="It could not be written; please tell us.")
         else:
-            Report.objects.filter(pk=report.pk, attempt=attempt).update(leased_until=None)
+            lease.release(Report.objects.filter(pk=report.pk, attempt=attempt), "leased_until")
     else:
         _complete(report.pk, attempt, rows=rows, size=size, sha256=sha256)
 
@@ -116,8 +116,10 @@ def write(report_id: int) -> None:
 def rescue() -> int:
     """Let the worker write again what it began and never finished; return how many."""
     now = clock.now()
-    free = Q(leased_until=None, created_at__lt=now - timedelta(minutes=1)) | Q(leased_until__lt=now)
-    unfinished = Report.objects.filter(free, status__in=[Report.Status.PENDING, Report.Status.PROCESSING])
+    begun = Q(leased_until__isnull=False) | Q(created_at__lt=now - timedelta(minutes=1))  # else its own job will come
+    unfinished = Report.objects.filter(
+        lease.is_free("leased_until"), begun, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
+    )
     count = 0
     for report in unfinished.order_by("id")[:100]:
         _defer(report)
@@ -164,7 +166,7 @@ def _begin(report_id: int) -> Report | None:
     now = clock.now()
     if report.status not in (Report.Status.PENDING, Report.Status.PROCESSING):
         return None
-    if report.leased_until is not None and report.leased_until > now:
+    if lease.is_held(report.leased_until):
         return None
     if report.attempt >= MOST_ATTEMPTS:  # its writers died without a word
         _finish_failed(report, code="internal_error", message="It could not be written; please tell us.")

@@ -14,11 +14,13 @@ from core.money import fee_with_iva
 from core.state import Origin
 from kyc.services import case as kyc_case
 from merchants.models import Merchant
-from payments.models import Clabe, Deposit, Payment, ProviderAccount, ReviewCase
+from payments.models import Clabe, Deposit, Payment, ReviewCase
+from payments.providers import registry
 from payments.services import deposit as deposit_service
 from payments.services.fee import further_fee, terms
 from payments.services.payment import create_for_deposit, lock
 from payments.services.policy import PAYABLE
+from payments.services.provider_account import company
 from payments.services.transition import record_review_case
 
 
@@ -84,12 +86,13 @@ def another(case: ReviewCase, target: str) -> Destination:
     approved.
     """
     deposit = case.deposit
+    accounts = {account.pk for account in company(deposit.provider_account)}
     if ids.is_id(target, "payment"):
         payment = Payment.objects.select_related("merchant", "reusable_clabe").filter(public_id=target).first()
         if payment is not None and payment.livemode == deposit.livemode:
             if payment.pk == deposit.payment_id:
                 raise _wrong_target("The money was sent to this payment: credit it there.")
-            if payment.provider_account_id != deposit.provider_account_id:
+            if payment.provider_account_id not in accounts:
                 raise _wrong_target("This payment is paid by another method.")
             _require_eligible(payment.merchant, deposit)
             return _payment(deposit, payment)
@@ -98,7 +101,7 @@ def another(case: ReviewCase, target: str) -> Destination:
         if clabe is not None and clabe.livemode == deposit.livemode:
             if clabe.pk == deposit.reusable_clabe_id:
                 raise _wrong_target("The money was sent to this CLABE: credit it there.")
-            if clabe.provider_account_id != deposit.provider_account_id:
+            if clabe.provider_account_id not in accounts:
                 raise _wrong_target("A CLABE takes SPEI transfers only.")
             _require_eligible(clabe.merchant, deposit)
             return _new_payment(deposit, clabe.merchant, clabe)
@@ -140,9 +143,8 @@ def _payment(deposit: Deposit, payment: Payment) -> Destination:
 
 
 def _new_payment(deposit: Deposit, merchant: Merchant, clabe: Clabe | None) -> Destination:
-    is_stp = deposit.provider_account.provider == ProviderAccount.Provider.STP
-    method = Payment.Method.SPEI if is_stp else Payment.Method.OXXO
-    costs = terms(merchant, method, clock.mexico_city_date(clock.now()))
+    method = registry.method_at(deposit.provider_account.provider).name
+    costs = terms(merchant, Payment.Method(method), clock.mexico_city_date(clock.now()))
     fee, fee_tax = fee_with_iva(deposit.amount, percent=costs.percent, fixed=costs.fixed, rate=costs.iva)
     return Destination(merchant, None, clabe, fee, fee_tax, deposit.amount - fee - fee_tax)
 

@@ -12,6 +12,7 @@ from core import clock
 from core.db import transaction_forbidden
 from core.errors import FieldError, IllegalTransition, InvalidRequest, ProviderUnavailable
 from payments.models import Payment
+from payments.providers import registry
 
 _SECONDS: Final = 5.0
 _LATE_BY = timedelta(seconds=5)
@@ -37,7 +38,7 @@ def pay(payment: Payment, *, amount: int | None, late: bool, times: int) -> None
     if late:
         moment = max(moment, (payment.cancelled_at or payment.expires_at) + _LATE_BY)
     body: dict[str, Any] = {"amount": amount or payment.amount, "times": times}
-    if payment.method == Payment.Method.SPEI:
+    if not registry.method(payment.method).needs_order:
         if payment.clabe is None:
             raise IllegalTransition("This payment has no CLABE to pay to.")
         path = "/_sim/stp/deposits"

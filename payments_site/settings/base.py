@@ -218,6 +218,8 @@ INBOX_BATCH = 50
 """Notices the worker applies in one transaction."""
 INBOX_POLL_GRACE = timedelta(minutes=2)
 """How long to wait for a notice before polling for it."""
+PROVIDER_QUOTAS = {"efws": 100}
+"""Requests that a company may make to its provider in an hour, by quota: STP refuses more to efws."""
 PROVIDER_ACCOUNT_CACHE_SECONDS = 1.0
 """How long a process caches provider accounts; a removed secret is refused after that."""
 INBOX_TALLY_SECONDS = 10.0

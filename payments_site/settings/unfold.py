@@ -112,6 +112,7 @@ UNFOLD = {
                     _item(_("Banking days"), "calendar_month", "staff_bankingday"),
                     _item(_("Account changes"), "manage_history", "staff_accountchange"),
                     _item(_("Provider accounts"), "hub", "payments_provideraccount"),
+                    _item(_("Provider calls"), "call_made", "payments_providercall"),
                 ],
             },
         ],

@@ -6,6 +6,7 @@ import os
 
 from playwright.sync_api import Page, expect
 
+from payments.models import ProviderCall
 from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
 from tests.webhooks.oxxo import attach, make_payment
 from tests.webhooks.test_inbox import make_payment as make_spei_payment
@@ -89,3 +90,36 @@ def test_the_history_says_where_it_ends_and_what_to_do(page: Page, merchant, stp
     page.goto("/admin/payments/payment/?q=nadie+se+llama+así")
     shot(page, "nobody")
     expect(page.get_by_text("Sin resultados")).to_be_visible()
+
+
+def test_staff_reads_calls_and_moves_new_payments_to_another_account(page: Page, merchant, conekta, stp) -> None:  # noqa: F811
+    payment = make_payment(merchant)
+    call = ProviderCall.objects.create(
+        account=conekta.account,
+        livemode=False,
+        operation="create_order",
+        object_id=payment.public_id,
+        request='{"method": "POST", "path": "/orders", "body": {"currency": "MXN", "customer_info": {"name": "A…"}}}',
+    )
+    answer = '{"object": "error", "details": [{"code": "conekta.errors.timeout"}]}'
+    ProviderCall.objects.filter(pk=call.pk).update(outcome="unknown", status=504, answer=answer, duration_ms=10_004)
+    ProviderCall.objects.create(account=stp.account, livemode=False, operation="list_deposits", request="{}")
+
+    page.goto(f"/admin/payments/payment/{payment.public_id}/change/")
+    expect(page.get_by_text("create_order")).to_be_visible()
+    shot(page, "payment_calls")
+    page.goto("/admin/payments/providercall/")
+    expect(page.get_by_text("sin respuesta todavía")).to_be_visible()
+    shot(page, "calls")
+    page.goto(f"/admin/payments/providercall/{call.pk}/change/")
+    expect(page.get_by_text("conekta.errors.timeout")).to_be_visible()
+    shot(page, "call")
+    page.goto(f"/admin/payments/provideraccount/{stp.account.public_id}/change/")
+    page.get_by_role("link", name="Cambiar uso").click()
+    page.get_by_label("Solo recibe avisos").check()
+    shot(page, "use")
+    page.get_by_role("button", name="Cambiar uso").click()
+    expect(page.get_by_text("Recibe avisos")).to_be_visible()
+    shot(page, "account_use")
+    stp.account.refresh_from_db()
+    assert (stp.account.takes_new, stp.account.hears_notices) == (False, True)

@@ -27,10 +27,10 @@ from ledger.services import adjustment, chain, chart, hold, snapshot
 from ledger.services.door import When
 from merchants.models import IdempotencyKey, Merchant
 from merchants.services import api_key
-from payments.models import Clabe, FeeRule, Payment, ProviderAccount, Report, ReviewCase
+from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ProviderCall, Report, ReviewCase
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
-from payments.services import report, review_case
+from payments.services import provider_quota, report, review_case
 from staff.services import account, approval
 from tests import cluster
 from tests.concurrency.threads import soon
@@ -128,6 +128,8 @@ def _populate() -> None:
     with transaction.atomic():
         when = When(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)
+    ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
+    assert provider_quota.spend(account, "efws")
     _propose_adjustments()
     IdempotencyKey.objects.create(merchant=merchant, livemode=False, key="w", method="POST", path="/", body_sha256="")
     InboxTally.objects.create(hour=clock.now(), channel=Channel.STP_DEPOSITS, kind=InboxTally.Kind.DUPLICATE)

@@ -91,12 +91,12 @@ def duplicates() -> list[tuple]:
         ("webhooks_providerevent", NEW_EVENT, ["event_id"], "provider_event_unique"),
         ("kyc_case", {"public_id": "kyc_new", "status": "draft"}, [], "merchant_id"),
         ("merchants_apikey", {"public_id": "key_new"}, [], "secret_sha256"),
-        ("payments_provideraccount", {"public_id": "pac_new", "is_active": False}, [], "clabe_prefix"),
+        ("payments_provideraccount", {"public_id": "pac_new", "takes_new": False}, [], "clabe_prefix"),
         (
             "payments_provideraccount",
             {"public_id": "pac_new", "clabe_prefix": "6461801571", "clabe_sequence": 2},
             [],
-            "provider_account_active_one",
+            "provider_account_takes_new_one",
         ),
     ]
 

@@ -164,6 +164,7 @@ def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, tabl
 
 FROZEN_ONCE = {
     "payments_payment": {"order_id", "voucher_reference", "voucher_barcode_url", "voucher_store_name"},
+    "payments_provideraccount": {"name"},
     "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
     "payments_report": {"rows_done", "rows_total", "attempt", "leased_until"},
     "merchants_apikey": {"revoked_at"},
@@ -173,6 +174,7 @@ FROZEN_ONCE = {
 
 SETTLED = {
     "payments_payment": "method <> 'oxxo' OR order_id IS NOT NULL",
+    "payments_provideraccount": "provider = 'stp'",
     "webhooks_providerevent": "status = 'processed'",
     "payments_report": "status = 'completed'",
     "merchants_apikey": "revoked_at IS NOT NULL",

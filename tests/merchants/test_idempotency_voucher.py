@@ -17,7 +17,7 @@ from core import clock
 from core.clock import to_rfc3339
 from merchants.api import idempotency
 from payments.models import Payment
-from payments.services import payment as payment_service
+from payments.providers.conekta.client import ConektaClient
 from tests.merchants.test_idempotency import OXXO, assert_replays
 from tests.problems import assert_problem
 
@@ -33,7 +33,7 @@ def patient(monkeypatch):
 @contextmanager
 def held_voucher(api, monkeypatch, body=OXXO) -> Iterator[tuple[Future, threading.Event]]:
     """A creation that has reached Conekta, which answers once the event is set."""
-    asked, answer, create = threading.Event(), threading.Event(), payment_service.ConektaClient.create_cash_order
+    asked, answer, create = threading.Event(), threading.Event(), ConektaClient.create_cash_order
 
     def held(self, **options):
         asked.set()
@@ -41,7 +41,7 @@ def held_voucher(api, monkeypatch, body=OXXO) -> Iterator[tuple[Future, threadin
         return create(self, **options)
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
-        patched.setattr(payment_service.ConektaClient, "create_cash_order", held)
+        patched.setattr(ConektaClient, "create_cash_order", held)
         first = pool.submit(in_thread, lambda: api.post("/v1/payments", body))
         try:
             assert asked.wait(120)

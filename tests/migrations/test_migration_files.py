@@ -12,6 +12,8 @@ from django_migration_linter import MigrationLinter
 OURS = ["staff", "merchants", "ledger", "kyc", "payments", "webhooks", "backoffice", "payments_site"]
 WIDENING = ["0015_deposit_provider_event"]
 """They only let a ``varchar`` be longer: PostgreSQL touches no row for that, and old code never writes a longer one."""
+UNRELEASED = ["0021_provider_calls"]
+"""They rename or drop what no release has run with."""
 
 
 @pytest.mark.django_db
@@ -26,7 +28,11 @@ def test_the_models_need_no_further_migration():
 @pytest.mark.promise("P23", "the migration linter over every migration", unit="lints")
 def test_no_migration_of_ours_breaks_a_running_system(committed_db):
     linter = MigrationLinter(
-        str(settings.BASE_DIR), include_apps=OURS, no_cache=True, quiet=["ok", "ignore"], ignore_name=WIDENING
+        str(settings.BASE_DIR),
+        include_apps=OURS,
+        no_cache=True,
+        quiet=["ok", "ignore"],
+        ignore_name=[*WIDENING, *UNRELEASED],
     )
 
     linter.lint_all_migrations()

@@ -212,7 +212,7 @@ def test_a_voucher_that_comes_after_the_cancellation_is_withdrawn_too(api, at_co
     assert made["oxxo"] is None
     at_conekta.move_back()
     payment = Payment.objects.get()
-    create = payment_service.ConektaClient.create_cash_order
+    create = ConektaClient.create_cash_order
     called = threading.Event()
 
     def cancelled_meanwhile(self, **options):
@@ -222,7 +222,7 @@ def test_a_voucher_that_comes_after_the_cancellation_is_withdrawn_too(api, at_co
         return order
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(payment_service.ConektaClient, "create_cash_order", cancelled_meanwhile)
+        patched.setattr(ConektaClient, "create_cash_order", cancelled_meanwhile)
         Payment.objects.update(voucher_asked_until=None)
         payment_service.request_voucher(payment.pk, attempt=1)
 
@@ -277,9 +277,9 @@ def test_the_worker_keeps_no_connection_while_conekta_is_asked(api, at_conekta, 
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
     rewrite(Payment.objects.filter(public_id=unpaid["id"]), expires_at=over, voucher_asked_until=None)
     pk = Payment.objects.get(public_id=cancelled["id"]).pk
-    held, call = [], ConektaClient._call
+    held, exchange = [], ConektaClient._exchange
     monkeypatch.setattr(
-        ConektaClient, "_call", lambda *a, **k: held.append(connection.connection is not None) or call(*a, **k)
+        ConektaClient, "_exchange", lambda *a: held.append(connection.connection is not None) or exchange(*a)
     )
 
     order_service.withdraw(pk, attempt=0)
@@ -306,6 +306,7 @@ def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at
         paid_at=None,
         payment_id=payment.public_id,
         livemode=False,
+        has_money=True,
     )
 
     assert order_service._book_if_paid(payment, found)

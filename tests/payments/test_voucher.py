@@ -18,6 +18,7 @@ from merchants.api import idempotency
 from merchants.models import Event
 from payments.jobs import request_voucher as voucher_task
 from payments.models import Payment
+from payments.providers.conekta.client import ConektaClient
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
 from tests.problems import rows
@@ -139,14 +140,14 @@ def test_conekta_silent_is_201_after_ten_seconds(api, at_conekta, black_hole):
 
 
 def test_an_order_whose_answer_was_lost_is_found_not_made_again(api, at_conekta, monkeypatch):
-    create = payment_service.ConektaClient.create_cash_order
+    create = ConektaClient.create_cash_order
 
     def lose_the_answer(self, **options):
         create(self, **options)
         raise payment_service.OutcomeUnknown("read timeout")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service.ConektaClient, "create_cash_order", lose_the_answer)
+        patched.setattr(ConektaClient, "create_cash_order", lose_the_answer)
         answer = api.post("/v1/payments", OXXO)
 
     assert (answer.status_code, answer.json()["oxxo"]) == (201, None)
@@ -214,7 +215,7 @@ def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta,
 def test_a_key_that_conekta_turns_away_is_ours_to_mend_and_fails_no_payment(api, at_conekta, monkeypatch, status):
     refusal = (status, b'{"object": "error", "type": "authentication_error", "details": []}')
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service.ConektaClient, "_exchange", lambda *args: refusal)
+        patched.setattr(ConektaClient, "_exchange", lambda *args: refusal)
         answer = api.post("/v1/payments", OXXO)
 
     assert (answer.status_code, answer.json()["status"], answer.json()["oxxo"]) == (201, "pending", None)
@@ -228,14 +229,14 @@ def test_a_search_that_is_refused_fails_no_payment_and_makes_no_order(api, at_co
     api.post("/v1/payments", OXXO)
     payment = Payment.objects.get()
     at_conekta.move_back()
-    exchange = payment_service.ConektaClient._exchange
+    exchange = ConektaClient._exchange
 
     def refuse_searches(self, method, *rest):
         refusal = (status, b'{"object": "error", "details": [{"code": "x", "message": "No."}]}')
         return refusal if method == "GET" else exchange(self, method, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service.ConektaClient, "_exchange", refuse_searches)
+        patched.setattr(ConektaClient, "_exchange", refuse_searches)
         payment_service.request_voucher(payment.pk, attempt=1)
 
     payment.refresh_from_db()
@@ -253,14 +254,14 @@ def test_two_who_ask_at_once_make_one_order(api, at_conekta, monkeypatch, first_
     api.post("/v1/payments", OXXO)
     payment = Payment.objects.get()
     at_conekta.move_back()
-    create, created = payment_service.ConektaClient.create_cash_order, []
+    create, created = ConektaClient.create_cash_order, []
 
     def slowly(self, **options):
         created.append(options["payment_id"])
         time.sleep(0.5)
         return create(self, **options)
 
-    monkeypatch.setattr(payment_service.ConektaClient, "create_cash_order", slowly)
+    monkeypatch.setattr(ConektaClient, "create_cash_order", slowly)
 
     at_once([lambda a=a: payment_service.request_voucher(payment.pk, attempt=a) for a in (first_attempt, 1, 1, 2)])
 
@@ -322,7 +323,7 @@ def test_an_order_of_another_amount_is_never_attached(api, at_conekta):
     api.post("/v1/payments", OXXO)
     payment = Payment.objects.get()
     at_conekta.move_back()
-    payment_service.ConektaClient(at_conekta.api_key, at_conekta.account.base_url).create_cash_order(
+    ConektaClient(at_conekta.api_key, at_conekta.account.base_url).create_cash_order(
         payment_id=payment.public_id,
         amount=25_001,
         description="",

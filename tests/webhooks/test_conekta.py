@@ -145,7 +145,7 @@ def test_two_keys_are_believed_while_they_are_exchanged(payment, conekta, second
 
 
 def test_an_account_that_is_not_active_is_not_believed(payment, conekta):
-    ProviderAccount.objects.filter(pk=conekta.account.pk).update(is_active=False)
+    ProviderAccount.objects.filter(pk=conekta.account.pk).update(takes_new=False, hears_notices=False)
     before = rows()
 
     assert_not_believed(conekta.post(conekta.event(payment)), before)

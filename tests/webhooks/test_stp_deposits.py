@@ -218,7 +218,7 @@ def test_a_merchants_key_opens_no_webhook_and_stps_secret_no_api(api, payment, s
 def test_an_account_that_is_not_active_or_has_no_secret_is_not_believed(payment, stp):
     before = rows()
 
-    for change in ({"is_active": False}, {"is_active": True, "webhook_secret_sha256": ""}):
+    for change in ({"takes_new": False, "hears_notices": False}, {"hears_notices": True, "webhook_secret_sha256": ""}):
         ProviderAccount.objects.filter(pk=stp.account.pk).update(**change)
         assert stp.post(stp.deposit(payment.clabe, 100_000)).status_code == 401
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
-
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused, UnknownToProvider
-from payments.providers.conekta.messages import CashOrder, concerns_us, order_request, parse_order, payment_id_of
+from payments.providers.base import Access, CashOrder
+from payments.providers.calls import Call, Record, unrecorded
+from payments.providers.conekta.messages import concerns_us, order_request, parse_order, payment_id_of
 from payments.providers.conekta.signature import load_public_key
-from payments.providers.conekta.transport import deadline, shared_transport
 from payments.providers.errors import UnreadableNotice, printable
 from payments.providers.reading import read_object, write_record
+from payments.providers.redaction import redacted, redacted_answer
+from payments.providers.transport import exchange
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 CONNECT_SECONDS: Final = 2.0
@@ -39,14 +42,6 @@ _TURNED_AWAY = {401, 403, 404, 405, 410, 429}
 # The answer about one object that is asked for by its id.
 _NO_SUCH_OBJECT = {404, 410}
 _REQUEST_TIMEOUT = 408
-_NEVER_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.UnsupportedProtocol,
-    httpx2.InvalidURL,
-    UnicodeError,  # a host name that cannot be looked up
-)
 
 
 def _created(event: Mapping[str, Any]) -> int:
@@ -63,6 +58,13 @@ def _cursor(listing: Mapping[str, Any]) -> str:
         return ""
 
 
+def _events_page(answer: dict[str, Any]) -> dict[str, Any]:
+    listed = answer.get("data")
+    if not isinstance(listed, list) or not all(isinstance(event, dict) for event in listed):
+        raise OutcomeUnknown("Conekta answered with something that is not a list of events.")
+    return answer
+
+
 class ConektaClient:
     """One Conekta account. Cheap to make: connections are shared by all clients of the process.
 
@@ -72,7 +74,7 @@ class ConektaClient:
     ``total_timeout`` bounds the whole exchange but for the name look-up. No message and no repr ever holds the key.
     """
 
-    __slots__ = ("_api_key", "_base_url", "_connect_timeout", "_total_timeout")
+    __slots__ = ("_api_key", "_base_url", "_connect_timeout", "_record", "_total_timeout")
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class ConektaClient:
         *,
         connect_timeout: float = CONNECT_SECONDS,
         total_timeout: float = TOTAL_SECONDS,
+        record: Record = unrecorded,
     ) -> None:
         """Raises ``ValueError`` for a key or an address that no request could carry."""
         if not _API_KEY.fullmatch(api_key):
@@ -96,6 +99,7 @@ class ConektaClient:
         self._base_url = base_url.rstrip("/")
         self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
+        self._record = record
 
     def __repr__(self) -> str:
         return f"ConektaClient(api_key='***', base_url={self._base_url!r})"
@@ -124,39 +128,49 @@ class ConektaClient:
             customer_phone=customer_phone,
             expires_at=expires_at,
         )
-        order = self._order(self._call("POST", "/orders", body=request))
         expected = (amount, request["currency"], payment_id)
-        if (order.amount, order.currency, order.payment_id) != expected:
-            raise OutcomeUnknown("Conekta answered with an order of another amount, currency or payment.")
-        if not order.charge_id or not order.reference:
-            raise OutcomeUnknown("Conekta answered with an order that has no reference to pay with.")
-        return order
+
+        def read(answer: dict[str, Any]) -> CashOrder:
+            order = self._order(answer)
+            if (order.amount, order.currency, order.payment_id) != expected:
+                raise OutcomeUnknown("Conekta answered with an order of another amount, currency or payment.")
+            if not order.charge_id or not order.reference:
+                raise OutcomeUnknown("Conekta answered with an order that has no reference to pay with.")
+            return order
+
+        return self._call("create_order", "POST", "/orders", body=request, read=read)
 
     def find_order(self, payment_id: str) -> CashOrder | None:
         """The order whose metadata holds exactly ``payment_id`` (``GET /orders?search=``); None if there is none.
 
         Two such orders, or a result longer than one page without it, is ``OutcomeUnknown``: None would be a guess.
         """
-        answer = self._call("GET", "/orders", params={"search": payment_id, "limit": "20"})
-        listed = answer.get("data")
-        if not isinstance(listed, list):
-            raise OutcomeUnknown("Conekta answered with something that is not a list of orders.")
-        found = [order for order in listed if isinstance(order, dict) and payment_id_of(order) == payment_id]
-        if len(found) > 1:
-            raise OutcomeUnknown("Conekta knows several orders for this payment.")
-        if not found and answer.get("has_more"):
-            raise OutcomeUnknown("Conekta found too many orders to tell.")
-        if not found:
-            return None
-        order = self._order(found[0])
-        return order if order.charge_id else self.get_order(order.order_id)
+
+        def read(answer: dict[str, Any]) -> CashOrder | None:
+            listed = answer.get("data")
+            if not isinstance(listed, list):
+                raise OutcomeUnknown("Conekta answered with something that is not a list of orders.")
+            found = [order for order in listed if isinstance(order, dict) and payment_id_of(order) == payment_id]
+            if len(found) > 1:
+                raise OutcomeUnknown("Conekta knows several orders for this payment.")
+            if not found and answer.get("has_more"):
+                raise OutcomeUnknown("Conekta found too many orders to tell.")
+            return self._order(found[0]) if found else None
+
+        params = {"search": payment_id, "limit": "20"}
+        order = self._call("find_order", "GET", "/orders", params=params, read=read)
+        return order if order is None or order.charge_id else self.get_order(order.order_id)
 
     def get_order(self, order_id: str) -> CashOrder:
         """The order as Conekta has it now (``GET /orders/{id}``).
 
         ``UnknownToProvider`` if Conekta has none with this id, ``ValueError`` for what cannot be an id.
         """
-        return self._one_order("GET", order_id)
+        return self._one_order("get_order", "GET", order_id)
+
+    def list_notices(self, since: datetime, *, today: date) -> Iterator[list[bytes]]:
+        """As ``list_events``."""
+        return self.list_events(since)
 
     def list_events(self, since: datetime) -> Iterator[list[bytes]]:
         """Raw events that concern us since a moment, the newest first; a list for each page (``GET /events``).
@@ -166,10 +180,8 @@ class ConektaClient:
         """
         params, seen = {"limit": str(EVENTS_A_PAGE)}, set[str]()
         for _ in range(MAX_EVENT_PAGES):
-            answer = self._call("GET", "/events", params=params)
-            listed = answer.get("data")
-            if not isinstance(listed, list) or not all(isinstance(event, dict) for event in listed):
-                raise OutcomeUnknown("Conekta answered with something that is not a list of events.")
+            answer = self._call("list_events", "GET", "/events", params=params, read=_events_page)
+            listed = answer["data"]
             recent = [event for event in listed if _created(event) >= since.timestamp()]
             yield [write_record(event) for event in recent if concerns_us(event)]
             if not answer.get("has_more") or len(recent) < len(listed):
@@ -186,32 +198,45 @@ class ConektaClient:
 
         ``UnknownToProvider`` and ``ValueError`` as for ``get_order``.
         """
-        return self._one_order("POST", order_id, "/cancel")
+        return self._one_order("cancel_order", "POST", order_id, "/cancel")
 
     def create_webhook_key(self) -> str:
         """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""
-        pem = self._call("POST", "/webhook_keys", body={"active": True}).get("public_key")
-        try:
-            load_public_key(pem if isinstance(pem, str) else "")
-        except ValueError as error:
-            raise OutcomeUnknown(f"Conekta answered without a usable public key: {error}.") from error
-        return str(pem)
+
+        def read(answer: dict[str, Any]) -> str:
+            pem = answer.get("public_key")
+            try:
+                load_public_key(pem if isinstance(pem, str) else "")
+            except ValueError as error:
+                raise OutcomeUnknown(f"Conekta answered without a usable public key: {error}.") from error
+            return str(pem)
+
+        return self._call("create_webhook_key", "POST", "/webhook_keys", body={"active": True}, read=read)
 
     def register_webhook(self, url: str, events: Sequence[str]) -> str:
         """Have Conekta send ``events`` to ``url`` (``POST /webhooks``); the webhook's id."""
-        webhook_id = self._call("POST", "/webhooks", body={"url": url, "subscribed_events": list(events)}).get("id")
-        if not isinstance(webhook_id, str) or not _ID.fullmatch(webhook_id):
-            raise OutcomeUnknown("Conekta answered without the webhook's id.")
-        return webhook_id
 
-    def _one_order(self, method: str, order_id: str, action: str = "") -> CashOrder:
+        def read(answer: dict[str, Any]) -> str:
+            webhook_id = answer.get("id")
+            if not isinstance(webhook_id, str) or not _ID.fullmatch(webhook_id):
+                raise OutcomeUnknown("Conekta answered without the webhook's id.")
+            return webhook_id
+
+        body = {"url": url, "subscribed_events": list(events)}
+        return self._call("register_webhook", "POST", "/webhooks", body=body, read=read)
+
+    def _one_order(self, operation: str, method: str, order_id: str, action: str = "") -> CashOrder:
         if not _ID.fullmatch(order_id):
             raise ValueError("an order's id is letters, digits, - and _")
         body: dict[str, Any] | None = {} if method == "POST" else None
-        order = self._order(self._call(method, f"/orders/{order_id}{action}", body=body, about_one=True))
-        if order.order_id != order_id:
-            raise OutcomeUnknown("Conekta answered with another order.")
-        return order
+
+        def read(answer: dict[str, Any]) -> CashOrder:
+            order = self._order(answer)
+            if order.order_id != order_id:
+                raise OutcomeUnknown("Conekta answered with another order.")
+            return order
+
+        return self._call(operation, method, f"/orders/{order_id}{action}", body=body, read=read, about_one=True)
 
     def _order(self, data: Mapping[str, Any]) -> CashOrder:
         try:
@@ -221,15 +246,24 @@ class ConektaClient:
 
     def _call(
         self,
+        operation: str,
         method: str,
         path: str,
         *,
+        read: Callable[[dict[str, Any]], T],
         params: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
         about_one: bool = False,
-    ) -> dict[str, Any]:
-        """The JSON object that Conekta answers. ``about_one``: ``path`` names one object by its id."""
-        status, raw = self._exchange(method, path, params, body)
+    ) -> T:
+        """What ``read`` makes of the JSON object that Conekta answers. ``about_one``: ``path`` names one object."""
+        asked = {"method": method, "path": path, "params": params, "body": body}
+        call = Call(operation, redacted({name: value for name, value in asked.items() if value}))
+        with self._record(call):
+            status, raw = self._exchange(method, path, params, body)
+            call.status, call.answer = status, redacted_answer(raw).replace(self._api_key, "***")
+            return read(self._understood(status, raw, about_one=about_one))
+
+    def _understood(self, status: int, raw: bytes, *, about_one: bool) -> dict[str, Any]:
         if about_one and status in _NO_SUCH_OBJECT:
             raise UnknownToProvider(f"Conekta knows no such object (HTTP {status}).")
         if status in _TURNED_AWAY:
@@ -247,46 +281,26 @@ class ConektaClient:
     def _exchange(
         self, method: str, path: str, params: dict[str, str] | None, body: dict[str, Any] | None
     ) -> tuple[int, bytes]:
-        """Status and body of one answer. No redirect is followed, no cookie kept, no compression understood."""
-        limits = httpx2.Timeout(self._total_timeout, connect=self._connect_timeout)
-        try:
-            request = httpx2.Request(
-                method,
-                self._base_url + path,
-                params=params,
-                headers=self._headers(),
-                content=None if body is None else json.dumps(body).encode(),
-                extensions={"timeout": limits.as_dict()},
-            )
-            with deadline(self._total_timeout):
-                response = shared_transport().handle_request(request)
-                try:
-                    return response.status_code, self._read(response)
-                finally:
-                    response.close()
-        except _NEVER_SENT as error:
-            raise ProviderNotContacted(f"Conekta could not be reached: {type(error).__name__}.") from error
-        except httpx2.HTTPError as error:
-            raise OutcomeUnknown(f"Conekta's answer was lost: {type(error).__name__}.") from error
+        return exchange(
+            "Conekta",
+            method,
+            self._base_url + path,
+            headers=self._headers(),
+            content=None if body is None else json.dumps(body).encode(),
+            params=params,
+            connect_seconds=self._connect_timeout,
+            total_seconds=self._total_timeout,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
 
     def _headers(self) -> dict[str, str]:
         return {
             "Accept": _ACCEPT,
-            "Accept-Encoding": "identity",
             "Accept-Language": "es",
             "Authorization": f"Bearer {self._api_key}",
             "Content-Type": "application/json",
             "User-Agent": "payments-back-office",
         }
-
-    @staticmethod
-    def _read(response: httpx2.Response) -> bytes:
-        received = bytearray()
-        for chunk in response.iter_raw():
-            received += chunk
-            if len(received) > MAX_ANSWER_BYTES:
-                raise OutcomeUnknown(f"Conekta's answer is longer than {MAX_ANSWER_BYTES} bytes.")
-        return bytes(received)
 
     def _refusal(self, status: int, answer: Mapping[str, Any]) -> ProviderRefused:
         """What Conekta says about the first fault, without the key should it be quoted there."""
@@ -298,3 +312,8 @@ class ConektaClient:
 
     def _printable(self, text: Any) -> str:
         return printable(text).replace(self._api_key, "***")[:MAX_MESSAGE_LENGTH]
+
+
+def connect(access: Access) -> ConektaClient:
+    """A client for an account. Raises ``ValueError`` for a key or an address that no request could carry."""
+    return ConektaClient(access.credentials.get("api_key", ""), access.base_url, record=access.record)

@@ -12,12 +12,11 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.money import CURRENCY, MAX_AMOUNT
-from payments.providers.base import MoneyReceived, MoneyTakenBack, Notice, OrderClosed, Uninteresting
+from payments.providers.base import CashOrder, MoneyReceived, MoneyTakenBack, Notice, OrderClosed, Uninteresting
 from payments.providers.errors import UnreadableNotice
 from payments.providers.reading import read_object
 
@@ -41,34 +40,12 @@ _TAKEN_BACK_EVENTS: Final = {
     "charge.chargeback.lost",
 }
 _PAID_STATUSES: Final = {"paid", "partially_refunded", "refunded", "charged_back"}
-"""States of a charge whose money did arrive, whatever happened to it later."""
+"""States of an order or a charge whose money arrived, even if it was taken back later."""
 
 PENDING_STATUS: Final = "pending_payment"
 """State of an order and of a charge that can still be paid."""
 
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 4_102_444_800  # 2000 and 2100
-
-
-@dataclass(frozen=True, slots=True)
-class CashOrder:
-    """An order at Conekta that is paid in cash at a store.
-
-    ``reference`` is what the payer shows at the counter. The fields that come from the charge (``charge_id``,
-    ``reference``, ``barcode_url``, ``store_name``, both moments) are empty while the order has none.
-    """
-
-    order_id: str
-    charge_id: str
-    status: str
-    amount: int
-    currency: str
-    reference: str
-    barcode_url: str
-    store_name: str
-    expires_at: datetime | None
-    paid_at: datetime | None
-    payment_id: str
-    livemode: bool
 
 
 def order_request(
@@ -122,7 +99,7 @@ def parse_order(data: Mapping[str, Any]) -> CashOrder:
     return CashOrder(
         order_id=_key(data, "id", "order"),
         charge_id=_key(charge, "id", "order.charges") if charge else "",
-        status=_key(data, "payment_status", "order"),
+        status=(status := _key(data, "payment_status", "order")),
         amount=_amount(data, "order"),
         currency=_currency(data, "order"),
         reference=_optional_key(method.get("reference"), MAX_REFERENCE_LENGTH),
@@ -132,6 +109,8 @@ def parse_order(data: Mapping[str, Any]) -> CashOrder:
         paid_at=_moment(charge.get("paid_at")),
         payment_id=payment_id_of(data),
         livemode=_flag(data, "livemode", "order"),
+        is_payable=status == PENDING_STATUS,
+        has_money=status in _PAID_STATUSES,
     )
 
 

@@ -12,19 +12,22 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import httpx2
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from core import clock
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
-from payments.providers.conekta.transport import deadline, shared_transport
+from payments.providers.base import Access
+from payments.providers.calls import Call, Record, unrecorded
 from payments.providers.errors import UnreadableNotice, printable
 from payments.providers.reading import read_object, write_record
+from payments.providers.redaction import redacted, redacted_answer
+from payments.providers.transport import exchange
 
 CONNECT_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 20.0
@@ -40,7 +43,9 @@ _NOTHING, _TOO_MANY = 6, 3
 # Credentials or address refused, or too many requests: nothing was done.
 _TURNED_AWAY = {401, 403, 404, 405, 410, 429}
 _REQUEST_TIMEOUT = 408
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL, UnicodeError)
+
+EFWS: Final = "efws"
+"""The quota that every request to efws counts against."""
 
 
 def _has_arrived(record: dict[str, Any]) -> bool:
@@ -51,9 +56,17 @@ def _has_arrived(record: dict[str, Any]) -> bool:
 class StpClient:
     """One company (empresa) at STP. No message and no repr ever holds the key."""
 
-    __slots__ = ("_address", "_company", "_key")
+    __slots__ = ("_address", "_company", "_key", "_record")
 
-    def __init__(self, company: str, private_key_pem: bytes, base_url: str, *, password: str = "") -> None:
+    def __init__(
+        self,
+        company: str,
+        private_key_pem: bytes,
+        base_url: str,
+        *,
+        password: str = "",
+        record: Record = unrecorded,
+    ) -> None:
         """Raises ``ValueError`` for what is no RSA key, or a password that does not open it."""
         try:
             key = load_pem_private_key(private_key_pem, password.encode() or None)
@@ -62,9 +75,14 @@ class StpClient:
         if not isinstance(key, RSAPrivateKey):
             raise ValueError("STP's signing key is an RSA key")
         self._company, self._key, self._address = company, key, base_url.rstrip("/")
+        self._record = record
 
     def __repr__(self) -> str:
         return f"StpClient({self._company!r}, key='***')"
+
+    def list_notices(self, since: datetime, *, today: date) -> Iterator[list[bytes]]:
+        """``list_deposits`` from the day of ``since`` in Mexico City."""
+        return self.list_deposits(clock.mexico_city_date(since), today)
 
     def list_deposits(self, first: date, today: date) -> Iterator[list[bytes]]:
         """Deposits of every day from ``first`` to ``today``, the present operating day; a list for each page.
@@ -81,9 +99,7 @@ class StpClient:
         seen, pages = 0, set[bytes]()
         for page in range(MAX_PAGES):
             answer = self._ask("" if is_today else f"{day:%Y%m%d}", page)
-            records = answer.get("datos")
-            if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-                raise OutcomeUnknown("STP answered with something that is not a list of orders.")
+            records = answer["datos"]
             if not records:
                 return
             digest = hashlib.sha256(b"".join(map(write_record, records))).digest()
@@ -102,7 +118,14 @@ class StpClient:
         if day:
             question["fechaOperacion"] = day
         question["firma"] = self._sign(f"||{self._company}|R|{day}||")
-        status, raw = self._exchange("/efws/API/V2/conciliacion", question)
+        call = Call("list_deposits", redacted(question), quota=EFWS)
+        with self._record(call):
+            status, raw = self._exchange("/efws/API/V2/conciliacion", question)
+            call.status, call.answer = status, redacted_answer(raw)
+            return self._understood(status, raw)
+
+    @staticmethod
+    def _understood(status: int, raw: bytes) -> dict[str, Any]:
         if status in _TURNED_AWAY:
             raise ProviderNotContacted(f"STP turned the question away before doing anything (HTTP {status}).")
         try:
@@ -113,6 +136,9 @@ class StpClient:
         if type(state) is not int or status >= 500 or status == _REQUEST_TIMEOUT:
             raise OutcomeUnknown(f"STP answered HTTP {status} without saying what came of the question.")
         if state == 0:
+            records = answer.get("datos")
+            if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+                raise OutcomeUnknown("STP answered with something that is not a list of orders.")
             return answer
         if state == _NOTHING:
             return {"datos": [], "total": 0}
@@ -125,27 +151,24 @@ class StpClient:
         return base64.b64encode(self._key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
 
     def _exchange(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
-        limits = httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
-        try:
-            request = httpx2.Request(
-                "POST",
-                self._address + path,
-                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-                content=json.dumps(body).encode(),
-                extensions={"timeout": limits.as_dict()},
-            )
-            with deadline(TOTAL_SECONDS):
-                response = shared_transport().handle_request(request)
-                try:
-                    received = bytearray()
-                    for chunk in response.iter_raw():
-                        received += chunk
-                        if len(received) > MAX_ANSWER_BYTES:
-                            raise OutcomeUnknown("STP's answer is too long.")
-                    return response.status_code, bytes(received)
-                finally:
-                    response.close()
-        except _NEVER_SENT as error:
-            raise ProviderNotContacted(f"STP could not be reached: {type(error).__name__}.") from error
-        except httpx2.HTTPError as error:
-            raise OutcomeUnknown(f"STP's answer was lost: {type(error).__name__}.") from error
+        return exchange(
+            "STP",
+            "POST",
+            self._address + path,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            connect_seconds=CONNECT_SECONDS,
+            total_seconds=TOTAL_SECONDS,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
+
+
+def connect(access: Access) -> StpClient:
+    """A client for an account. Raises ``ValueError`` without a usable signing key."""
+    return StpClient(
+        access.company,
+        access.signing_key or b"",
+        access.base_url,
+        password=access.signing_password,
+        record=access.record,
+    )

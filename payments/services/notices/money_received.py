@@ -13,6 +13,7 @@ from core.state import Origin
 from core.unit_of_work import joined
 from core.writes import Sql, fetch, fresh
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
+from payments.providers import registry
 from payments.providers.base import MoneyReceived
 from payments.services import deposit as deposit_service
 from payments.services import policy
@@ -21,6 +22,7 @@ from payments.services.notices.outcome import CONFLICT, Outcome, Overtaken
 from payments.services.notices.payment_target import parse_target
 from payments.services.notices.target import NoticeTarget, locked_row
 from payments.services.payment import WAITING, create_for_deposit
+from payments.services.provider_account import company
 
 __all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
 
@@ -69,7 +71,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
 
     deposit = fresh(
         Deposit,
-        provider_account=account,
+        provider_account=company(account)[0],
         livemode=account.livemode,
         deposit_key=notice.deposit_key,
         amount=notice.amount,
@@ -100,7 +102,7 @@ def _booked(account: ProviderAccount, notice: MoneyReceived) -> tuple[Any, ...] 
     rows = fetch(
         "SELECT public_id, amount, currency, clabe FROM payments_deposit "
         "WHERE provider_account_id = $1 AND deposit_key = $2",
-        [account.pk, notice.deposit_key],
+        [company(account)[0].pk, notice.deposit_key],
     )
     return rows[0] if rows else None
 
@@ -115,17 +117,18 @@ def _why_kept(
         return policy.why_kept(payment.merchant, policy.differences_from_payment(payment, deposit))
     if clabe is not None:
         return policy.why_kept(clabe.merchant, policy.differences_from_clabe(clabe, deposit))
-    return reasons.UNKNOWN_CLABE if account.provider == ProviderAccount.Provider.STP else reasons.UNKNOWN_ORDER
+    return reasons(registry.method_at(account.provider).unknown)
 
 
 def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:
     """The reusable CLABE that money was sent to. Its row needs no lock: the payer's time says if it was closed."""
     if not clabe:
         return None
-    return Clabe.objects.select_related("merchant").filter(provider_account=account, clabe=clabe).first()
+    known = Clabe.objects.select_related("merchant", "provider_account")
+    return known.filter(provider_account__in=[a.pk for a in company(account)], clabe=clabe).first()
 
 
 def _serialise(account: ProviderAccount, deposit_key: str) -> None:
     """Let two notices of one deposit pass one after the other although no payment's row is there to lock."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, account.pk])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, company(account)[0].pk])

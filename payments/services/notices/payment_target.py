@@ -10,11 +10,12 @@ from core.writes import Sql
 from payments.models import Payment, ProviderAccount
 from payments.services.notices.target import NoticeTarget
 from payments.services.payment import locked, payment_and_merchant
+from payments.services.provider_account import company
 
 _KEYS = {
-    "clabe": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND clabe = %s AND made_by = 'request')",
-    "order_id": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND order_id = %s)",
-    "public_id": "(SELECT id FROM payments_payment WHERE provider_account_id = %s AND public_id = %s)",
+    "clabe": "clabe = %s AND made_by = 'request'",
+    "order_id": "order_id = %s",
+    "public_id": "public_id = %s",
 }
 
 
@@ -22,13 +23,15 @@ def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key
     """The SELECT that locks the payment by the first of ``keys`` that finds one, and reads its deposit.
 
     ``keys`` are its own CLABE, its order, its public id: a notice may overtake the answer that brings the order's id.
+    The payment may be of any account of the company; the deposit is booked with the oldest one.
     None if every key is empty. ``parse_target`` reads its row.
     """
     given = {name: value for name, value in keys.items() if value}
     if not given:
         return None
-    pairs = [part for value in given.values() for part in (account.pk, value)]
-    return Sql(_lock_query(tuple(given)), (deposit_key, *pairs))
+    accounts = [a.pk for a in company(account)]
+    keyed = [part for value in given.values() for part in (*accounts, value)]
+    return Sql(_lock_query(tuple(given), len(accounts)), (accounts[0], deposit_key, *keyed))
 
 
 def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Payment]:
@@ -39,13 +42,16 @@ def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Payment]:
 
 
 @cache
-def _lock_query(given: tuple[str, ...]) -> str:
-    keys = ", ".join([_KEYS[name] for name in given])
+def _lock_query(given: tuple[str, ...], accounts: int) -> str:
+    of_us = f"provider_account_id IN ({', '.join(['%s'] * accounts)})"
+    keys = ", ".join(
+        [f"(SELECT id FROM payments_payment WHERE {of_us} AND {_KEYS[name]})" for name in given]  # noqa: S608
+    )
     return f"""
         SELECT {payment_and_merchant()}, d.public_id, d.amount, d.currency, d.clabe
         FROM payments_payment p
         JOIN merchants_merchant m ON m.id = p.merchant_id
-        LEFT JOIN payments_deposit d ON d.provider_account_id = p.provider_account_id AND d.deposit_key = %s
+        LEFT JOIN payments_deposit d ON d.provider_account_id = %s AND d.deposit_key = %s
         WHERE p.id = coalesce({keys})
         FOR NO KEY UPDATE OF p
     """  # noqa: S608 - constants only

@@ -318,6 +318,7 @@ def test_an_order_is_read_completely():
         paid_at=PAID_AT,
         payment_id=PAYMENT,
         livemode=False,
+        has_money=True,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import OutcomeUnknown, ProviderNotContacted
 from payments.providers.conekta.client import MAX_ANSWER_BYTES, ConektaClient
-from payments.providers.conekta.transport import shared_transport
+from payments.providers.transport import shared_transport
 from tests.concurrency.threads import soon
 from tests.payments.providers.http_server import Handler, hang, replies
 from tests.payments.providers.test_conekta_messages import ORDER, REQUEST, changed

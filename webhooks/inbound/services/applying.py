@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 
 from core import clock
+from core.backoff import backoff
 from core.db import transaction_required
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
@@ -207,8 +207,7 @@ def _postpone(event: ProviderEvent, error: str, *, by_worker: bool) -> None:
 
 def _next_try(tries: int) -> datetime:
     """2, 4, 8 … seconds from now, at most an hour, 20 % sooner or later so that a backlog does not come at once."""
-    delay = min(settings.INBOX_RETRY_FIRST * 2 ** min(tries, 20), settings.INBOX_RETRY_MOST)
-    return clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+    return clock.now() + backoff(tries, first=settings.INBOX_RETRY_FIRST, most=settings.INBOX_RETRY_MOST, jitter=0.2)
 
 
 @contextmanager

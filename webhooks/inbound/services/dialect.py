@@ -67,6 +67,11 @@ _FIRST = {
     ProviderAccount.Provider.CONEKTA: Channel.CONEKTA_EVENTS,
 }
 
+_LISTED = {
+    ProviderAccount.Provider.STP: Channel.STP_CONCILIATION,
+    ProviderAccount.Provider.CONEKTA: Channel.CONEKTA_LIST,
+}
+
 
 def channel_of(event: ProviderEvent) -> Channel:
     """The channel of a stored notice; one that names none came by its provider's first."""
@@ -76,6 +81,11 @@ def channel_of(event: ProviderEvent) -> Channel:
 def first_channel(account: ProviderAccount) -> Channel:
     """The channel by which this provider reports money."""
     return _FIRST[ProviderAccount.Provider(account.provider)]
+
+
+def listed_channel(account: ProviderAccount) -> Channel:
+    """The channel of what this provider says when it is asked."""
+    return _LISTED[ProviderAccount.Provider(account.provider)]
 
 
 def read(dialect: Dialect, raw: bytes, received_at: datetime, digest: str) -> Read:

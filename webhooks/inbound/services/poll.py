@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -21,11 +19,10 @@ from core import calendar, clock
 from core.db import transaction_forbidden
 from core.errors import ProviderError
 from payments.models import ProviderAccount
-from payments.providers.conekta.client import ConektaClient
-from payments.providers.stp.client import StpClient
+from payments.services import provider_account, provider_client
 from webhooks.inbound.models import Channel, ProviderEvent, ProviderPoll
 from webhooks.inbound.services import inbox
-from webhooks.inbound.services.dialect import DIALECTS, read
+from webhooks.inbound.services.dialect import DIALECTS, listed_channel, read
 
 logger = logging.getLogger(__name__)
 
@@ -34,34 +31,32 @@ OVERLAP = timedelta(hours=1)
 """Asked again each time: providers list some things late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a provider can be asked for: the channel of what it says, and pages of raw notices since a moment."""
-
-    channel: Channel
-    pages: Iterator[list[bytes]]
-
-
 @transaction_forbidden
 def poll_all() -> int:
-    """Ask every active account's provider; how many notices were missing. One that fails stops no other."""
-    return sum(poll(account) for account in ProviderAccount.objects.filter(is_active=True).order_by("pk"))
+    """Ask about every account that hears notices, once a company; how many notices were missing.
+
+    One that fails stops no other.
+    """
+    heard = ProviderAccount.objects.filter(hears_notices=True).order_by("-takes_new", "pk")
+    asked = dict[int, ProviderAccount]()
+    for account in sorted(heard, key=provider_client.can_be_asked, reverse=True):
+        asked.setdefault(provider_account.company(account)[0].pk, account)
+    return sum(poll(account) for account in asked.values())
 
 
 @transaction_forbidden
 def poll(account: ProviderAccount) -> int:
     """Ask for what happened since the last time, with some overlap; how many notices were missing in the inbox."""
     now = clock.now()
-    state, _ = ProviderPoll.objects.get_or_create(account=account)
+    state, _ = ProviderPoll.objects.get_or_create(account=provider_account.company(account)[0])
+    if not provider_client.can_be_asked(account):
+        return 0
     since = max((state.covered_until or now - FURTHEST) - OVERLAP, now - FURTHEST)
     until = now - settings.INBOX_POLL_GRACE
     found, error = 0, ""
     try:
-        source = _source(account, since)
-        if source is None:
-            return 0
-        for page in source.pages:
-            found += _take(account, source.channel, page, until)
+        for page in provider_client.connect(account).list_notices(since, today=calendar.operating_date(now)):
+            found += _take(account, listed_channel(account), page, until)
     except (ProviderError, ValueError) as failed:  # ValueError: a key or address that no request could carry
         error = str(failed)
         logger.warning("a provider could not be asked", extra={"account": account.public_id, "why": error})
@@ -77,39 +72,13 @@ def poll(account: ProviderAccount) -> int:
     return found
 
 
-def _source(account: ProviderAccount, since: datetime) -> Source | None:
-    """None if this account cannot be asked: no address, credential or signing key."""
-    if not account.base_url:
-        return None
-    if account.provider == ProviderAccount.Provider.CONEKTA:
-        key = account.credentials.get("api_key")
-        if not key:
-            return None
-        return Source(Channel.CONEKTA_LIST, ConektaClient(key, account.base_url).list_events(since))
-    pem = _signing_key(account)
-    if pem is None:
-        return None
-    client = StpClient(account.name, pem, account.base_url, password=settings.STP_SIGNING_PASSWORD)
-    now = clock.now()
-    last = calendar.operating_date(now)
-    return Source(Channel.STP_CONCILIATION, client.list_deposits(clock.mexico_city_date(since), last))
-
-
-def _signing_key(account: ProviderAccount) -> bytes | None:
-    """The account's key, from a folder that only the worker can read; None if it has none."""
-    if settings.STP_SIGNING_KEYS is None:
-        return None
-    try:
-        return bytes((settings.STP_SIGNING_KEYS / f"{account.public_id}.pem").read_bytes())
-    except FileNotFoundError:
-        return None
-
-
 def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: datetime) -> int:
     """Take in what is missing. A notice younger than ``until`` may still come by itself."""
     now = clock.now()
     notices = [(raw, read(DIALECTS[channel], raw, now, hashlib.sha256(raw).hexdigest())) for raw in page]
-    known = ProviderEvent.objects.filter(account=account, event_id__in={notice.event_id for _, notice in notices})
+    known = ProviderEvent.objects.filter(
+        account__in=provider_account.company(account), event_id__in={notice.event_id for _, notice in notices}
+    )
     known_ids = set(known.values_list("event_id", flat=True))
     taken = 0
     for raw, notice in notices:

@@ -1,4 +1,4 @@
-"""HTTP to Conekta that ends in time.
+"""HTTP to providers that ends in time, and says what is known of its outcome.
 
 httpx2 limits each read, not the whole exchange: a server that sends one byte a second is never late. Here every socket
 operation is given only what is left until the exchange's deadline. The connections are shared by the whole process.
@@ -10,7 +10,7 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,8 +18,19 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from core.errors import OutcomeUnknown, ProviderNotContacted
+
 MAX_CONNECTIONS = 20
 KEEPALIVE_SECONDS = 5.0
+
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+    UnicodeError,  # a host name that cannot be looked up
+)
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _transports: dict[int, DeadlineTransport] = {}
@@ -59,6 +70,50 @@ def deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+def exchange(
+    provider: str,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    content: bytes | None,
+    connect_seconds: float,
+    total_seconds: float,
+    max_bytes: int,
+    params: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Status and body of one answer. No redirect is followed, no cookie kept, no compression understood.
+
+    ``total_seconds`` bounds the whole exchange but for the name look-up. Raises ``ProviderNotContacted`` if nothing was
+    sent, ``OutcomeUnknown`` if the answer was lost or is longer than ``max_bytes``; messages name ``provider``.
+    """
+    limits = httpx2.Timeout(total_seconds, connect=connect_seconds)
+    try:
+        request = httpx2.Request(
+            method,
+            url,
+            params=None if params is None else dict(params),
+            headers={"Accept-Encoding": "identity", **headers},
+            content=content,
+            extensions={"timeout": limits.as_dict()},
+        )
+        with deadline(total_seconds):
+            response = shared_transport().handle_request(request)
+            try:
+                received = bytearray()
+                for chunk in response.iter_raw():
+                    received += chunk
+                    if len(received) > max_bytes:
+                        raise OutcomeUnknown(f"{provider}'s answer is longer than {max_bytes} bytes.")
+                return response.status_code, bytes(received)
+            finally:
+                response.close()
+    except _NEVER_SENT as error:
+        raise ProviderNotContacted(f"{provider} could not be reached: {type(error).__name__}.") from error
+    except httpx2.HTTPError as error:
+        raise OutcomeUnknown(f"{provider}'s answer was lost: {type(error).__name__}.") from error
 
 
 def _left(timeout: float | None, late: type[Exception]) -> float | None:

@@ -1,0 +1,101 @@
+"""Calls to providers: each is recorded before it is sent and after it is answered, outside of any transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import cast
+
+from django.conf import settings
+from django.db import connection
+
+from core import clock
+from core.errors import ProviderNotContacted
+from payments.models import ProviderAccount, ProviderCall
+from payments.providers import registry
+from payments.providers.base import Access, CashOrderClient, ProviderClient
+from payments.providers.calls import Call, outcome_of
+from payments.services import provider_quota
+
+logger = logging.getLogger(__name__)
+
+
+def can_be_asked(account: ProviderAccount) -> bool:
+    """True if the account has the address, credentials and key that its provider's requests need, here."""
+    return registry.provider(account.provider).can_be_asked(_access(account))
+
+
+def connect(account: ProviderAccount, *, about: str = "") -> ProviderClient:
+    """A client of the account's provider. ``about`` is the public id of the object that its calls are made for.
+
+    Each request writes a ``ProviderCall`` in a transaction of its own, and holds no database connection while it waits.
+    Raises ``ValueError`` for a key or an address that no request could carry.
+    """
+    return registry.provider(account.provider).connect(_access(account, about))
+
+
+def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient:
+    """A client of a provider whose method of payment needs orders; as ``connect``."""
+    if not registry.method_at(account.provider).needs_order:
+        raise ValueError(f"{account.provider} knows no cash orders")
+    return cast("CashOrderClient", connect(account, about=about))
+
+
+def _access(account: ProviderAccount, about: str = "") -> Access:
+    return Access(
+        company=account.name,
+        base_url=account.base_url,
+        credentials=account.credentials,
+        signing_key=_signing_key(account),
+        signing_password=settings.STP_SIGNING_PASSWORD,
+        record=partial(_recorded, account, about),
+    )
+
+
+def _signing_key(account: ProviderAccount) -> bytes | None:
+    """The account's key, from a folder that only the worker can read; None if it has none."""
+    if settings.STP_SIGNING_KEYS is None or not registry.provider(account.provider).signs:
+        return None
+    try:
+        return bytes((settings.STP_SIGNING_KEYS / f"{account.public_id}.pem").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None]:
+    """Commit the call, let it be made without a database connection, and fill in what came of it."""
+    if connection.in_atomic_block:
+        raise RuntimeError("no provider is called inside a transaction")
+    if call.quota and not provider_quota.spend(account, call.quota):
+        raise ProviderNotContacted(f"The hour's quota of requests ({call.quota}) is spent.")
+    row = ProviderCall.objects.create(
+        account=account,
+        livemode=account.livemode,
+        operation=call.operation,
+        object_id=about,
+        request=call.request,
+        began_at=clock.now(),
+    )
+    connection.close()  # back to the pool: the provider may take its time, and others wait for a connection
+    began, failure = time.monotonic(), None
+    try:
+        yield
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        _fill(row, call, outcome_of(failure), round((time.monotonic() - began) * 1000))
+
+
+def _fill(row: ProviderCall, call: Call, outcome: str, duration_ms: int) -> None:
+    """The answer counts more than its record: a database that is away leaves the row open, and is no error here."""
+    try:
+        ProviderCall.objects.filter(pk=row.pk).update(
+            outcome=outcome, status=call.status, answer=call.answer, duration_ms=duration_ms
+        )
+    except Exception:
+        logger.exception("the outcome of a provider call was not recorded", extra={"call": row.pk, "outcome": outcome})

@@ -1,0 +1,41 @@
+"""Quotas of a provider: requests of one kind that a company may make within an hour of the clock.
+
+Counted in PostgreSQL, exactly, for all processes together. The limits are ``settings.PROVIDER_QUOTAS``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+
+from core import clock
+from payments.models import ProviderAccount, ProviderQuota
+from payments.services.provider_account import company
+
+
+def spend(account: ProviderAccount, name: str, count: int = 1) -> bool:
+    """Take ``count`` requests of this hour's; False, and none is taken, if fewer are left."""
+    limit = settings.PROVIDER_QUOTAS[name]
+    if count > limit:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO payments_providerquota AS q (account_id, name, hour, spent) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (account_id, name, hour) DO UPDATE SET spent = q.spent + excluded.spent "
+            "WHERE q.spent + excluded.spent <= %s RETURNING spent",
+            [company(account)[0].pk, name, _hour(), count, limit],
+        )
+        return cursor.fetchone() is not None
+
+
+def left(account: ProviderAccount, name: str) -> int:
+    """How many requests of this hour are left; others may take them at any moment."""
+    rows = ProviderQuota.objects.filter(account=company(account)[0], name=name, hour=_hour())
+    limit: int = settings.PROVIDER_QUOTAS[name]
+    return max(0, limit - (rows.values_list("spent", flat=True).first() or 0))
+
+
+def _hour() -> datetime:
+    return clock.now().replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,61 @@
+"""Services ask the registry what a method or a provider is like; they do not compare names."""
+
+from __future__ import annotations
+
+import re
+from typing import get_type_hints
+
+import pytest
+
+from ledger.services.postings import pay_in
+from payments.models import Deposit, Payment, ProviderAccount
+from payments.providers import base, registry
+from tests.architecture.test_modules import ROOT
+
+NAMES = re.compile(r"Provider\.(STP|CONEKTA)|Method\.(SPEI|OXXO)\b|\bConektaClient\b|\bStpClient\b|\bis_stp\b")
+CHANNELS = "webhooks/inbound/services/dialect.py"
+"""A registry too: of each provider's channels."""
+
+
+@pytest.mark.parametrize("folder", ["payments/services", "payments/jobs", "webhooks/inbound/services"])
+def test_no_service_compares_names_of_providers_or_methods(folder):
+    found = {
+        str(path.relative_to(ROOT)): sorted({match[0] for match in NAMES.finditer(path.read_text())})
+        for path in (ROOT / folder).rglob("*.py")
+        if NAMES.search(path.read_text())
+    }
+    found.pop(CHANNELS, None)
+
+    assert found == {}
+
+
+def test_the_registry_knows_every_provider_and_method_and_names_what_exists():
+    assert set(registry.PROVIDERS) == set(ProviderAccount.Provider.values)
+    assert set(registry.METHODS) == set(Payment.Method.values)
+    for spec in registry.METHODS.values():
+        assert registry.method_at(spec.provider) is spec
+        assert callable(getattr(pay_in, spec.posting))
+        assert spec.unknown in Deposit.SuspenseReason.values
+
+
+@pytest.mark.parametrize("spec", registry.PROVIDERS.values(), ids=lambda spec: spec.name)
+def test_every_client_keeps_the_protocol(spec):
+    client = get_type_hints(spec.connect)["return"]
+    wanted = base.CashOrderClient if registry.method_at(spec.name).needs_order else base.ProviderClient
+
+    missing = [name for name in dir(wanted) if not name.startswith("_") and not callable(getattr(client, name, None))]
+    assert missing == []
+
+
+def test_only_the_registry_and_the_border_import_an_adapter():
+    allowed = ("payments/providers/", "webhooks/inbound/api/", CHANNELS)
+    adapters = re.compile(r"from payments\.providers\.(conekta|stp)\.client import")
+
+    found = [
+        str(path.relative_to(ROOT))
+        for room in ("payments", "webhooks", "backoffice", "merchants")
+        for path in (ROOT / room).rglob("*.py")
+        if adapters.search(path.read_text()) and not str(path.relative_to(ROOT)).startswith(allowed)
+    ]
+
+    assert found == []
