@@ -1,1 +1,1 @@
-"""Kernel of nouns without tables: money, ids, clock, errors, Mexican identifiers, state machines, jobs."""
+"""Shared code without tables: money, ids, clock, errors, Mexican identifiers, state machines, jobs."""

@@ -1,6 +1,6 @@
-"""Network addresses as sockets and proxies write them.
+"""Parsing of network addresses as sockets and proxies write them, for allow lists, rate limits and logs.
 
-Pure functions without Django: what decides by address (allow lists, limits, records) reads it here.
+Pure functions without Django.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?\Z
 
 _MAPPED_BITS = 96
 _PER_CUSTOMER = 64
-"""Bits of an IPv6 address that a provider assigns: the rest is for its customer to choose."""
+"""Prefix length of the IPv6 network that an internet provider assigns to one customer."""
 
 
 def client(peer: str, forwarded_for: str, proxies: int) -> str:
-    """The caller's address in canonical form; "" if it cannot be read.
+    """The client's address in canonical form; "" if it cannot be parsed.
 
     ``peer`` is the other end of the connection and ``forwarded_for`` the value of X-Forwarded-For, to which
-    ``proxies`` trusted proxies appended one entry each. The caller is the entry of the outermost of them; entries
-    further left are the caller's own claims. A missing or unreadable entry gives "", never the proxy's own address:
-    one that is allowed, or shared by all callers, must not stand in for an unknown one.
+    ``proxies`` trusted proxies appended one entry each. The client is the entry that the outermost of them appended;
+    entries further left are claims of the client. A missing or malformed entry gives "", never the proxy's address,
+    which may be on an allow list and is shared by all clients.
     """
     if not proxies:
         return read(peer)
@@ -36,7 +36,7 @@ def client(peer: str, forwarded_for: str, proxies: int) -> str:
 
 @lru_cache(maxsize=256)
 def read(text: str) -> str:
-    """One address in canonical form, without port, brackets and zone, IPv4-mapped IPv6 as IPv4; "" if it is none."""
+    """One address in canonical form, without port, brackets and zone, IPv4-mapped IPv6 as IPv4; "" if invalid."""
     text = text.strip(" \t")
     parts = _WITH_PORT.match(text)
     if parts:
@@ -54,9 +54,9 @@ def read(text: str) -> str:
 
 
 def network(text: str, *, strict: bool = True) -> Network:
-    """A network in CIDR notation, or one address as a network of its own; IPv4-mapped IPv6 as IPv4.
+    """A network in CIDR notation, or a single address as a network; IPv4-mapped IPv6 as IPv4.
 
-    Raises ``ValueError``; if ``strict`` also for bits to the right of the mask.
+    Raises ``ValueError``, if ``strict`` also for host bits that are set.
     """
     found = ip_network(text, strict=strict)
     mapped = found.network_address.ipv4_mapped if isinstance(found, IPv6Network) else None
@@ -66,7 +66,7 @@ def network(text: str, *, strict: bool = True) -> Network:
 
 
 def within(address: str, networks: Iterable[Network | str]) -> bool:
-    """True if ``address``, in canonical form, is in one of ``networks``; "" is in none."""
+    """True if ``address`` (canonical) is in one of ``networks``; "" is in none."""
     if not address:
         return False
     known = ip_address(address)
@@ -74,6 +74,6 @@ def within(address: str, networks: Iterable[Network | str]) -> bool:
 
 
 def customer(address: str) -> str:
-    """What one customer of an internet provider has, for counting: an IPv4 address, or an IPv6 network (/64)."""
+    """The unit to count one customer of an internet provider by: an IPv4 address, or an IPv6 /64 network."""
     known = ip_address(address)
     return str(ip_network((known, _PER_CUSTOMER), strict=False)) if isinstance(known, IPv6Address) else address

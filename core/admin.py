@@ -37,7 +37,7 @@ from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
 from core.state import Origin, TransitionRow
-from core.translation import spoken
+from core.translation import translated
 
 Column = Callable[[Any], Any]
 
@@ -406,6 +406,6 @@ def show_refusal(form: forms.Form, refused: RequestRefused) -> None:
     """Say on the form what a service refused: at the fields at fault, else above them."""
     errors = [error for error in refused.errors if error.field in form.fields]
     for error in errors:
-        form.add_error(error.field, spoken(error))
+        form.add_error(error.field, translated(error))
     if not errors:
-        form.add_error(None, spoken(refused))
+        form.add_error(None, translated(refused))

@@ -1,7 +1,7 @@
-"""The banking calendar: the days on which Mexican banks work, and the SPEI operating date of a moment.
+"""The banking calendar: banking days in Mexico and the SPEI operating date of a timestamp.
 
-The rule is the CNBV's (``core.mx.banking_days``). Days that the CNBV adds or takes back come from a source that a
-higher app registers: ``staff`` keeps them in a table. All code that needs a banking day asks here.
+The rule is the CNBV's (``core.mx.banking_days``). Exceptions come from a source that a higher app registers (``staff``
+keeps them in a table). All code that needs a banking day uses this module.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from core import clock
 from core.mx import banking_days
 
 KEPT = 60.0
-"""Seconds for which a process may believe the changes that it has read."""
+"""Seconds for which a process caches the exceptions."""
 
 Changes = Mapping[date, bool]
-"""Days on which banks do not follow the rule: True if they work, False if they are closed."""
+"""Exceptions to the rule: True for a banking day, False for a holiday."""
 
 _source: Callable[[], Changes] = dict
 _known: tuple[float, Changes] | None = None
 
 
 def register_source(source: Callable[[], Changes]) -> None:
-    """Read the changes from ``source`` from now on."""
+    """Read exceptions from ``source`` from now on."""
     global _source
     _source = source
     forget()
 
 
 def forget() -> None:
-    """Read the changes again when they are needed next."""
+    """Clear the cache."""
     global _known
     _known = None
 
 
 def changes() -> Changes:
-    """The days that differ from the rule, at most ``KEPT`` seconds old."""
+    """The exceptions to the rule, at most ``KEPT`` seconds old."""
     global _known
     known, now = _known, monotonic_time.monotonic()
     if known is None or now - known[0] >= KEPT:
@@ -46,16 +46,16 @@ def changes() -> Changes:
 
 
 def holidays(year: int) -> frozenset[date]:
-    """Days of ``year`` on which banks are closed; some may fall on a weekend."""
-    rule, different = banking_days.banking_holidays(year), changes()
-    if not different:
+    """Bank holidays of ``year``; some may fall on a weekend."""
+    rule, exceptions = banking_days.banking_holidays(year), changes()
+    if not exceptions:
         return rule
-    closed = {day for day, is_open in different.items() if not is_open and day.year == year}
-    return frozenset(day for day in rule | closed if not different.get(day, False))
+    closed = {day for day, is_open in exceptions.items() if not is_open and day.year == year}
+    return frozenset(day for day in rule | closed if not exceptions.get(day, False))
 
 
 def is_banking_day(day: date) -> bool:
-    """True if banks work on ``day``."""
+    """True if ``day`` is a banking day."""
     return banking_days.is_banking_day(day, holidays(day.year))
 
 

@@ -1,7 +1,7 @@
-"""The one source of time, and the calendar of Mexico City.
+"""The current time and the time zone of Mexico City.
 
-Every moment in this project is an aware datetime in UTC; a naive one raises ``ValueError`` wherever it is handed in.
-Mexico City's clock exists only to find a day: the SPEI operating date, a report's day, what a person reads.
+Every timestamp in this project is an aware datetime in UTC; functions raise ``ValueError`` for a naive one. Mexico
+City's time zone is used only to determine a date (SPEI operating date, day of a report) and for display.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ MEXICO_CITY = ZoneInfo("America/Mexico_City")
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def mexico_city_date(moment: datetime) -> date:
-    """The date that calendars in Mexico City show at ``moment``."""
+    """The date in Mexico City at ``moment``."""
     return aware(moment).astimezone(MEXICO_CITY).date()
 
 
 def local_day_bounds(day: date) -> tuple[datetime, datetime]:
-    """First moment of ``day`` in Mexico City and first moment of the day after, both in UTC: ``start <= t < end``."""
+    """Start of ``day`` and start of the next day in Mexico City, both in UTC: ``start <= t < end``."""
     start = datetime.combine(day, time.min, MEXICO_CITY)
     end = datetime.combine(day + timedelta(days=1), time.min, MEXICO_CITY)
     return start.astimezone(UTC), end.astimezone(UTC)
@@ -35,7 +35,7 @@ def to_rfc3339(moment: datetime) -> str:
 
 
 def aware(moment: datetime) -> datetime:
-    """``moment``; ``ValueError`` if it has no time zone."""
+    """Return ``moment``. Raises ``ValueError`` if it has no time zone."""
     if moment.utcoffset() is None:
-        raise ValueError("a moment needs its time zone: this datetime is naive")
+        raise ValueError("this datetime is naive: a time zone is required")
     return moment

@@ -1,4 +1,4 @@
-"""Model fields of our own."""
+"""Custom model fields: encrypted JSON, networks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from core.addresses import Network, network
 
 
 class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
-    """A JSON value that the database sees only as ciphertext (Fernet: AES-128-CBC with HMAC-SHA-256).
+    """A JSON value stored encrypted (Fernet: AES-128-CBC with HMAC-SHA-256).
 
-    ``settings.FIELD_ENCRYPTION_KEYS`` holds the keys; the first encrypts, all decrypt, so that a key can be rotated.
-    Reading a value under an unknown key raises ``ImproperlyConfigured``.
+    ``settings.FIELD_ENCRYPTION_KEYS`` holds the keys; the first encrypts, all decrypt, so that keys can be rotated.
+    Reading a value encrypted with an unknown key raises ``ImproperlyConfigured``.
     """
 
     def get_prep_value(self, value: Any) -> Any:
@@ -34,7 +34,7 @@ class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
             return json.loads(_fernet(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(bytes(value)))
         except InvalidToken as error:
             raise ImproperlyConfigured(
-                f"{self.model.__name__}.{self.name}: none of FIELD_ENCRYPTION_KEYS opens this value"
+                f"{self.model.__name__}.{self.name}: none of FIELD_ENCRYPTION_KEYS decrypts this value"
             ) from error
 
     def to_python(self, value: Any) -> Any:
@@ -42,10 +42,10 @@ class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
 
 
 class NetworkField(models.Field):  # type: ignore[type-arg]
-    """A network of addresses: PostgreSQL's ``cidr``, Python's ``IPv4Network`` or ``IPv6Network``.
+    """An IP network: PostgreSQL's ``cidr``, Python's ``IPv4Network`` or ``IPv6Network``.
 
-    A single address is a network of its own. ``ValidationError`` for anything else, also for a network's address with
-    bits to the right of its mask. An IPv4-mapped IPv6 network is the IPv4 network.
+    A single address is a network of one address. Raises ``ValidationError`` for anything else, also for a network with
+    host bits set. An IPv4-mapped IPv6 network becomes the IPv4 network.
     """
 
     def db_type(self, connection: Any) -> str:

@@ -1,4 +1,4 @@
-"""Files that people hand in: what one is, is decided by its bytes; how it is handed out, so that no browser runs it."""
+"""Uploaded files: content type detection by their bytes, and download responses that browsers do not execute."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _IMAGES = {"JPEG": "image/jpeg", "PNG": "image/png"}
 
 
 def content_type_of(raw: bytes, *, field: str = "file") -> str:
-    """``image/jpeg``, ``image/png`` or ``application/pdf``, by the bytes.
+    """``image/jpeg``, ``image/png`` or ``application/pdf``, detected from the bytes.
 
-    Raises ``InvalidRequest`` naming ``field`` for a file that is empty, over 10 MiB or 50 million pixels, or anything
-    else.
+    Raises ``InvalidRequest`` for ``field`` if the file is empty, over 10 MiB or 50 million pixels, or of another type.
     """
     if not raw:
         raise _refused(field, "The file is empty.")
@@ -29,7 +28,7 @@ def content_type_of(raw: bytes, *, field: str = "file") -> str:
         raise _refused(field, "The file is larger than 10 MiB.")
     if raw.startswith(b"%PDF-") and b"%%EOF" in raw[-2048:]:
         return "application/pdf"
-    from PIL import Image  # a process that never sees an image need not hold the library
+    from PIL import Image  # saves memory in processes that never read an image
 
     try:
         with Image.open(io.BytesIO(raw), formats=list(_IMAGES)) as image:
@@ -43,18 +42,18 @@ def content_type_of(raw: bytes, *, field: str = "file") -> str:
 
 
 def printable_name(name: str) -> str:
-    """The last part of a file name, without control or direction characters. For people to read; it decides nothing."""
+    """The last part of a file name, without control or bidirectional characters; for display only."""
     base = PurePath(name.replace("\\", "/")).name
     return "".join(c for c in base if c.isprintable())[:150] or "document"
 
 
 def sha256_of(content: IO[bytes]) -> str:
-    """SHA-256 of an open file, in hexadecimal; its position is at the end afterwards."""
+    """SHA-256 of an open file, in hexadecimal; leaves the position at its end."""
     return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def as_download(content: IO[Any], *, name: str, content_type: str) -> FileResponse:
-    """An open file as a download that no browser runs, shows in our name, or keeps."""
+    """An open file as a download that browsers neither execute, render under our origin, nor cache."""
     return FileResponse(
         content,
         as_attachment=True,

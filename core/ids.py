@@ -1,7 +1,7 @@
-"""Public ids: ``pay_01kb3x…``, a prefix that says the kind and 26 characters that nobody can guess.
+"""Public ids such as ``pay_01kb3x…``: a prefix for the kind of object and an unguessable ULID.
 
-The 26 characters are a ULID in lower-case Crockford base 32: 48 bits of milliseconds, so that new rows land at the
-end of their index, and 80 random bits. Database ids never leave the process.
+The ULID is 26 characters of lower-case Crockford base 32: 48 bits of milliseconds, so that new rows are appended at the
+end of their index, and 80 random bits. Database ids are never exposed.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _SHAPE = re.compile(r"[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{26}\Z")
 
 
 def new_id(kind: str) -> str:
-    """A fresh public id for an object of ``kind`` (a key of ``PREFIXES``; ``KeyError`` otherwise)."""
+    """A new public id for an object of ``kind`` (a key of ``PREFIXES``; ``KeyError`` otherwise)."""
     number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     characters = [_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5)]
     return f"{PREFIXES[kind]}_{''.join(characters)}"
 
 
 def kind(text: str) -> str | None:
-    """What kind of object has the public id ``text``; None if it is no public id."""
+    """The kind of object that the public id ``text`` names; None if it is not a public id."""
     if not _SHAPE.match(text):
         return None
     return _KINDS.get(text.partition("_")[0])
 
 
 def is_id(text: str, kind: str | None = None) -> bool:
-    """True if ``text`` has the shape of a public id (of ``kind``)."""
+    """True if ``text`` is a well-formed public id (of ``kind``, if given)."""
     return bool(_SHAPE.match(text)) and (kind is None or text.startswith(PREFIXES[kind] + "_"))

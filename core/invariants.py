@@ -1,7 +1,7 @@
-"""What must hold, always: a registry that every app adds to from its ``ready()``.
+"""Registry of invariants; each app registers its own in ``ready()``.
 
-The ledger runs the registered checks in tests, in ``manage.py audit_ledger`` and periodically; a broken one closes the
-gate for outgoing money.
+The ledger runs the checks in tests, in ``manage.py audit_ledger`` and periodically; a broken invariant closes the gate
+for outgoing money.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which an invariant does not hold. ``merchant_id``: the database id of the only merchant concerned."""
+    """One violation of an invariant. ``merchant_id``: database id of the merchant, if only one is affected."""
 
     message: str
     merchant_id: int | None = None
@@ -20,7 +20,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A named statement about the books. ``find`` yields its faults; none means that it holds."""
+    """A named rule about the books. ``find`` yields its violations; none means that it holds."""
 
     name: str
     meaning: str
@@ -31,7 +31,7 @@ _registered: dict[str, Invariant] = {}
 
 
 def register(name: str, meaning: str, find: Callable[[], Iterable[Fault]]) -> None:
-    """Add an invariant; ``ValueError`` if another one has its name."""
+    """Register an invariant. Raises ``ValueError`` if the name is taken."""
     known = _registered.get(name)
     if known is not None and known.find is not find:
         raise ValueError(f"the invariant {name} is registered already")
@@ -39,5 +39,5 @@ def register(name: str, meaning: str, find: Callable[[], Iterable[Fault]]) -> No
 
 
 def all_invariants() -> list[Invariant]:
-    """Every registered invariant, by name."""
+    """Every registered invariant, sorted by name."""
     return [_registered[name] for name in sorted(_registered)]

@@ -1,7 +1,7 @@
-"""What happens in this process, counted. ``payments_site.metrics`` adds the processes up and shows them.
+"""Prometheus metrics of this process. ``payments_site.metrics`` aggregates all processes and serves them.
 
-With ``PROMETHEUS_MULTIPROC_DIR`` set (gunicorn's configuration does it) each process counts in a file of that folder.
-Labels have few values: never an id, a path or a name.
+With ``PROMETHEUS_MULTIPROC_DIR`` set (gunicorn's configuration sets it) each process writes to a file in that folder.
+Labels have low cardinality: never an id, a path or a name.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "http_request_seconds",
-    "Time from the first middleware to the answer.",
+    "Time from the first middleware to the response.",
     ["route", "method"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=PROCESS,
 )
 RATE_LIMIT_DEGRADED = Counter(
     "rate_limit_degraded",
-    "Decisions about a limit that were taken without Redis, by what is limited.",
+    "Rate limit decisions taken without Redis, by limit.",
     ["limit"],
     registry=PROCESS,
 )
 CALLERS_ENDED = Counter(
     "callers_ended",
-    "Connections that were ended because they kept us waiting, by what we waited for.",
+    "Client connections closed after a timeout, by what was awaited.",
     ["waiting_for"],
     registry=PROCESS,
 )
@@ -39,11 +39,11 @@ POOL_TIMEOUTS = Counter(
 )
 POOL_CONNECTIONS = Gauge(
     "db_pool_connections",
-    "Connections of the web processes' pools: how many there may be, are, and are free.",
+    "Connections in the web processes' pools: maximum, current and idle.",
     ["kind"],
     multiprocess_mode="livesum",
     registry=PROCESS,
 )
 POOL_WAITING = Gauge(
-    "db_pool_waiting", "Requests that wait for a connection now.", multiprocess_mode="livesum", registry=PROCESS
+    "db_pool_waiting", "Requests waiting for a connection.", multiprocess_mode="livesum", registry=PROCESS
 )

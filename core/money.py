@@ -1,6 +1,6 @@
-"""Money as integer centavos. Pesos exist only as text for people and inside provider messages.
+"""Money as integer centavos. Pesos appear only in text for people and in provider messages.
 
-No float ever enters: a float argument raises ``TypeError`` instead of being rounded.
+A float argument raises ``TypeError`` instead of being rounded.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 CURRENCY = "MXN"
 MAX_AMOUNT = 2**53 - 1
-"""Largest amount in centavos that every JSON reader can hold exactly."""
+"""Largest amount in centavos that every JSON parser can represent exactly."""
 
 IVA = Decimal("0.16")
 """Value added tax on fees (general rate)."""
 
 
 def format_mxn(centavos: int) -> str:
-    """``125050`` -> ``"$1,250.50"``; negative amounts carry the sign first: ``"-$0.01"``."""
+    """``125050`` -> ``"$1,250.50"``; negative amounts start with the sign: ``"-$0.01"``."""
     _refuse_non_integer(centavos)
     sign = "-" if centavos < 0 else ""
     pesos, cents = divmod(abs(centavos), 100)
@@ -24,7 +24,7 @@ def format_mxn(centavos: int) -> str:
 
 
 def pesos_to_centavos(pesos: Decimal | int | str) -> int:
-    """Exact conversion of a peso amount as providers write it: ``Decimal("1250.50")`` -> ``125050``.
+    """Exact conversion of a provider's peso amount: ``Decimal("1250.50")`` -> ``125050``.
 
     Raises ``ValueError`` for anything that is not a finite number of whole centavos, ``TypeError`` for a float.
     """
@@ -34,7 +34,7 @@ def pesos_to_centavos(pesos: Decimal | int | str) -> int:
         amount = Decimal(pesos)
     except InvalidOperation as error:
         raise ValueError(f"not an amount: {pesos!r}") from error
-    # Sixteen digits before the point hold MAX_AMOUNT; Decimal's own arithmetic would round beyond 28.
+    # Sixteen digits before the point hold MAX_AMOUNT; Decimal arithmetic rounds beyond 28 digits.
     if not amount.is_finite() or (amount and amount.adjusted() >= 16):
         raise ValueError(f"not an amount: {pesos!r}")
     if amount != amount.quantize(Decimal("0.01")):
@@ -54,8 +54,8 @@ def centavos_to_pesos(centavos: int) -> Decimal:
 def fee_with_iva(amount: int, *, percent: Decimal, fixed: int, rate: Decimal = IVA) -> tuple[int, int]:
     """Fee on ``amount`` and the IVA on that fee, both in centavos, each rounded half-up once.
 
-    ``percent`` is in percent (``Decimal("2.9")`` is 2.9 %), ``fixed`` in centavos, ``rate`` the IVA. The fee never
-    exceeds what the amount can carry together with its IVA, so that the merchant's net is never negative.
+    ``percent`` is in percent (``Decimal("2.9")`` is 2.9 %), ``fixed`` in centavos, ``rate`` the IVA rate. Fee and IVA
+    together never exceed the amount, so the merchant's net is never negative.
     """
     _refuse_non_integer(amount)
     _refuse_non_integer(fixed)

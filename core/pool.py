@@ -1,4 +1,4 @@
-"""Connections that broke while nobody used them: a restart of PostgreSQL breaks all of a process's at once."""
+"""Removal of broken idle connections from the pool, for example after PostgreSQL was restarted."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 logger = logging.getLogger(__name__)
 
-_under_way = threading.Lock()
+_check_running = threading.Lock()
 
 
 def discard_broken() -> None:
-    """Have the pool's idle connections tried beside the requests, once at a time; returns at once.
+    """Check the pool's idle connections in a background thread and return at once; one check runs at a time.
 
-    Called when one turned out to be broken: each of the others would fail the next request that gets it. Trying every
-    connection before every use would cost a round trip each time.
+    Called when a connection turned out to be broken: each of the other broken ones would fail one more request.
+    Checking every connection before every use would cost a round trip each time.
     """
-    if _under_way.acquire(blocking=False):
+    if _check_running.acquire(blocking=False):
         threading.Thread(target=_discard_broken, name="discard-broken", daemon=True).start()
 
 
@@ -28,6 +28,6 @@ def _discard_broken() -> None:
         if pool is not None and not pool.closed:
             pool.check()
     except Exception:
-        logger.exception("idle connections could not be tried")
+        logger.exception("idle connections could not be checked")
     finally:
-        _under_way.release()
+        _check_running.release()

@@ -1,4 +1,4 @@
-"""What every log line of a request should name, without passing it through every function."""
+"""Context of the current request that every log line includes: request id, merchant, API key."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 
 
 def begin(given_id: str | None) -> str:
-    """Start a request's context with the caller's id if it is well formed, else a fresh one; return the id."""
+    """Start a request's context and return its id: the caller's if it is well formed, else a new one."""
     request_id = given_id if given_id and _WELL_FORMED.match(given_id) else f"req_{secrets.token_hex(12)}"
     _context.set({"request_id": request_id})
     return request_id
 
 
 def add(**values: str) -> None:
-    """Name something more in every following log line of this request (never a secret)."""
+    """Add values to all further log lines of this request (never a secret)."""
     current = _context.get()
     if current is not None:
         current.update(values)
 
 
 def current() -> dict[str, str]:
-    """What is known about the running request; empty outside of one."""
+    """The context of the current request; empty outside a request."""
     return _context.get() or {}
 
 
 def client_address(request: HttpRequest | Any) -> str:
-    """The caller's address in canonical form, as ``core.addresses.client`` reads it; "" if it cannot be read.
+    """The client's address in canonical form (``core.addresses.client``); "" if it cannot be parsed.
 
-    ``settings.SITE.trusted_proxies`` says how many proxies of ours append to X-Forwarded-For.
+    ``settings.SITE.trusted_proxies`` is the number of trusted proxies that append to X-Forwarded-For.
     """
-    from django.conf import settings  # gunicorn's master writes lines of this format too, without Django
+    from django.conf import settings  # gunicorn's master logs in this format too, without Django
 
     meta = request.META
     return addresses.client(

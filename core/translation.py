@@ -1,4 +1,4 @@
-"""Errors in the language of whoever hears them."""
+"""Translation of errors into the caller's language."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from django.utils.translation import gettext
 from core.errors import FieldError, PaymentsError
 
 
-def spoken(said: PaymentsError | FieldError) -> str:
-    """The error's sentence in the active language, its values put in."""
-    text = gettext(said.template if isinstance(said, PaymentsError) else said.message)
-    return text % said.params if said.params else text
+def translated(error: PaymentsError | FieldError) -> str:
+    """The error's message in the active language, with its parameters filled in."""
+    text = gettext(error.template if isinstance(error, PaymentsError) else error.message)
+    return text % error.params if error.params else text
 
 
-def activate(accepted: str | None) -> None:
-    """Speak the one of our languages that suits an Accept-Language best; without one, the site's own."""
-    if accepted:
-        translation.activate(_language(accepted))
+def activate(accept_language: str | None) -> None:
+    """Activate the supported language that best matches an Accept-Language header; the default without one."""
+    if accept_language:
+        translation.activate(_best_language(accept_language))
     else:
         translation.deactivate()
 
 
 @lru_cache(maxsize=500)
-def _language(accepted: str) -> str:
+def _best_language(accept_language: str) -> str:
     request = HttpRequest()
-    request.META["HTTP_ACCEPT_LANGUAGE"] = accepted
+    request.META["HTTP_ACCEPT_LANGUAGE"] = accept_language
     return translation.get_language_from_request(request)

@@ -1,1 +1,1 @@
-"""What every API view shares: strict input, keyset pages, problem+json errors."""
+"""Building blocks of API views: strict input, keyset pagination, problem+json errors."""

@@ -1,8 +1,8 @@
-"""Cursors: a place in a list, sealed.
+"""Opaque pagination cursors.
 
-A cursor is the position of a page's last row, encrypted and authenticated (AES-SIV, RFC 5297): it shows nothing of our
-database, cannot be altered, and opens only for the list, the owner and the filters that it was sealed for. It needs no
-row of ours and no query, and never expires by itself; a new ``SECRET_KEY`` ends it, unless the old one is still among
+A cursor is the position of a page's last row, encrypted and authenticated (AES-SIV, RFC 5297): it reveals nothing about
+the database, cannot be altered, and is valid only for the list, owner and filters that it was sealed for. It needs no
+stored state and never expires; a changed ``SECRET_KEY`` invalidates it, unless the old one is still among
 ``SECRET_KEY_FALLBACKS``.
 """
 
@@ -28,9 +28,9 @@ _MAX_CHARACTERS = 200
 
 
 def seal(position: Sequence[int], *bound_to: object) -> str:
-    """``position`` (64-bit integers) as a cursor that opens only with an equal ``bound_to``.
+    """Encode ``position`` (64-bit integers) as a cursor bound to ``bound_to``.
 
-    The same position gives the same cursor.
+    Equal arguments give equal cursors.
     """
     plain = struct.pack(f">{len(position)}q", *position)
     sealed = _cipher(settings.SECRET_KEY).encrypt(plain, _associated(bound_to))
@@ -38,10 +38,9 @@ def seal(position: Sequence[int], *bound_to: object) -> str:
 
 
 def unseal(cursor: str, size: int, *bound_to: object) -> tuple[int, ...]:
-    """The ``size`` integers that were sealed.
+    """Decode the ``size`` integers that were sealed.
 
-    Raises ``InvalidRequest`` with code ``invalid_cursor`` for whatever ``seal`` did not give for this list, this owner
-    and these filters.
+    Raises ``InvalidRequest`` with code ``invalid_cursor`` for anything that ``seal`` did not return for ``bound_to``.
     """
     try:
         if len(cursor) > _MAX_CHARACTERS:
@@ -60,18 +59,18 @@ def unseal(cursor: str, size: int, *bound_to: object) -> tuple[int, ...]:
 
 
 def invalid() -> InvalidRequest:
-    """The refusal of a cursor."""
+    """The error for an invalid cursor."""
     message = "This cursor does not belong to this list."
     return InvalidRequest(message, code="invalid_cursor", errors=[FieldError("cursor", "invalid_cursor", message)])
 
 
 def from_moment(moment: datetime) -> int:
-    """A moment as microseconds since 1970, exactly."""
+    """A timestamp as microseconds since 1970, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_moment(microseconds: int) -> datetime:
-    """The moment of ``from_moment``."""
+    """The inverse of ``from_moment``."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 

@@ -1,4 +1,4 @@
-"""Every error as ``application/problem+json`` (RFC 9457): type, title, status, detail, instance, code, request_id."""
+"""Errors as ``application/problem+json`` (RFC 9457): type, title, status, detail, instance, code, request_id."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from core.errors import (
     RateLimited,
 )
 from core.pool import discard_broken
-from core.translation import spoken
+from core.translation import translated
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
 _SPECIFIC_CODES = ("unknown_field", "invalid_amount", "invalid_clabe")
-"""Field codes that become the whole answer's code: the merchant API's contract names them."""
+"""Field codes that become the code of the whole response, as the merchant API's contract says."""
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """DRF's hook: whatever a view raised becomes one problem; nothing of our insides is shown."""
+    """DRF's exception handler: turns any exception of a view into a problem response without internals."""
     set_rollback()
     problem_error = as_payments_error(error)
     if problem_error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -54,7 +54,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 
 
 def problem_response(error: PaymentsError, request: HttpRequest) -> HttpResponse:
-    """The same answer for places that DRF does not reach."""
+    """The same response for code outside DRF views."""
     return _answer(error, request.path, None)
 
 
@@ -68,25 +68,25 @@ def _answer(error: PaymentsError, path: str, challenge: str | None) -> HttpRespo
 
 
 def problem(error: PaymentsError, *, instance: str) -> dict[str, Any]:
-    """The body of a problem. Codes never change; title, detail and messages follow the caller's language."""
+    """The body of a problem response. Codes are stable; title, detail and messages are in the caller's language."""
     body: dict[str, Any] = {
         "type": f"/v1/docs#error-{error.code}",
         "title": _(HTTPStatus(error.http_status).phrase),
         "status": error.http_status,
-        "detail": spoken(error),
+        "detail": translated(error),
         "instance": instance,
         "code": error.code,
         "request_id": request_context.current().get("request_id", ""),
     }
     if error.errors:
-        body["errors"] = [{"field": e.field, "code": e.code, "message": spoken(e)} for e in error.errors]
+        body["errors"] = [{"field": e.field, "code": e.code, "message": translated(e)} for e in error.errors]
     return body
 
 
 def headers(error: PaymentsError, *, challenge: str | None = None) -> dict[str, str]:
-    """Language, Retry-After where trying again makes sense, WWW-Authenticate where a credential is missing or wrong.
+    """Content-Language, Retry-After if a retry makes sense, WWW-Authenticate if a credential is missing or wrong.
 
-    ``challenge`` is what the view wants to see; the merchant API's key unless given.
+    ``challenge`` is the value of WWW-Authenticate; by default that of the merchant API.
     """
     found = {"Content-Language": get_language() or "", "Vary": "Accept-Language"}
     if error.retry_after is not None:
@@ -96,19 +96,19 @@ def headers(error: PaymentsError, *, challenge: str | None = None) -> dict[str, 
     return found
 
 
-_WAITED_FOR_US = "25P03"
-"""A transaction was idle for too long: PostgreSQL has ended the session. psycopg calls it an internal error."""
+_IDLE_IN_TRANSACTION_TIMEOUT = "25P03"
+"""SQLSTATE of a session that PostgreSQL ended because its transaction was idle; psycopg has it as InternalError."""
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """True if the database is away, busy or gone from this session: the same request may go well later."""
+    """True if the database is down, overloaded or has ended the session: a retry may succeed."""
     return isinstance(error, OperationalError | InterfaceError) or (
-        isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlstate", None) == _WAITED_FOR_US
+        isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlstate", None) == _IDLE_IN_TRANSACTION_TIMEOUT
     )
 
 
 def as_payments_error(error: Exception) -> PaymentsError:
-    """Translate Django's and DRF's exceptions into ours. An unforeseen one becomes a bare 500."""
+    """Map exceptions of Django and DRF to ``PaymentsError``. An unexpected one becomes a bare 500."""
     match error:
         case PaymentsError():
             return error
@@ -124,7 +124,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
             if isinstance(error.__cause__, PoolTimeout):
                 return Overloaded()
             state = getattr(error.__cause__, "sqlstate", None)
-            if state is None or state.startswith(("57P", _WAITED_FOR_US)):  # no word from the server, or its last
+            if state is None or state.startswith(("57P", _IDLE_IN_TRANSACTION_TIMEOUT)):  # the connection is lost
                 discard_broken()
             return DatabaseUnavailable()
         case exceptions.UnsupportedMediaType():
@@ -141,9 +141,9 @@ def as_payments_error(error: Exception) -> PaymentsError:
 
 
 def invalid_fields(errors: list[FieldError]) -> InvalidRequest:
-    """One 400 for all faulty fields, its code as specific as the contract allows."""
+    """One 400 for all faulty fields, with the most specific code that the contract allows."""
     code = next((e.code for e in errors if e.code in _SPECIFIC_CODES), None)
-    detail = " ".join(f"{e.field}: {spoken(e)}" if e.field else spoken(e) for e in errors[:3])
+    detail = " ".join(f"{e.field}: {translated(e)}" if e.field else translated(e) for e in errors[:3])
     return InvalidRequest(detail or None, code=code, errors=errors)
 
 

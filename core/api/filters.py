@@ -1,4 +1,4 @@
-"""What list filters share: moments and days, ranges of money, texts, one of several choices."""
+"""Parsing of list filters: timestamps and days, amounts, texts, choices."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from core.money import MAX_AMOUNT
 CREATED_AT = ("created_at[gte]", "created_at[gt]", "created_at[lte]", "created_at[lt]")
 CREATED_AT_PARAMETERS = [
     OpenApiParameter(
-        name, str, description="A moment (RFC 3339 with its offset), or a day: that whole day in Mexico City."
+        name, str, description="A timestamp (RFC 3339 with offset), or a date, which means that day in Mexico City."
     )
     for name in CREATED_AT
 ]
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = MomentField(default_timezone=UTC)  # UTC holds every moment that can be written
+_MOMENT = MomentField(default_timezone=UTC)  # UTC can represent every timestamp that can be written
 _YEARS = range(1900, 9000)
 
 
 def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
-    """The filter's value, one of ``choices``; None if it is not given."""
+    """The filter's value, one of ``choices``; None if it is absent."""
     value = query.get(name)
     if value is not None and value not in choices:
         refuse(name, _("Choose one of: %(choices)s.") % {"choices": ", ".join(choices)}, "invalid_choice")
@@ -39,10 +39,10 @@ def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
 
 
 def text(query: QueryDict, name: str, *, max_length: int, begins: bool = False) -> str | None:
-    """The filter's text, 1 to ``max_length`` characters without control characters; None if it is not given.
+    """The filter's text, 1 to ``max_length`` characters without control characters; None if it is absent.
 
-    Spaces around it are dropped, as from the texts of a body, so that a text finds what was stored for it. A beginning
-    (``begins``) keeps those behind it.
+    Surrounding spaces are stripped, as they are from texts in a body, so that a filter matches the stored value. A
+    prefix (``begins``) keeps its trailing spaces.
     """
     value = query.get(name)
     if value is None:
@@ -56,7 +56,7 @@ def text(query: QueryDict, name: str, *, max_length: int, begins: bool = False) 
 
 
 def amount(query: QueryDict, name: str) -> int | None:
-    """Centavos, 0 or more; None if it is not given."""
+    """Centavos, 0 or more; None if it is absent."""
     value = query.get(name)
     if value is None:
         return None
@@ -68,10 +68,10 @@ def amount(query: QueryDict, name: str) -> int | None:
 
 
 def created_at(query: QueryDict) -> tuple[datetime | None, datetime | None]:
-    """``(first, end)`` of the moments that the filters ``created_at[…]`` leave: ``first <= created_at < end``.
+    """The range ``(first, end)`` that the filters ``created_at[…]`` select: ``first <= created_at < end``.
 
-    A value is a moment with its offset (RFC 3339), or a day, which means that whole day in Mexico City: ``gte`` from
-    its first moment, ``gt`` from the first moment of the next day, ``lte`` to its last one, ``lt`` before its first.
+    A value is a timestamp with offset (RFC 3339), or a date, which means that day in Mexico City: ``gte`` from its
+    start, ``gt`` from the start of the next day, ``lte`` until its end, ``lt`` before its start.
     """
     first: list[datetime] = []
     end: list[datetime] = []
@@ -88,12 +88,12 @@ def created_at(query: QueryDict) -> tuple[datetime | None, datetime | None]:
 
 
 def refuse(name: str, message: str, code: str = "invalid") -> NoReturn:
-    """Raise the refusal of one filter's value."""
+    """Raise the error for the value of one filter."""
     raise InvalidRequest(message, errors=[FieldError(name, code, message)])
 
 
 def _bounds(name: str, value: str) -> tuple[datetime, datetime]:
-    """First moment of what ``value`` names, and the first one after it: moments have microseconds."""
+    """Start and exclusive end of the time that ``value`` names; a timestamp covers one microsecond."""
     message = "Give a moment as RFC 3339 with its offset (2026-11-26T18:00:00Z) or a day (2026-11-26)."
     try:
         if _DAY.fullmatch(value):

@@ -1,4 +1,4 @@
-"""Keyset pages: the cost of a page does not grow with its depth."""
+"""Keyset pagination: a page costs the same at any depth."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def page(
 ) -> dict[str, Any]:
     """One page of ``rows`` by ``limit`` and ``cursor`` of the query string, ordered by the unique integer ``order``.
 
-    ``owner`` says whose list it is (merchant and mode): a cursor of another owner, of another list or of other filters
-    raises ``InvalidRequest`` with code ``invalid_cursor``. It holds the place where the page before ended, so a row
-    that left the list meanwhile does not matter.
+    ``owner`` identifies the owner of the list (merchant and mode): a cursor of another owner, another list or other
+    filters raises ``InvalidRequest`` with code ``invalid_cursor``. A cursor holds the position of the previous page's
+    last row, so it stays valid if that row leaves the list.
     """
     size = limit(query)
     bound_to = binding(rows.model._meta.label, owner, query)
     remaining = rows
-    given = query.get("cursor")
-    if given is not None:
-        (after,) = cursor.unseal(given, 1, *bound_to)
+    sealed = query.get("cursor")
+    if sealed is not None:
+        (after,) = cursor.unseal(sealed, 1, *bound_to)
         remaining = rows.filter(**{f"{order}__{'gt' if oldest_first else 'lt'}": after})
     found = list(remaining.order_by(order if oldest_first else f"-{order}")[: size + 1])
     shown, has_more = found[:size], len(found) > size
@@ -49,13 +49,13 @@ def page(
 
 
 def binding(name: str, owner: Sequence[object], query: QueryDict) -> tuple[object, ...]:
-    """What a cursor of list ``name`` belongs to: the list, its owner, and every filter of the query string."""
+    """The values that a cursor of list ``name`` is bound to: the list, its owner, and all filters of the query."""
     filters = sorted((key, value) for key, value in query.items() if key not in ("limit", "cursor"))
     return name, tuple(owner), filters
 
 
 def limit(query: QueryDict) -> int:
-    """How many rows a page shows, 1 to 100; ``InvalidRequest`` for anything else."""
+    """The page size, 1 to 100. Raises ``InvalidRequest`` for anything else."""
     text = query.get("limit")
     if text is None:
         return DEFAULT_LIMIT
@@ -66,9 +66,9 @@ def limit(query: QueryDict) -> int:
 
 
 def refuse_unknown(query: QueryDict, *known: str) -> None:
-    """Raise ``InvalidRequest`` for a query parameter that the list does not have: a filter must never pass silently.
+    """Raise ``InvalidRequest`` for unknown query parameters, so that no filter is silently ignored.
 
-    One that is given twice is refused too: only one of its values could count.
+    A repeated parameter is refused too, because only one of its values could take effect.
     """
     allowed = {"limit", "cursor", *known}
     faults = [

@@ -1,4 +1,4 @@
-"""Reading a request's body strictly. It is complete and not too large: ``payments_site.request_body`` has read it."""
+"""Strict parsing of request bodies. ``payments_site.request_body`` has read the body and checked its size."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core import strict_json
 from core.errors import FieldError, InvalidRequest
 
 MAX_BODY_BYTES = 64 * 1024
-"""The largest body of anything but a form with a file."""
+"""Size limit of request bodies, except forms with a file."""
 
 
 class StrictJSONParser(BaseParser):
-    """JSON objects, read by ``core.strict_json``; every fault is a 400 that says what is wrong."""
+    """Parses JSON objects by ``core.strict_json``; each fault is a 400 that describes it."""
 
     media_type = "application/json"
 
@@ -31,12 +31,12 @@ class StrictJSONParser(BaseParser):
 
 
 def not_json() -> InvalidRequest:
-    """A body that calls itself anything but JSON."""
+    """The error for a Content-Type other than JSON."""
     return _wrong("Content-Type", "Send JSON: Content-Type: application/json.")
 
 
 def _check_headers(request: HttpRequest) -> None:
-    """Refuse what says that the body is not plain JSON in UTF-8. REST framework takes ``*/*`` for JSON."""
+    """Refuse headers that declare anything but plain JSON in UTF-8. REST framework accepts ``*/*`` as JSON."""
     if request.content_type != StrictJSONParser.media_type:
         raise not_json()
     if request.content_params and request.content_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
@@ -50,7 +50,7 @@ def _wrong(header: str, message: str) -> InvalidRequest:
 
 
 def read_json(raw: bytes) -> Any:
-    """``core.strict_json.loads`` with what it refuses as ``InvalidRequest``."""
+    """``core.strict_json.loads``; raises ``InvalidRequest``."""
     try:
         return strict_json.loads(raw)
     except strict_json.NotStrictJson as error:

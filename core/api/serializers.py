@@ -1,4 +1,4 @@
-"""Strict request fields: a wrong type is an error, never a guess."""
+"""Strict serializer fields: a value of a wrong type is refused, never coerced."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from core.money import CURRENCY, MAX_AMOUNT
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-"""A moment with its offset. Python reads much more than this, also as a moment without one."""
+"""A timestamp with offset. Python's parser accepts more formats, also without an offset."""
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A request's fields; a field that is not declared is refused with code ``unknown_field``."""
+    """Fields of a request body; undeclared fields are refused with code ``unknown_field``."""
 
     default_error_messages = {"unknown_field": _("This field does not exist.")}
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:
-        """The validated fields of ``data``; raises DRF's ``ValidationError``.
+        """The validated fields of ``data``. Raises DRF's ``ValidationError``.
 
-        One instance a class reads every request, as an instance of its own would copy every field first. Faults are
-        told by a fresh one: DRF's limits keep the language in which they first complained.
+        One instance per class validates all requests, because creating one copies every field. Errors come from a new
+        instance: DRF's validators keep the language of their first message.
         """
         try:
             return dict(_reader(cls).run_validation(data))
@@ -62,7 +62,7 @@ def _reader(serializer: type[StrictSerializer]) -> StrictSerializer:
 
 
 class TextField(serializers.CharField):
-    """A JSON string; numbers and booleans are not turned into one."""
+    """A JSON string; numbers and booleans are refused."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -111,7 +111,7 @@ class CurrencyField(TextField):
 
 
 class MomentField(serializers.DateTimeField):
-    """RFC 3339 with its offset, for example ``2026-11-26T18:00:00Z``."""
+    """A timestamp in RFC 3339 with offset, for example ``2026-11-26T18:00:00Z``."""
 
     default_error_messages = {
         "invalid": _("Give a moment as RFC 3339 with its offset, for example 2026-11-26T18:00:00Z."),
@@ -127,7 +127,7 @@ class MomentField(serializers.DateTimeField):
     {"type": "object", "maxProperties": 50, "additionalProperties": {"type": "string", "maxLength": 500}}
 )
 class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
-    """Up to 50 keys of up to 40 characters with text values of up to 500: the caller's own notes."""
+    """The caller's own data: up to 50 keys of up to 40 characters with text values of up to 500."""
 
     default_error_messages = {
         "not_an_object": _("Metadata is an object of text values."),

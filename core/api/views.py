@@ -1,7 +1,7 @@
-"""DRF's view for an API that speaks JSON alone, and its answers.
+"""View and response classes of a JSON-only API, based on DRF.
 
-DRF parses, validates, describes and turns errors into answers. What it negotiates for each request has one outcome here
-and is not asked: one renderer, no version scheme, no throttle, one authenticator.
+DRF parses, validates, describes and handles errors. Its content negotiation, versioning and throttling are skipped,
+because their outcome is always the same here: one renderer, no version scheme, no throttle, one authenticator.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rest_framework.views import APIView
 
 _encode = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _NEGOTIATION = DefaultContentNegotiation()
-"""Still asked whether a body's Content-Type is JSON."""
+"""Needed to check that a body's Content-Type is JSON."""
 
 
 class Answer(HttpResponse):
-    """``value`` as JSON."""
+    """A response with ``value`` as JSON."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class Answer(HttpResponse):
 
 
 class JsonView(APIView):
-    """A view that answers JSON whatever its caller accepts.
+    """A view that answers in JSON and ignores Accept.
 
-    ``initial`` authenticates and may refuse; ``headers`` go onto every answer, also of what was refused.
+    ``initial`` authenticates and may refuse; ``headers`` are added to every response, also to errors.
     """
 
     headers: dict[str, str]
     authenticator: ClassVar[BaseAuthentication]
-    """An instance of the only one of ``authentication_classes``."""
+    """An instance of the single entry of ``authentication_classes``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,6 +81,6 @@ class JsonView(APIView):
         return super().http_method_not_allowed(request, *args, **kwargs)  # type: ignore[arg-type]
 
     def options(self, request: HttpRequest | Request, *args: Any, **kwargs: Any) -> Any:
-        """What may be sent here."""
+        """Describe the requests that this view accepts."""
         self.headers["Allow"] = ", ".join(self.allowed_methods)
         return Answer(SimpleMetadata().determine_metadata(request, self))  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Mexican identifiers and calendars. No Django here."""
+"""Mexican identifiers and calendars, without Django."""

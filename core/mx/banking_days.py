@@ -1,8 +1,8 @@
-"""Mexican banking days: the days on which SPEI has an operating date of its own.
+"""Mexican bank holidays by rule, and the SPEI operating date.
 
-The list follows the CNBV's yearly "disposiciones de carácter general" on the days when credit institutions close, which
-repeats the same rules every year. The CNBV may still add or move a day: ``core.calendar`` adds those that staff enters,
-and is what the rest of the project asks.
+The CNBV publishes them in yearly "disposiciones de carácter general" on the closing days of credit institutions, with
+the same rules every year. It may add or move a day; ``core.calendar`` applies such exceptions and is what the rest of
+the project uses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from core import clock
 
 SPEI_CUT = time(18, 0)
-"""From this hour on, Mexico City, a SPEI order belongs to the next banking day."""
+"""Cut-off in Mexico City: from this time on a SPEI order belongs to the next banking day."""
 
 _MONDAY = 0
 _SATURDAY = 5
@@ -24,7 +24,7 @@ _HANDOVER_EVERY = 6
 
 @lru_cache(maxsize=256)
 def banking_holidays(year: int) -> frozenset[date]:
-    """Days of ``year`` on which banks are closed by rule; some may fall on a weekend.
+    """Bank holidays of ``year`` by rule; some may fall on a weekend.
 
     1 January, first Monday of February, third Monday of March, Maundy Thursday and Good Friday, 1 May, 16 September,
     2 November, third Monday of November, 12 and 25 December; 1 October when a president takes office (2024, 2030, …).
@@ -54,7 +54,7 @@ def is_banking_day(day: date, holidays: Collection[date]) -> bool:
 
 
 def next_banking_day(day: date, holidays: Collection[date]) -> date:
-    """The first banking day after ``day``. Near the end of a year ``holidays`` must hold the next year's too."""
+    """The first banking day after ``day``. Near the end of a year ``holidays`` must include the next year's."""
     following = day + timedelta(days=1)
     while not is_banking_day(following, holidays):
         following += timedelta(days=1)
@@ -67,10 +67,10 @@ def is_weekend(day: date) -> bool:
 
 
 def operating_date(moment: datetime, *, holidays: Collection[date], cut: time = SPEI_CUT) -> date:
-    """SPEI operating date of ``moment``: the banking day it counts for.
+    """SPEI operating date of ``moment``: the banking day it belongs to.
 
-    A moment at or after ``cut`` (Mexico City), on a weekend or on a holiday counts for the next banking day.
-    ``holidays`` must hold those of the moment's year and, for December, of the next one.
+    A time at or after ``cut`` (Mexico City), on a weekend or on a holiday belongs to the next banking day. ``holidays``
+    must include those of the year and, in December, of the next year.
     """
     local = clock.aware(moment).astimezone(clock.MEXICO_CITY)
     if local.time() < cut and is_banking_day(local.date(), holidays):

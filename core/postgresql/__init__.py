@@ -1,1 +1,1 @@
-"""A database backend (``ENGINE``): Django's for PostgreSQL, with a pool that costs a request less."""
+"""Database backend (``ENGINE``): Django's PostgreSQL backend with a cheaper checkout from the connection pool."""

@@ -1,11 +1,11 @@
-"""Django's PostgreSQL backend; what it does for every connection that it opens is not done for one that was open.
+"""Django's PostgreSQL backend without repeated setup of pooled connections.
 
-Django takes a connection from its pool as if it opened a new one: it puts the parameters together that only the pool
-needs, looks for an unset level of isolation, sets autocommit, and tells everybody that a connection was created. The
-pool has opened, configured and rolled back the connection. Only this wrapper's own state begins anew each time.
+Django treats a connection from its pool like a newly opened one: it builds the connection parameters, reads the
+isolation level, sets autocommit and sends ``connection_created``. The pool has already opened, configured and rolled
+back the connection, so only this wrapper's own state needs a reset.
 
-Whatever is out of the ordinary (no pool, a pool of which this wrapper has taken nothing yet, an error, a transaction,
-autocommit that was left off) goes Django's way.
+All other cases (no pool, the first connection that this wrapper takes from a pool, an error, an open transaction,
+autocommit off) are left to Django.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from django.db.backends.signals import connection_created
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """See the module."""
+    """Django's wrapper with a cheaper checkout from the pool; see the module."""
 
     _connection_pools: ClassVar[dict[str, Any]]  # Django's
     _known_pool: Any = None
-    """The pool from which this wrapper has taken a connection in Django's way."""
+    """The pool from which Django's code has already taken a connection for this wrapper."""
 
     def ensure_connection(self) -> None:
         if self.connection is None:
@@ -49,7 +49,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.run_on_commit = []
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """At the end of a request: the connection goes back to its pool."""
+        """Return the connection to its pool; called at the end of a request."""
         raw = self.connection
         if raw is None:
             return

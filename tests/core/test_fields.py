@@ -81,7 +81,7 @@ def test_a_value_under_an_unknown_key_is_an_error_that_names_the_field_and_shows
     with pytest.raises(ImproperlyConfigured) as refusal:
         ProviderAccount.objects.get()
 
-    assert str(refusal.value) == "ProviderAccount.credentials: none of FIELD_ENCRYPTION_KEYS opens this value"
+    assert str(refusal.value) == "ProviderAccount.credentials: none of FIELD_ENCRYPTION_KEYS decrypts this value"
 
 
 def test_a_value_that_somebody_altered_is_an_error(account):

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils.translation import override
 
 from core import errors
-from core.translation import spoken
+from core.translation import translated
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments_site.middleware import ReleaseMiddleware
@@ -226,7 +226,7 @@ def test_every_error_speaks_both_languages(error):
     said = {}
     for language in ("es-mx", "en"):
         with override(language):
-            said[language] = spoken(error())
+            said[language] = translated(error())
 
     assert said["es-mx"] != said["en"]
 
