@@ -1,7 +1,7 @@
-"""What staff's screens share: read-only bases, columns for money and states, a page that asks before it acts.
+"""Building blocks of staff pages: read-only bases, columns for money and states, a page that confirms an action.
 
-Nothing here changes an object. What may be changed is changed by services, from an ``action_page``: a GET shows the
-page, only a POST with its CSRF token acts.
+Nothing here changes an object. Changes are made by services from an ``action_page``: GET shows the page, only POST with
+its CSRF token acts.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _PAGES = {
     "kyc_case": "kyc_case",
     "document": "kyc_document",
 }
-"""Kind of public id -> the admin's name of its page."""
+"""Kind of public id -> URL name of its admin page."""
 
 _CAUSES = {
     TransitionRow.Cause.API: gettext_lazy("API"),
@@ -71,8 +71,8 @@ _CAUSES = {
 }
 
 
-class KeepingAdmin(ListAdmin):
-    """Objects that are never deleted. Pages are found by database id or public id."""
+class NoDeleteAdmin(ListAdmin):
+    """Base for objects that are never deleted. Pages are found by database id or public id."""
 
     actions = None
     id_field = "public_id"
@@ -91,8 +91,8 @@ class KeepingAdmin(ListAdmin):
         return super().get_object(request, object_id, from_field)
 
 
-class ReadOnlyAdmin(KeepingAdmin):
-    """Objects that no form changes: pages only show."""
+class ReadOnlyAdmin(NoDeleteAdmin):
+    """Base for objects that are shown but not edited."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -105,7 +105,7 @@ class ReadOnlyAdmin(KeepingAdmin):
 
 
 class ReadOnlyInline(TabularInline):
-    """Rows that belong to an object, only to be read."""
+    """Read-only rows that belong to an object."""
 
     extra = 0
     can_delete = False
@@ -125,9 +125,9 @@ class ReadOnlyInline(TabularInline):
 
 
 def transition_fields(statuses: Any, colours: Mapping[Any, str], reasons: Any = None) -> list[Any]:
-    """The columns of an inline of ``TransitionRow``: what changed, why, and by whom.
+    """The columns of an inline of ``TransitionRow``.
 
-    ``reasons`` are the choices that name the reasons which are codes; any other is a person's own words.
+    ``reasons`` are the choices of reasons that are codes; any other reason is free text.
     """
     known = dict(reasons.choices) if reasons else {}
     return [
@@ -142,7 +142,7 @@ def transition_fields(statuses: Any, colours: Mapping[Any, str], reasons: Any = 
 
 
 class DayInput(forms.DateInput):
-    """The browser's own date field, under its label."""
+    """The browser's native date field with a label."""
 
     def __init__(self, label: Any) -> None:
         super().__init__(format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)})
@@ -153,7 +153,7 @@ class DayInput(forms.DateInput):
 
 
 class DayRangeForm(RangeDateForm):
-    """Unfold's form without its calendar, which covers a field when the browser's clock is not Mexico City's."""
+    """Unfold's form without its calendar, which covers a field when the browser is in another time zone."""
 
     class Media:
         extend = False
@@ -165,7 +165,7 @@ class DayRangeForm(RangeDateForm):
 
 
 class DayRangeFilter(RangeDateFilter):
-    """From one day to another, both included, by the calendar of Mexico City."""
+    """A range of days in Mexico City, both included."""
 
     form_class = DayRangeForm
 
@@ -186,7 +186,7 @@ class DayRangeFilter(RangeDateFilter):
 
 
 class ModeFilter(RadioFilter):
-    """Live or test."""
+    """Filter by mode: live or test."""
 
     title = gettext_lazy("mode")
     parameter_name = "livemode__exact"
@@ -204,7 +204,7 @@ def column(name: str, title: Any, show: Column, *, order: str | None = None) -> 
     def shown(obj: Any) -> Any:
         return show(obj)
 
-    shown.__name__ = f"{name}_shown"  # not the field's own name: its help text is about forms
+    shown.__name__ = f"{name}_shown"  # with the field's own name, the admin would show its help text for forms
     shown.short_description = title  # type: ignore[attr-defined]
     if order is not None:
         shown.admin_order_field = order  # type: ignore[attr-defined]
@@ -212,7 +212,7 @@ def column(name: str, title: Any, show: Column, *, order: str | None = None) -> 
 
 
 def money(name: str, title: Any) -> Column:
-    """Centavos as pesos."""
+    """A column of centavos, shown as pesos."""
 
     def show(obj: Any) -> str:
         amount = getattr(obj, name)
@@ -222,12 +222,12 @@ def money(name: str, title: Any) -> Column:
 
 
 def moment(name: str, title: Any, *, seconds: bool = False) -> Column:
-    """A moment on the clock of Mexico City, short enough for a list."""
+    """A column with a timestamp in Mexico City time, short enough for a list."""
     return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=name)
 
 
 def day(name: str, title: Any) -> Column:
-    """A date, short enough for a list."""
+    """A column with a date, short enough for a list."""
 
     def show(obj: Any) -> str:
         value = getattr(obj, name)
@@ -237,7 +237,7 @@ def day(name: str, title: Any) -> Column:
 
 
 def related(name: str, title: Any, text: Column = str) -> Column:
-    """A link to the object behind a foreign key."""
+    """A column with a link to the object of a foreign key."""
 
     def show(obj: Any) -> str:
         target = getattr(obj, name)
@@ -247,12 +247,12 @@ def related(name: str, title: Any, text: Column = str) -> Column:
 
 
 def masked(name: str, title: Any) -> Column:
-    """An account number of which only the ends are shown."""
+    """A column with a masked account number."""
     return column(name, title, lambda obj: clabe.mask(getattr(obj, name) or "") or EMPTY)
 
 
 def badge(name: str, colours: Mapping[Any, str], title: Any, choices: Any = None) -> Column:
-    """A state as a coloured label. ``choices`` where the field itself has none."""
+    """A column with a state as a coloured label. ``choices`` if the field itself has none."""
 
     def show(obj: Any) -> str:
         value = getattr(obj, name)
@@ -265,7 +265,7 @@ def badge(name: str, colours: Mapping[Any, str], title: Any, choices: Any = None
 
 
 def mode() -> Column:
-    """Live or test, by the object's ``livemode``."""
+    """A column with the mode, live or test."""
 
     def show(obj: Any) -> str:
         return label(_("live"), "info") if obj.livemode else label(_("test"), "warning")
@@ -274,7 +274,7 @@ def mode() -> Column:
 
 
 def failure() -> Column:
-    """Why it failed, in Spanish where the words are ours, with the provider's or our code."""
+    """A column with the cause of a failure, translated where the message is ours, and its code."""
 
     def show(obj: Any) -> str:
         message = _(obj.failure_message) if obj.failure_message else ""
@@ -286,17 +286,17 @@ def failure() -> Column:
 
 
 def label(text: Any, colour: str = "") -> str:
-    """A small coloured label: success, info, warning, danger, or plain."""
+    """A small label with a colour: success, info, warning, danger, or none."""
     return display_for_label((colour, text), EMPTY, {colour: colour} if colour else {"": "default"})
 
 
 def in_one_line(text: str) -> str:
-    """Text that a narrow column does not break."""
+    """Text without line breaks in a narrow column."""
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def breakable(text: str, *, min_width: str = "0") -> str:
-    """Long text without spaces (a hash) that a narrow screen breaks anywhere, but no narrower than ``min_width``."""
+    """Long text without spaces (a hash) that may be broken anywhere, at least ``min_width`` wide."""
     style = f"overflow-wrap: anywhere; display: inline-block; min-width: {min_width}"
     return format_html('<span style="{}">{}</span>', style, text)
 
@@ -309,7 +309,7 @@ def format_moment(value: datetime | None, *, seconds: bool = False) -> str:
 
 
 def short_id(public_id: str) -> str:
-    """``pay_…0035abcd``: narrow enough for a list. The whole id is shown on hover, read aloud and copied."""
+    """``pay_…0035abcd``, for lists. The full id is shown on hover, read by screen readers and copied."""
     return format_html(
         '<span class="whitespace-nowrap" title="{}">{}<span aria-hidden="true" class="select-none">…</span>'
         '<span style="font-size: 0">{}</span>{}</span>',
@@ -321,12 +321,12 @@ def short_id(public_id: str) -> str:
 
 
 def id_column() -> Column:
-    """The object's public id, shortened."""
+    """A column with the object's public id, shortened."""
     return column("public_id", gettext_lazy("id"), lambda obj: short_id(obj.public_id), order="public_id")
 
 
 def object_url(public_id: str) -> str | None:
-    """The admin's page of the object with this public id, or None if it is no such id."""
+    """URL of the admin page of the object with this public id; None if it is not such an id."""
     for kind, page in _PAGES.items():
         if ids.is_id(public_id, kind):
             return reverse(f"admin:{page}_change", args=[public_id])
@@ -334,7 +334,7 @@ def object_url(public_id: str) -> str | None:
 
 
 def object_link(public_id: str, text: Any = None) -> str:
-    """A link to an object's page by its public id; any other text stays text."""
+    """A link to an object's page by its public id; other text is returned unchanged."""
     url = object_url(public_id)
     if url is None:
         return public_id or EMPTY
@@ -343,12 +343,12 @@ def object_link(public_id: str, text: Any = None) -> str:
 
 
 def staff_origin(request: HttpRequest) -> Origin:
-    """This request of a staff user as the cause of a change."""
+    """The origin of a change made by this staff request."""
     return Origin(TransitionRow.Cause.STAFF, request.user.get_username()[:100], getattr(request, "request_id", ""))
 
 
-def found_object(admin: KeepingAdmin, request: HttpRequest, object_id: str) -> Any:
-    """The object of an action's address. ``Http404`` if there is none, ``PermissionDenied`` if it may not be seen."""
+def found_object(admin: NoDeleteAdmin, request: HttpRequest, object_id: str) -> Any:
+    """The object of an action's URL. Raises ``Http404`` or, without permission to view it, ``PermissionDenied``."""
     obj = admin.get_object(request, unquote(object_id))
     if obj is None:
         raise Http404
@@ -358,7 +358,7 @@ def found_object(admin: KeepingAdmin, request: HttpRequest, object_id: str) -> A
 
 
 def action_page(
-    admin: KeepingAdmin,
+    admin: NoDeleteAdmin,
     request: HttpRequest,
     obj: Any,
     *,
@@ -369,9 +369,9 @@ def action_page(
     danger: bool = False,
     initial: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Ask before acting on ``obj``. A valid POST calls ``run`` with the form's data and returns to the object.
+    """Confirm an action on ``obj``. A valid POST calls ``run`` with the form's data and redirects to the object.
 
-    What a service refuses (``RequestRefused``) is said on the form. ``run`` may answer with a page of its own.
+    A ``RequestRefused`` of a service is shown on the form. ``run`` may return a response of its own.
     """
     form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class(initial=initial)
     for field in form.fields.values():
@@ -403,7 +403,7 @@ def action_page(
 
 
 def show_refusal(form: forms.Form, refused: RequestRefused) -> None:
-    """Say on the form what a service refused: at the fields at fault, else above them."""
+    """Show a service's refusal on the form: at the invalid fields, otherwise above them."""
     errors = [error for error in refused.errors if error.field in form.fields]
     for error in errors:
         form.add_error(error.field, translated(error))

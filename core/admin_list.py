@@ -1,4 +1,4 @@
-"""What every list of the back office does: it answers any query string, however long it takes and whatever is in it."""
+"""Base of the back office's lists, which handle invalid query strings and slow queries."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 
 from core import search
-from core.db import planned_anew
+from core.db import custom_plans
 
 MAX_PAGES = 200
-"""Pages of a list: PostgreSQL reads all that lies before a page."""
+"""Deepest page of a list: PostgreSQL reads all rows before a page."""
 
 _LOOKUPS = ("", "_from", "_to", "__exact", "__id__exact", "__in", "__isnull", "__isempty")
-"""What follows a field's name in the parameters of unfold's filters and in our own links."""
+"""Suffixes of a field's name in the parameters of unfold's filters and in our own links."""
 
 
 class UnreadableQuery(Exception):
-    """A list's query string asks for a filter that does not exist, or for an impossible value."""
+    """A list's query string has an unknown filter or an invalid value."""
 
 
 class ListAdmin(ModelAdmin):
-    """The base of every model's pages."""
+    """Base of all model admins."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, rendered here so that its queries fail here.
+        """The list, rendered here so that errors of its queries are handled here.
 
-        A page that lies too deep becomes the first one. A query string that cannot be read leads to the whole list, a
-        query that takes too long to an empty one. Each says so.
+        A page beyond ``MAX_PAGES`` becomes the first one, an invalid query string redirects to the unfiltered list, and
+        a query that exceeds the statement timeout shows an empty list; each with a message.
         """
         page = request.GET.get(PAGE_VAR, "")
         if page.isascii() and page.isdigit() and (len(page) > 9 or int(page) > MAX_PAGES):
@@ -50,7 +50,7 @@ class ListAdmin(ModelAdmin):
         try:
             if any("\0" in text for pair in request.GET.lists() for text in (pair[0], *pair[1])):
                 raise UnreadableQuery
-            with planned_anew():  # the best plan depends on how rare what is looked for is
+            with custom_plans():  # the best plan depends on how rare the search term is
                 return _rendered(super().changelist_view(request, extra_context))
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
@@ -77,10 +77,10 @@ class ListAdmin(ModelAdmin):
         return rows.none() if getattr(request, "without_rows", False) else rows
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what a list's filters ask for.
+        """Allow only the lookups of a list's filters.
 
-        Django allows every lookup of a model's own fields: also a regular expression that runs for ever, and the hash
-        of a secret, one character at a time.
+        Django allows every lookup on a model's own fields, including slow regular expressions and a search for a
+        secret's hash character by character.
         """
         return lookup in self._filter_parameters(request)
 
@@ -95,7 +95,7 @@ class ListAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows with every word of the term; if there are none, those with its joined form (``core.search.joined``)."""
+        """Rows that contain every word of the term; if none do, rows with its joined form (``core.search.joined``)."""
         found = super().get_search_results(request, queryset, search_term)
         joined = search.public_id(search_term) or search.joined(search_term)
         if joined is None or joined == search_term or not self.search_fields or found[0].exists():

@@ -1,4 +1,4 @@
-"""Django's Redis cache, counting in one round trip over connections that stay."""
+"""Django's Redis cache backend with counting in one round trip over persistent connections."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SHA = hashlib.sha1(_COUNT.encode(), usedforsecurity=False).hexdigest()
 
 
 _MOST_IDLE = 16
-"""Connections that a process keeps although nobody counts."""
+"""Idle connections that a process keeps."""
 
 
 class _Redis(NamedTuple):
-    """What a process has of one Redis. Django makes an instance of a cache for each thread, and greenlets are many."""
+    """A process's client and idle connections for one Redis, shared by the cache instances of all greenlets."""
 
     client: Any
     idle: deque[Any]
@@ -38,11 +38,11 @@ _lock = Lock()
 
 
 class CountingCache(RedisCache):
-    """django-ratelimit adds a counter and, if it is there already, increments it: three round trips of Django's cache.
+    """Counts for django-ratelimit, which adds a counter and increments it if it exists: three round trips in Django.
 
-    Here ``add(key, 1, timeout)`` counts in Redis at once, and the ``incr(key)`` that follows only hands over the
-    number. Django keeps one instance for each thread or greenlet, so nobody comes between the two. Connections belong
-    to the process: to borrow one from redis-py and to dress the command up costs more than Redis needs to count.
+    Here ``add(key, 1, timeout)`` increments in Redis, and the ``incr(key)`` that follows only returns the result.
+    Django keeps one instance per thread or greenlet, so no other call comes between the two. Connections belong to the
+    process: taking one from redis-py's pool and packing the command costs more than Redis needs to count.
     """
 
     _class: type[Any]
@@ -80,7 +80,7 @@ class CountingCache(RedisCache):
         return self._redis.client
 
     def _count(self, key: str, seconds: int) -> int:
-        """Raises ``RedisError`` or ``OSError``, at the latest after the time-outs that the settings give."""
+        """Increment and return the counter. Raises ``RedisError`` or ``OSError``, at the latest after the timeouts."""
         idle = self._redis.idle
         try:
             connection = idle.pop()
@@ -92,7 +92,7 @@ class CountingCache(RedisCache):
         except BaseException as error:
             connection.disconnect()
             if was_open and isinstance(error, ConnectionLost | OSError):
-                return self._count(key, seconds)  # Redis was started anew meanwhile: nothing was counted
+                return self._count(key, seconds)  # Redis was restarted: nothing was counted
             raise
         if len(idle) < _MOST_IDLE:
             idle.append(connection)

@@ -1,8 +1,8 @@
-"""What the database itself refuses, as triggers that migrations install, and two words about transactions.
+"""Database guards (triggers that migrations install) and helpers for transactions.
 
-Triggers are ``ENABLE ALWAYS`` (also under ``session_replication_role = replica``) and know no way to be ignored:
-pgtrigger's own template asks the setting ``pgtrigger.ignore``, which any role may set. Their SQL names every table with
-its schema, so that a temporary table cannot stand in for a real one.
+Triggers are ``ENABLE ALWAYS`` (also under ``session_replication_role = replica``) and cannot be bypassed: pgtrigger's
+own template checks the setting ``pgtrigger.ignore``, which any role may set. Their SQL qualifies every table with its
+schema, so that a temporary table cannot shadow a real one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ROWS = "(rows)"
-"""In what a guard decides: not a field but the rows themselves, whether they can be deleted."""
+"""Key in ``Guard.decides`` for the deletion of rows, besides the names of fields."""
 
 
 def transaction_required(function: Callable[P, R]) -> Callable[P, R]:
-    """Refuse to run ``function`` outside an open transaction (``RuntimeError``): its writes belong to its caller's."""
+    """Decorator: ``function`` raises ``RuntimeError`` outside a transaction; the caller commits its writes."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -38,7 +38,7 @@ def transaction_required(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def transaction_forbidden(function: Callable[P, R]) -> Callable[P, R]:
-    """Refuse to run ``function`` inside a transaction (``RuntimeError``): it waits for somebody outside."""
+    """Decorator: ``function`` raises ``RuntimeError`` inside a transaction, because it calls another system."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -50,10 +50,10 @@ def transaction_forbidden(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def planned_anew() -> Iterator[None]:
-    """Within it, every query of this thread is planned for its own values, never by a plan made for any.
+def custom_plans() -> Iterator[None]:
+    """Context in which queries of this thread are not prepared, so that each gets a plan for its own parameters.
 
-    For queries whose best way depends on how rare a value is.
+    For queries whose best plan depends on how rare a value is.
     """
     connection = transaction.get_connection()
     connection.ensure_connection()
@@ -67,19 +67,19 @@ def planned_anew() -> Iterator[None]:
 
 
 def allow_long_transaction(*, statement: str, idle: str) -> None:
-    """Let the open transaction last, its statements and the pauses between them take so long (``"1h"``)."""
+    """Raise the open transaction's timeouts for statements and idle time (``"1h"``); its duration is unlimited."""
     with transaction.get_connection().cursor() as cursor:
         cursor.execute(
             "SELECT set_config('statement_timeout', %s, true),"
             " set_config('idle_in_transaction_session_timeout', %s, true)",
             [statement, idle],
         )
-        # PostgreSQL has it from version 17 on, and knows no setting of that name before.
+        # transaction_timeout exists from PostgreSQL 17 on.
         cursor.execute("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
 
 
 class GuardSql(compiler.UpsertTriggerSql):
-    """Installs a trigger that is always enabled and cannot be ignored. Migrations refer to it by name."""
+    """SQL that installs a trigger which is always enabled and cannot be bypassed. Migrations refer to it by name."""
 
     def get_template(self) -> str:
         return """
@@ -98,9 +98,9 @@ class GuardSql(compiler.UpsertTriggerSql):
 
 
 class IndexGuardSql(GuardSql):
-    """A guard whose look-ups always go by index.
+    """A guard whose queries always use an index.
 
-    PL/pgSQL keeps its plans: one made while a table was empty would go on scanning it whole as it grows.
+    PL/pgSQL caches plans: one made while a table was empty would keep scanning the whole table as it grows.
     """
 
     def get_template(self) -> str:
@@ -109,9 +109,9 @@ class IndexGuardSql(GuardSql):
 
 
 class Guard(pgtrigger.Trigger):
-    """A trigger of ours: ``pgtrigger.Trigger`` installed by ``GuardSql`` or, if ``by_index``, ``IndexGuardSql``.
+    """Base of all triggers: ``pgtrigger.Trigger`` installed by ``GuardSql`` or, if ``by_index``, ``IndexGuardSql``.
 
-    ``judges`` says in words what it demands of each field (or of ``ROWS``); ``core.columns`` makes a table of it.
+    ``judges`` describes its rule for each field (or ``ROWS``) in words; ``core.columns`` builds a table from it.
     """
 
     def __init__(self, *, by_index: bool = False, judges: Mapping[str, str] | None = None, **options: Any) -> None:
@@ -120,11 +120,11 @@ class Guard(pgtrigger.Trigger):
         super().__init__(**options)
 
     def decides(self, model: type[models.Model]) -> Mapping[str, str]:
-        """Field name (or ``ROWS``) -> what this guard demands of every change."""
+        """Field name (or ``ROWS``) -> this guard's rule for changes."""
         return self.judges
 
     def get_operation(self, model: type[models.Model]) -> pgtrigger.Operation:
-        """When it fires. ``UPDATE OF`` names the columns it judges: no other UPDATE can change them."""
+        """The events that fire it. ``UPDATE OF`` with the checked columns skips all other updates."""
         return self.operation
 
     def compile(self, model: type[models.Model]) -> compiler.Trigger:
@@ -148,7 +148,7 @@ class Guard(pgtrigger.Trigger):
 
 
 class AppendOnly(Guard):
-    """Rows are written once: UPDATE, DELETE, TRUNCATE and ON CONFLICT DO UPDATE are refused as statements."""
+    """Refuses UPDATE, DELETE, TRUNCATE and ON CONFLICT DO UPDATE, as statements: rows are never changed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -170,7 +170,7 @@ class AppendOnly(Guard):
 
 
 class NoDelete(Guard):
-    """Rows may change, never vanish."""
+    """Refuses DELETE and TRUNCATE: rows may be updated, never removed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -189,9 +189,9 @@ class NoDelete(Guard):
 
 
 class StateGuard(Guard):
-    """Only the changes that django-fsm declares; an INSERT only in one of ``initial``.
+    """Allows only the state changes that django-fsm declares, and INSERT only in one of the ``initial`` states.
 
-    Every pair comes from the model's transitions: one source of truth. Staying in a state is always legal.
+    The pairs are generated from the model's transitions. An update that keeps the state is always allowed.
     """
 
     def __init__(self, *, initial: Sequence[str], field: str = "status") -> None:
@@ -228,7 +228,7 @@ class StateGuard(Guard):
 
 
 class Frozen(Guard):
-    """These fields keep the value they were inserted with (whose, how much, in which mode)."""
+    """Refuses changes of these fields after INSERT (for example owner, amount, mode)."""
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
@@ -255,7 +255,7 @@ class Frozen(Guard):
 
 
 class FrozenOnce(Guard):
-    """Once ``condition`` (SQL over OLD) is true of a row, these fields keep the value they have."""
+    """Refuses changes of these fields once ``condition`` (SQL over OLD) holds."""
 
     def __init__(self, condition: str, *fields: str) -> None:
         self.frozen_if = condition
@@ -284,10 +284,10 @@ class FrozenOnce(Guard):
 
 
 class SameMode(Guard):
-    """Test and live never meet: a row has the ``livemode`` of what these foreign keys point to, and that is there.
+    """Separates test and live: the rows that these foreign keys refer to must exist and have the same ``livemode``.
 
-    So a foreign key it names needs none in the database, as long as what it points to keeps its rows, ids and mode
-    (``NoDelete``, ``Frozen``). A key would look up the same again and lock a row that all of an account's rows share.
+    It replaces the foreign key constraint if the referenced rows keep their ids and mode and are never deleted
+    (``NoDelete``, ``Frozen``). A constraint would repeat the lookup and lock a row that all rows of an account share.
     """
 
     def __init__(self, *fields: str) -> None:
@@ -316,7 +316,7 @@ class SameMode(Guard):
                         USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                 END IF;
                 """  # noqa: S608
-            # Without a value there is nothing to look up, and most rows have none.
+            # NULL needs no lookup, and most rows are NULL.
             checks.append(f"IF NEW.{column_of(model, name)} IS NOT NULL THEN {check} END IF;" if field.null else check)
         return "".join(checks) + "RETURN NEW;"
 
@@ -332,7 +332,7 @@ def keeps_rows(model: type[models.Model]) -> bool:
 
 
 def missing_guards(models_: Iterable[type[models.Model]], *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
-    """Every declared trigger that the database lacks or has not enabled always, as ``"<trigger> on <table>"``."""
+    """Declared triggers that are missing or not ENABLE ALWAYS in the database, as ``"<trigger> on <table>"``."""
     declared = {(trigger.get_pgid(model), model._meta.db_table) for model in models_ for trigger in _triggers(model)}
     with connections[using].cursor() as cursor:
         cursor.execute(

@@ -1,7 +1,7 @@
-"""Every error this project raises on purpose.
+"""The exception hierarchy of this project.
 
 PaymentsError
-├── RequestRefused            the caller's request cannot be carried out; 4xx; nothing was written
+├── RequestRefused            the caller's request is refused; 4xx; nothing was written
 │   ├── InvalidRequest        400  malformed or invalid input, with the fields at fault
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── AuthenticationRequired, InvalidApiKey                    401
@@ -12,15 +12,15 @@ PaymentsError
 │   └── RateLimited           429
 ├── ServiceUnavailable        503; try again later
 │   └── DatabaseUnavailable (└── Overloaded), ProviderUnavailable, ReleasePending
-├── ProviderError             what a provider's answer means for us
-│   ├── ProviderNotContacted  it certainly never saw the request: may be sent again
-│   ├── ProviderRefused       it understood and refused: final
-│   │   └── UnknownToProvider it knows no object with the id that was asked about
-│   └── OutcomeUnknown        it may have acted: ask, never repeat blindly
-├── NoticeRejected            a provider's notice that is not authentic or not readable
-└── InvariantBroken           500; the books or states contradict each other: someone must look
+├── ProviderError             outcome of a call to a provider
+│   ├── ProviderNotContacted  the request was not sent: safe to retry
+│   ├── ProviderRefused       the provider refused: final
+│   │   └── UnknownToProvider it has no object with the requested id
+│   └── OutcomeUnknown        it may have been carried out: query its state before a retry
+├── NoticeRejected            a provider's notice is not authentic or cannot be parsed
+└── InvariantBroken           500; books or states are inconsistent: needs investigation
 
-A class's docstring is its default message; ``code`` is the stable name of the merchant API's contract.
+A class's docstring is its default message; ``code`` is its stable code in the merchant API.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault of one input field: where, a stable code, and a sentence for people (``%(name)s``: from ``params``)."""
+    """An error in one input field: its name, a stable code, and a message with ``%(name)s`` for each of ``params``."""
 
     field: str
     code: str
@@ -45,13 +45,13 @@ class PaymentsError(Exception):
     code = "internal_error"
     http_status = 500
     retry_after: int | None = None
-    """Seconds after which trying again makes sense; sent as Retry-After."""
+    """Seconds after which a retry makes sense; sent as Retry-After."""
 
     errors: tuple[FieldError, ...] = ()
 
     def __init__(self, message: str | None = None, *, params: Mapping[str, object] | None = None) -> None:
         self.template = message or (type(self).__doc__ or "").strip().split("\n")[0]
-        """What the catalogue knows: ``%(name)s`` stands for each of ``params``."""
+        """The translatable message, with ``%(name)s`` for each of ``params``."""
         self.params = params
         self.message = self.template % params if params else self.template
         super().__init__(self.message)

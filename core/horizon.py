@@ -1,25 +1,25 @@
-"""Positions of rows in a feed, and the horizon below which a reader misses nothing.
+"""Sequence numbers of feeds, and the horizon below which a reader misses no row.
 
-A ``Counter`` is a database sequence that numbers the rows of one table. Numbers are given out in one order and
-committed in another, so a reader who takes "everything after the last number I have" would skip rows that commit late.
-Every writer therefore marks, until its transaction ends, from where on it may write:
+A ``Counter`` is a database sequence that numbers the rows of one table. Numbers are committed in another order than
+they are assigned, so a reader that asks for "everything after my last number" would skip rows that commit late. Each
+writer therefore publishes a marker until its transaction ends:
 
 1. the trigger reads the counter's last number L,
-2. takes a shared advisory lock of the transaction whose key holds L: the marker, visible in ``pg_locks``,
+2. takes a shared transaction-level advisory lock whose key contains L: the marker, visible in ``pg_locks``,
 3. draws its numbers, all of them above L.
 
-The reader (SQL function ``horizon``) reads the counter's last number G first and looks for markers afterwards. The
-horizon is one above the lowest marker, or one above G without markers. Any number up to G was drawn before G was read,
-so its writer's marker was visible by then. Either the marker is still there and the horizon lies below that number, or
-the writer has ended, and a snapshot that is taken later sees what it wrote: PostgreSQL releases locks after the
-transaction counts as ended. A number above G is above the horizon. Hence two rules for readers: the rows are read by a
-later statement than the horizon, and at isolation level READ COMMITTED.
+The reader (SQL function ``horizon``) first reads the counter's last number G and then the markers. The horizon is one
+above the lowest marker, or one above G without markers. Any number up to G was drawn before G was read, so its writer's
+marker was visible by then. Either the marker still exists and the horizon lies below that number, or the transaction
+has ended and a later snapshot sees its rows: PostgreSQL releases locks after the transaction has ended. A number above
+G is above the horizon. Hence two rules for readers: read the rows in a later statement than the horizon, and at
+isolation level READ COMMITTED.
 
-Transactions that draw no number hold nothing back, nor do other databases of the cluster. The horizon may step back for
-as long as a writer runs that read L and was stopped before it took its marker; rows never appear below a horizon that
-was given once.
+Transactions that draw no number do not hold the horizon back, nor do other databases of the cluster. The horizon may
+step back while a writer has read L but not yet taken its marker; rows never appear below a horizon that was returned
+once.
 
-The marker's key holds 31 bits of L. The database keeps a writer from using a marker that is more than 2^29 numbers old.
+The marker's key holds 31 bits of L. The trigger does not reuse a marker that is more than 2^29 numbers old.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from django.db import connection
 from core.statements import fetch
 
 LATE = 15.0
-"""Seconds of lag from which on a feed needs attention; a healthy one lags less than a second."""
+"""Lag in seconds from which a feed needs attention; a healthy one lags less than a second."""
 
 _HOLDERS = """
     SELECT activity.pid, activity.usename, activity.application_name, prepared.gid,
@@ -52,11 +52,10 @@ _HOLDERS = """
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An open transaction that may still write below the newest number.
+    """An open transaction that holds the horizon back.
 
-    ``pid`` is None for a prepared transaction, which ``prepared`` names. PostgreSQL hides ``seconds``, ``state``,
-    ``query_at`` and ``query`` of another role's session from roles without ``pg_read_all_stats``; they are None or a
-    placeholder then.
+    A prepared transaction has a name in ``prepared`` and no ``pid``. For sessions of another role, ``seconds``,
+    ``state``, ``query_at`` and ``query`` are None or a placeholder unless the role has ``pg_read_all_stats``.
     """
 
     pid: int | None
@@ -70,7 +69,7 @@ class Holder:
 
     @property
     def end_statement(self) -> str:
-        """SQL that ends the transaction; what it wrote is rolled back."""
+        """SQL that ends the transaction and rolls it back."""
         return (
             f"SELECT pg_terminate_backend({self.pid})"
             if self.prepared is None
@@ -92,8 +91,8 @@ class Holder:
 class Counter:
     """A sequence in schema ``public`` that numbers the rows of a feed.
 
-    ``key`` is the first half of its markers' advisory key, ``column`` what it numbers in ``table``, ``moment`` the
-    column that says when a row was made. Each counter registers itself for ``counters``.
+    ``key`` is the first half of its markers' advisory lock key, ``column`` the numbered column of ``table``, ``moment``
+    the column with a row's creation time. Each counter registers itself for ``counters``.
     """
 
     feed: str
@@ -108,7 +107,7 @@ class Counter:
 
     @property
     def declare(self) -> list[tuple[str, str]]:
-        """What a trigger that draws needs to declare."""
+        """The variables that a trigger with ``draw`` declares."""
         return [
             ("given", f"bigint := pg_sequence_last_value('public.{self.sequence}'::regclass)"),
             ("marker", f"bigint := nullif(current_setting('payments.{self.sequence}', true), '')::bigint"),
@@ -119,8 +118,8 @@ class Counter:
     def draw(self) -> str:
         """PL/pgSQL of a BEFORE INSERT trigger: mark the transaction, then number ``NEW``.
 
-        A setting of the transaction remembers the marker, so that it takes one lock however many rows it writes. The
-        setting can be forged; the lock is taken anyway, on a number that was given out already.
+        A transaction-local setting remembers the marker, so that a transaction takes one lock for all its rows. The
+        setting can be forged; the lock is still taken, on a number that was already assigned.
         """
         return f"""
             IF marker IS NULL OR marker > given OR marker < given - 536870912 THEN
@@ -136,23 +135,23 @@ class Counter:
 
     @property
     def horizon_sql(self) -> str:
-        """SQL for ``horizon``: for PL/pgSQL, where each statement has a snapshot of its own."""
+        """SQL of ``horizon`` for use in PL/pgSQL, where each statement has its own snapshot."""
         return f"public.horizon('public.{self.sequence}'::regclass, {self.key})"
 
     def horizon(self) -> int:
-        """The lowest number that may still appear; every row below it is committed or never will be.
+        """The lowest number that may still appear; all rows that will ever exist below it are committed.
 
-        Read the rows afterwards, in another statement, at READ COMMITTED.
+        Read the rows in a later statement, at READ COMMITTED.
         """
         found = fetch("SELECT public.horizon($1::regclass, $2::integer)", [f"public.{self.sequence}", str(self.key)])
         return int(found[0][0])
 
     def last(self) -> int:
-        """The highest number that was given out; its row may not be committed yet."""
+        """The highest number assigned; its row may not be committed yet."""
         return int(fetch("SELECT pg_sequence_last_value($1::regclass)", [f"public.{self.sequence}"])[0][0])
 
     def lag(self) -> float:
-        """Seconds for which the oldest committed row has been held back; 0 if there is none."""
+        """Age in seconds of the oldest committed row at or above the horizon; 0 if there is none."""
         query = f"""
             SELECT extract(epoch FROM now() - {self.moment})::double precision FROM public.{self.table}
             WHERE {self.column} >= $1 ORDER BY {self.column} LIMIT 1
@@ -176,6 +175,6 @@ def counters() -> list[Counter]:
 
 
 def late() -> dict[str, float]:
-    """The feeds that lag ``LATE`` seconds or more, and by how many. Raises ``django.db.Error``."""
+    """Feed -> lag in seconds, for feeds that lag ``LATE`` or more. Raises ``django.db.Error``."""
     lags = {counter.feed: counter.lag() for counter in counters()}
     return {feed: seconds for feed, seconds in lags.items() if seconds >= LATE}

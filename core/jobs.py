@@ -1,10 +1,10 @@
-"""Background jobs by name: a lower app may ask for work that a higher app does, without importing it.
+"""Background jobs, deferred by task name, so that a lower app can use a task of a higher app without importing it.
 
-Jobs live in PostgreSQL (procrastinate) and are deferred inside the business transaction: rolled back with it, never
-lost after it. Tasks are idempotent: a job may run twice.
+Jobs are stored in PostgreSQL (procrastinate) by the business transaction: rolled back with it, never lost after it.
+Every task is idempotent: a job may run twice.
 
-Every task belongs to a lane (``Lane``), which is its queue. Lanes have their own concurrency and connections, so that a
-slow provider, receiver or report delays nothing of another lane (docs/adr/0007).
+Every task belongs to a lane (``Lane``), which is its queue. Each lane has its own concurrency and connections, so that
+a slow provider, receiver or report does not delay other lanes (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from core.unit_of_work import open_unit
 
 
 class Lane(StrEnum):
-    """What kind of work a job is. The worker runs each lane separately."""
+    """The queue of a task. The worker runs each lane separately."""
 
     MONEY = "money"
-    """Applies notices, expiries, releases and what keeps the books; calls no other system."""
+    """Notices, expiries, releases and bookkeeping; calls no other system."""
     PROVIDERS = "providers"
-    """Every call to a provider. Only its process is given the key that signs calls to STP."""
+    """All calls to providers. Only its process is given the key that signs calls to STP."""
     DELIVER = "deliver"
-    """Calls merchants' webhook endpoints."""
+    """Calls to merchants' webhook endpoints."""
     SLOW = "slow"
     """Reports, batches, rollups, clean-up: work that may take minutes."""
 
 
 class UnknownJob(LookupError):
-    """No task has this name, or it belongs to no lane: the job would never run."""
+    """No task has this name, or it belongs to no lane, so the job would never run."""
 
 
 def defer(
@@ -48,16 +48,16 @@ def defer(
     schedule_at: datetime | None = None,
     **arguments: Any,
 ) -> None:
-    """Ask the worker to run task ``name`` with ``arguments`` (JSON values only) once this transaction commits.
+    """Enqueue task ``name`` with ``arguments`` (JSON values only); it runs after this transaction commits.
 
-    While a job with the same ``queueing_lock`` waits, another is not added. Jobs with the same ``lock`` run one after
-    the other. In a keyed unit of work the job is deferred when the unit is written, and not at all by a repetition.
+    No second job is enqueued while one with the same ``queueing_lock`` waits. Jobs with the same ``lock`` run one at a
+    time. In a keyed unit of work the job is enqueued after the unit is written, and not at all for a repeated request.
     Raises ``UnknownJob``.
     """
     lane_of(name)
     unit = open_unit()
     if unit is not None and write_guard.is_active():
-        unit.afterwards(
+        unit.after_write(
             lambda: defer(name, queueing_lock=queueing_lock, lock=lock, schedule_at=schedule_at, **arguments)
         )
         return
@@ -85,12 +85,12 @@ def lane_of(name: str) -> Lane:
 
 
 def task(name: str, *, lane: Lane, retry: RetryStrategy | bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Declare the function that carries out task ``name`` (``"<app>.<verb>_<noun>"``) in ``lane``."""
+    """Decorator: declare a function as task ``name`` (``"<app>.<verb>_<noun>"``) of ``lane``."""
     return app.task(name=name, queue=lane, retry=retry)
 
 
 def periodic(cron: str, name: str, *, lane: Lane) -> Callable[[Callable[..., Any]], Any]:
-    """Declare a task that the worker runs at ``cron`` times (UTC). It receives the planned ``timestamp``."""
+    """Decorator: declare a task that runs on the ``cron`` schedule (UTC). It receives the scheduled ``timestamp``."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         declared = app.task(name=name, queue=lane, queueing_lock=name, pass_context=False)(function)

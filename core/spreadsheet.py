@@ -1,7 +1,7 @@
-"""Tables for people (XLSX) and for programs (CSV), both from one description of their columns.
+"""Writers of tables for people (XLSX) and programs (CSV), from one description of the columns.
 
-A cell is given as what it is: text, centavos, a date, a moment; ``None`` is an empty cell. No spreadsheet computes text
-that came from outside (docs/adr/0030-tables-for-people-and-programs.md).
+Cells are typed values: text, centavos, a date, a timestamp; ``None`` is an empty cell. External text is never evaluated
+as a formula (docs/adr/0030-tables-for-people-and-programs.md).
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ Cell = str | int | date | datetime | time | None
 
 
 class Kind(Enum):
-    """What a column holds."""
+    """The type of a column's cells."""
 
     TEXT = "text"
-    """Text as it is, also if it looks like a number: ids, CLABEs, telephone numbers."""
+    """Text, even if it looks like a number: ids, CLABEs, telephone numbers."""
     MONEY = "money"
     """Integer centavos, shown as pesos with two decimals."""
     DATE = "date"
-    """A day of Mexico City."""
+    """A date in Mexico City."""
     MOMENT = "moment"
-    """A moment, shown as Mexico City's clock in whole seconds."""
+    """A timestamp, shown in Mexico City time with whole seconds."""
     TIME = "time"
     """A time of day, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its heading and what its cells are."""
+    """One column: its heading and the type of its cells."""
 
     heading: str
     kind: Kind = Kind.TEXT
 
 
 class SupportsWrite(Protocol):
-    """Where text goes."""
+    """An output for text."""
 
     def write(self, text: str, /) -> object:
-        """Take the text."""
+        """Write the text."""
 
 
 class Table(Protocol):
-    """A file that is written row by row; it is complete after ``close``."""
+    """A file written row by row; it is complete after ``close``."""
 
     def write(self, rows: Iterable[Sequence[Cell]]) -> None:
-        """Add rows with one cell for each column; ValueError for another number of cells."""
+        """Append rows with one cell per column. Raises ``ValueError`` for another number of cells."""
 
     def close(self) -> None:
-        """Write what is left. The file that was given stays open."""
+        """Write the remaining data. The underlying file stays open."""
 
 
 _FORMULA = re.compile(
@@ -65,23 +65,23 @@ _FORMULA = re.compile(
     "([ \t\r\n\u00a0\u3000\ufeff\u200b]*)"
     "(?=[-=+@＝＋－＠﹦﹢﹣﹫\N{MINUS SIGN}])"
 )  # fmt: skip
-"""Where a spreadsheet would begin to compute: also behind what some take for the end of a cell."""
+"""Where a spreadsheet may see the start of a formula, also after characters that some take for the end of a cell."""
 _SIGNED_NUMBER = re.compile(r"[+-][0-9]+( [0-9]+)*(\.[0-9]+)?")
 
 
 def inert(text: str) -> str:
-    r"""Text for CSV that no spreadsheet computes: a backslash directly before each sign that would begin a formula.
+    r"""Text for CSV that is not evaluated: a backslash precedes each character that would start a formula.
 
-    All other text stays as it is, to the byte, signed numbers and telephone numbers too (``-5``, ``+52 55 1234 5678``).
+    All other text stays unchanged, including signed numbers and telephone numbers (``-5``, ``+52 55 1234 5678``).
     """
     return text if _SIGNED_NUMBER.fullmatch(text) else _FORMULA.sub(r"\1\2\\", text)
 
 
 class CsvTable:
-    """RFC 4180 in UTF-8, every cell in quotes: a spreadsheet that splits at semicolons too leaves quoted text whole."""
+    """RFC 4180 in UTF-8. Every cell is quoted, so that spreadsheets that also split at semicolons keep it whole."""
 
     def __init__(self, file: SupportsWrite, columns: Sequence[Column]) -> None:
-        """``file`` leaves line ends alone (``newline=""``)."""
+        """``file`` must not translate line ends (``newline=""``)."""
         self._kinds = [column.kind for column in columns]
         self._writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         self._writer.writerow([column.heading for column in columns])
@@ -94,10 +94,10 @@ class CsvTable:
 
 
 class XlsxTable:
-    """A workbook with typed cells, in the memory of one row; it needs disk for its rows in the folder ``scratch``."""
+    """A workbook with typed cells. Holds one row in memory; the others are on disk, in the folder ``scratch``."""
 
     ROWS = 1_048_576
-    """What a sheet holds; more rows go on in further sheets."""
+    """Rows per sheet, the format's limit; more rows continue in further sheets."""
     _NUMBER_FORMATS = {
         Kind.TEXT: "@",
         Kind.MONEY: '"$"#,##0.00;-"$"#,##0.00',
@@ -108,7 +108,7 @@ class XlsxTable:
     _WIDTHS = {Kind.TEXT: 22, Kind.MONEY: 15, Kind.DATE: 12, Kind.MOMENT: 20, Kind.TIME: 10}
 
     def __init__(self, file: IO[bytes], columns: Sequence[Column], *, scratch: str) -> None:
-        import xlsxwriter  # a web process never writes one
+        import xlsxwriter  # not needed in web processes
 
         self._columns = columns
         self._kinds = [column.kind for column in columns]
@@ -147,7 +147,7 @@ class XlsxTable:
             return
         written = self._formats[kind]
         if kind is Kind.TEXT and isinstance(cell, str):
-            if cell.startswith("<r>"):  # XlsxWriter takes it for XML of its own making and would write it unescaped
+            if cell.startswith("<r>"):  # XlsxWriter would take it for its own XML and write it unescaped
                 self._sheet.write_rich_string(self._row, number, "<", self._plain, cell[1:], written)
             else:
                 self._sheet.write_string(self._row, number, cell, written)
@@ -168,7 +168,7 @@ def _as_text(kind: Kind, cell: Cell) -> str:
 
 
 def _clock(kind: Kind, cell: Cell) -> date | datetime | time:
-    """What the cell shows of a day or a moment."""
+    """A date or timestamp as the cell shows it."""
     if kind is Kind.MOMENT and isinstance(cell, datetime):
         return cell.astimezone(MEXICO_CITY).replace(tzinfo=None, microsecond=0)
     if (kind is Kind.DATE and isinstance(cell, date)) or (kind is Kind.TIME and isinstance(cell, time)):

@@ -1,10 +1,9 @@
-"""JSON built by PostgreSQL: expressions of SQL that give the text of a JSON value.
+"""SQL expressions with which PostgreSQL builds JSON text.
 
-A page of many objects costs a fraction of what building each in Python does: PostgreSQL joins the text, Python passes
-it on. Arguments are SQL that we wrote, never a caller's input; a value that comes from outside is a parameter of the
-query. ``concat`` joins without looking at each piece twice, and writes what is no text yet; ``to_json`` escapes only
-where a text may need it. A value of more than one piece stays apart until it must be one, so that constant text between
-two values is one piece.
+A page of many objects costs a fraction of building each in Python: PostgreSQL concatenates the text and Python passes
+it on. Arguments are constant SQL, never a caller's input; external values are parameters of the query. ``concat`` joins
+all pieces at once and converts them to text; ``to_json`` is used only where text may need escaping. A value of several
+pieces is kept as ``Pieces`` as long as possible, so that adjacent constants can be merged.
 """
 
 from __future__ import annotations
@@ -14,52 +13,52 @@ from collections.abc import Iterable, Mapping
 
 
 class Pieces(tuple[str, ...]):
-    """SQL of texts that follow each other."""
+    """SQL expressions whose texts are concatenated."""
 
 
 Value = str | Pieces
-"""SQL of one value, which ``concat`` writes as JSON."""
+"""SQL of one value, which ``concat`` turns into JSON text."""
 
 NULL = "'null'"
 
 
 def obj(members: Mapping[str, Value], more: Value | None = None) -> Pieces:
-    """An object; ``members`` are names and the SQL of their values, ``more`` is SQL of further ``members_of``."""
+    """An object; ``members`` maps names to the SQL of their values, ``more`` is the result of ``members_of``."""
     return Pieces((quoted("{"), *_joined(members), *(() if more is None else _pieces(more)), quoted("}")))
 
 
 def members_of(members: Mapping[str, Value]) -> Pieces:
-    """Members that follow others."""
+    """Members that follow other members in an object."""
     return Pieces((quoted(","), *_joined(members)))
 
 
 def one(value: Value) -> str:
-    """SQL of the whole text of a value."""
+    """A value as one SQL expression."""
     return f"concat({', '.join(_merged(value))})" if isinstance(value, Pieces) else value
 
 
 def constant(value: str | int | bool | None) -> str:
-    """A value of ours that is the same in every row."""
+    """A constant JSON value."""
     return quoted(json.dumps(value, ensure_ascii=False))
 
 
 def text(sql: str) -> str:
-    """A text of any kind, never NULL."""
+    """A string, escaped; never NULL."""
     return f"to_json({sql})"
 
 
 def plain(sql: str, *, before: str = "") -> Pieces:
-    """A text of letters, digits and signs of ours that needs no escaping, never NULL; ``before`` begins it."""
+    """A string that needs no escaping, with the constant prefix ``before``; never NULL."""
     return Pieces((quoted('"' + before), sql, quoted('"')))
 
 
 def boolean(sql: str) -> str:
-    """True or false, never NULL."""
+    """A boolean, never NULL."""
     return f"CASE WHEN {sql} THEN 'true' ELSE 'false' END"
 
 
 def moment(sql: str) -> Pieces:
-    """A ``timestamptz`` as ``core.clock.to_rfc3339`` writes it, never NULL."""
+    """A ``timestamptz`` in the format of ``core.clock.to_rfc3339``, never NULL."""
     return plain(f"""to_char({sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""")
 
 
@@ -69,7 +68,7 @@ def or_null(sql: str, value: Value) -> str:
 
 
 def or_null_if_empty(sql: str, value: Value) -> str:
-    """``value``, or null where ``sql`` is the empty text."""
+    """``value``, or null where ``sql`` is the empty string."""
     return when(f"{sql} <> ''", value)
 
 
@@ -79,17 +78,17 @@ def when(condition: str, value: Value, otherwise: Value = NULL) -> str:
 
 
 def looked_up(names: str, key: str) -> str:
-    """The text that the catalogue ``names`` (SQL of ``jsonb``) has for the text ``key``, or null."""
+    """The entry of the catalogue ``names`` (SQL of ``jsonb``) for ``key``, or null."""
     return f"coalesce({names} -> {key}, {NULL})"
 
 
 def catalogue(names: Mapping[str, str]) -> str:
-    """A catalogue of ours as SQL, for ``looked_up``."""
+    """A constant catalogue as SQL, for ``looked_up``."""
     return quoted(json.dumps(names, ensure_ascii=False)) + "::jsonb"
 
 
 def quoted(value: str) -> str:
-    """Text of ours as a literal, for queries whose parameters are ``$1``, ``$2``, … (``core.writes.fetch``)."""
+    """Constant text as a literal, for queries whose parameters are ``$1``, ``$2``, … (``core.statements.fetch``)."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -104,7 +103,7 @@ def _pieces(value: Value) -> tuple[str, ...]:
 
 
 def _merged(pieces: Iterable[str]) -> list[str]:
-    """The same text in fewer pieces: literals side by side become one."""
+    """The pieces with adjacent literals merged."""
     merged: list[str] = []
     for piece in pieces:
         if merged and _is_literal(piece) and _is_literal(merged[-1]):
@@ -115,5 +114,5 @@ def _merged(pieces: Iterable[str]) -> list[str]:
 
 
 def _is_literal(sql: str) -> bool:
-    """Whether this is what ``quoted`` gives, and nothing else."""
+    """True if this is a single literal as ``quoted`` returns it."""
     return len(sql) > 1 and sql[0] == sql[-1] == "'" and "'" not in sql[1:-1].replace("''", "")

@@ -1,7 +1,7 @@
-"""State machines: the field, the refresh that keeps it protected, the transition row, the legal changes.
+"""State machines: the status field, a refresh that keeps it protected, transition rows, the legal changes.
 
-django-fsm (the maintained django-fsm-2) decides in Python; ``core.db.StateGuard`` makes the database refuse whatever
-Python would have refused.
+django-fsm (the maintained django-fsm-2) decides in Python; ``core.db.StateGuard`` makes the database refuse the same
+changes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from core import clock
 
 
 class StatusField(FSMField):
-    """A protected django-fsm field that migrations know as a plain ``CharField``.
+    """A protected django-fsm field that migrations contain as a plain ``CharField``.
 
-    Migrations outlive libraries: they must not import one for a column of text.
+    Migrations outlive libraries: they must not import one for a text column.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class ProtectedRefreshMixin(models.Model):
     """``refresh_from_db`` for models with a protected status field, safe under threads.
 
     django-fsm's own mixin switches protection off on the field object, which all threads share. Here the value is
-    taken out of this instance instead: the descriptor refuses only what would overwrite a value that is there.
+    removed from this instance instead: the descriptor refuses only to overwrite an existing value.
     """
 
     class Meta:
@@ -49,7 +49,7 @@ class ProtectedRefreshMixin(models.Model):
     ) -> None:
         deferred = self.get_deferred_fields()
         if fields is None:
-            # Named, because a value that is taken out would pass for a deferred one and not be read.
+            # Named explicitly, because Django takes a removed value for a deferred field and would not read it.
             fields = [f.attname for f in self._meta.concrete_fields if f.attname not in deferred]
             self._prefetched_objects_cache: dict[str, Any] = {}
             for related in self._meta.related_objects:
@@ -66,7 +66,7 @@ class ProtectedRefreshMixin(models.Model):
 
 
 class TransitionRow(models.Model):
-    """One change of state, written in the transaction that made it and never changed afterwards.
+    """One change of state, written in the same transaction and never changed.
 
     Subclasses add a foreign key named after their object and the trigger ``core.db.AppendOnly``.
     """
@@ -95,7 +95,7 @@ class TransitionRow(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change of state comes from: its cause, who did it, and the id of the request or event."""
+    """The origin of a change of state: its cause, the actor, and the id of the request or event."""
 
     cause: TransitionRow.Cause
     actor: str
@@ -104,11 +104,11 @@ class Origin:
 
 def legal_changes(model: type[models.Model], field: str = "status") -> list[tuple[str, str]]:
     """Sorted (source, target) pairs of every django-fsm transition declared on ``model.field``."""
-    # Migrations render models without methods; the transitions are on the real class.
+    # Models in migrations have no methods; the transitions are on the real class.
     declared = apps.get_model(model._meta.label)
     pairs = set()
     for transition in getattr(declared(), f"get_all_{field}_transitions")():
         if transition.source == "*" or transition.on_error is not None:
-            raise ValueError(f"{model.__name__}.{transition.name}: name the sources, and no on_error")
+            raise ValueError(f"{model.__name__}.{transition.name}: source='*' and on_error are not supported")
         pairs.add((str(transition.source), str(transition.target)))
     return sorted(pairs)

@@ -1,11 +1,10 @@
-"""Constant SQL statements with parameters, spoken to PostgreSQL in one exchange.
+"""Execution of constant SQL statements with parameters in one round trip.
 
-A statement is prepared once on each connection and sent by libpq's pipeline: what it needs before (BEGIN, if a
-transaction was entered and nothing was sent yet; the preparation) and after (COMMIT) goes along in the same packet, and
-the process waits once. psycopg's cursors wait for each of these; psycopg's own pipeline mode costs twice the processor
-time of the waits that it saves (docs/adr/0026).
+A statement is prepared once per connection and sent by libpq's pipeline mode: BEGIN (if it is the transaction's first
+statement), PREPARE and COMMIT go in the same packet, and the process waits once. psycopg's cursors wait for each of
+these; psycopg's own pipeline mode costs twice the CPU time of the waits that it saves (docs/adr/0026).
 
-Everything runs in Django's transaction and on Django's connection, and raises Django's errors.
+Statements run in Django's transaction on Django's connection and raise Django's errors.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from psycopg.types.numeric import Int8
 from core import write_guard
 
 Parameter = bytes | None
-"""A value as the database reads it: text, or the bytes of a ``bytea`` where ``Dump`` says so."""
+"""A value in PostgreSQL's text format, or None for NULL."""
 
 Dump = Callable[[Any], bytes]
 
@@ -39,7 +38,7 @@ _FATAL, _SYNC, _IDLE = ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_SYNC, Transac
 
 
 def dump_text(value: Any) -> bytes:
-    """Text; ``DataError`` for NUL, at which libpq would cut it off."""
+    """Text. Raises ``DataError`` for NUL, at which libpq would truncate it."""
     text = value if type(value) is str else str(value)
     if "\0" in text:
         raise DataError("PostgreSQL text cannot contain NUL (0x00) bytes")
@@ -55,7 +54,7 @@ def dump_bool(value: bool) -> bytes:  # noqa: FBT001 - the value itself
 
 
 def dump_plain(value: Any) -> bytes:
-    """Whatever PostgreSQL reads as Python writes it: moments, days, decimals, addresses."""
+    """Values whose Python text form PostgreSQL accepts: timestamps, dates, decimals, addresses."""
     return str(value).encode()
 
 
@@ -64,7 +63,7 @@ def dump_json(value: Any) -> bytes:
 
 
 def dump_bytea(value: bytes) -> bytes:
-    """The text form of bytes."""
+    """Bytes in PostgreSQL's hex format."""
     return b"\\x" + bytes(value).hex().encode()
 
 
@@ -87,7 +86,7 @@ _TYPES: dict[type, tuple[Dump, int]] = {
     bytes: (dump_bytea, 17),
     Jsonb: (lambda value: dump_json(value.obj), 3802),
 }
-"""Type -> how a value is written, and what PostgreSQL calls it; 0 leaves that to the statement."""
+"""Type -> dump function and OID of PostgreSQL's type; 0 lets the statement determine it."""
 _NAMES = {
     0: "text",
     16: "boolean",
@@ -104,7 +103,7 @@ _ARRAYS = {str: (_array(dump_text), 1009), int: (_array(dump_int), 1016)}
 
 
 def dump(value: Any) -> tuple[Parameter, int]:
-    """Any value that a statement may have as a parameter, and the OID of its type. ``TypeError`` for another one."""
+    """A value as a parameter, and the OID of its type. Raises ``TypeError`` for an unsupported type."""
     if value is None:
         return None, 0
     kind = type(value)
@@ -115,19 +114,19 @@ def dump(value: Any) -> tuple[Parameter, int]:
     if found is None:
         found = next((entry for known, entry in _TYPES.items() if isinstance(value, known)), None)
         if found is None:
-            raise TypeError(f"a statement has no parameter of type {kind.__name__}")
+            raise TypeError(f"parameters of type {kind.__name__} are not supported")
     return found[0](value), found[1]
 
 
 def type_name(oid: int) -> str:
-    """What a type that ``dump`` names is called in SQL; what it leaves open is text."""
+    """The SQL name of a type that ``dump`` returned; text for OID 0."""
     return _NAMES[oid]
 
 
 def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Rows of a constant SQL ``text`` with ``$1``, ``$2``, … in Django's transaction.
+    """Execute a constant SQL ``text`` with ``$1``, ``$2``, … in Django's transaction and return its rows.
 
-    The first statement of a transaction takes its BEGIN along. Raises ``django.db.Error``.
+    BEGIN is sent together with the first statement of a transaction. Raises ``django.db.Error``.
     """
     values, oids = [], []
     for param in params:
@@ -145,21 +144,21 @@ def send(
     load: bool = False,
     commit: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Rows of a constant statement with dumped parameters: Python's values if ``load``, else text as it comes.
+    """Execute a constant statement with dumped parameters; rows hold Python values if ``load``, else raw text.
 
-    ``commit`` ends the transaction with it: an error of COMMIT is raised like one of the statement, and nothing is
-    committed if the statement fails. Raises ``WriteBesideUnit`` for a write that a keyed request makes beside its unit
-    of work (``core.write_guard``), and ``django.db.Error``; an ``OperationalError`` of a connection that broke
-    leaves open whether COMMIT was carried out.
+    ``commit`` sends COMMIT with it: an error of COMMIT is raised like one of the statement, and nothing is committed if
+    the statement fails. Raises ``WriteBesideUnit`` if a keyed request writes outside its unit of work
+    (``core.write_guard``), and ``django.db.Error``; after an ``OperationalError`` of a lost connection, COMMIT may or
+    may not have been carried out.
     """
     write_guard.check(text)
     connection = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
-    if connection.queries_logged:  # somebody counts statements
+    if connection.queries_logged:
         connection.queries_log.append({"sql": text.decode(), "time": ""})
     if commit and not can_commit(connection):
-        raise TransactionManagementError("COMMIT belongs to the outermost transaction alone")
+        raise TransactionManagementError("only the outermost transaction can commit")
     with connection.wrap_database_errors:
         raw = connection.connection
         session = raw.__dict__.get("_core_session")
@@ -173,13 +172,13 @@ def send(
 
 
 def can_commit(connection: BaseDatabaseWrapper) -> bool:
-    """True in an outermost ``atomic`` block that means to commit at its end."""
+    """True in an outermost ``atomic`` block that will commit at its end."""
     return bool(connection.in_atomic_block and connection.commit_on_exit and not connection.savepoint_ids)
 
 
 class _Session:
-    """One connection. Its prepared statements are in psycopg's register: whatever makes psycopg forget them, a rollback
-    or one too many, counts for ours too.
+    """The libpq side of one connection. It shares psycopg's register of prepared statements, so that they are evicted
+    and deallocated by psycopg's rules.
     """
 
     def __init__(self, raw: Connection[Any]) -> None:
@@ -195,16 +194,16 @@ class _Session:
         return self.transformer.load_rows(0, result.ntuples, tuple)
 
     def exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
-        """Send the statement and what belongs before and after it, wait once, and give its result."""
+        """Send the statement with BEGIN, PREPARE and COMMIT as needed, wait once, and return its result."""
         begins, known = self.pgconn.transaction_status == _IDLE, (text, oids) in self.prepared._names
         try:
             return self._exchange(text, params, oids, commit)
         except (errors.FeatureNotSupported, errors.InvalidSqlStatementName):
-            # A release changed what it returns, or somebody made the server forget it. It would never work again.
+            # The prepared statement is stale: a release changed its result type, or the server has deallocated it.
             self.prepared.clear()
             if not (begins and known):
                 raise
-        self.raw.rollback()  # nothing was done before it in this transaction
+        self.raw.rollback()  # it was the transaction's first statement
         return self._exchange(text, params, oids, commit)
 
     def _exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
@@ -213,7 +212,7 @@ class _Session:
             raise errors.OperationalError("the connection is closed")
         register = self.prepared
         with raw.lock:
-            if register._to_flush:  # statements to forget
+            if register._to_flush:  # statements to deallocate
                 raw.wait(register.maintain_gen(raw))
             before, key, new = 0, (text, oids), b""
             try:
@@ -221,7 +220,7 @@ class _Session:
                 if not raw.autocommit and pgconn.transaction_status == _IDLE:
                     pgconn.send_query_params(raw._get_tx_start_command(), None)
                     before = 1
-                if register.prepare_threshold is None:  # a pooler in between, or a plan for these values is wanted
+                if register.prepare_threshold is None:  # behind a connection pooler, or within custom_plans()
                     pgconn.send_query_params(text, params, oids or None)
                 else:
                     name = register._names.get(key)
@@ -242,7 +241,7 @@ class _Session:
                     raise broken
                 pgconn.exit_pipeline_mode()
             except BaseException as error:
-                # A server that answered with an error can go on; whatever else happened leaves answers unread.
+                # After an error response of the server the connection is usable; otherwise results are left unread.
                 if not isinstance(error, errors.Error) or not self._recovered():
                     raw.close()
                 raise
@@ -254,10 +253,10 @@ class _Session:
         return results[before]
 
     def _receive(self) -> tuple[list[PGresult], errors.Error | None]:
-        """Every result up to the end of the exchange; what came before the connection broke, and that it did."""
+        """All results up to the pipeline's end; if the connection broke, the results before it and the error."""
         pgconn, results = self.pgconn, list[PGresult]()
         try:
-            while pgconn.flush():  # more than the socket took at once
+            while pgconn.flush():  # the socket's buffer is full
                 self.readable.modify(pgconn.socket, POLLIN | POLLOUT)
                 self.readable.poll()
                 self.readable.modify(pgconn.socket, POLLIN)

@@ -1,6 +1,6 @@
-"""JSON without its generosity: numbers are exact, keys are unique, text can be stored.
+"""Strict JSON parser: exact numbers, unique keys, and only text that PostgreSQL can store.
 
-The standard reader makes floats of numbers, lets a repeated key win silently and takes ``NaN`` for a number.
+The standard parser converts numbers to floats, keeps the last of duplicate keys and accepts ``NaN``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 MAX_NUMBER_LENGTH = 40
-"""Longest number, in characters, that anybody has a reason to write."""
+"""Longest number accepted, in characters."""
 
 MAX_EXPONENT = 40
 
 
 class NotStrictJson(ValueError):
-    """The bytes are not JSON as we read it. ``template`` is a sentence with ``%(name)s`` for each of ``params``."""
+    """The bytes are not strict JSON. ``template`` is the message with ``%(name)s`` for each of ``params``."""
 
     def __init__(self, template: str, **params: object) -> None:
         self.template, self.params = template, params
@@ -26,8 +26,8 @@ class NotStrictJson(ValueError):
 def loads(raw: bytes) -> Any:
     """The JSON value in ``raw``: integers as ``int``, other numbers as ``Decimal``, never a float.
 
-    Raises ``NotStrictJson`` with a sentence for people: not UTF-8, not JSON, duplicate keys, NaN and Infinity, numbers
-    beyond 40 characters or 10^±40, lone surrogates, nesting deeper than Python's own limit.
+    Raises ``NotStrictJson`` with a message for people: not UTF-8, not JSON, duplicate keys, NaN and Infinity, numbers
+    beyond 40 characters or 10^±40, lone surrogates, nesting beyond Python's recursion limit.
     """
     try:
         value = json.loads(
@@ -45,7 +45,7 @@ def loads(raw: bytes) -> Any:
         ) from None
     except RecursionError:
         raise NotStrictJson("The body is nested too deeply.") from None
-    if b"\\u" in raw:  # UTF-8 itself cannot hold one
+    if b"\\u" in raw:  # UTF-8 itself cannot encode a surrogate
         _refuse_surrogates(value)
     return value
 
@@ -61,7 +61,7 @@ def _decimal(digits: str) -> Decimal:
         raise NotStrictJson("The body holds a number that is too long.")
     try:
         number = Decimal(digits)
-    except ArithmeticError:  # an exponent that even Decimal cannot hold
+    except ArithmeticError:  # the exponent is beyond the limits of Decimal
         raise NotStrictJson("The body holds a number that is too large.") from None
     if abs(number.adjusted()) > MAX_EXPONENT:
         raise NotStrictJson("The body holds a number that is too large or too small.")
@@ -80,7 +80,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_surrogates(value: Any) -> None:
-    """Half of a surrogate pair (``\\ud800`` alone) is no character: neither UTF-8 nor PostgreSQL can hold it."""
+    """Refuse a lone surrogate (``\\ud800``), which neither UTF-8 nor PostgreSQL can represent."""
     pending = [value]
     while pending:
         item = pending.pop()

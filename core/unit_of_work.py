@@ -1,12 +1,12 @@
-"""The unit of work: everything that one request or notice changes, written by one statement.
+"""The unit of work: all changes of one request or notice, written by one statement.
 
     with unit_of_work():           # the outermost caller: a transaction with one writing statement
         deposit.credit(...)        # services ...
 
-    with joined() as writes:       # ... join it; without one, they write by a statement of their own
+    with joined() as writes:       # ... join it; outside a unit they execute their own statement
         writes.insert(row)
 
-What is named is written when the unit ends: a query within it does not see it yet.
+Rows are written when the unit ends: a query within it does not see them yet.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from core import write_guard
 from core.writes import Writes
 
 _unit: ContextVar[Writes | None] = ContextVar("unit_of_work", default=None)
-"""The writes that services join."""
+"""The current unit's writes, which services join."""
 
 
 @contextmanager
 def unit_of_work(*, keyed: bool = False) -> Iterator[Writes]:
-    """A transaction whose last statement is what services named within it: COMMIT goes along with that.
+    """A transaction that ends with one statement for all collected writes; COMMIT is sent together with it.
 
-    ``keyed``: the caller will name a condition (``only_if``) that lets a repetition write nothing. Until then any other
-    write raises ``core.write_guard.WriteBesideUnit``.
+    ``keyed``: the caller will set a condition (``only_if``) under which a repeated request writes nothing. Until then
+    any other write raises ``core.write_guard.WriteBesideUnit``.
 
-    Raises at its end what ``Writes.execute`` raises, and what COMMIT finds (deferred constraints). Nothing is committed
-    if a row is missing or refused. Within another transaction it is a savepoint of it, which ends as ever. Raises
-    ``RuntimeError`` within another unit of work.
+    At its end raises the errors of ``Writes.execute`` and of COMMIT (deferred constraints). Nothing is committed if a
+    row is missing or refused. Within another transaction it is a savepoint. Raises ``RuntimeError`` within another unit
+    of work.
     """
     if _unit.get() is not None:
-        raise RuntimeError("a unit of work is open already: join it")
+        raise RuntimeError("a unit of work is already open: join it")
     with transaction.atomic():
         writes = Writes()
         if keyed:
@@ -50,7 +50,7 @@ def unit_of_work(*, keyed: bool = False) -> Iterator[Writes]:
 
 @contextmanager
 def within(writes: Writes) -> Iterator[Writes]:
-    """Let services join ``writes``, which the caller executes."""
+    """Context in which services join ``writes``, which the caller executes."""
     token = _unit.set(writes)
     try:
         yield writes
@@ -60,7 +60,7 @@ def within(writes: Writes) -> Iterator[Writes]:
 
 @contextmanager
 def joined() -> Iterator[Writes]:
-    """The writes of the unit of work that is open; without one, writes of one's own, executed at the end."""
+    """The writes of the open unit of work; without one, separate writes, executed at the end of the block."""
     writes = _unit.get()
     if writes is not None:
         yield writes
@@ -73,12 +73,12 @@ def joined() -> Iterator[Writes]:
 
 @contextmanager
 def separately() -> Iterator[Writes]:
-    """Writes of one's own, executed at the end, also within a unit of work: for rows that the unit changes again.
+    """Separate writes, executed at the end of the block, also within a unit: for rows that the unit changes again.
 
-    Raises ``core.write_guard.WriteBesideUnit`` within a keyed one.
+    Raises ``core.write_guard.WriteBesideUnit`` within a keyed unit.
     """
     if write_guard.is_active():
-        raise write_guard.WriteBesideUnit("a keyed request writes by one statement only")
+        raise write_guard.WriteBesideUnit("a keyed request writes by a single statement")
     own = Writes()
     with within(own):
         yield own
@@ -86,5 +86,5 @@ def separately() -> Iterator[Writes]:
 
 
 def open_unit() -> Writes | None:
-    """The unit of work that services join now."""
+    """The writes of the open unit of work; None outside one."""
     return _unit.get()

@@ -1,9 +1,9 @@
-"""Refuses writes beside a keyed unit of work.
+"""Guard against writes outside a keyed unit of work.
 
-While a request with an Idempotency-Key decides what to write, nothing may be written except by the statement that
-claims the key: a repeated request would write it again, and the claim could not undo it. The guard looks at every
-statement on its way to PostgreSQL, from Django's cursors and from ``core.statements`` alike, and raises
-``WriteBesideUnit`` for one that may write. It is active in production too.
+A request with an Idempotency-Key may write only by the statement that claims the key: a repeated request would repeat
+any other write, and the claim could not undo it. The guard inspects every statement before it is sent, from Django's
+cursors and from ``core.statements``, and raises ``WriteBesideUnit`` for one that may write. It is active in production
+too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BESIDE = {
     "ledger.open_accounts": "Opening an account is idempotent, and an account without entries changes no balance.",
     "payments.take_clabe_numbers": "Sequences never roll back; an unused number is given back or leaves a gap.",
 }
-"""What may be written beside a keyed unit of work, and why a repeated request does no harm with it."""
+"""Writes that are allowed outside a keyed unit of work, each with the reason why repeating it is harmless."""
 
 _LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _READS = re.compile(r"\s*(?:SELECT|VALUES|WITH|SHOW|SAVEPOINT|RELEASE|ROLLBACK\s+TO)\b", re.IGNORECASE)
@@ -30,19 +30,19 @@ _WRITES = re.compile(
     r"|webhooks_(?:add|make|drop)_\w+|staff_record_\w+)\b",
     re.IGNORECASE,
 )
-"""Words that make a SELECT one that writes: data-modifying parts, and functions with an effect of their own. That this
-database has no other volatile function is tested (tests/database/test_write_guard.py)."""
+"""Words that make a SELECT write: data-modifying CTEs and functions with side effects. A test asserts that the database
+has no other volatile function (tests/database/test_write_guard.py)."""
 
 _active: ContextVar[bool] = ContextVar("write_guard", default=False)
 
 
 class WriteBesideUnit(RuntimeError):
-    """A keyed request wrote something that a repetition of it would write again."""
+    """A keyed request wrote outside its unit of work; repeating the request would repeat the write."""
 
 
 @lru_cache(maxsize=2_000)
 def may_write(text: str) -> bool:
-    """True unless ``text`` is a query without an effect. Row locks are none."""
+    """True unless ``text`` is a query without side effects. Row locks do not count as writes."""
     return _READS.match(text) is None or _WRITES.search(_LOCKS.sub("", text)) is not None
 
 
@@ -51,12 +51,12 @@ def check(text: str | bytes) -> None:
     if _active.get():
         sql = text.decode() if isinstance(text, bytes) else text
         if may_write(sql):
-            raise WriteBesideUnit(f"written beside the unit of work of a keyed request: {' '.join(sql.split())[:200]}")
+            raise WriteBesideUnit(f"a keyed request wrote outside its unit of work: {' '.join(sql.split())[:200]}")
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Within it, the current connection takes no writes but those of ``beside``."""
+    """Context in which the connection refuses writes, except within ``beside``."""
     token = _active.set(True)
     try:
         with connections[DEFAULT_DB_ALIAS].execute_wrapper(_check_cursor):
@@ -67,7 +67,7 @@ def guarded() -> Iterator[None]:
 
 @contextmanager
 def beside(name: str) -> Iterator[None]:
-    """A write that ``BESIDE`` allows under this name; ``KeyError`` for another name."""
+    """Context of a write that ``BESIDE`` allows under this name. Raises ``KeyError`` for another name."""
     BESIDE[name]
     token = _active.set(False)
     try:
@@ -77,7 +77,7 @@ def beside(name: str) -> Iterator[None]:
 
 
 def is_active() -> bool:
-    """True while a keyed request decides."""
+    """True until a keyed request writes its unit of work."""
     return _active.get()
 
 

@@ -27,7 +27,7 @@ from core.admin import (
     short_id,
 )
 from core.mx import clabe
-from core.search import looked_for
+from core.search import search_rows
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
 from payments.providers import registry
@@ -84,7 +84,7 @@ class TransferAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
     ) -> tuple[QuerySet[Transfer], bool]:
-        return looked_for(queryset, search_term, F("search_text"), key="id"), False
+        return search_rows(queryset, search_term, F("search_text"), key="id"), False
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.has_view_permission(request):

@@ -38,16 +38,16 @@ def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
     return value
 
 
-def text(query: QueryDict, name: str, *, max_length: int, begins: bool = False) -> str | None:
+def text(query: QueryDict, name: str, *, max_length: int, is_prefix: bool = False) -> str | None:
     """The filter's text, 1 to ``max_length`` characters without control characters; None if it is absent.
 
     Surrounding spaces are stripped, as they are from texts in a body, so that a filter matches the stored value. A
-    prefix (``begins``) keeps its trailing spaces.
+    prefix (``is_prefix``) keeps its trailing spaces.
     """
     value = query.get(name)
     if value is None:
         return None
-    value = value.lstrip() if begins else value.strip()
+    value = value.lstrip() if is_prefix else value.strip()
     if not value or len(value) > max_length:
         refuse(name, _("Give 1 to %(count)s characters.") % {"count": max_length})
     if any(ord(character) < 32 or ord(character) == 127 for character in value):

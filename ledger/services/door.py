@@ -150,7 +150,7 @@ def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: s
     """
     writes.insert(
         posted,
-        unless_there=("kind", "source"),
+        on_conflict_do_nothing=("kind", "source"),
         missing=AlreadyPosted(f"{posted.kind} {posted.source} is posted already."),
         returning=("position", "effective_at"),
     )
@@ -175,5 +175,5 @@ def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: s
         ),
         after=posted,
         count=len(legs),
-        refused=forget_open_accounts,
+        on_error=forget_open_accounts,
     )

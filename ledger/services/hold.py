@@ -108,7 +108,7 @@ def lock(hold_id: int) -> Hold:
 def _insert(merchant: Merchant, livemode: bool, purpose: Hold.Purpose, source: str, amount: int) -> Hold:
     hold = Hold(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
     with joined() as writes:
-        writes.insert(hold, unless_there=("source",), missing=AlreadyPosted(f"{source} has a hold already."))
+        writes.insert(hold, on_conflict_do_nothing=("source",), missing=AlreadyPosted(f"{source} has a hold already."))
     return hold
 
 

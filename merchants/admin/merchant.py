@@ -14,7 +14,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidge
 
 from core import clock
 from core.admin import (
-    KeepingAdmin,
+    NoDeleteAdmin,
     ReadOnlyInline,
     action_page,
     badge,
@@ -78,7 +78,7 @@ class ApiKeyInline(ReadOnlyInline):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(KeepingAdmin):
+class MerchantAdmin(NoDeleteAdmin):
     list_display = [
         "name",
         "legal_name",

@@ -85,7 +85,7 @@ def run_once(
             return kept
         row_id = None
     else:
-        row_id = writes.permitted_by
+        row_id = writes.condition_id
     begun_before = row_id is None
     if row_id is None:
         record = _known(intention)
@@ -150,7 +150,7 @@ def _kept(intention: Intention, error: PaymentsError) -> HttpResponse | None:
     answer = _json(problem(error, instance=intention.path))
     with _claiming() as writes:
         idempotency_key.claim(writes, intention, "", status=error.http_status, answer=answer)
-    return None if writes.permitted_by is None else _answer(error.http_status, answer)
+    return None if writes.condition_id is None else _answer(error.http_status, answer)
 
 
 def _known(intention: Intention) -> IdempotencyKey:

@@ -29,7 +29,7 @@ from core.admin import (
 )
 from core.money import format_mxn
 from core.mx import clabe
-from core.search import looked_for
+from core.search import search_rows
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.deposit import provider_account
 from payments.models import Deposit, Payment, PaymentTransition
@@ -165,4 +165,4 @@ class PaymentAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        return looked_for(queryset, search_term, SEARCH_TEXT), False
+        return search_rows(queryset, search_term, SEARCH_TEXT), False

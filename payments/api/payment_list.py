@@ -77,6 +77,6 @@ def _filters(query: QueryDict) -> Filters:
         amount_from=filters.amount(query, "amount[gte]"),
         amount_to=filters.amount(query, "amount[lte]"),
         external_id=filters.text(query, "external_id", max_length=MAX_EXTERNAL_ID),
-        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=MAX_EXTERNAL_ID, begins=True),
+        external_id_prefix=filters.text(query, "external_id[prefix]", max_length=MAX_EXTERNAL_ID, is_prefix=True),
         q=filters.text(query, "q", max_length=MAX_LENGTH),
     )

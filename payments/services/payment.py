@@ -102,12 +102,12 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
             number = clabe_number.take(account)
             payment.clabe = clabes.build(account.clabe_prefix or "", number)
             payment.reference_number = f"{number:07d}"
-            writes.otherwise(lambda: clabe_number.give_back(account, number))
+            writes.if_skipped(lambda: clabe_number.give_back(account, number))
         writes.insert(payment, terms_of(merchant, wanted.method, day))
         writes.expect("payment_external_id_unique", DuplicateExternalId())
         record_payment(payment, from_status="", origin=origin, event_type="payment.created")
         if needs_order:  # the job names the row's key
-            writes.afterwards(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
+            writes.after_write(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
     # The database has worked them out: whoever asks reads them.
     del payment.fee_percent, payment.fee_fixed
     return payment

@@ -16,7 +16,7 @@ from django.db import OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg.types.numeric import Int8
 
-from core.db import planned_anew
+from core.db import custom_plans
 from core.errors import SearchTooBroad
 from core.search import LIKE, literal_prefix, spellings
 from core.writes import fetch
@@ -129,7 +129,7 @@ def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Positio
     if given.keys() <= _PREPARED:
         return _page(fetch(query, [*parameters, wanted])[0], limit)
     try:
-        with planned_anew():
+        with custom_plans():
             return _page(fetch(query, [*parameters, wanted])[0], limit)
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):

@@ -81,7 +81,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
     with joined() as writes:
         writes.insert(report)
         writes.insert(_transition(report, "", origin))
-        writes.afterwards(lambda: _defer(report))
+        writes.after_write(lambda: _defer(report))
     return report
 
 

@@ -31,7 +31,7 @@ TAKES_SQL = {
     "send",
 }
 BUILDERS = {
-    "core/writes.py": {"text", "text_of_many"},  # core.write_text: from models' own names; its values are $1, $2, …
+    "core/writes.py": {"text", "batch_statement_text"},  # core.write_text: names of models; values are $1, $2, …
     "core/statements.py": {"text"},  # its callers are looked at
     "core/write_guard.py": {"sql"},  # passes Django's own statement on
     "merchants/services/api_key.py": {"_by_secrets"},  # names of columns

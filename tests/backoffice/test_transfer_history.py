@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from backoffice.models import Transfer
-from core.search import looked_for
+from core.search import search_rows
 from payments.models import Payment
 from payments.models.payment import SEARCH_TEXT
 from tests.backoffice.conftest import Desk
@@ -69,7 +69,7 @@ def test_payments_are_looked_for_in_the_same_way(term: str, desk: Desk, admin_cl
 
 
 def test_the_search_of_payments_uses_its_index(desk: Desk) -> None:
-    rows = looked_for(Payment.objects.all(), "empresa ajena", SEARCH_TEXT)
+    rows = search_rows(Payment.objects.all(), "empresa ajena", SEARCH_TEXT)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_indexscan = off")
@@ -78,11 +78,11 @@ def test_the_search_of_payments_uses_its_index(desk: Desk) -> None:
 
 
 def test_the_search_uses_the_indexes_of_both_tables(desk: Desk) -> None:
-    found_in = Transfer.objects.filter(search_text__found_in="empresa ajena").order_by("-created_at")[:50]
+    rows = Transfer.objects.filter(search_text__search_contains="empresa ajena").order_by("-created_at")[:50]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_indexscan = off")
-    plan = found_in.explain()
+    plan = rows.explain()
 
     assert "payment_search" in plan
     assert "deposit_search" in plan or "deposit_stray" in plan  # both hold what is in suspense alone

@@ -163,7 +163,7 @@ def test_a_row_that_is_gone_is_not_passed_over(merchant: Merchant, stp: StpSende
 
 
 def test_a_field_that_does_not_exist_is_refused(merchant: Merchant, stp: StpSender) -> None:
-    with pytest.raises(ValueError, match="has not all of"):
+    with pytest.raises(ValueError, match="lacks some of"):
         Writes().update(payment_of(merchant, stp), "state")
 
 
@@ -208,7 +208,7 @@ def test_a_constraint_that_was_expected_to_refuse_has_its_own_error(merchant: Me
 def test_whoever_asked_hears_that_the_database_refused(merchant: Merchant, stp: StpSender) -> None:
     heard: list[str] = []
     writes = Writes()
-    writes.add(Sql("UPDATE merchants_merchant SET name = NULL RETURNING id"), refused=lambda: heard.append("refused"))
+    writes.add(Sql("UPDATE merchants_merchant SET name = NULL RETURNING id"), on_error=lambda: heard.append("refused"))
 
     with pytest.raises(IntegrityError), transaction.atomic():
         writes.execute()
@@ -293,10 +293,10 @@ def test_a_condition_comes_first_and_nothing_is_written_without_it(
             writes.insert(payment)
             writes.insert(PaymentTransition(payment=payment, to_status="pending", cause="api", actor="a"))
             writes.only_if(a_merchant_named(name))
-            writes.otherwise(lambda: heard.append("otherwise"))
+            writes.if_skipped(lambda: heard.append("otherwise"))
             if not commit:
                 writes.execute()
-        return writes.permitted_by
+        return writes.condition_id
 
     first = write("Sol", payment_of(merchant, stp))
     before = rows()
@@ -316,7 +316,7 @@ def test_an_update_depends_on_the_condition_too(merchant: Merchant) -> None:
         writes.update(merchant, "legal_name")
         writes.only_if(a_merchant_named("Sol"))
         writes.execute()
-        return writes.permitted_by
+        return writes.condition_id
 
     assert rename("First") is not None
     assert rename("Second") is None
@@ -344,7 +344,7 @@ def test_what_comes_afterwards_knows_the_keys_within_the_transaction(merchant: M
 
     with pytest.raises(LookupError), unit_of_work() as writes:  # noqa: PT012 - the error comes when the block ends
         writes.insert(payment)
-        writes.afterwards(refuse)
+        writes.after_write(refuse)
 
     assert Payment.objects.count() == 0
 

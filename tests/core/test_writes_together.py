@@ -33,7 +33,7 @@ def test_a_fresh_row_is_as_the_model_would_make_it(model: type[models.Model], me
         if name != "_state" and not name.endswith(("_at", "public_id")):
             assert type(made.__dict__[name]) is type(value)
             assert made.__dict__[name] == value or isinstance(value, DatabaseDefault), name
-    with pytest.raises(TypeError, match="has not all of"):
+    with pytest.raises(TypeError, match="lacks some of"):
         fresh(model, **given, nonsense=1)
 
 
@@ -83,7 +83,7 @@ def test_changes_of_different_shapes_share_a_transaction(merchant: Merchant, stp
     other, last = Writes(), Writes()
     other.insert(Event(merchant=merchant, livemode=False, type="t", object_id="pay_1", object_sequence=1, data={}))
     last.insert(Event(merchant=merchant, livemode=False, type="t", object_id="pay_2", object_sequence=1, data={}))
-    last.afterwards(lambda: heard.append("written"))
+    last.after_write(lambda: heard.append("written"))
     changes = [paying(p, deposit_key=f"{n}") for n, p in enumerate(payments)]
 
     with transaction.atomic():
@@ -113,7 +113,7 @@ def test_if_one_of_several_rows_is_there_already_the_error_given_for_that_is_rai
     def storing(event_id: str) -> Writes:
         writes = Writes()
         event = fresh(ProviderEvent, account=stp.account, livemode=False, event_id=event_id, body_sha256="")
-        writes.insert(event, unless_there=("account", "event_id"), missing=LookupError("there already"))
+        writes.insert(event, on_conflict_do_nothing=("account", "event_id"), missing=LookupError("there already"))
         return writes
 
     storing("known").execute()

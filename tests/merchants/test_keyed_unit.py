@@ -113,7 +113,7 @@ def test_a_job_of_a_keyed_request_is_deferred_once_and_not_by_a_repetition(merch
         with unit_of_work(keyed=True) as unit:
             jobs.defer("payments.expire_payments", timestamp=0)
             idempotency_key.claim(unit, intention(merchant, "k-1"), "po_1", status=201, answer="{}")
-        return unit.permitted_by
+        return unit.condition_id
 
     def waiting() -> int:
         return int(
@@ -136,7 +136,7 @@ def place(merchant: Merchant, key: str, source: str, amount: int) -> str:
             idempotency_key.claim(unit, intention(merchant, key), source, status=201, answer="{}")
     except InsufficientFunds:
         return "refused"
-    return "replayed" if unit.permitted_by is None else "placed"
+    return "replayed" if unit.condition_id is None else "placed"
 
 
 @pytest.mark.usefixtures("committed_db")

@@ -215,7 +215,7 @@ def _storing_all(count: int) -> str:
 
 def add(writes: Writes, arrival: Arrival, event: ProviderEvent) -> None:
     """Let ``writes`` store the event as it is by then; executing raises ``Overtaken`` if one with its id is there."""
-    writes.insert(event, unless_there=("account", "event_id"), missing=Overtaken())
+    writes.insert(event, on_conflict_do_nothing=("account", "event_id"), missing=Overtaken())
     writes.add(Sql(_body(AFTER), _body_values(arrival)), after=event, missing=Overtaken())
 
 
