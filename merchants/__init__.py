@@ -1,1 +1,1 @@
-"""Whom we serve: merchants, their API keys, their event feed, and the plumbing of their API."""
+"""Merchants, their API keys, their event feed, and the infrastructure of the merchant API."""

@@ -1,4 +1,4 @@
-"""Tasks that the worker runs for merchants."""
+"""Background tasks of the merchants app."""
 
 from core import jobs
 from core.jobs import Lane
@@ -7,5 +7,5 @@ from merchants.services import idempotency_key
 
 @jobs.periodic("17 9 * * *", "merchants.forget_idempotency_keys", lane=Lane.SLOW)
 def forget_idempotency_keys(timestamp: int) -> None:
-    """Delete what has been kept long enough."""
+    """Delete Idempotency-Keys past their lifetime."""
     idempotency_key.forget_old()

@@ -1,4 +1,4 @@
-"""Staff's view of merchants and their API keys."""
+"""Admin pages of merchants and API keys."""
 
 from merchants.admin.api_key import ApiKeyAdmin
 from merchants.admin.merchant import MerchantAdmin

@@ -1,3 +1,5 @@
+"""Admin pages of API keys."""
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -44,7 +46,7 @@ def _state(key: ApiKey) -> str:
 
 
 def _explained(key: ApiKey) -> str:
-    """Each scope with what it allows, one a line."""
+    """Scopes with their descriptions, one per line."""
     known = dict(ApiKey.Scope.choices)
     lines = [(scope, known.get(scope, "")) for scope in key.scopes]
     return format_html_join(mark_safe("<br>"), "{}: {}", lines) or EMPTY
@@ -56,7 +58,7 @@ networks = column("networks", _("allowed addresses"), lambda key: ", ".join(map(
 
 
 class NetworksField(forms.CharField):
-    """Networks, one a line or separated by commas."""
+    """Networks, one per line or separated by commas."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -73,7 +75,7 @@ class NetworksField(forms.CharField):
 
 
 class NetworksForm(forms.Form):
-    """From where a key may be used."""
+    """Form for the networks that may use a key."""
 
     networks = NetworksField()
 

@@ -1,3 +1,5 @@
+"""Admin pages of merchants."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -33,7 +35,7 @@ STATUS_COLOURS = {Merchant.Status.ACTIVE: "success", Merchant.Status.SUSPENDED: 
 
 
 class KeyForm(forms.Form):
-    """What a new key is called."""
+    """Form for a new API key."""
 
     name = forms.CharField(
         label=_("name"),

@@ -1,1 +1,1 @@
-"""The plumbing of the merchant API: who is calling, in which mode, and whether this was asked before."""
+"""Infrastructure of the merchant API (authentication, rate limits, idempotency) and its account endpoints."""

@@ -1,3 +1,5 @@
+"""Endpoints for API keys: list and roll."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -26,9 +28,9 @@ class ApiKeyObject(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="`key_…`")
     object = serializers.ChoiceField(choices=["api_key"], help_text="Always `api_key`")
     livemode = serializers.BooleanField(help_text="Whether the key moves real money")
-    created_at = serializers.DateTimeField(help_text="When the key was made")
-    name = serializers.CharField(help_text="Where it is used, as you told us; may be empty")
-    prefix = serializers.CharField(help_text="How the key begins, to recognise it")
+    created_at = serializers.DateTimeField(help_text="When the key was created")
+    name = serializers.CharField(help_text="The name that you gave us, for where it is used; may be empty")
+    prefix = serializers.CharField(help_text="The first characters of the key, to recognise it")
     status = serializers.ChoiceField(
         choices=["active", "expired", "revoked"], help_text="Only `active` keys are accepted"
     )
@@ -36,35 +38,37 @@ class ApiKeyObject(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=ApiKey.Scope.choices), help_text="What the key may do"
     )
     networks = serializers.ListField(
-        child=serializers.CharField(), help_text="Where it may be used from; empty: from anywhere"
+        child=serializers.CharField(), help_text="Addresses and networks that may use it; empty: no restriction"
     )
-    replaces = serializers.CharField(allow_null=True, help_text="The key whose successor it is")
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="When it ends; null: it does not")
-    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute; null: never used")
-    revoked_at = serializers.DateTimeField(allow_null=True, help_text="When it was revoked")
+    replaces = serializers.CharField(allow_null=True, help_text="The key that it replaces; null if none")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When it expires; null: never")
+    last_used_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it was last used, to the minute; null: never"
+    )
+    revoked_at = serializers.DateTimeField(allow_null=True, help_text="When it was revoked; null: it was not")
 
 
 class ApiKeyPage(serializers.Serializer[Any]):
     """One page of API keys."""
 
-    data = ApiKeyObject(many=True, help_text="The newest first")  # type: ignore[assignment]
-    has_more = serializers.BooleanField(help_text="Whether another page follows")
-    next_cursor = serializers.CharField(allow_null=True, help_text="Give it as `cursor` to get the next page")
+    data = ApiKeyObject(many=True, help_text="The keys, newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether there is another page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get the next page")
 
 
 class RolledApiKey(ApiKeyObject):
-    """The successor, with its secret: the only time that it is shown."""
+    """The new key with its secret, which is shown only once."""
 
-    secret = serializers.CharField(help_text="The key itself, `sk_…`: keep it like a password, it is shown once")
+    secret = serializers.CharField(help_text="The key itself, `sk_…`; it is shown once: store it like a password")
 
 
 class RollRequest(StrictSerializer):
-    """How long the old key works on."""
+    """When the old key expires."""
 
     old_key_expires_at = MomentField(
         required=False,
-        help_text="Until when the old key works on: 24 hours from now unless told, at most 7 days; a moment that has "
-        "passed ends it at once",
+        help_text="When the old key expires: default 24 hours from now, at most 7 days; a time in the past ends it "
+        "at once",
     )
 
     def validate_old_key_expires_at(self, moment: datetime) -> datetime:
@@ -82,7 +86,7 @@ class ApiKeysView(MerchantView):
         tags=["account"],
         operation_id="list_api_keys",
         summary="List API keys",
-        description="Your keys of this mode, the newest first, also expired and revoked ones; never their secrets",
+        description="Your keys of this mode, newest first, including expired and revoked ones, without their secrets",
         parameters=[*schema.PAGE],
         responses=ApiKeyPage,
     )
@@ -93,7 +97,7 @@ class ApiKeysView(MerchantView):
 
 
 class ApiKeyRollView(MerchantView):
-    """A new key for an old one."""
+    """Replacement of a key by a new one."""
 
     scopes = {"POST": ANY_KEY}
 
@@ -101,9 +105,9 @@ class ApiKeyRollView(MerchantView):
         tags=["account"],
         operation_id="roll_api_key",
         summary="Roll an API key",
-        description="Makes a key that may do the same, from the same addresses, until the same end. The old key works "
-        "on until `old_key_expires_at`, so that you can change it everywhere without a gap. A key can roll itself, and "
-        "keys that may do no more than itself. If the answer was lost, roll the old key again: a successor that was "
+        description="Creates a key with the same scopes, networks and expiry. The old key keeps working until "
+        "`old_key_expires_at`, so that you can replace it everywhere without downtime. A key can roll itself and keys "
+        "with no more rights than its own. If the response was lost, roll the old key again: a successor that was "
         "never used is revoked",
         parameters=[OpenApiParameter("api_key_id", str, OpenApiParameter.PATH, description="The old key, `key_…`")],
         request=RollRequest,

@@ -1,4 +1,4 @@
-"""API keys as bearer tokens, or as the user name of HTTP Basic with an empty password."""
+"""Authentication by API key: a bearer token, or the user name of HTTP Basic with an empty password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from merchants.services import api_key
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """The merchant as the user, the key as the proof. Nothing else says who is calling."""
+    """Authenticates a request by its API key: the merchant is the user, the key the credential."""
 
     def authenticate(self, request: HttpRequest | Request) -> tuple[Merchant, ApiKey]:
         key = api_key.authenticate(
@@ -32,18 +32,16 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
-    """How the schema names it: either way of sending the key will do."""
+    """The security schemes of the OpenAPI schema; either way of sending the key works."""
 
     target_class = ApiKeyAuthentication
     name = ["apiKey", "apiKeyAsUser"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """The scope an operation needs, as OpenAPI 3.1 names roles of a scheme, once for each that will do; none: any
-        key will do.
-        """
-        needed = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
-        ways = needed if isinstance(needed, tuple) else (needed,)
-        return [{name: [str(scope)] if scope else []} for scope in ways for name in self.name]
+        """One alternative per sufficient scope, as roles of OpenAPI 3.1; without roles if any key will do."""
+        required = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
+        alternatives = required if isinstance(required, tuple) else (required,)
+        return [{name: [str(scope)] if scope else []} for scope in alternatives for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         bearer = "The API key as a bearer token"

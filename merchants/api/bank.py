@@ -1,3 +1,5 @@
+"""Endpoint for the banks of SPEI."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,19 +16,19 @@ from merchants.api.views import ANY_KEY, MerchantView
 
 
 class BankObject(serializers.Serializer[Any]):
-    """An institution that takes part in SPEI."""
+    """A participant of SPEI."""
 
     object = serializers.ChoiceField(choices=["bank"], help_text="Always `bank`")
-    code = serializers.CharField(help_text="Its number in SPEI, up to five digits")
+    code = serializers.CharField(help_text="Its SPEI institution code, up to five digits")
     clabe_prefix = serializers.CharField(help_text="The first three digits of its CLABEs")
     name = serializers.CharField(help_text="Its short name in SPEI")
 
 
 class BankPage(serializers.Serializer[Any]):
-    """All of them."""
+    """All banks, in one page."""
 
-    data = BankObject(many=True, help_text="By name")  # type: ignore[assignment]
-    has_more = serializers.BooleanField(help_text="Always false: the list is whole")
+    data = BankObject(many=True, help_text="The banks, by name")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Always false: the list is complete")
     next_cursor = serializers.CharField(allow_null=True, help_text="Always null")
 
 
@@ -39,8 +41,8 @@ class BanksView(MerchantView):
         tags=["banks"],
         operation_id="list_banks",
         summary="List the banks of SPEI",
-        description="Every institution that the catalogue knows, in one page, by name: for a form in which a payer or "
-        "payee chooses a bank",
+        description="All institutions of the catalogue, in one page, by name: for a form in which a payer or payee "
+        "chooses a bank",
         responses=BankPage,
     )
     def get(self, request: Request) -> HttpResponse:

@@ -1,3 +1,5 @@
+"""Endpoints for the event feed."""
+
 from __future__ import annotations
 
 from django.http import HttpResponse
@@ -15,7 +17,7 @@ from merchants.services import event
 
 
 class EventsView(MerchantView):
-    """The feed, newest first; with ``after_sequence`` oldest first, to fetch what was missed."""
+    """The feed, newest first; oldest first with ``after_sequence``, to fetch missed events."""
 
     scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
 
@@ -23,14 +25,14 @@ class EventsView(MerchantView):
         tags=["events"],
         operation_id="list_events",
         summary="List events",
-        description="What happened to your objects, newest first. With `after_sequence` oldest first, to fetch what "
-        "you missed: no event ever appears behind one that you have seen.",
+        description="Changes of your objects, newest first. With `after_sequence`, oldest first, to fetch events that "
+        "you missed: no new event ever gets a lower `sequence` than one that you have seen.",
         parameters=[
             *schema.PAGE,
             OpenApiParameter(
                 "after_sequence",
                 {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
-                description="The `sequence` of the last event you have; 0 for all",
+                description="The `sequence` of the last event that you have; 0 for all events",
             ),
         ],
         responses={200: schema.EventPage},
@@ -66,7 +68,7 @@ class EventView(MerchantView):
         tags=["events"],
         operation_id="read_event",
         summary="Read an event",
-        description="One event, with the object as it was at that moment.",
+        description="One event, with the object as it was at that time.",
         parameters=[OpenApiParameter("event_id", str, OpenApiParameter.PATH, description="`evt_…`")],
         responses={200: schema.EventObject},
     )

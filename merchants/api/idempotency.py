@@ -1,10 +1,10 @@
-"""One intention, one effect: the Idempotency-Key of a POST that moves or reserves money.
+"""Idempotent POST requests by the Idempotency-Key header.
 
-The key's row commits together with the effect and the answer. An equal request that arrives meanwhile waits up to
-``WAIT_SECONDS`` for the answer and replays it: for that transaction by the lock on the key, for a creation in phases by
-looking again, without a database connection in between. A refusal on business grounds (422) is an
-answer too: its effect is rolled back, the answer kept. Malformed requests, missing rights, conflicts with a passing
-state and faults of ours are not: nothing was done, the key stays free.
+The key's row commits together with the effect and the response. A concurrent equal request waits up to ``WAIT_SECONDS``
+for the response and replays it: it waits for a single transaction by the lock on the key, for a two-phase creation by
+polling without holding a database connection. A refusal by a business rule (422) is stored too: its effect is rolled
+back, the response is kept. Malformed requests, missing rights, conflicts with a temporary state and internal errors are
+not stored: nothing was written and the key stays unused.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from core.writes import Writes
 from merchants.api.views import MerchantView
 from merchants.models import IdempotencyKey
 from merchants.services import idempotency_key
-from merchants.services.idempotency_key import Intention
+from merchants.services.idempotency_key import KeyedRequest
 
 T = TypeVar("T")
 
 WAIT_SECONDS = 2.0
-"""How long an equal request waits for the answer of the first one."""
-_LOOK_FIRST, _LOOK_MOST = 0.05, 0.25
-"""Seconds between two looks at a key in progress: doubled each time, up to the most."""
+"""How long a concurrent equal request waits for the response of the first one."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
+"""Seconds between two polls of a key in progress: doubled each time, up to the longest."""
 
 _SHAPE = re.compile(r"[A-Za-z0-9_\-:.]{1,255}\Z")
 
@@ -59,36 +59,36 @@ def run_once(
     finish: Callable[[T, bool], T] | None = None,
     status: int = 201,
 ) -> HttpResponse:
-    """Carry the request out once and answer; a repetition gets the same bytes with ``Idempotent-Replayed: true``.
+    """Execute the request once; a repeated request gets the same bytes with ``Idempotent-Replayed: true``.
 
-    ``create`` reads, decides, and calls services, whose changes join the unit of work: key, effect and answer go into
-    the database by one statement, which takes the key first and writes nothing if it was taken before. A write beside
-    that statement raises ``core.write_guard.WriteBesideUnit``.
-    ``finish``, if given, runs after it and outside any transaction (a provider is called). Its second argument is True
-    if an earlier request already began it and may have reached the provider. ``find`` loads an object by public id.
+    ``create`` reads, decides, and calls services, whose changes join the unit of work: key, effect and response are
+    written by one statement, which claims the key first and writes nothing if it was claimed before. Any other write
+    raises ``core.write_guard.WriteBesideUnit``.
+    ``finish``, if given, runs afterwards, outside any transaction (it calls a provider). Its second argument is True if
+    an earlier request already started it and may have reached the provider. ``find`` loads an object by public id.
 
-    Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key came with another
-    method, path or body, ``IdempotencyInProgress`` if the first request still runs after ``WAIT_SECONDS``, and whatever
-    ``create`` refuses.
+    Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key was used with another
+    method, path or body, ``IdempotencyInProgress`` if the first request still runs after ``WAIT_SECONDS``, and the
+    refusals of ``create``.
     """
-    intention = _intention(view, request, _key(request))
+    keyed = _keyed_request(view, request, _key(request))
     until = monotonic() + WAIT_SECONDS
     try:
         with _claiming() as writes:
             obj = create()
             answer = _json(render(obj)) if finish is None else ""
             idempotency_key.claim(
-                writes, intention, public_id(obj), status=status if finish is None else None, answer=answer
+                writes, keyed, public_id(obj), status=status if finish is None else None, answer=answer
             )
     except PaymentsError as error:
-        if (kept := _kept(intention, error)) is not None:
-            return kept
+        if (stored := _store_refusal(keyed, error)) is not None:
+            return stored
         row_id = None
     else:
         row_id = writes.condition_id
     begun_before = row_id is None
     if row_id is None:
-        record = _known(intention)
+        record = _existing(keyed)
         if finish is None or not idempotency_key.take_over(record):
             return _replay(_completed(record, until))
         row_id, obj = record.pk, find(record.object_id)
@@ -96,92 +96,92 @@ def run_once(
         obj = finish(obj, begun_before)
         answer = _json(render(obj))
         if not idempotency_key.complete(row_id, status, answer, public_id(obj)):
-            return _replay(_known(intention))
+            return _replay(_existing(keyed))
     return _answer(status, answer)
 
 
 def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
-    """The answer of exactly this request if it was carried out before, else None.
+    """The stored response of exactly this request, or None.
 
-    For a request that is not valid any more: what was in the future when it came may have passed. Raises
-    ``IdempotencyInProgress`` if the request is still being carried out after ``WAIT_SECONDS``.
+    For a repeated request that is no longer valid, for example because a time in it has passed. Raises
+    ``IdempotencyInProgress`` if the first request still runs after ``WAIT_SECONDS``.
     """
-    key = _given(request)
+    key = _header(request)
     if not is_key(key):
         return None
     record = idempotency_key.find(view.merchant, livemode=view.livemode, key=key)
-    if record is None or not _intention(view, request, key).is_that_of(record) or idempotency_key.is_abandoned(record):
+    if record is None or not _keyed_request(view, request, key).matches(record) or idempotency_key.is_abandoned(record):
         return None
     return _replay(_completed(record, monotonic() + WAIT_SECONDS))
 
 
-def bare(text: str) -> str:
-    """An Idempotency-Key without the quotation marks that it may come in (RFC 8941 writes strings so)."""
+def unquoted(text: str) -> str:
+    """An Idempotency-Key without the optional quotation marks (an RFC 8941 string)."""
     text = text.strip()
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def is_key(text: str) -> bool:
-    """True if ``text`` may be an Idempotency-Key."""
+    """True if ``text`` is a well-formed Idempotency-Key."""
     return bool(_SHAPE.match(text))
 
 
 @contextmanager
 def _claiming() -> Iterator[Writes]:
-    """A transaction whose writes claim a key. ``IdempotencyInProgress`` if an equal request takes too long."""
+    """A unit of work that claims a key. Raises ``IdempotencyInProgress`` if an equal request takes too long."""
     try:
         with unit_of_work(keyed=True) as writes:
             yield writes
     except OperationalError as error:
-        if idempotency_key.waited_in_vain(error):
+        if idempotency_key.is_lock_timeout(error):
             raise IdempotencyInProgress from error
         raise
 
 
-def _kept(intention: Intention, error: PaymentsError) -> HttpResponse | None:
-    """The refusal as the answer, kept if it is one on its merits; None if an equal request came before.
+def _store_refusal(keyed: KeyedRequest, error: PaymentsError) -> HttpResponse | None:
+    """Store and return a refusal by a business rule (422); None if an equal request came first.
 
-    Raises ``error`` if it is not kept and the key is free.
+    Raises ``error`` if it is not stored and the key is unused.
     """
     if error.http_status != HTTPStatus.UNPROCESSABLE_ENTITY:
-        if _record(intention) is None:
+        if _record(keyed) is None:
             raise error
         return None
-    answer = _json(problem(error, instance=intention.path))
+    answer = _json(problem(error, instance=keyed.path))
     with _claiming() as writes:
-        idempotency_key.claim(writes, intention, "", status=error.http_status, answer=answer)
+        idempotency_key.claim(writes, keyed, "", status=error.http_status, answer=answer)
     return None if writes.condition_id is None else _answer(error.http_status, answer)
 
 
-def _known(intention: Intention) -> IdempotencyKey:
-    record = _record(intention)
-    if record is None:  # thirty days old, and forgotten in this moment
+def _existing(keyed: KeyedRequest) -> IdempotencyKey:
+    record = _record(keyed)
+    if record is None:  # thirty days old, and deleted concurrently
         raise IdempotencyInProgress
     return record
 
 
 def _completed(record: IdempotencyKey, until: float) -> IdempotencyKey:
-    """``record`` once it holds an answer; ``IdempotencyInProgress`` if it has none at ``until`` (monotonic clock)."""
-    pause = _LOOK_FIRST
+    """``record`` once it has a response. Raises ``IdempotencyInProgress`` at ``until`` (monotonic clock)."""
+    pause = _FIRST_PAUSE
     while record.state != IdempotencyKey.State.COMPLETED:
         if monotonic() >= until:
             raise IdempotencyInProgress
-        connection.close()  # back to the pool: the request that is waited for needs one
+        connection.close()  # back to the pool: the first request may need one
         sleep(min(pause, max(0.0, until - monotonic())))
-        pause = min(2 * pause, _LOOK_MOST)
+        pause = min(2 * pause, _LONGEST_PAUSE)
         found = IdempotencyKey.objects.filter(pk=record.pk).first()
-        if found is None:  # forgotten in this moment
+        if found is None:  # deleted concurrently
             raise IdempotencyInProgress
         record = found
     return record
 
 
-def _record(intention: Intention) -> IdempotencyKey | None:
-    """What is known of the key; ``IdempotencyKeyReused`` if another request used it."""
-    record = idempotency_key.find(intention.merchant, livemode=intention.livemode, key=intention.key)
-    if record is not None and not intention.is_that_of(record):
+def _record(keyed: KeyedRequest) -> IdempotencyKey | None:
+    """The key's row, or None. Raises ``IdempotencyKeyReused`` if a different request used the key."""
+    record = idempotency_key.find(keyed.merchant, livemode=keyed.livemode, key=keyed.key)
+    if record is not None and not keyed.matches(record):
         message = "This differs from the first request with this Idempotency-Key."
-        fields = intention.differing_fields(record) if intention.path == record.path else []
+        fields = keyed.differing_fields(record) if keyed.path == record.path else []
         raise IdempotencyKeyReused(errors=[FieldError(name[:100], "differs", message) for name in fields])
     return record
 
@@ -196,12 +196,12 @@ def _answer(status: int, body: str) -> HttpResponse:
     return HttpResponse(body, status=status, content_type=CONTENT_TYPE if status >= 400 else "application/json")
 
 
-def _given(request: Request) -> str:
-    return bare(request.headers.get("Idempotency-Key", ""))
+def _header(request: Request) -> str:
+    return unquoted(request.headers.get("Idempotency-Key", ""))
 
 
 def _key(request: Request) -> str:
-    key = _given(request)
+    key = _header(request)
     if not key:
         raise _wrong_key(
             "required",
@@ -217,13 +217,13 @@ def _wrong_key(fault: str, message: str, *, code: str | None = None) -> InvalidR
     return InvalidRequest(message, code=code, errors=[FieldError("Idempotency-Key", fault, message)])
 
 
-def _intention(view: MerchantView, request: Request, key: str) -> Intention:
+def _keyed_request(view: MerchantView, request: Request, key: str) -> KeyedRequest:
     body = cast("dict[str, Any]", request.data)
-    # Salted with the key: equal values of two requests are not seen to be equal.
+    # Salted with the key, so that equal values of two requests have different hashes.
     hashes = {
         name: hashlib.sha256(f"{key}\0{_canonical(value)}".encode()).hexdigest()[:16] for name, value in body.items()
     }
-    return Intention(
+    return KeyedRequest(
         merchant=view.merchant,
         livemode=view.livemode,
         key=key,
@@ -235,14 +235,14 @@ def _intention(view: MerchantView, request: Request, key: str) -> Intention:
 
 
 def _decimal(value: Any) -> dict[str, str]:
-    """A number with a fraction, which no text can be mistaken for."""
+    """A decimal number in a form that no JSON text of a request can have."""
     if isinstance(value, Decimal):
         return {"\0number": str(value)}
     raise TypeError(type(value).__name__)
 
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_decimal).encode
-"""What a value means: key order and white space do not make another request."""
+"""Canonical JSON: requests that differ only in key order or white space are equal."""
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""The body of an answer."""
+"""The body of a response."""

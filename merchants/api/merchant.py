@@ -1,3 +1,5 @@
+"""Endpoint for the authenticated merchant."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,21 +16,22 @@ from merchants.resources.merchant import merchant as merchant_resource
 
 
 class MerchantObject(serializers.Serializer[Any]):
-    """You, as we know you."""
+    """Your merchant account."""
 
     id = serializers.CharField(help_text="`mer_…`")
     object = serializers.ChoiceField(choices=["merchant"], help_text="Always `merchant`")
-    livemode = serializers.BooleanField(help_text="Whether the key that asks moves real money")
-    created_at = serializers.DateTimeField(help_text="When you became our customer")
-    name = serializers.CharField(help_text="Your trade name: what payers see")
+    livemode = serializers.BooleanField(help_text="Whether the key of this request moves real money")
+    created_at = serializers.DateTimeField(help_text="When the account was created")
+    name = serializers.CharField(help_text="Your trade name, which payers see")
     legal_name = serializers.CharField(help_text="Your name on the tax certificate")
     status = serializers.ChoiceField(
-        choices=Merchant.Status.choices, help_text="A suspended merchant's keys are refused, so you read `active`"
+        choices=Merchant.Status.choices,
+        help_text="In practice always `active`: the keys of a suspended merchant are refused",
     )
 
 
 class MerchantSelfView(MerchantView):
-    """The merchant whose key asks."""
+    """The merchant that the key belongs to."""
 
     scopes = {"GET": ANY_KEY}
 
@@ -36,7 +39,7 @@ class MerchantSelfView(MerchantView):
         tags=["account"],
         operation_id="read_merchant",
         summary="Who am I?",
-        description="The merchant and the mode of the key that asks: a first request that shows whether a key works",
+        description="The merchant and mode of the API key: a first request to check that a key works",
         responses=MerchantObject,
     )
     def get(self, request: Request) -> HttpResponse:

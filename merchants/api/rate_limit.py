@@ -1,7 +1,7 @@
-"""How often a key may ask: counted by django-ratelimit in Redis, per key and class of route.
+"""Rate limits per API key and class of route, counted by django-ratelimit in Redis.
 
-A Redis that is refused, reset or hung lets requests through uncounted: one of them pays its time-out (0.3 s at most),
-the others do not ask it for a while, and then one asks again for all of them.
+If Redis is down, unreachable or hangs, requests are served uncounted: one request pays the timeout (0.3 s at most) and
+opens the circuit breaker; after a pause one request tries Redis again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from merchants.models import ApiKey
 logger = logging.getLogger(__name__)
 
 _PAUSE = 5.0
-"""Seconds during which Redis is not asked again after it failed."""
+"""Seconds for which the breaker stays open after a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Where a key stands in the present window; ``reset`` in seconds."""
+    """Usage of a key in the current window; ``reset`` is in seconds."""
 
     limit: int
     remaining: int
@@ -36,7 +36,7 @@ class Usage:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As the answer says it."""
+        """The response headers."""
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -44,39 +44,39 @@ class Usage:
         }
 
 
-class Breaker:
-    """Remembers that Redis failed, so that not every request waits for it."""
+class CircuitBreaker:
+    """Opens when Redis fails, so that not every request waits for its timeout."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._closed_until: float | None = None
+        self._open_until: float | None = None
 
-    def lets_ask(self) -> bool:
-        """True if Redis works, as far as is known, or if it is this request's turn to find out."""
-        if self._closed_until is None:
+    def allows_call(self) -> bool:
+        """True if the breaker is closed, or if this request is the one that tries Redis again."""
+        if self._open_until is None:
             return True
         with self._lock:
             now = time.monotonic()
-            if self._closed_until is not None and now < self._closed_until:
+            if self._open_until is not None and now < self._open_until:
                 return False
-            self._closed_until = now + _PAUSE
+            self._open_until = now + _PAUSE
             return True
 
     def failed(self) -> None:
-        """Redis did not answer."""
-        self._closed_until = time.monotonic() + _PAUSE
+        """Open the breaker: Redis did not answer."""
+        self._open_until = time.monotonic() + _PAUSE
 
-    def worked(self) -> None:
-        """Redis answered."""
-        self._closed_until = None
+    def succeeded(self) -> None:
+        """Close the breaker: Redis answered."""
+        self._open_until = None
 
 
-breaker = Breaker()
+breaker = CircuitBreaker()
 
 
 def count(request: HttpRequest, key: ApiKey, route_class: str) -> Usage | None:
-    """Count one request of this key; None if nothing can count now, and the request is to be served."""
-    if not breaker.lets_ask():
+    """Count one request of this key; None if Redis is unavailable and the request is to be served uncounted."""
+    if not breaker.allows_call():
         RATE_LIMIT_DEGRADED.labels("api").inc()
         return None
     try:
@@ -92,7 +92,7 @@ def count(request: HttpRequest, key: ApiKey, route_class: str) -> Usage | None:
         RATE_LIMIT_DEGRADED.labels("api").inc()
         logger.warning("Redis cannot count requests; they are served uncounted", extra={"why": type(error).__name__})
         return None
-    breaker.worked()
+    breaker.succeeded()
     if usage is None:
         return None
     left = usage["limit"] - usage["count"]

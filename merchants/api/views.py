@@ -1,4 +1,4 @@
-"""The base of every merchant API view: the tenant comes from the key, and only from the key."""
+"""Base of all merchant API views; the tenant is determined by the API key alone."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from merchants.models import ApiKey, Merchant
 M = TypeVar("M", bound=Model)
 
 ANY_KEY = ""
-"""In ``scopes``: every key of the merchant may do this."""
+"""In ``scopes``: no scope is required."""
 
 
 class MerchantView(JsonView):
     """A view of one merchant's objects in one mode.
 
-    ``scopes`` says for every HTTP method that the view has which scope the key needs, of which several it needs one, or
-    ``ANY_KEY``. Objects are reached by ``own`` and ``find``, which know no other merchant's and no other mode's.
+    ``scopes`` maps each HTTP method of the view to the required scope, to several of which one is required, or to
+    ``ANY_KEY``. Objects are accessed by ``own`` and ``find``, which are limited to the merchant and mode.
     """
 
     authentication_classes = [ApiKeyAuthentication]
     scopes: ClassVar[dict[str, str | tuple[str, ...]]] = {}
     rate_class: ClassVar[str | None] = None
-    """Which of ``settings.RATE_LIMITS`` counts here: ``read`` or ``write`` by the method unless given."""
+    """The entry of ``settings.RATE_LIMITS`` that applies; by default ``read`` or ``write``, by the method."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -43,14 +43,14 @@ class MerchantView(JsonView):
 
     authenticator: ClassVar[ApiKeyAuthentication]
     merchant: Merchant
-    """Whose objects these are. Shared between requests: never change it."""
+    """The authenticated merchant. Shared between requests: never change it."""
     key: ApiKey
-    """The API key that was presented. Shared between requests: never change it."""
+    """The API key of the request. Shared between requests: never change it."""
     livemode: bool
-    """Which mode's objects these are."""
+    """The mode of the API key."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before the handler, each only if the former let it pass: version, key, rate, scope."""
+        """Check, in this order: API version, API key, rate limit, scope."""
         asked = request._request
         self.headers["API-Version"] = _version(asked)
         self.merchant, self.key = self.authenticator.authenticate(asked)
@@ -66,11 +66,11 @@ class MerchantView(JsonView):
             raise KeyScopeInsufficient
 
     def own(self, rows: QuerySet[M]) -> QuerySet[M]:
-        """Of ``rows`` those of this merchant in this mode."""
+        """``rows`` limited to this merchant and mode."""
         return rows.filter(merchant=self.merchant, livemode=self.livemode)
 
     def find(self, rows: QuerySet[M], public_id: str) -> M:
-        """The merchant's own object with this public id. Raises ``NotFound``, whosever the object is."""
+        """The merchant's object with this public id. Raises ``NotFound``, also for objects of other merchants."""
         found = self.own(rows).filter(public_id=public_id).first() if ids.is_id(public_id) else None
         if found is None:
             raise NotFound
@@ -78,12 +78,12 @@ class MerchantView(JsonView):
 
     @property
     def owner(self) -> tuple[int, bool]:
-        """Whose list a cursor belongs to."""
+        """The owner that a list's cursors are bound to."""
         return self.merchant.pk, self.livemode
 
     @property
     def origin(self) -> Origin:
-        """This request as the cause of a change."""
+        """The origin of a change made by this request."""
         return Origin(TransitionRow.Cause.API, self.key.public_id, getattr(self.request, "request_id", ""))
 
 
@@ -92,7 +92,7 @@ def _has_one(key: ApiKey, needed: str | tuple[str, ...]) -> bool:
 
 
 def _version(request: HttpRequest) -> str:
-    """The version that the caller pins, or the newest."""
+    """The API version that the caller pins, or the latest."""
     given: str | None = request.META.get("HTTP_API_VERSION")
     if given is None:
         return str(settings.API_VERSION)

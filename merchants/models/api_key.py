@@ -1,3 +1,5 @@
+"""Model of API keys."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -16,9 +18,9 @@ from core.guards import OnlyIf
 
 
 class ApiKey(models.Model):
-    """A merchant's credential. The key itself is shown once; here are its first characters and its SHA-256.
+    """A merchant's credential. The secret is shown once; only its first characters and its SHA-256 are stored.
 
-    What it may do never changes: another set of scopes is another key. Its end, once known, only comes nearer.
+    Scopes never change: other scopes need a new key. An expiry, once set, can only become earlier.
     """
 
     class Scope(models.TextChoices):

@@ -1,3 +1,5 @@
+"""Model of events."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -11,16 +13,16 @@ from core.db import AppendOnly, Guard
 from core.horizon import Counter
 
 COUNTER = Counter("events", "merchants_event_counter", 473_701, "merchants_event", "sequence", "created_at")
-"""Numbers events; see ``core.horizon`` for what readers may take."""
+"""Assigns the sequence numbers of events; ``core.horizon`` explains how they are read."""
 
 
 class Event(models.Model):
-    """Something that happened to a merchant's object: what the feed shows and outbound webhooks carry.
+    """A change of a merchant's object, for the feed and outbound webhooks.
 
-    ``sequence`` comes from ``COUNTER``, so the feed can stop before what is still uncommitted
-    (``merchants.services.event.feed``). The database assigns it; a value given by a caller is overwritten.
-    ``object_sequence`` counts an object's events from 1 without gaps, under that object's row lock, which is taken
-    before the event is inserted: both sequences order an object's events alike.
+    ``sequence`` comes from ``COUNTER``, so that the feed can end before uncommitted events
+    (``merchants.services.event.feed``). The database assigns it and overwrites a given value. ``object_sequence``
+    numbers an object's events from 1 without gaps, under that object's row lock, which is taken before the event is
+    inserted: both sequences order an object's events alike.
     """
 
     public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "event"))

@@ -1,3 +1,5 @@
+"""Model of Idempotency-Keys."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -11,9 +13,9 @@ from core.db import ROWS, Frozen, Guard
 
 
 class IdempotencyKey(models.Model):
-    """One intention of a merchant's program: the request that carried the key first, and the answer it got.
+    """An Idempotency-Key: the first request that used it and its response.
 
-    ``in_progress`` is visible only for creations that call a provider between two transactions.
+    Only two-phase creations, which call a provider between two transactions, are ever visible as ``in_progress``.
     """
 
     class State(models.TextChoices):
@@ -56,7 +58,7 @@ class IdempotencyKey(models.Model):
                 "field_hashes",
                 "created_at",
             ),
-            # The WHEN clause keeps both off the path of a request that is carried out.
+            # Neither of these fires for a request that is executed: WHEN skips keys in progress.
             Guard(
                 name="answer_stays",
                 when=pgtrigger.Before,

@@ -1,3 +1,5 @@
+"""Model of merchants."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -17,7 +19,7 @@ class Merchant(models.Model):
         SUSPENDED = "suspended", _("suspended")
 
     class DepositPolicy(models.TextChoices):
-        """What becomes of money that is not what a payment asked for (docs/adr/0021)."""
+        """Handling of deposits that differ from what their payment asked for (docs/adr/0021)."""
 
         EXACT = "exact", _("exact amount, also late")
         ACCEPT_ANY = "accept_any", _("accept any money")

@@ -1,1 +1,1 @@
-"""JSON forms of the objects here: one source for API reads, events and webhooks."""
+"""JSON representations of this app's objects, for API responses, events and webhooks."""

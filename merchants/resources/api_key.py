@@ -1,3 +1,5 @@
+"""JSON representation of API keys."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,7 +10,7 @@ from merchants.models import ApiKey
 
 
 def api_key(record: ApiKey) -> dict[str, Any]:
-    """The key as lists show it: never its secret, which nobody knows any more."""
+    """The key without its secret, which is not stored."""
     return {
         "id": record.public_id,
         "object": "api_key",

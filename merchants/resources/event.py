@@ -1,3 +1,5 @@
+"""JSON representation of events."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,7 +9,7 @@ from merchants.models import Event
 
 
 def event(record: Event) -> dict[str, Any]:
-    """The event as the feed shows it and as webhooks carry it."""
+    """The event, as in the feed and in webhooks."""
     return {
         "id": record.public_id,
         "object": "event",

@@ -1,3 +1,5 @@
+"""JSON representation of Idempotency-Keys."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,8 +10,8 @@ from merchants.models import IdempotencyKey
 
 
 def idempotency_key(record: IdempotencyKey) -> dict[str, Any]:
-    """What became of the request with this key: what it was, what it was answered, what it made."""
-    made = {"object": ids.kind(record.object_id), "id": record.object_id} if record.object_id else None
+    """The request with this key, its response status and the created object."""
+    created = {"object": ids.kind(record.object_id), "id": record.object_id} if record.object_id else None
     return {
         "id": record.public_id,
         "object": "idempotency_key",
@@ -20,5 +22,5 @@ def idempotency_key(record: IdempotencyKey) -> dict[str, Any]:
         "method": record.method,
         "path": record.path,
         "response_status": record.response_status,
-        "resource": made,
+        "resource": created,
     }

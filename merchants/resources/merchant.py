@@ -1,3 +1,5 @@
+"""JSON representation of merchants."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,7 +9,7 @@ from merchants.models import Merchant
 
 
 def merchant(record: Merchant, *, livemode: bool) -> dict[str, Any]:
-    """The merchant as its own programs see it through a key of this mode."""
+    """The merchant, as seen through an API key of this mode."""
     return {
         "id": record.public_id,
         "object": "merchant",

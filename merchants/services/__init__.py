@@ -1,1 +1,1 @@
-"""What can be done with merchants, their keys and their feed."""
+"""Business operations on merchants' API keys, Idempotency-Keys and events."""

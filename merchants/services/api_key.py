@@ -1,4 +1,4 @@
-"""API keys: made once, recognised by their hash, rolled with an overlap, revoked for good."""
+"""API keys: creation, authentication by hash with a short cache, rolling with an overlap, revocation."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from core.writes import column_names, fetch, hydrate
 from merchants.models import ApiKey, Merchant
 
 OVERLAP = timedelta(hours=24)
-"""How long a rolled key works on unless told."""
+"""Default time for which a rolled key keeps working."""
 
 MAX_OVERLAP = timedelta(days=7)
 
 _SHAPE = re.compile(r"sk_(test|live)_[A-Za-z0-9_-]{43}\Z")
 _LAST_USED_RESOLUTION = timedelta(minutes=1)
-_REMEMBERED = 2_000
-_STILL_IN_USE = 1.0
-"""Seconds after which a key whose time has run out is not asked for any more together with others."""
-_ASKED_TOGETHER = 50
+_MAX_CACHED = 2_000
+_REFRESH_WINDOW = 1.0
+"""Seconds after its expiry for which a cache entry is refreshed together with others."""
+_REFRESH_BATCH = 50
 
-_known: dict[str, tuple[ApiKey, float]] = {}
-"""Hash of a secret -> its key and until when this process may believe it (``time.monotonic``)."""
+_cache: dict[str, tuple[ApiKey, float]] = {}
+"""Hash of a secret -> its key and the entry's expiry (``time.monotonic``)."""
 
 
 def create(
@@ -46,7 +46,7 @@ def create(
     created_by: str = "",
     replaces: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its secret text, which nobody can read again afterwards."""
+    """Create a key and return it with its secret, which cannot be read again."""
     secret = f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
         merchant=merchant,
@@ -64,10 +64,10 @@ def create(
 
 
 def authenticate(secret: str, *, address: str = "") -> ApiKey:
-    """The key behind ``secret``, its merchant loaded, used from ``address``.
+    """The key of ``secret`` with its merchant; ``address`` is the client's.
 
-    A process believes what it knows of a key for ``settings.API_KEY_CACHE_SECONDS`` (under a second), so that whatever
-    happens to a key or its merchant is felt everywhere within a second; a key's own end is felt at once.
+    A process caches keys for ``settings.API_KEY_CACHE_SECONDS`` (under a second), so that a change of a key or its
+    merchant takes effect everywhere within a second; a key's expiry takes effect at once.
 
     Raises ``InvalidApiKey`` for a malformed, unknown, expired or revoked key, ``IpNotAllowed``, and
     ``MerchantSuspended``. ``last_used_at`` is written at most once a minute, in a transaction of its own.
@@ -88,33 +88,33 @@ def authenticate(secret: str, *, address: str = "") -> ApiKey:
 
 
 def revoke(key: ApiKey) -> None:
-    """Refuse this key from now on. Revoking twice changes nothing."""
+    """Revoke the key. Idempotent."""
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock.now())
-    _known.pop(key.secret_sha256, None)
+    _cache.pop(key.secret_sha256, None)
 
 
 def restrict(key: ApiKey, *, networks: Iterable[Network | str]) -> None:
-    """Take this key only from these addresses from now on; from anywhere if there are none."""
+    """Accept the key only from these networks; from any address if there are none."""
     ApiKey.objects.filter(pk=key.pk).update(networks=list(networks))
-    _known.pop(key.secret_sha256, None)
+    _cache.pop(key.secret_sha256, None)
 
 
 @transaction.atomic
 def roll(key_id: int, *, by: ApiKey, old_key_expires_at: datetime | None = None) -> tuple[ApiKey, str]:
-    """Make the successor of a key on behalf of the key ``by``; return it with its secret text.
+    """Create a key's successor at the request of the key ``by``; return it with its secret.
 
-    The successor may do the same, from the same addresses, and ends when its predecessor was to end. The old key works
-    until ``old_key_expires_at`` (24 hours from now unless given), never longer than before. If an answer was lost, the
-    old key can be rolled again: its successor is revoked, unless it has been used.
+    The successor has the same scopes, networks and expiry. The old key works until ``old_key_expires_at`` (default: 24
+    hours from now), never longer than before. If the response was lost, the old key can be rolled again: its successor
+    is revoked, unless it has been used.
 
-    Raises ``KeyScopeInsufficient`` if the key may do more than ``by``, ``IllegalTransition`` if it does not work any
-    more, if its successor is in use, or if ``by`` has a successor itself.
+    Raises ``KeyScopeInsufficient`` if the key has more rights than ``by``, ``IllegalTransition`` if it has expired or
+    was revoked, if its successor is in use, or if ``by`` itself has a successor.
     """
     old = ApiKey.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=key_id)
     now = clock.now()
     if not old.works_at(now):
         raise IllegalTransition("This API key has expired or was revoked.")
-    if not _may_no_more(old, by):
+    if not _has_no_more_rights(old, by):
         raise KeyScopeInsufficient("An API key rolls itself and keys that may do no more than itself.")
     if by.pk != old.pk and by.successors.filter(revoked_at=None).exists():
         raise IllegalTransition("This API key was rolled; use its successor.")
@@ -136,12 +136,12 @@ def roll(key_id: int, *, by: ApiKey, old_key_expires_at: datetime | None = None)
     end = max(now, old_key_expires_at or now + OVERLAP)
     old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
     old.save(update_fields=["expires_at"])
-    _known.pop(old.secret_sha256, None)
+    _cache.pop(old.secret_sha256, None)
     return made
 
 
-def _may_no_more(key: ApiKey, than: ApiKey) -> bool:
-    """True if whoever has ``than`` gains nothing by ``key``: neither a right, nor an address, nor time."""
+def _has_no_more_rights(key: ApiKey, than: ApiKey) -> bool:
+    """True if ``key`` exceeds ``than`` neither in scopes, nor in networks, nor in time."""
     if key.pk == than.pk:
         return True
     later = than.expires_at is not None and (key.expires_at is None or key.expires_at > than.expires_at)
@@ -153,30 +153,30 @@ def _may_no_more(key: ApiKey, than: ApiKey) -> bool:
 
 
 def _lookup(secret_sha256: str) -> ApiKey | None:
-    known = _known.get(secret_sha256)
-    started = time.monotonic()  # before the database is asked: what it says may be as old as the question
-    if known is not None and started < known[1]:
-        return known[0]
-    # Whoever has to ask asks for all that were in use a moment ago: one statement instead of one for each key.
-    due = [secret for secret, (_, until) in _known.copy().items() if until <= started < until + _STILL_IN_USE]
-    wanted = {secret_sha256, *due[:_ASKED_TOGETHER]}
+    cached = _cache.get(secret_sha256)
+    started = time.monotonic()  # before the query: its result may be as old as its start
+    if cached is not None and started < cached[1]:
+        return cached[0]
+    # Refresh all recently expired entries too: one statement instead of one per key.
+    due = [secret for secret, (_, until) in _cache.copy().items() if until <= started < until + _REFRESH_WINDOW]
+    requested = {secret_sha256, *due[:_REFRESH_BATCH]}
     size = len(ApiKey._meta.concrete_fields)
     found = {}
-    for row in fetch(_by_secrets(), [list(wanted)]):
+    for row in fetch(_by_secrets(), [list(requested)]):
         key = hydrate(ApiKey, row[:size])
         key.merchant = hydrate(Merchant, row[size:])
         found[key.secret_sha256] = key, started + settings.API_KEY_CACHE_SECONDS
-    if len(_known) + len(found) > _REMEMBERED:
-        _known.clear()
-    for gone in wanted - found.keys():
-        _known.pop(gone, None)
-    _known.update(found)
+    if len(_cache) + len(found) > _MAX_CACHED:
+        _cache.clear()
+    for gone in requested - found.keys():
+        _cache.pop(gone, None)
+    _cache.update(found)
     return found[secret_sha256][0] if secret_sha256 in found else None
 
 
 @cache
 def _by_secrets() -> str:
-    """The statement that reads keys with their merchants: asked most of all, so its text is made once."""
+    """The statement that reads keys with their merchants; the most frequent query, so its text is cached."""
     return (
         f"SELECT {column_names(ApiKey, 'k')}, {column_names(Merchant, 'm')} "  # noqa: S608
         "FROM merchants_apikey k JOIN merchants_merchant m ON m.id = k.merchant_id WHERE k.secret_sha256 = ANY($1)"
@@ -184,7 +184,7 @@ def _by_secrets() -> str:
 
 
 def _note_use(key: ApiKey, now: datetime) -> None:
-    """Write the moment of use, unless another process just did or somebody holds the row: nobody waits for this."""
+    """Record the use, unless another process just did or the row is locked: no request waits for this."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE merchants_apikey SET last_used_at = %s WHERE id = (SELECT id FROM merchants_apikey WHERE id = %s"

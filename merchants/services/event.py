@@ -1,4 +1,4 @@
-"""The feed of events addressed to a merchant: written with the change, read in an order that never looks back."""
+"""A merchant's events: recorded in the transaction of the change, read in an order in which none appears late."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from merchants.models import Event, Merchant
 from merchants.models.event import COUNTER
 
 _NEXT = "SELECT coalesce(max(object_sequence), 0) + 1 FROM merchants_event WHERE object_id = %s"
-_NEXT_BUT = "SELECT coalesce(max(object_sequence), 0) + 1 + %s FROM merchants_event WHERE object_id = %s"
+_NEXT_AFTER_PENDING = "SELECT coalesce(max(object_sequence), 0) + 1 + %s FROM merchants_event WHERE object_id = %s"
 
 
 @transaction_required
@@ -25,9 +25,9 @@ def record(
     obj: dict[str, Any],
     previous: dict[str, Any] | None = None,
 ) -> Event:
-    """Append an event about ``obj`` (its JSON form, with ``id``), as part of the unit of work that is open.
+    """Append an event about ``obj`` (its JSON form, with ``id``) to the open unit of work.
 
-    The caller holds the lock on the object's row: that is what keeps ``object_sequence`` without gaps.
+    The caller holds the lock on the object's row, which keeps ``object_sequence`` free of gaps.
     """
     event = fresh(
         Event,
@@ -38,17 +38,17 @@ def record(
         data={"object": obj, "previous": previous or {}},
     )
     with joined() as writes:
-        before = ("event", obj["id"])
-        earlier = writes.pending[before]
-        next_one = Sql(_NEXT_BUT, (earlier, obj["id"])) if earlier else Sql(_NEXT, (obj["id"],))
-        writes.insert(event, {"object_sequence": next_one})
-        writes.pending[before] += 1
+        pending_key = ("event", obj["id"])
+        pending = writes.pending[pending_key]
+        object_sequence = Sql(_NEXT_AFTER_PENDING, (pending, obj["id"])) if pending else Sql(_NEXT, (obj["id"],))
+        writes.insert(event, {"object_sequence": object_sequence})
+        writes.pending[pending_key] += 1
     return event
 
 
 def feed(merchant: Merchant, *, livemode: bool) -> models.QuerySet[Event]:
-    """The merchant's events that could be shown when this was called: none while an earlier one may still appear.
+    """The merchant's events below the horizon: no event with a lower sequence can appear any more.
 
-    Evaluate it at READ COMMITTED: a snapshot of before the call may lack events of transactions that ended since.
+    Evaluate it at READ COMMITTED: an older snapshot may lack events of transactions that have ended since.
     """
     return Event.objects.filter(merchant=merchant, livemode=livemode, sequence__lt=COUNTER.horizon())

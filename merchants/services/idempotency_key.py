@@ -1,6 +1,6 @@
-"""The rows behind Idempotency-Key: claimed before the effect, completed with its answer, read by repetitions.
+"""Stored Idempotency-Keys: claimed with the effect, completed with the response, read by repeated requests.
 
-``claim`` is part of the statement that writes the effect, and waits for an equal request that is being carried out.
+``claim`` is part of the statement that writes the effect, and waits for a concurrent equal request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.writes import Sql, Writes, fetch
 from merchants.models import IdempotencyKey, Merchant
 
 TAKEOVER_AFTER = timedelta(seconds=60)
-"""A creation in phases that stopped half-way may be finished by a repetition after this time."""
+"""Lease: after this time a repeated request may take over a two-phase creation that did not complete."""
 
 _BATCH = 5_000
 
@@ -41,8 +41,8 @@ _TAKE_OVER = """
 
 
 @dataclass(frozen=True, slots=True)
-class Intention:
-    """A request as its key stands for it. ``field_hashes``: a hash of each top-level field of its body."""
+class KeyedRequest:
+    """A request with an Idempotency-Key. ``field_hashes``: a hash of each top-level field of its body."""
 
     merchant: Merchant
     livemode: bool
@@ -52,33 +52,33 @@ class Intention:
     body_sha256: str
     field_hashes: Mapping[str, str]
 
-    def is_that_of(self, record: IdempotencyKey) -> bool:
-        """True if ``record`` was made by the same request."""
+    def matches(self, record: IdempotencyKey) -> bool:
+        """True if ``record`` was created by an equal request."""
         return (self.method, self.path, self.body_sha256) == (record.method, record.path, record.body_sha256)
 
     def differing_fields(self, record: IdempotencyKey) -> list[str]:
-        """Names of the top-level fields in which the request of ``record`` was another; by name."""
+        """Sorted names of the top-level fields in which the request of ``record`` differs."""
         ours, theirs = dict(self.field_hashes), record.field_hashes
         return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
-def claim(writes: Writes, intention: Intention, object_id: str, *, status: int | None, answer: str) -> None:
-    """Let ``writes`` take the key before anything else, and write nothing if it was taken before.
+def claim(writes: Writes, keyed: KeyedRequest, object_id: str, *, status: int | None, answer: str) -> None:
+    """Let ``writes`` claim the key first, and write nothing if it is already claimed.
 
-    With ``status`` and ``answer`` the request is carried out by that; without (None, ""), the key stays in progress
-    until ``complete``. While another transaction holds the key, the statement waits for its end, up to the database's
-    lock timeout (2 s); ``waited_in_vain`` knows that error.
+    With ``status`` and ``answer`` the key is completed; with (None, "") it stays in progress until ``complete``. While
+    another transaction holds the key, the statement waits for its end, up to the database's lock timeout (2 s), whose
+    error ``is_lock_timeout`` recognises.
     """
     now = clock.now()
     values = (
         ids.new_id("idempotency_key"),
-        intention.merchant.pk,
-        intention.livemode,
-        intention.key,
-        intention.method,
-        intention.path,
-        intention.body_sha256,
-        Jsonb(dict(intention.field_hashes)),
+        keyed.merchant.pk,
+        keyed.livemode,
+        keyed.key,
+        keyed.method,
+        keyed.path,
+        keyed.body_sha256,
+        Jsonb(dict(keyed.field_hashes)),
         "in_progress" if status is None else "completed",
         status,
         answer,
@@ -89,19 +89,19 @@ def claim(writes: Writes, intention: Intention, object_id: str, *, status: int |
     writes.only_if(Sql(_INSERT, values))
 
 
-def waited_in_vain(error: OperationalError) -> bool:
-    """True if ``error`` says that another transaction held the key until the lock timeout."""
+def is_lock_timeout(error: OperationalError) -> bool:
+    """True if ``error`` is a lock timeout because another transaction held the key."""
     cause = error.__cause__
     return isinstance(cause, LockNotAvailable) and IdempotencyKey._meta.db_table in (cause.diag.context or "")
 
 
 def complete(row_id: int, status: int, body: str, object_id: str) -> bool:
-    """Store the answer under a key in progress; False if another request, which took this one over, has done so."""
+    """Store the response of a key in progress; False if a request that took it over has already done so."""
     return bool(fetch(_COMPLETE, [row_id, status, body, object_id]))
 
 
 def take_over(record: IdempotencyKey) -> bool:
-    """True if this request may finish a creation that stopped half-way ``TAKEOVER_AFTER`` ago; one can."""
+    """Take over an abandoned creation; True for exactly one concurrent caller."""
     if not is_abandoned(record):
         return False
     now = clock.now()
@@ -109,21 +109,21 @@ def take_over(record: IdempotencyKey) -> bool:
 
 
 def is_abandoned(record: IdempotencyKey) -> bool:
-    """True if ``record`` is of a creation that stopped half-way ``TAKEOVER_AFTER`` ago."""
+    """True if the creation of ``record`` has been in progress for ``TAKEOVER_AFTER`` or longer."""
     return record.state == IdempotencyKey.State.IN_PROGRESS and record.locked_at <= clock.now() - TAKEOVER_AFTER
 
 
 def find(merchant: Merchant, *, livemode: bool, key: str) -> IdempotencyKey | None:
-    """What is known of a merchant's key; None also while its first request is being carried out."""
+    """The row of a merchant's key; None also while the transaction of its first request is open."""
     return IdempotencyKey.objects.filter(merchant=merchant, livemode=livemode, key=key).first()
 
 
 def forget_old() -> int:
-    """Delete keys that were kept for ``settings.IDEMPOTENCY_KEY_LIFETIME``, in batches; how many."""
+    """Delete keys older than ``settings.IDEMPOTENCY_KEY_LIFETIME``, in batches; return their number."""
     before = clock.now() - settings.IDEMPOTENCY_KEY_LIFETIME
     forgotten = 0
     while True:
-        # In the order of their making: the oldest rows are the first of the primary key, no index of the time needed.
+        # The oldest rows come first in the primary key, so no index on created_at is needed.
         oldest = list(IdempotencyKey.objects.order_by("pk").values_list("pk", "created_at")[:_BATCH])
         old = [pk for pk, created_at in oldest if created_at < before]
         if old:

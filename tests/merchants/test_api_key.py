@@ -30,9 +30,9 @@ def get(secret, address="127.0.0.1", **headers):
 @pytest.fixture
 def _remembering(settings):
     settings.API_KEY_CACHE_SECONDS = 0.2
-    api_key._known.clear()
+    api_key._cache.clear()
     yield
-    api_key._known.clear()
+    api_key._cache.clear()
 
 
 def test_an_expired_key_is_refused_from_its_moment_on(merchant):
@@ -183,15 +183,15 @@ def test_the_end_of_a_remembered_key_is_felt_at_once(merchant):
 
 @pytest.mark.usefixtures("_remembering")
 def test_strangers_do_not_fill_the_memory(merchant, monkeypatch):
-    monkeypatch.setattr(api_key, "_REMEMBERED", 3)
+    monkeypatch.setattr(api_key, "_MAX_CACHED", 3)
     for number in range(50):
         get("sk_test_" + f"{number:043d}")
-    assert len(api_key._known) == 0
+    assert len(api_key._cache) == 0
 
     for _ in range(5):
         assert get(api_key.create(merchant, livemode=False)[1]).status_code == 200
 
-    assert len(api_key._known) <= 3
+    assert len(api_key._cache) <= 3
 
 
 @pytest.mark.usefixtures("_remembering")

@@ -14,7 +14,7 @@ from kyc.services import case as kyc_case
 from kyc.services import document
 from merchants.models import ApiKey, IdempotencyKey, Merchant
 from merchants.services import api_key, idempotency_key
-from merchants.services.idempotency_key import Intention
+from merchants.services.idempotency_key import KeyedRequest
 from payments.models import Payment, ProviderAccount
 from tests.merchants.test_idempotency import SPEI, assert_replays, raw_post
 from tests.problems import assert_problem
@@ -71,7 +71,7 @@ def test_pretix_a_refusal_for_want_of_a_right_is_not_replayed_once_the_right_is_
 
 
 def test_modern_treasury_a_key_used_on_another_route_is_refused(api, stp, merchant):
-    other = Intention(merchant, False, "k-1", "POST", "/v1/payouts", "0" * 64, {"amount": "x"})
+    other = KeyedRequest(merchant, False, "k-1", "POST", "/v1/payouts", "0" * 64, {"amount": "x"})
     with unit_of_work() as writes:
         idempotency_key.claim(writes, other, "po_x", status=201, answer="{}")
 

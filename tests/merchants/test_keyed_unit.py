@@ -18,7 +18,7 @@ from ledger.models import Hold, Transaction
 from ledger.services import balance, hold, invariant
 from merchants.models import Event, IdempotencyKey, Merchant
 from merchants.services import idempotency_key
-from merchants.services.idempotency_key import Intention
+from merchants.services.idempotency_key import KeyedRequest
 from payments.models import Payment
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
@@ -28,8 +28,8 @@ from tests.problems import rows
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
 
 
-def intention(merchant: Merchant, key: str) -> Intention:
-    return Intention(merchant, False, key, "POST", "/v1/payouts", "0" * 64, {})
+def keyed_request(merchant: Merchant, key: str) -> KeyedRequest:
+    return KeyedRequest(merchant, False, key, "POST", "/v1/payouts", "0" * 64, {})
 
 
 def by_django(merchant: Merchant) -> None:
@@ -112,7 +112,7 @@ def test_a_job_of_a_keyed_request_is_deferred_once_and_not_by_a_repetition(merch
     def once() -> int | None:
         with unit_of_work(keyed=True) as unit:
             jobs.defer("payments.expire_payments", timestamp=0)
-            idempotency_key.claim(unit, intention(merchant, "k-1"), "po_1", status=201, answer="{}")
+            idempotency_key.claim(unit, keyed_request(merchant, "k-1"), "po_1", status=201, answer="{}")
         return unit.condition_id
 
     def waiting() -> int:
@@ -133,7 +133,7 @@ def place(merchant: Merchant, key: str, source: str, amount: int) -> str:
     try:
         with unit_of_work(keyed=True) as unit:
             hold.place(merchant, livemode=False, source=source, amount=amount, purpose=Hold.Purpose.PAYOUT, when=when())
-            idempotency_key.claim(unit, intention(merchant, key), source, status=201, answer="{}")
+            idempotency_key.claim(unit, keyed_request(merchant, key), source, status=201, answer="{}")
     except InsufficientFunds:
         return "refused"
     return "replayed" if unit.condition_id is None else "placed"

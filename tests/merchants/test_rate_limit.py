@@ -28,7 +28,7 @@ SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
 @pytest.fixture(autouse=True)
 def _fresh(settings, monkeypatch):
     settings.RATE_LIMITS = {"read": "3/m", "write": "2/m", "test": "1/m"}
-    monkeypatch.setattr(rate_limit, "breaker", rate_limit.Breaker())
+    monkeypatch.setattr(rate_limit, "breaker", rate_limit.CircuitBreaker())
     with time_machine.travel(clock.now(), tick=False):  # no window ends within a test
         yield
 
@@ -178,12 +178,12 @@ def test_a_redis_that_is_away_costs_one_request_a_moment_and_refuses_nobody(
         assert min(costs[1:]) < 0.3
         assert max(costs) < 15, "a hung Redis without limits takes for ever"
         assert RATE_LIMIT_DEGRADED.labels("api")._value.get() == degraded + 13
-        rate_limit.breaker._closed_until = time.monotonic()  # the pause is over: one request asks for all
+        rate_limit.breaker._open_until = time.monotonic()  # the pause is over: one request asks for all
         _seconds(api)
         _seconds(api)
         assert proxy.accepted - accepted <= 1
         proxy.heal()
-        rate_limit.breaker._closed_until = time.monotonic()
+        rate_limit.breaker._open_until = time.monotonic()
         assert soon(lambda: api.get("/v1/banks").get("RateLimit-Limit") == "3")
     trials.done(unit="outages")
 

@@ -130,7 +130,7 @@ def test_a_redis_that_answers_reads_and_refuses_to_count_is_degraded(client, ref
 def test_a_redis_that_refuses_to_count_keeps_limits_as_one_that_is_away(
     api, client, refusing_redis, rf, monkeypatch, capsys
 ):
-    monkeypatch.setattr(rate_limit, "breaker", rate_limit.Breaker())
+    monkeypatch.setattr(rate_limit, "breaker", rate_limit.CircuitBreaker())
     monkeypatch.setattr(sign_in_limit, "_redis_paused_until", 0.0)
     with redis_at(refusing_redis, backend="core.counting_cache.CountingCache", seconds=10):
         served = api.get("/v1/merchant")
