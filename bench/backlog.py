@@ -1,12 +1,12 @@
-"""How long the worker takes to drain a backlog of stored notices: ``.venv/bin/python -m bench.backlog``.
+"""Benchmark: time to drain a backlog of stored notices: ``.venv/bin/python -m bench.backlog``.
 
-    --events 100000      ``order.paid`` events that were stored and not applied
-    --hot                every order is one merchant's; else they are spread over --merchants 100
-    --workers 1          how many of manage.py worker drain it
+    --events 100000      ``order.paid`` events that are stored but not applied
+    --hot                all orders belong to one merchant; otherwise they are spread over --merchants 100
+    --workers 1          number of ``manage.py worker`` processes
 
-On a PostgreSQL and Redis of its own. The orders are copied by SQL; the events are stored by the inbox's own statement,
-as if the web processes had died between storing and applying them. The clock runs from the start of the workers to the
-last settled event, their own start included.
+Runs on its own PostgreSQL and Redis. Orders are copied by SQL; events are stored by the inbox's own statement, as if
+the web processes had crashed between storing and applying them. The time is measured from the start of the workers,
+startup included, to the last settled event.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPEN = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received'
 
 
 def store(house: Storm) -> None:
-    """Every order's event, received a while ago and due at once."""
+    """Store each order's event as stale, so that it is due at once."""
     from django.conf import settings
     from django.db import connections, transaction
 
@@ -55,7 +55,7 @@ def store(house: Storm) -> None:
 
 
 def drain(house: Storm, workers: int) -> float:
-    """Seconds until nothing is open."""
+    """Run the workers; return the seconds until no event is open."""
     began, said = time.monotonic(), time.monotonic()
     with house.workers(workers):
         while (left := house.one(_OPEN)) > 0:
@@ -69,7 +69,7 @@ def drain(house: Storm, workers: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.backlog")
     parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--hot", action="store_true", help="one merchant's payments only")
+    parser.add_argument("--hot", action="store_true", help="all orders belong to one merchant")
     parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()

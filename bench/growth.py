@@ -1,13 +1,13 @@
-"""Whether a page costs the same as the house grows: ``.venv/bin/python -m bench.growth [--sizes 10000,1000000]``.
+"""Benchmark: cost of a page as the data grows: ``.venv/bin/python -m bench.growth [--sizes 10000,1000000]``.
 
-On a private durable PostgreSQL with ``--cache`` of shared buffers, one database for each size, 20 merchants in each.
-Asked in turn, round by round, each by a process of its own, through the whole site but without a server in front:
+Runs on a private durable PostgreSQL with ``--cache`` of shared buffers, one database per size, 20 merchants in each.
+Rounds interleave the sizes; each has its own process, which calls the whole site through WSGI:
 
 - E1: 50 payments at a random cursor;
-- E2: 50 payments with a prefix of ``external_id``, which lie scattered in the merchant's list;
-- history: the first page of staff's transfer history, and a late one (page 40).
+- E2: 50 payments by a prefix of ``external_id``, scattered over the merchant's list;
+- history: the first page of staff's transfer history, and page 40.
 
-Prints a Markdown table: the median time in ms, and CPU µs of the site and of PostgreSQL for each page.
+Prints a Markdown table: per page the median time in ms, and CPU µs of the site and of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.growth")
     parser.add_argument("--sizes", default="10000,1000000,5000000")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=300, help="of each kind in a round")
+    parser.add_argument("--requests", type=int, default=300, help="requests of each kind per round")
     parser.add_argument("--cache", default="4GB", help="shared buffers; 5,000,000 payments and their lists take 3 GB")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def people() -> dict[str, int]:
-    """Merchants, an API key of the first, an account, somebody of the staff; the first merchant and the account."""
+    """Seed merchants, an API key, an account and a staff user; the ids of the first merchant and the account."""
     made = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "bench.growth_site", "people", str(MERCHANTS)],
         cwd=ROOT,
@@ -105,7 +105,7 @@ def people() -> dict[str, int]:
 
 
 def fill(server: EmbeddedPostgres, database: str, rows: int, first: dict[str, int]) -> None:
-    """``rows`` payments and the deposits of those that are completed. Indexes and guards come back afterwards."""
+    """Insert ``rows`` payments and the deposits of completed ones, with indexes dropped and triggers disabled."""
     with psycopg.connect(server.url("postgres", database), autocommit=True) as owner:
         tables = ("payments_payment", "payments_deposit")
         indexes = owner.execute(
@@ -135,7 +135,7 @@ def fill(server: EmbeddedPostgres, database: str, rows: int, first: dict[str, in
 def measure(
     server: EmbeddedPostgres, redis: str, sizes: list[int], rounds: int, requests: int
 ) -> dict[tuple[int, str], list[list[float]]]:
-    """For each size and job the figures of every round: p50 ms, the site's CPU µs, PostgreSQL's."""
+    """(size, job) -> the figures of each round: p50 ms, CPU µs of the site and of PostgreSQL."""
     sites = {size: site(server, f"growth_{size}", redis) for size in sizes}
     measured: dict[tuple[int, str], list[list[float]]] = {}
     try:

@@ -1,4 +1,4 @@
-"""A site of ``bench.growth`` on one database: makes its people, or answers ``[job, requests]`` lines with figures."""
+"""Child process of ``bench.growth`` for one database: seeds it, or answers ``[job, requests]`` lines with figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAFF = "staff"
 
 
 def people(merchants: int) -> None:
-    """Prints the keys of the first merchant and the account; every other merchant's key follows the first's."""
+    """Create merchants, an account and a staff user; print the database ids of the first merchant and the account."""
     from django.contrib.auth.models import User
 
     from merchants.models import ApiKey, Merchant
@@ -55,7 +55,7 @@ def people(merchants: int) -> None:
 
 
 class Site:
-    """The whole site in this process, asked through WSGI."""
+    """The whole site in this process, called through WSGI."""
 
     def __init__(self) -> None:
         from django.contrib.auth.models import User
@@ -124,7 +124,7 @@ class Site:
             self.history("?p=40" if job.endswith("40") else "")
 
     def measure(self, job: str, requests: int) -> list[float]:
-        """p50 in ms, CPU µs of this process and of its PostgreSQL sessions for each request."""
+        """Per request: p50 in ms, CPU µs of this process and of its PostgreSQL sessions."""
         for _ in range(5):
             self.ask(job)
         times = []

@@ -1,8 +1,8 @@
-"""What storing a notice costs as the inbox grows: ``.venv/bin/python -m bench.inbox [--rows 5000000]``.
+"""Benchmark: cost of storing a notice as the inbox grows: ``.venv/bin/python -m bench.inbox [--rows 5000000]``.
 
-On a private durable PostgreSQL with ``--cache`` of shared buffers: the statement that stores a notice and the one
-that settles it, on an empty inbox and on one that was filled. Half of the ids rise with time, as Conekta's and STP's
-do; half are random, the worst case for an index. Prints a Markdown table.
+Measures the statements that store and settle a notice on an empty and on a filled inbox, on a private durable
+PostgreSQL with ``--cache`` of shared buffers. Half of the ids increase with time, as Conekta's and STP's do; half are
+random, the worst case for an index. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def measure(account: ProviderAccount) -> tuple[float, float, float, float]:
-    """Medians over rounds: store, its p95, settle, and a repetition; each statement in one open transaction."""
+    """Medians over rounds: store, its p95, settle, and a repeated notice; all statements in one transaction."""
     from django.db import connection, transaction
 
     from core import clock
@@ -122,7 +122,7 @@ def measure(account: ProviderAccount) -> tuple[float, float, float, float]:
 
 
 def scalar(cursor: psycopg.Cursor[Any]) -> Any:
-    """The one value of an answer."""
+    """The single value of a result."""
     (value,) = next(cursor)
     return value
 

@@ -1,7 +1,7 @@
-"""The ledger against PostgreSQL's own limit: ``.venv/bin/python -m bench.ledger [--seconds 8] [--rounds 3]``.
+"""Benchmark: ledger postings against bare PostgreSQL inserts: ``.venv/bin/python -m bench.ledger [--seconds 8]``.
 
-On a private durable PostgreSQL, in rounds that interleave every way of posting, so that a machine that becomes slower
-meanwhile slows all of them. Prints a Markdown table; absolute figures belong to the machine, ratios to the design.
+Runs on a private durable PostgreSQL. Rounds interleave all variants, so that a change of the machine's load affects all
+of them. Prints a Markdown table; absolute figures depend on the machine, ratios on the design.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ BARE_SCHEMA = """
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.ledger")
-    parser.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=8, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2, help="of Python")
-    parser.add_argument("--entries", type=int, default=5_000_000, help="of the account with a long history")
+    parser.add_argument("--processes", type=int, default=2, help="number of Python processes")
+    parser.add_argument("--entries", type=int, default=5_000_000, help="entries of the account with a long history")
     parser.add_argument("--work", nargs=2, metavar=("NUMBER", "SECONDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def prepare(server: EmbeddedPostgres) -> dict[str, str]:
-    """Merchants with open accounts; the pgbench script of each way of posting by its name."""
+    """Open the merchants' accounts; variant of posting -> its pgbench script."""
     statement = open_books()
     with owner(server) as connection:
         connection.execute(BARE_SCHEMA)
@@ -73,7 +73,7 @@ def prepare(server: EmbeddedPostgres) -> dict[str, str]:
     hot = f"{begin}\\set merchant 0\n"
     post = door_statement(statement)
     bare = post.replace("ledger_transaction", "bare_transaction").replace("ledger_entry", "bare_entry")
-    # No question for accounts either: their ids are given.
+    # No lookup of accounts either: their ids are given.
     bare = re.sub(r"\(\s*SELECT a\.id FROM ledger_account a.*?\)", "leg.account", bare, flags=re.DOTALL)
     bare = bare.replace(f"{CODES}::text[]", "ARRAY[1, :merchant::bigint + 5, 2, 3]").replace(
         "leg(code,", "leg(account,"
@@ -91,7 +91,7 @@ def prepare(server: EmbeddedPostgres) -> dict[str, str]:
 
 
 def open_books() -> str:
-    """Opens every account; the very statement with which the door writes a posting."""
+    """Open all accounts; return the SQL statement with which the ledger writes a posting."""
     django_setup()
     from django.db import connection, transaction
     from django.test.utils import CaptureQueriesContext
@@ -111,7 +111,7 @@ def open_books() -> str:
     return statement
 
 
-_COLON = "|| chr(58) ||"  # to pgbench a colon before a word is a variable, in quotes too
+_COLON = "|| chr(58) ||"  # pgbench takes a colon before a word for a variable, even within quotes
 CODES = (
     f"ARRAY['platform' {_COLON} 'stp_cash', 'mer_' || lpad(:merchant::text, 26, '0') {_COLON} 'available', "
     f"'platform' {_COLON} 'fee_revenue', 'platform' {_COLON} 'iva_payable']"
@@ -119,7 +119,7 @@ CODES = (
 
 
 def door_statement(statement: str) -> str:
-    """The door's statement with pgbench's variables in place of its parameters, in their order."""
+    """The posting statement with pgbench variables in place of its parameters, in order."""
     values = iter(
         [
             "'trx_' || :n",
@@ -139,12 +139,12 @@ def door_statement(statement: str) -> str:
         ]
     )
     filled = re.sub(r"\$\d+", lambda _: next(values), statement)
-    assert next(values, None) is None, "the door's statement takes other parameters than it did"
+    assert next(values, None) is None, "the posting statement has other parameters"
     return filled
 
 
 def with_balances(post: str, shard: str) -> str:
-    """The posting that also keeps a balance row per account (row 16) or one of 16 per account up to date."""
+    """The posting statement that also updates a balance row per account (shard 16) or one of 16 per account."""
     kept = f"""), kept AS (
         UPDATE alternative_balance b SET total = b.total + leg.amount
         FROM unnest({CODES}::text[], ARRAY[{AMOUNTS}]::bigint[]) AS leg(code, amount)
@@ -156,7 +156,7 @@ def with_balances(post: str, shard: str) -> str:
 
 
 def through_python(processes: int, seconds: int) -> list[dict[str, float]]:
-    """What each of some processes achieved that call the posting as a service does."""
+    """Results of ``processes`` Python processes that call the posting function as services do."""
     argv = [sys.executable, "-W", "ignore", "-m", "bench.ledger", "--work"]
     running = [
         subprocess.Popen([*argv, str(number), str(seconds)], stdout=subprocess.PIPE, text=True)
@@ -166,7 +166,7 @@ def through_python(processes: int, seconds: int) -> list[dict[str, float]]:
 
 
 def work(number: int, seconds: int) -> dict[str, float]:
-    """Post for some seconds in this process: postings a second, CPU microseconds a posting."""
+    """Post for ``seconds`` in this process: postings per second, CPU microseconds per posting."""
     django_setup()
     from django.db import transaction
 
@@ -230,7 +230,7 @@ def report_python(rounds: list[list[dict[str, float]]]) -> None:
 
 
 def report_history(server: EmbeddedPostgres, entries: int) -> None:
-    """What ``ledger_total`` takes for an account with a long history, against one with a thousandth of it."""
+    """Time of ``ledger_total`` for an account with a long history and for one with a thousandth of its entries."""
     from ledger.services import snapshot
 
     with owner(server, "postgres") as connection:
@@ -252,7 +252,7 @@ def report_history(server: EmbeddedPostgres, entries: int) -> None:
 
 
 def fill_account(connection: psycopg.Connection[Any], code: str, entries: int) -> int:
-    """An account with that many entries of one centavo, 50 in a transaction, written past every trigger; its id."""
+    """Create an account with ``entries`` of one centavo, 50 per transaction, with triggers disabled; return its id."""
     row = connection.execute(
         "INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
         "VALUES (%s, 'owner_funds', false, 'MXN', 'credit', NULL, now()) RETURNING id",

@@ -1,14 +1,14 @@
-"""Signed ``order.paid`` events at a fixed rate, whatever the site answers: ``.venv/bin/python -m bench.open_loop``.
+"""Open-loop benchmark: signed ``order.paid`` events at a fixed rate: ``.venv/bin/python -m bench.open_loop``.
 
-    --rate 200 --seconds 30 --warm-up 5    the schedule; --poisson for arrivals by chance instead of a fixed distance
-    --hot                                  every order is one merchant's; else they are spread over --merchants 100
-    --web-workers 2 --web-pool 4           gunicorn's size
-    --workers 1                            how many of manage.py worker run beside it
+    --rate 200 --seconds 30 --warm-up 5    the schedule; --poisson for random instead of evenly spaced arrivals
+    --hot                                  all orders belong to one merchant; otherwise spread over --merchants 100
+    --web-workers 2 --web-pool 4           gunicorn's workers and connections per worker
+    --workers 1                            number of ``manage.py worker`` processes
 
-Starts a PostgreSQL, a Redis, gunicorn and a worker of its own, seeds the orders, and leaves nothing behind. Arrivals do
-not wait for answers, and a latency counts from the moment at which the event was due: a site that stands still for a
-second shows it in every event of that second, not in one. "sent late" is the generator's own delay: if it is large, the
-machine is too busy to measure.
+Starts its own PostgreSQL, Redis, gunicorn and worker, seeds the orders, and removes everything at the end. Arrivals do
+not wait for responses, and latency is measured from the time at which an event was due: if the site stalls for a
+second, all events of that second show it. "sent late" is the generator's own delay: if it is large, the machine is too
+busy to measure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.storm import storm
 
 @dataclass
 class Measured:
-    """Seconds from the moment each event was due: to its being sent, and to its answer."""
+    """Seconds from the due time of each event until it was sent and until its response."""
 
     late: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     async def exchange(self, request: bytes) -> int:
-        """The status of the answer, whose body is read to its end."""
+        """Send a request, read the whole response and return its status."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = next(
@@ -54,7 +54,7 @@ class Connection:
 
 
 class Generator:
-    """Sends each request at its moment, over as many connections as are under way at the same time."""
+    """Sends each request at its due time, over as many connections as requests are in flight."""
 
     def __init__(self, port: int, requests: list[bytes], moments: list[float], warm_up: float) -> None:
         self._port, self._requests, self._moments, self._warm_up = port, requests, moments, warm_up
@@ -93,7 +93,7 @@ class Generator:
             try:
                 status = await connection.exchange(request)
             except (ConnectionError, asyncio.IncompleteReadError):
-                connection.close()  # it was idle for too long: the site closed it
+                connection.close()  # closed by the site because it was idle
                 continue
             self._idle.append(connection)
             return status
@@ -104,17 +104,17 @@ class Generator:
 
 
 def schedule(rate: float, seconds: float, *, poisson: bool, seed: int) -> list[float]:
-    """Moments at which events are due, in seconds from the beginning."""
+    """Due times of events, in seconds from the start."""
     if not poisson:
         return [number / rate for number in range(int(rate * seconds))]
-    chance, moments, now = random.Random(seed), [], 0.0
-    while (now := now + chance.expovariate(rate)) < seconds:
+    generator, moments, now = random.Random(seed), [], 0.0
+    while (now := now + generator.expovariate(rate)) < seconds:
         moments.append(now)
     return moments
 
 
 def percentile(values: list[float], part: float) -> float:
-    """The least value that ``part`` of all values do not exceed."""
+    """The smallest value that at least ``part`` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-part * len(ordered) // 1) - 1))]
 
@@ -133,12 +133,12 @@ def report(measured: Measured, name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.open_loop")
-    parser.add_argument("--rate", type=float, default=200, help="events a second")
+    parser.add_argument("--rate", type=float, default=200, help="events per second")
     parser.add_argument("--seconds", type=float, default=30, help="measured, after the warm-up")
     parser.add_argument("--warm-up", type=float, default=5, help="seconds before")
-    parser.add_argument("--poisson", action="store_true", help="arrivals by chance")
-    parser.add_argument("--seed", type=int, default=7, help="of that chance")
-    parser.add_argument("--hot", action="store_true", help="one merchant takes every payment")
+    parser.add_argument("--poisson", action="store_true", help="random arrivals")
+    parser.add_argument("--seed", type=int, default=7, help="seed of random arrivals")
+    parser.add_argument("--hot", action="store_true", help="all orders belong to one merchant")
     parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--web-workers", type=int, default=2)
     parser.add_argument("--web-pool", type=int, default=4)
@@ -152,7 +152,7 @@ def main() -> None:
                 generator = Generator(port, requests, moments, options.warm_up)
                 measured = asyncio.run(generator.run())
         whose = "one hot merchant" if options.hot else f"{options.merchants} merchants"
-        report(measured, f"{options.rate:g}/s{' by chance' if options.poisson else ''}, {whose}")
+        report(measured, f"{options.rate:g}/s{' at random' if options.poisson else ''}, {whose}")
         say(house.audit())
 
 

@@ -1,7 +1,7 @@
-"""The product as a target of the reference benchmark's driver (``bench.py --plugin …/bench/plugin.py``).
+"""Targets for the reference benchmark's driver (``bench.py --plugin …/bench/plugin.py``).
 
-The driver runs under any Python; whatever needs the project's packages is done by ``python -m bench.product``.
-P is the default server (gunicorn, two masters of one worker that share the port), PG the same behind granian.
+The driver runs under any Python; code that needs the project's packages runs in ``python -m bench.product``.
+P is the default server (gunicorn, two masters with one worker each that share the port), PG the same on granian.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TEMPLATE = "payments_tpl"
 
 
 def product(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    """``python -m bench.product`` with the benchmark's folder and cluster."""
+    """Start ``python -m bench.product`` with the benchmark's folder and cluster."""
     env = dict(os.environ, BENCH_HOME=str(HOME), BENCH_CLUSTER=CLUSTER)
     return subprocess.Popen([PYTHON, "-m", "bench.product", *arguments], cwd=PROJECT, env=env, **options)
 
 
 class Product:
-    """One way of serving it. The template database is made when it is first needed."""
+    """A target: the product on one server. The template database is created on first use."""
 
     key = "product"
     template = TEMPLATE
@@ -42,7 +42,7 @@ class Product:
             self.key = "product-hot"
 
     def requests(self, job: str) -> Iterator[bytes]:
-        """Raw HTTP requests of one job, in order, signed and distinct."""
+        """The raw HTTP requests of one job, in order, signed and distinct."""
         self._ready()
         with product("requests", job, *(["--hot"] if self.key.endswith("hot") else []), stdout=subprocess.PIPE) as made:
             assert made.stdout is not None
@@ -52,10 +52,10 @@ class Product:
             raise SystemExit(f"no requests for {job}")
 
     def setup(self, db: str) -> None:
-        """Nothing: the fresh copy of the template is complete."""
+        """Do nothing: the copy of the template is complete."""
 
     def start(self, db: str, port: int) -> subprocess.Popen[bytes]:
-        """The server on ``port``, in a session of its own."""
+        """Start the server on ``port``, in its own session."""
         log = (HOME / f"{self.name}.log").open("wb")
         database = urlsplit(db).path[1:]
         return product(
@@ -63,7 +63,7 @@ class Product:
         )
 
     def check(self, db: str) -> dict[str, int]:
-        """Counts of the database after the run; the books must balance."""
+        """Counts from the database after the run, by which the driver checks the books."""
         with product("check", urlsplit(db).path[1:], stdout=subprocess.PIPE) as made:
             answer = made.communicate()[0]
         return dict(json.loads(answer))
@@ -72,7 +72,7 @@ class Product:
         HOME.mkdir(parents=True, exist_ok=True)
         with product("template", TEMPLATE) as made:
             if made.wait():
-                raise SystemExit("the template database could not be made")
+                raise SystemExit("the template database could not be created")
 
 
 TARGETS = {

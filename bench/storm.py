@@ -1,4 +1,4 @@
-"""A house for benchmarks of the inbox: merchants, open OXXO orders, events that pay them, and the site's processes."""
+"""Environment for benchmarks of the inbox: merchants, open OXXO orders, the events that pay them, site processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _START_SECONDS = 60
 
 @dataclass
 class Storm:
-    """A released PostgreSQL with ``orders`` open OXXO orders, a Redis, and Conekta's key."""
+    """A released PostgreSQL with ``orders`` open OXXO orders, a Redis, and Conekta's signing key."""
 
     server: EmbeddedPostgres
     home: Path
@@ -43,14 +43,14 @@ class Storm:
     def connect(self, role: str = "payments_owner") -> psycopg.Connection[Any]:
         return psycopg.connect(self.server.url(role, DATABASE), autocommit=True)
 
-    def one(self, question: str) -> Any:
+    def one(self, query: str) -> Any:
         with self.connect() as connection:
-            row = connection.execute(question).fetchone()
+            row = connection.execute(query).fetchone()
         assert row is not None
         return row[0]
 
     def process(self, name: str, *command: str, **environ: str) -> ManagedProcess:
-        """One of the site's programs; ``stop`` ends it."""
+        """Start one of the site's processes."""
         return ManagedProcess.start(
             name,
             [sys.executable, "-W", "ignore", *command],
@@ -62,7 +62,7 @@ class Storm:
 
     @contextmanager
     def web(self, *, workers: int, pool: int) -> Iterator[int]:
-        """gunicorn as in production; its port."""
+        """Run gunicorn as in production; yields its port."""
         port = free_port()
         size = {"WEB_CONCURRENCY": str(workers), "DATABASE_POOL_SIZE": str(pool)}
         size["WEB_BIND"] = f"127.0.0.1:{port}"
@@ -76,7 +76,7 @@ class Storm:
 
     @contextmanager
     def workers(self, count: int) -> Iterator[None]:
-        """So many of ``manage.py worker``, ready."""
+        """Run ``count`` processes of ``manage.py worker``; entered when all are ready."""
         running = [self.process(f"worker-{number}", "manage.py", "worker", "--grace", "2") for number in range(count)]
         try:
             for one in running:
@@ -121,7 +121,7 @@ class Storm:
         return event_id, json.dumps(body).encode()
 
     def signed_request(self, number: int) -> bytes:
-        """The whole HTTP request with which Conekta tells of it."""
+        """The raw HTTP request with which Conekta sends that event."""
         _, raw = self.paid_event(number)
         digest = base64.b64encode(self.key.sign(raw, padding.PKCS1v15(), hashes.SHA256())).decode()
         head = [
@@ -134,20 +134,20 @@ class Storm:
         return "\r\n".join(head).encode() + b"\r\n\r\n" + raw
 
     def audit(self) -> str:
-        """What ``manage.py audit_ledger`` finds, and whether every processed event completed one payment."""
+        """A summary: the result of ``manage.py audit_ledger``, and whether each processed event completed a payment."""
         completed = self.one("SELECT count(*) FROM payments_payment WHERE status = 'completed'")
         processed = self.one("SELECT count(*) FROM webhooks_providerevent WHERE status = 'processed'")
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "manage.py", "audit_ledger"], cwd=ROOT, capture_output=True, check=False
         )
         books = "the books balance" if done.returncode == 0 else "THE BOOKS DO NOT BALANCE"
-        agree = "" if completed == processed else " THEY DISAGREE;"
+        agree = "" if completed == processed else " THE COUNTS DIFFER;"
         return f"{processed:,} events processed, {completed:,} payments completed;{agree} {books}"
 
 
 @contextmanager
 def storm(*, orders: int, merchants: int) -> Iterator[Storm]:
-    """Everything but the site's processes; it is gone afterwards. The environment points at it."""
+    """The environment without the site's processes; removed at the end. Sets Django's environment variables."""
     with released() as server:
         home = Path(os.environ["MEDIA_ROOT"]).parent
         redis = EmbeddedRedis(home / "redis", run_dir=home / "run")
@@ -162,7 +162,7 @@ def storm(*, orders: int, merchants: int) -> Iterator[Storm]:
 
 
 def _answers(port: int, workers: int) -> bool:
-    """Whether the site answers, on so many connections at once that each of its processes has begun."""
+    """True if the site answers on so many concurrent connections that all its processes must be up."""
     connections = [HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(4 * workers)]
     try:
         for connection in connections:
@@ -180,7 +180,7 @@ def _is_ready(worker: ManagedProcess) -> bool:
 
 
 def _seed(found: Storm, merchants: int) -> None:
-    """Merchants and Conekta's account through the models; one order through the service, copied as often as wanted."""
+    """Create merchants and Conekta's account by the models, one order by the service, and copies of the order."""
     import django
 
     django.setup()
@@ -224,7 +224,7 @@ def _seed(found: Storm, merchants: int) -> None:
 
 
 def _copy(database: psycopg.Connection[Any], pk: int, merchants: list[int], orders: int) -> None:
-    """Rows like the one that the service made, whatever columns they have by now, past the guards."""
+    """Copy the service's row with all its columns, with the guards disabled."""
     rows = database.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'payments_payment'"
         " AND is_generated = 'NEVER' AND column_name <> 'id' ORDER BY ordinal_position"

@@ -1,1 +1,1 @@
-"""Who the merchants are: verification cases, their documents and decisions."""
+"""KYC: verification cases of merchants, their documents and decisions."""

@@ -1,3 +1,5 @@
+"""Django configuration of the kyc app."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 

@@ -1,18 +1,18 @@
-"""Simulators of STP (incoming SPEI) and Conekta (OXXO cash orders), a process of their own.
+"""Simulators of STP (incoming SPEI) and Conekta (OXXO cash orders), run as a separate process.
 
-They speak the providers' wire protocols over HTTP and share no code with the apps: a mistake made on one side of the
-wire must not cancel out on the other. Play money only; nothing here ever reaches a provider.
+They implement the providers' wire protocols over HTTP and share no code with the apps, so that a mistake on one side of
+the wire cannot cancel out on the other. Play money only: the simulators never contact a provider.
 
 Start with ``python -m sandbox --port 9100 --data DIR`` and open ``http://127.0.0.1:9100/``.
 
-The control plane under ``/_sim`` stands in for the world around the providers: bank customers, a till, the clock
-(``PUT /_sim/clock``), and a bad day of network and provider (``POST /_sim/faults``, see ``sandbox.faults``). ``--seed``
-makes chance repeat itself.
+The control API under ``/_sim`` simulates what happens around the providers: bank customers, a till, the clock
+(``PUT /_sim/clock``), and faults of network and provider (``POST /_sim/faults``, see ``sandbox.faults``). ``--seed``
+makes random values reproducible.
 
-Where the simulators knowingly differ from the providers:
+Deliberate differences from the providers:
 
 - A webhook URL may be ``http`` and may be on localhost; the real Conekta refuses both.
-- Conekta takes cash orders only, keeps no customers and no refunds, and emits ``charge.paid``, ``order.paid``,
-  ``order.expired`` and ``order.canceled`` only.
-- STP's operating day skips weekends but knows no bank holidays; ``operating_date`` overrides it.
+- Conekta supports cash orders only, has no customers and no refunds, and emits only ``charge.paid``, ``order.paid``,
+  ``order.expired`` and ``order.canceled``.
+- STP's operating day skips weekends but no bank holidays; ``operating_date`` overrides it.
 """

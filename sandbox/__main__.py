@@ -1,7 +1,7 @@
-"""``python -m sandbox --port 9100 --data DIR [--host 127.0.0.1]``: the simulators as a process of their own.
+"""Command line of the simulators: ``python -m sandbox --port 9100 --data DIR [--host 127.0.0.1] [--seed N]``.
 
-Environment: ``SANDBOX_PORT`` and ``SANDBOX_DATA`` stand in for the options; ``SANDBOX_RETRY_DELAY`` (seconds) replaces
-the wait before the first repeat of a notice that was not taken.
+Environment: ``SANDBOX_PORT``, ``SANDBOX_DATA`` and ``SANDBOX_SEED`` are defaults of the options;
+``SANDBOX_RETRY_DELAY`` sets the seconds before the first retry of a notice.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .world import World
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
-    """Command line over environment; exits with a message that says what is missing or wrong."""
+    """Options from the command line, by default from the environment; exits with a message if one is invalid."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="Simulators of STP and Conekta.")
     parser.add_argument("--port", type=int, default=os.environ.get("SANDBOX_PORT"), help="or SANDBOX_PORT")
     parser.add_argument("--data", type=Path, default=os.environ.get("SANDBOX_DATA"), help="folder; or SANDBOX_DATA")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    seed = "number from which chance is drawn, for the same ids again; give it an empty folder"
+    seed = "seed of random values, for reproducible ids; needs an empty folder"
     parser.add_argument("--seed", type=int, default=os.environ.get("SANDBOX_SEED"), help=f"{seed}; or SANDBOX_SEED")
     chosen = parser.parse_args(arguments)
     if chosen.port is None or not 0 < chosen.port < 65536:
@@ -50,7 +50,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM or SIGINT. 0 after a clean end, 1 if it could not start."""
+    """Run until SIGTERM or SIGINT. Returns 0 after a clean shutdown, 1 if it could not start."""
     chosen = options(arguments)
     os.umask(0o077)  # the folder holds private keys and the secrets of webhook URLs
     try:
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=server.serve_forever, args=(0.2,), name="server", daemon=True).start()
     print(f"sandbox: listening on http://{chosen.host}:{chosen.port}/", file=sys.stderr, flush=True)
     while not stop.wait(1.0):
-        with contextlib.suppress(sqlite3.Error):  # a full disk today must not stop the clock for ever
+        with contextlib.suppress(sqlite3.Error):  # a full disk must not stop the loop for good
             conekta.expire_due()
     server.shutdown()
     server.server_close()

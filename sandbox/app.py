@@ -1,8 +1,8 @@
-"""Routing, JSON and errors of the simulators: one WSGI application.
+"""The simulators' WSGI application: routing, JSON and errors.
 
-Conekta's media type and error shape (API 2.3.0) under ``/conekta``; plain JSON under ``/_sim``, the control plane that
-stands in for what happens outside the wire (a bank customer, a till, what STP is told out of band). Conekta
-answers 200 to creations too: its official clients parse nothing else.
+``/conekta`` uses Conekta's media type and error format (API 2.3.0); ``/_sim``, the control API, uses plain JSON and
+simulates what happens outside the wire protocols (a bank customer, a till, STP's configuration). Conekta also answers
+creations with 200: its official clients accept no other status.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Reply:
-    """A status and either an object that becomes JSON or finished text with its headers."""
+    """A status with either an object for JSON or text with its headers."""
 
     status: int
     content: Any
@@ -66,7 +66,7 @@ class Reply:
 
 @dataclass
 class Call:
-    """One request: its environ, the groups of the matched path, and what is read from it on demand."""
+    """One request: its environ, the groups of the matched path, and its parsed contents."""
 
     environ: WSGIEnvironment
     args: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def base_url(self) -> str:
-        """Scheme and host as the caller wrote them: links must lead back by the way the caller came."""
+        """Scheme and host as the client sent them, so that links work for the client."""
         host = self.environ.get("HTTP_HOST", "")
         if not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", host):
             host = f"{self.environ['SERVER_NAME']}:{self.environ['SERVER_PORT']}"
@@ -82,7 +82,7 @@ class Call:
 
     @property
     def url(self) -> str:
-        """The address of this request without its query."""
+        """The URL of this request without its query."""
         return self.base_url + str(self.environ["PATH_INFO"])
 
     def json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Call:
         raw = read_body(self.environ)
         try:
             value = json.loads(raw) if raw.strip() else {}
-            # Refuses at the door what could neither be stored nor answered: NaN, infinities, lone surrogates.
+            # Refuse values that can neither be stored nor sent back: NaN, infinities, lone surrogates.
             json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             raise Refused(400, "invalid_json", "the body is not valid JSON") from None
@@ -113,7 +113,7 @@ def read_body(environ: WSGIEnvironment) -> bytes:
     size, stream = int(length), environ["wsgi.input"]
     try:
         if size > MAX_BODY:
-            # Swallow it, within reason: a client that is cut off while writing never gets to read the answer.
+            # Drain it up to a limit: a client that is cut off while writing never reads the response.
             left = min(size, DRAINED)
             while left > 0 and (chunk := stream.read(min(left, 65536))):
                 left -= len(chunk)
@@ -137,7 +137,7 @@ class App:
         self._routes = [(method, re.compile(path), handler) for method, path, handler in self._table()]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; whatever goes wrong is JSON."""
+        """Answer one request; every error is JSON."""
         path = str(environ["PATH_INFO"])
         in_conekta = path.startswith("/conekta")
         fault = suffer(self.faults.take(str(environ["REQUEST_METHOD"]), path))
@@ -164,7 +164,7 @@ class App:
 
     def _answer(self, environ: WSGIEnvironment) -> Reply:
         method, path = str(environ["REQUEST_METHOD"]), str(environ["PATH_INFO"])
-        # A web page elsewhere must not be able to press our buttons through a visitor's browser.
+        # CSRF protection: pages of another site must not submit these forms through a visitor's browser.
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and urlsplit(origin).netloc != environ.get("HTTP_HOST"):
             raise Refused(403, "foreign_origin", "requests from another site's pages are refused")
@@ -233,7 +233,7 @@ class App:
         return {"now": self.world.moment().isoformat(timespec="milliseconds"), "shift": self.world.shift}
 
     def _move_clock(self, body: dict[str, Any]) -> dict[str, Any]:
-        """``{"shift": seconds}``: from now on this clock is so much ahead of the machine's; 0 sets it right."""
+        """``{"shift": seconds}``: set how far this clock is ahead of the system clock; 0 resets it."""
         shift = body.get("shift")
         if isinstance(shift, bool) or not isinstance(shift, int | float) or not -FURTHEST <= shift <= FURTHEST:
             message = f"shift must be a number of seconds, at most {FURTHEST:.0f} either way"
@@ -283,7 +283,7 @@ class App:
 
 
 def _break(environ: WSGIEnvironment, start_response: StartResponse, fault: Fault) -> Iterable[bytes]:
-    """Answer as a broken provider does, without doing anything."""
+    """Answer with the fault's response, without processing the request."""
     read_body(environ)
     status = 200 if fault.kind == "garbage" else fault.status
     body = fault.body.encode()
@@ -294,7 +294,7 @@ def _break(environ: WSGIEnvironment, start_response: StartResponse, fault: Fault
 
 
 def _count(body: dict[str, Any], name: str, most: int) -> int | None:
-    """A whole number from 1 to ``most``, or None if the body does not say."""
+    """An integer from 1 to ``most``, or None if the body has no such field."""
     value = body.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
         raise Refused(422, "invalid_field", f"{name} must be an integer from 1 to {most}", param=name)

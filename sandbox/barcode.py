@@ -1,8 +1,8 @@
-"""Code 128, set C (pairs of digits), as an SVG picture: what a till can scan from the voucher."""
+"""The voucher's barcode as SVG: Code 128, code set C (pairs of digits)."""
 
 from __future__ import annotations
 
-# Widths of three bars and three spaces, bar first, for the values 0 to 105; the last three start the sets A, B, C.
+# Widths of three bars and three spaces, bar first, for the values 0 to 105; the last three are the start codes A, B, C.
 PATTERNS = (
     "212222222122222221121223121322131222122213122312132212221213221312231212112232122132122231113222123122123221"
     "223211221132221231213212223112312131311222321122321221312212322112322211212123212321232121111323131123131321"
@@ -17,16 +17,16 @@ MODULE, HEIGHT, QUIET = 2, 80, 10
 
 
 def widths(digits: str) -> str:
-    """Alternating widths, in modules, of bars and spaces for an even number of digits."""
+    """Alternating widths of bars and spaces, in modules. Raises ``ValueError`` for an odd number of digits."""
     if len(digits) % 2 or not digits.isascii() or not digits.isdigit():
-        raise ValueError("set C encodes pairs of digits")
+        raise ValueError("code set C encodes pairs of digits")
     values = [int(digits[i : i + 2]) for i in range(0, len(digits), 2)]
     check = (START_C + sum(place * value for place, value in enumerate(values, 1))) % 103
     return "".join(PATTERNS[6 * value : 6 * value + 6] for value in (START_C, *values, check)) + STOP
 
 
 def svg(digits: str) -> str:
-    """The picture, with the digits below the bars and the quiet zone that scanners want at both sides."""
+    """The image, with the digits below the bars and the quiet zone that scanners need on both sides."""
     bars, x = [], QUIET * MODULE
     for position, width in enumerate(widths(digits)):
         if position % 2 == 0:

@@ -1,6 +1,6 @@
-"""Conekta, cash part: orders, webhook keys, webhooks, events (Conekta API 2.3.0), and the customer at the till.
+"""Simulator of Conekta's cash payments: orders, webhook keys, webhooks, events (API 2.3.0), and the till.
 
-Unlike the real one, it lets a webhook URL be on localhost.
+Unlike the real Conekta, it allows webhook URLs on localhost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .errors import Refused
 from .storage import Storage
 from .world import World
 
-# 18 tries, each gap 1.7 times the one before: from 15 s on that is 48 hours in all (Conekta API 2.3.0, webhooks).
+# 18 attempts, each delay 1.7 times the previous one: starting at 15 s, 48 hours in all (Conekta API 2.3.0, webhooks).
 FIRST_RETRY_DELAY, GROWTH = 15.0, 1.7
 MAX_WEBHOOKS = 10
-# charge.paid and order.paid leave up to a second apart, charge first (Conekta API 2.3.0, webhooks).
+# charge.paid and order.paid are sent up to a second apart, charge first (Conekta API 2.3.0, webhooks).
 GAP = 0.25
 EVENT_TYPES = frozenset(
     {
@@ -61,21 +61,21 @@ ERROR_TYPES = {401: "authentication_error", 404: "resource_not_found_error", 500
 
 @dataclass(frozen=True)
 class Account:
-    """Everything one API key may see."""
+    """The account of an API key: the scope of everything that it may access."""
 
     id: int
     livemode: bool
 
 
 def error_body(error: Refused, world: World) -> dict[str, Any]:
-    """A refusal in Conekta's shape (Conekta API 2.3.0)."""
+    """An error in Conekta's format (API 2.3.0)."""
     detail = {"code": error.code, "message": error.message, "debug_message": error.message, "param": error.param}
     kind = ERROR_TYPES.get(error.status, "parameter_validation_error")
     return {"details": [detail], "log_id": hex_id(world), "object": "error", "type": kind}
 
 
 class Conekta:
-    """The simulated provider and its channel to the subscribed webhooks."""
+    """The simulated provider, also the ``Channel`` of its webhooks."""
 
     def __init__(self, storage: Storage, delivery: Delivery, world: World, *, retry_delay: float | None = None) -> None:
         self._storage = storage
@@ -99,7 +99,7 @@ class Conekta:
         if not key:
             raise Refused(401, "conekta.errors.authentication.missing_key", "an API key is required")
         livemode = key.startswith("key_live")
-        # The simulator has no use for the key itself, so it does not keep it.
+        # The simulator does not need the key itself, so it stores only its hash.
         digest = hashlib.sha256(key.encode()).hexdigest()
         known = "SELECT id FROM conekta_account WHERE key_hash = ?"
         with self._storage.reading() as db:
@@ -121,7 +121,7 @@ class Conekta:
             try:
                 with self._storage.transaction() as db:
                     db.execute(insert + " VALUES (?, ?, ?, 'pending_payment', ?, ?)", row)
-            except sqlite3.IntegrityError:  # this reference exists already: draw another
+            except sqlite3.IntegrityError:  # the reference exists already: draw another one
                 continue
             return order
 
@@ -131,7 +131,7 @@ class Conekta:
             return records.document(records.owned(db, "conekta_order", account.id, order_id))
 
     def orders(self, account: Account, query: dict[str, str], url: str) -> dict[str, Any]:
-        """``GET /orders``: ``search`` is an order id, a reference or any metadata value, exactly."""
+        """``GET /orders``: ``search`` matches an order id, a reference or a metadata value exactly."""
         where, values = "", []
         if term := query.get("search", ""):
             where = (
@@ -155,7 +155,7 @@ class Conekta:
         return order
 
     def create_webhook_key(self, account: Account, body: dict[str, Any]) -> dict[str, Any]:
-        """``POST /webhook_keys``: a new RSA pair; the newest active one signs."""
+        """``POST /webhook_keys``: a new RSA key pair; the newest active one signs."""
         active = body.get("active", True)
         if not isinstance(active, bool):
             code = "conekta.errors.parameter_validation.active.invalid"
@@ -175,7 +175,7 @@ class Conekta:
         return key
 
     def create_webhook(self, account: Account, body: dict[str, Any]) -> dict[str, Any]:
-        """``POST /webhooks``; the same URL again keeps its id and takes the new list of events."""
+        """``POST /webhooks``; an existing URL keeps its id and gets the new list of events."""
         url = check_url(body.get("url"), "url")
         events = body.get("subscribed_events", sorted(EVENT_TYPES))
         if not isinstance(events, list) or not events or not all(e in EVENT_TYPES for e in map(str, events)):
@@ -202,7 +202,7 @@ class Conekta:
         return webhook
 
     def update_webhook(self, account: Account, webhook_id: str, body: dict[str, Any]) -> dict[str, Any]:
-        """``PUT /webhooks/{id}``: the webhook listens at another URL from now on."""
+        """``PUT /webhooks/{id}``: change the webhook's URL."""
         url = check_url(body.get("url"), "url")
         with self._storage.transaction() as db:
             webhook = {**records.document(records.owned(db, "conekta_webhook", account.id, webhook_id)), "url": url}
@@ -224,7 +224,7 @@ class Conekta:
             return records.event_view(db, records.owned(db, "conekta_event", account.id, event_id))
 
     def resend(self, account: Account, event_id: str, body: dict[str, Any]) -> dict[str, Any]:
-        """``POST /events/{id}/resend``: the same bytes to the named webhooks, waiting for their answers."""
+        """``POST /events/{id}/resend``: send the same bytes to these webhooks and wait for their responses."""
         wanted = body.get("webhooks_ids")
         with self._storage.reading() as db:
             records.owned(db, "conekta_event", account.id, event_id)
@@ -240,7 +240,7 @@ class Conekta:
                 deliveries.append({**attempt, "url": urls[webhook_id]})
         return {"id": event_id, "object": "event_resend", "deliveries": deliveries}
 
-    # --- the world outside: the till, the clock ---
+    # --- control API: the till, expiry ---
 
     def pay(
         self,
@@ -251,10 +251,10 @@ class Conekta:
         paid_at: int | None = None,
         times: int = 1,
     ) -> dict[str, Any]:
-        """A customer pays at the till.
+        """A payment at the till.
 
-        ``late`` lets an expired or canceled reference through, as stores sometimes do; ``amount`` (centavos) and
-        ``paid_at`` (unix seconds) are the order's and now unless told; each event is sent ``times`` times in parallel.
+        ``late`` accepts an expired or canceled reference, as stores sometimes do; ``amount`` (centavos) and ``paid_at``
+        (Unix seconds) default to the order's amount and now; each event is sent ``times`` times, concurrently.
         """
         with self._storage.transaction() as db:
             row = records.by_reference(db, reference)
@@ -273,7 +273,7 @@ class Conekta:
         return {"order_id": row["id"], "events": events}
 
     def expire(self, reference: str) -> dict[str, Any]:
-        """The reference expires now."""
+        """Expire a reference now."""
         with self._storage.transaction() as db:
             row = records.by_reference(db, reference)
             if row["status"] != "pending_payment":
@@ -283,7 +283,7 @@ class Conekta:
         return {"order_id": row["id"], "events": [event_id]}
 
     def expire_due(self) -> None:
-        """Close every pending order whose time is over; called each second."""
+        """Expire all pending orders that are due; called every second."""
         query = "SELECT * FROM conekta_order WHERE status = 'pending_payment' AND expires_at <= ? LIMIT 500"
         with self._storage.transaction() as db:
             rows = db.execute(query, (self._world.now(),)).fetchall()
@@ -298,15 +298,15 @@ class Conekta:
             return records.history(db, records.by_reference(db, reference))
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
-        """Newest first, for the human page."""
+        """Recent orders, newest first, for the HTML page."""
         with self._storage.reading() as db:
             rows = db.execute("SELECT * FROM conekta_order ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
             return [records.history(db, row) for row in rows]
 
-    # --- channel of the background sender ---
+    # --- delivery.Channel ---
 
     def prepare(self, db: sqlite3.Connection, target: str, webhook: str) -> Request | None:
-        """The stored body, byte for byte, signed with the newest active key; without a key there is no DIGEST."""
+        """The stored body, unchanged, signed with the newest active key; without a key there is no DIGEST."""
         query = "SELECT e.body, w.url, e.account_id FROM conekta_event e, conekta_webhook w WHERE e.id = ? AND w.id = ?"
         row = db.execute(query, (target, webhook)).fetchone()
         if row is None:
@@ -317,16 +317,16 @@ class Conekta:
         return Request(row["url"], body, {"DIGEST": signing.digest(key["private_key"], body)} if key else {})
 
     def settle(self, db: sqlite3.Connection, target: str, answer: Answer) -> bool:
-        """Any 2xx is a receipt."""
+        """True for any 2xx."""
         del db, target
         return answer.status is not None and 200 <= answer.status < 300
 
     def delay(self, tries_done: int) -> float:
-        """Exponential."""
+        """Exponential backoff."""
         return float(self._first_delay * GROWTH ** (tries_done - 1))
 
     def give_up(self, db: sqlite3.Connection, target: str) -> None:
-        """The event stays readable in ``GET /events`` and can be sent again by hand."""
+        """Do nothing: the event stays available in ``GET /events`` and can be resent."""
 
     def _close(self, db: sqlite3.Connection, row: sqlite3.Row, status: str) -> tuple[dict[str, Any], str]:
         order, _ = records.change(db, self._world, row, status)
@@ -343,7 +343,7 @@ class Conekta:
         after: float = 0.0,
         times: int = 1,
     ) -> str:
-        """File the event with its final bytes and queue it for each webhook subscribed at this moment."""
+        """Store the event with its final bytes and enqueue it for each currently subscribed webhook."""
         query = "SELECT id, url, doc FROM conekta_webhook WHERE account_id = ? ORDER BY seq"
         hooks = db.execute(query, (row["account_id"],)).fetchall()
         hooks = [hook for hook in hooks if kind in json.loads(hook["doc"])["subscribed_events"]]

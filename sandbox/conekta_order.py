@@ -1,4 +1,4 @@
-"""Conekta's cash order: what a request must say and what the order looks like (Conekta API 2.3.0)."""
+"""Conekta's cash orders: validation of requests and the order's JSON (Conekta API 2.3.0)."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from typing import Any
 from .errors import Refused
 from .world import World
 
-# Conekta does not publish its limits for a voucher; other processors of OXXO state 10.00 to 10,000.00 pesos.
+# Conekta does not publish limits for vouchers; other OXXO processors state 10.00 to 10,000.00 pesos.
 MIN_AMOUNT, MAX_AMOUNT = 1_000, 1_000_000
 DEFAULT_LIFE = 30 * 86_400
 LONGEST_LIFE = 366 * 86_400
 CASH_TYPES = ("cash", "oxxo_cash")
-# Lines that would change the total; the simulator only adds up line_items, so it says no instead of ignoring them.
+# Lines that change the total: refused, because the simulator only adds up line_items.
 UNSUPPORTED = ("tax_lines", "shipping_lines", "discount_lines", "checkout")
 BASE58 = string.digits[1:] + "".join(c for c in string.ascii_letters if c not in "lIO")
 
 
 def hex_id(world: World) -> str:
-    """24 hex digits that begin with the time, as charges, events, webhooks and webhook keys have."""
+    """An id of 24 hex digits that starts with the time, as for charges, events, webhooks and webhook keys."""
     return f"{int(world.now()):08x}{world.hex(8)}"
 
 
 def short_id(world: World, prefix: str) -> str:
-    """``ord_2xayxSvfWzQ2TLz7r``: a prefix and 17 letters and digits."""
+    """An id like ``ord_2xayxSvfWzQ2TLz7r``: a prefix and 17 letters and digits."""
     return prefix + "_" + "".join(world.choice(BASE58) for _ in range(17))
 
 
 def new_reference(world: World) -> str:
-    """14 digits, as the OXXO network prints them. Text, never a number."""
+    """A reference of 14 digits, in the format of the OXXO network; text, not a number."""
     return f"93{world.below(10**12):012d}"
 
 
 def fee(amount: int) -> int:
-    """2.6 % + 3.00, at least 5.40, plus 16 % IVA; each part rounded half up to the centavo."""
+    """Conekta's fee: 2.6 % + 3.00, at least 5.40, plus 16 % IVA; each part rounded half up to the centavo."""
     commission = max(540, _half_up(Decimal(amount) * Decimal("0.026")) + 300)
     return commission + _half_up(Decimal(commission) * Decimal("0.16"))
 
 
 def charge_of(order: dict[str, Any]) -> dict[str, Any]:
-    """The only charge of a cash order (the very object, so that a change changes the order)."""
+    """The only charge of a cash order, by reference: changing it changes the order."""
     charge: dict[str, Any] = order["charges"]["data"][0]
     return charge
 
 
 def build(world: World, body: dict[str, Any], *, livemode: bool, base_url: str) -> dict[str, Any]:
-    """Validate ``POST /orders`` and return the order, pending; the caller files it under a unique reference."""
+    """Validate ``POST /orders`` and return a pending order; the caller stores it under a unique reference."""
     now = int(world.now())
     for name in UNSUPPORTED:
         if body.get(name):
-            raise _invalid(name, "not_supported", "this simulator takes line_items only")
+            raise _invalid(name, "not_supported", "this simulator supports line_items only")
     currency = body.get("currency")
     if currency != "MXN":
-        raise _invalid("currency", "invalid", "cash orders are in MXN")
+        raise _invalid("currency", "invalid", "the currency of cash orders must be MXN")
     customer = _customer(body.get("customer_info"))
     lines = _line_items(body.get("line_items"))
     total = sum(int(line["unit_price"]) * int(line["quantity"]) for line in lines)
@@ -116,7 +116,7 @@ def build(world: World, body: dict[str, Any], *, livemode: bool, base_url: str) 
 
 
 def mark(world: World, order: dict[str, Any], status: str) -> None:
-    """Set order and charge to ``status``; ``paid`` also fills in what the till reports."""
+    """Set order and charge to ``status``; ``paid`` also sets the data that the till reports."""
     now, charge = int(world.now()), charge_of(order)
     order["payment_status"] = charge["status"] = status
     order["updated_at"] = now
@@ -130,7 +130,7 @@ def mark(world: World, order: dict[str, Any], status: str) -> None:
 
 
 def is_count(value: object, least: int) -> bool:
-    """An integer (JSON's true is none) of at least ``least`` that SQLite can hold."""
+    """True for an integer (not a boolean) of at least ``least`` that fits into SQLite."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value < 10**15
 
 
@@ -178,7 +178,7 @@ def _charge(value: object, total: int) -> dict[str, Any]:
     charge: dict[str, Any] = value[0]
     method = charge.get("payment_method")
     if not isinstance(method, dict) or method.get("type") not in CASH_TYPES:
-        raise _invalid("charges.payment_method.type", "invalid", "this simulator takes payment_method type cash only")
+        raise _invalid("charges.payment_method.type", "invalid", "this simulator supports payment method cash only")
     if not is_count(charge.get("amount", total), 1):
         raise _invalid("charges.amount", "invalid", "amount must be integer centavos")
     if charge.get("amount", total) != total:
@@ -195,7 +195,7 @@ def _expiry(value: object, now: int) -> int:
         return now + DEFAULT_LIFE
     if not isinstance(value, int) or isinstance(value, bool) or value <= now:
         raise _invalid("charges.payment_method.expires_at", "expired", "expires_at must be unix seconds in the future")
-    if value > now + LONGEST_LIFE:  # nearly always milliseconds sent for seconds
+    if value > now + LONGEST_LIFE:  # usually milliseconds instead of seconds
         raise _invalid("charges.payment_method.expires_at", "too_far", "expires_at must be within a year, in seconds")
     return value
 

@@ -1,4 +1,4 @@
-"""Reads and writes of the Conekta simulator's rows: one account never sees another's."""
+"""Database access of the Conekta simulator; every read by a client is limited to its account."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def change(
 
 
 def event_view(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-    """As it was sent, except for ``webhook_status``, which follows the deliveries."""
+    """The event as it was sent, with ``webhook_status`` updated from its deliveries."""
     event: dict[str, Any] = json.loads(row["body"])
     statuses = [attempt["status"] or 0 for attempt in attempts(db, KIND, row["id"])]
     if statuses:
@@ -87,7 +87,10 @@ def page(
     where: str = "",
     values: list[str] | None = None,
 ) -> tuple[list[sqlite3.Row], dict[str, Any]]:
-    """Newest first; ``limit`` 1..250, default 20; ``next`` is the cursor of the answer's ``next_page_url``."""
+    """One page of rows, newest first, and its metadata.
+
+    ``limit`` is 1 to 250, default 20; ``next`` is the cursor from ``next_page_url``.
+    """
     limit, cursor = query.get("limit", "20"), query.get("next", "")
     if not (limit.isdecimal() and limit.isascii() and len(limit) < 4 and 1 <= int(limit) <= 250):
         code = "conekta.errors.parameter_validation.limit.invalid"

@@ -1,7 +1,7 @@
-"""Sends notices to the integrator: at once, again after a failure, and by hand.
+"""Delivery of notices to the integrator: immediate, retried after a failure, and resent on request.
 
-What is still to be sent is a row in ``job``, so a restart forgets nothing. Each attempt leaves a row in ``delivery``.
-Per provider, a ``Channel`` says what to send, reads the answer and sets the pace.
+Pending notices are rows in ``job``, so a restart loses none. Each attempt writes a row in ``delivery``. A ``Channel``
+per provider builds the request, evaluates the response and sets the retry delays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEPT_ANSWER = 2000
 
 @dataclass(frozen=True)
 class Request:
-    """One POST: the bytes are final, so that a repeat is identical."""
+    """One POST with its final bytes, so that a retry is identical."""
 
     url: str
     body: bytes
@@ -38,14 +38,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``status`` is None when nothing did; ``body`` then says why."""
+    """A response. Without one, ``status`` is None and ``body`` says why."""
 
     status: int | None
     body: str
 
 
 class Attempt(TypedDict):
-    """One delivery as the control plane shows it."""
+    """One delivery attempt, as the control API returns it."""
 
     at: str
     status: int | None
@@ -54,25 +54,25 @@ class Attempt(TypedDict):
 
 
 class Channel(Protocol):
-    """One provider's way to notify."""
+    """A provider's rules for sending notices."""
 
     tries: int
 
     def prepare(self, db: sqlite3.Connection, target: str, webhook: str) -> Request | None:
-        """What to send now, or None if there is nobody to send it to any more."""
+        """The request to send, or None if there is no receiver any more."""
 
     def settle(self, db: sqlite3.Connection, target: str, answer: Answer) -> bool:
-        """Take note of the answer; True if the provider would not send this again."""
+        """Process the response; True if the provider would not retry."""
 
     def delay(self, tries_done: int) -> float:
-        """Seconds until the next try."""
+        """Seconds until the next attempt."""
 
     def give_up(self, db: sqlite3.Connection, target: str) -> None:
-        """The last try failed."""
+        """Handle the failure of the last attempt."""
 
 
 def check_url(url: object, param: str) -> str:
-    """An absolute http(s) URL, or a 422 that does not repeat it: it may carry a secret."""
+    """Return an absolute http(s) URL. Raises ``Refused`` (422) without quoting it: it may contain a secret."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         valid = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -84,7 +84,7 @@ def check_url(url: object, param: str) -> str:
 
 
 def without_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """Split ``https://user:secret@host/path`` into the bare URL and an ``Authorization: Basic`` header."""
+    """Split ``https://user:secret@host/path`` into the URL without credentials and an ``Authorization`` header."""
     parts = urlsplit(url)
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     if parts.username is None:
@@ -94,7 +94,7 @@ def without_credentials(url: str) -> tuple[str, dict[str, str]]:
 
 
 def attempts(db: sqlite3.Connection, kind: str, target: str) -> list[Attempt]:
-    """Deliveries of one notice, oldest first."""
+    """Delivery attempts of one notice, oldest first."""
     query = "SELECT at, webhook, status, body FROM delivery WHERE kind = ? AND target = ? ORDER BY id"
     return [_attempt(*row) for row in db.execute(query, (kind, target))]
 
@@ -108,7 +108,7 @@ def _attempt(at: float, webhook: str, status: int | None, body: str) -> Attempt:
 
 
 class Delivery:
-    """Background sender: one thread that looks for due jobs, one short-lived thread per attempt."""
+    """Background sender: one thread that polls for due jobs, and a short-lived thread per attempt."""
 
     def __init__(self, storage: Storage, world: World) -> None:
         self._storage = storage
@@ -117,29 +117,29 @@ class Delivery:
         self._in_flight: set[int] = set()
         self._slots = threading.Semaphore(MAX_PARALLEL)
         self._wake = threading.Event()
-        # Neither proxies nor kept connections: a receiver that closes an idle one would look like a failure.
+        # No proxies and no keep-alive: a receiver that closes an idle connection would look like a failure.
         limits = httpx2.Limits(max_keepalive_connections=0)
         self._client = httpx2.Client(timeout=TIMEOUT, trust_env=False, limits=limits)
 
     def register(self, kind: str, channel: Channel) -> None:
-        """Make ``channel`` responsible for jobs of ``kind``."""
+        """Use ``channel`` for jobs of ``kind``."""
         self._channels[kind] = channel
 
     def start(self) -> None:
-        """Begin to send, also what an earlier process left undone."""
+        """Start sending, including jobs left by an earlier process."""
         threading.Thread(target=self._loop, name="delivery", daemon=True).start()
 
     def enqueue(self, db: sqlite3.Connection, kind: str, target: str, webhook: str = "", *, after: float = 0.0) -> None:
-        """Ask for a delivery, in the transaction that creates its cause; call ``wake`` once that is committed."""
+        """Enqueue a delivery in the transaction of its cause; call ``wake`` after the commit."""
         row = (kind, target, webhook, self._world.now() + after)
         db.execute("INSERT INTO job (kind, target, webhook, due_at) VALUES (?, ?, ?, ?)", row)
 
     def wake(self) -> None:
-        """Look for due jobs now."""
+        """Poll for due jobs now."""
         self._wake.set()
 
     def send_now(self, kind: str, target: str, webhook: str = "") -> Attempt | None:
-        """Send once and wait for the answer. None if there is nobody to send to."""
+        """Send once and wait for the response. None if there is no receiver."""
         channel = self._channels[kind]
         with self._storage.reading() as db:
             request = channel.prepare(db, target, webhook)
@@ -157,14 +157,14 @@ class Delivery:
         while True:
             try:
                 wait = self._dispatch()
-            except Exception as error:  # the loop must outlive any single fault
+            except Exception as error:  # the loop must survive any error
                 print(f"delivery: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 wait = 1.0
             self._wake.wait(wait)
             self._wake.clear()
 
     def _dispatch(self) -> float:
-        """Start every due job; return the seconds until the next look."""
+        """Start every due job; return the seconds until the next poll."""
         now = self._world.now()
         with self._storage.reading() as db:
             jobs = db.execute("SELECT * FROM job ORDER BY due_at, id LIMIT ?", (4 * MAX_PARALLEL,)).fetchall()
@@ -181,7 +181,7 @@ class Delivery:
     def _run(self, job: sqlite3.Row) -> None:
         try:
             self._attempt_job(job)
-        except Exception as error:  # leaves the job in its table: the next look tries again
+        except Exception as error:  # the job stays in its table and is retried at the next poll
             print(f"delivery: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             time.sleep(1.0)
         finally:
@@ -193,7 +193,7 @@ class Delivery:
         key = (str(job["kind"]), str(job["target"]), str(job["webhook"]))
         channel = self._channels[key[0]]
         with self._storage.transaction() as db:
-            # Between its selection and now it may have been sent by its previous thread, or dropped after a success.
+            # Since it was selected, its previous thread may have sent it, or a success may have removed it.
             same = "SELECT 1 FROM job WHERE id = ? AND tries = ?"
             if db.execute(same, (job["id"], job["tries"])).fetchone() is None:
                 return
@@ -234,5 +234,5 @@ class Delivery:
 
     @staticmethod
     def _drop_retries(db: sqlite3.Connection, key: tuple[str, str, str]) -> None:
-        # Only retries: copies that were asked for on purpose ("times") still go out once each.
+        # Only retries: copies that a test requested ("times") are still sent once each.
         db.execute("DELETE FROM job WHERE kind = ? AND target = ? AND webhook = ? AND tries > 0", key)

@@ -1,4 +1,4 @@
-"""Refusals that the routing layer turns into JSON: one shape for the control plane, Conekta's own under /conekta."""
+"""Errors and their JSON: a common format for the control API; /conekta uses Conekta's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 
 class Refused(Exception):
-    """A request is refused. ``code`` and ``param`` are machine readable, ``message`` is for a person."""
+    """The request is refused. ``code`` and ``param`` are machine-readable, ``message`` is for people."""
 
     def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -17,7 +17,7 @@ class Refused(Exception):
 
 
 class ControlError(TypedDict):
-    """Inside of ``{"error": …}``."""
+    """Content of ``{"error": …}``."""
 
     code: str
     message: str
@@ -25,7 +25,7 @@ class ControlError(TypedDict):
 
 
 def control_body(error: Refused) -> dict[str, ControlError]:
-    """The JSON of a refusal outside /conekta."""
+    """The JSON of an error outside /conekta."""
     inner = ControlError(code=error.code, message=error.message)
     if error.param:
         inner["param"] = error.param

@@ -1,8 +1,7 @@
-"""Faults on demand: what a network and a provider do to their callers on a bad day.
+"""Fault injection: simulated faults of the network and of providers.
 
-A fault is ordered through the control plane and hits the next requests whose method and path match. It stays for
-``times`` requests. Whatever it does, the simulator's own memory stays whole: after a lost answer the effect is there,
-as it would be at the provider.
+A fault is added through the control API and applies to the next ``times`` requests with a matching method and path. It
+never corrupts the simulator's state: after a lost response the effect remains, as it would at the provider.
 """
 
 from __future__ import annotations
@@ -22,9 +21,13 @@ LONGEST = 120.0
 
 @dataclass
 class Fault:
-    """``delay``: wait ``seconds``, then go on. ``status``: answer with it and ``body``, and do nothing. ``garbage``: do
-    nothing and answer 200 with ``body``, which need not be JSON. ``lose_request``: close the connection and do nothing.
-    ``lose_answer``: do what was asked, then close the connection without an answer.
+    """One fault, by ``kind``:
+
+    - ``delay``: wait ``seconds`` and continue.
+    - ``status``: answer with ``status`` and ``body`` without processing the request.
+    - ``garbage``: answer 200 with ``body``, which need not be JSON, without processing the request.
+    - ``lose_request``: close the connection without processing the request.
+    - ``lose_answer``: process the request and close the connection without a response.
     """
 
     id: int
@@ -37,12 +40,12 @@ class Fault:
     body: str
 
     def hits(self, method: str, path: str) -> bool:
-        """True if a request for ``path`` suffers from this fault."""
+        """True if this fault applies to the request."""
         return self.method in ("*", method) and re.fullmatch(self.path, path) is not None
 
 
 class Faults:
-    """The faults that are ordered and not used up yet, in their order. Safe for threads."""
+    """The remaining faults, in the order in which they were added. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +53,7 @@ class Faults:
         self._ordered: list[Fault] = []
 
     def order(self, body: dict[str, Any]) -> dict[str, Any]:
-        """``POST /_sim/faults``: keep a fault; the answer shows it with its id."""
+        """``POST /_sim/faults``: add a fault and return it with its id."""
         unknown = sorted(set(body) - set(Fault.__dataclass_fields__) | set(body) & {"id"})
         if unknown:
             raise Refused(422, "unknown_field", f"unknown field {unknown[0]}", param=unknown[0])
@@ -69,18 +72,18 @@ class Faults:
         return asdict(fault)
 
     def pending(self) -> dict[str, Any]:
-        """``GET /_sim/faults``: what is still to hit."""
+        """``GET /_sim/faults``: the remaining faults."""
         with self._lock:
             return {"data": [asdict(fault) for fault in self._ordered]}
 
     def clear(self) -> dict[str, Any]:
-        """``DELETE /_sim/faults``: be kind again."""
+        """``DELETE /_sim/faults``: remove all faults."""
         with self._lock:
             self._ordered.clear()
         return {"data": []}
 
     def take(self, method: str, path: str) -> list[Fault]:
-        """The faults that hit this request, each used up by one: all delays, and the first of another kind."""
+        """Use and return the faults of this request: all matching delays and the first match of another kind."""
         hit: list[Fault] = []
         with self._lock:
             for fault in self._ordered:
@@ -92,7 +95,7 @@ class Faults:
 
 
 def suffer(faults: list[Fault]) -> Fault | None:
-    """Wait out the delays; the fault of another kind, if there is one."""
+    """Sleep for the delays and return the fault of another kind, if any."""
     time.sleep(sum(fault.seconds for fault in faults if fault.kind == "delay"))
     return next((fault for fault in faults if fault.kind != "delay"), None)
 
@@ -119,5 +122,5 @@ def _pattern(body: dict[str, Any]) -> str:
         message = "path must be a regular expression for the whole path"
         raise Refused(422, "invalid_field", message, param="path") from None
     if str(path).startswith("/_sim"):
-        raise Refused(422, "invalid_field", "the control plane itself has no faults", param="path")
+        raise Refused(422, "invalid_field", "faults do not apply to the control API", param="path")
     return str(path)

@@ -1,4 +1,4 @@
-"""The one page for people: recent transfers and orders with their deliveries, a till and a bank. In Spanish."""
+"""The HTML page for people, in Spanish: recent transfers and orders with their deliveries, a till and a bank."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STYLE = (
 
 
 def centavos(text: str) -> int:
-    """``"1,250.50"`` -> ``125050``; refuses fractions of a centavo."""
+    """``"1,250.50"`` -> ``125050``. Raises ``Refused`` for fractions of a centavo."""
     try:
         amount = Decimal(text.replace(",", "").replace("$", "").strip()).scaleb(2)
     except InvalidOperation:
@@ -46,7 +46,7 @@ def pesos(amount: int) -> str:
 
 
 def render(transfers: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]], error: str = "") -> str:
-    """The whole page; ``error`` is shown above everything."""
+    """The page, with ``error`` at the top."""
     message = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     return f"""<!doctype html><html lang="es"><head><meta charset="utf-8"><title>Simuladores: STP y Conekta</title>
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>

@@ -1,8 +1,7 @@
-"""The simulators' own memory: one SQLite file, one writer at a time, any number of readers.
+"""The simulators' database: one SQLite file with one writer at a time and any number of readers.
 
-Every transaction is short and none is held while a webhook is sent, so a single lock is enough for writers, and it
-makes "pay twice at the same instant" decidable. Reads take no lock. WAL keeps what was answered when the process is
-killed.
+Transactions are short and none is open while a webhook is sent, so a single lock is enough for writers; it also orders
+concurrent payments of one reference. Reads take no lock. WAL preserves committed data if the process is killed.
 """
 
 from __future__ import annotations
@@ -49,11 +48,11 @@ CREATE INDEX IF NOT EXISTS delivery_target ON delivery (kind, target);
 
 
 class AlreadyOpen(Exception):
-    """Another simulator works on this folder: two senders would deliver everything twice."""
+    """Another simulator uses this folder; both would send every notice."""
 
 
 class Storage:
-    """``DIR/sandbox.sqlite3``: ``storage.transaction()`` to write, ``storage.reading()`` to read."""
+    """The database ``DIR/sandbox.sqlite3``: ``transaction()`` to write, ``reading()`` to read."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +70,7 @@ class Storage:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; never nest, never hold while waiting for the network."""
+        """A write transaction. Do not nest it or keep it open during network I/O."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -83,7 +82,7 @@ class Storage:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """What was committed when it began. Waits for no writer: WAL lets readers and a writer work at once."""
+        """A read-only snapshot. It does not wait for a writer, thanks to WAL."""
         db = self._connect()
         try:
             db.execute("PRAGMA query_only = ON")
@@ -98,7 +97,7 @@ class Storage:
         return db
 
     def close(self) -> None:
-        """Close the file and keep the lock: daemon threads that still want to write wait until the process is gone."""
+        """Close the file and keep the lock, so that daemon threads that still write block until the process exits."""
         self._lock.acquire()
         self._db.close()
         self._guard.close()

@@ -1,7 +1,7 @@
-"""STP, incoming side: a bank customer sends SPEI to a CLABE, STP notifies the account holder's participant.
+"""Simulator of STP's incoming side: a bank customer sends SPEI to a CLABE, and STP notifies the account's holder.
 
-Source of the wire format: what integrators of STP publish: the abono notice (sendAbono) and its answers, CLABEs, the
-operating day.
+Source of the wire format (the abono notice sendAbono and its answers, CLABEs, the operating day): publications of STP's
+integrators.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ DEPOSIT_FIELDS = frozenset(
 
 
 def check_digit(first_17: str) -> str:
-    """Weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (CLABE standard)."""
+    """Check digit: weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (CLABE)."""
     total = sum(int(digit) * weight % 10 for digit, weight in zip(first_17, (3, 7, 1) * 6, strict=False))
     return str(-total % 10)
 
 
 def is_clabe(text: str) -> bool:
-    """18 ASCII digits with a right check digit."""
+    """True for 18 ASCII digits with a correct check digit."""
     return re.fullmatch(r"[0-9]{18}", text) is not None and check_digit(text[:17]) == text[17]
 
 
 def institution_of(clabe: str) -> int:
-    """SPEI code of the bank named by the first three digits: its class of participant, then these digits."""
+    """SPEI code of the bank with the first three digits: its class of participant, then these digits."""
     bank = int(clabe[:3])
     if bank == 1:
         return 2001
@@ -69,7 +69,7 @@ def institution_of(clabe: str) -> int:
 
 
 def operating_date(moment: datetime) -> date:
-    """Day the transfer counts for: from 18:00 Mexico City the next one; Saturday and Sunday count as Monday."""
+    """Operating date of a transfer: from 18:00 in Mexico City the next day; Saturday and Sunday become Monday."""
     local = moment.astimezone(MEXICO_CITY)
     day = local.date() + timedelta(days=local.hour >= CUT_HOUR)
     while day.weekday() >= 5:
@@ -78,18 +78,18 @@ def operating_date(moment: datetime) -> date:
 
 
 def pesos(centavos: int) -> str:
-    """``125050`` -> ``1250.50``, without a float on the way."""
+    """``125050`` -> ``1250.50``, without floats."""
     return f"{Decimal(centavos).scaleb(-2):.2f}"
 
 
 def encode(notice: dict[str, Any], amount: int) -> str:
-    """The notice as JSON text, ``monto`` being a JSON number with exactly two decimals (no float can promise that)."""
+    """The notice as JSON text; ``monto`` is a number with exactly two decimals, which a float cannot guarantee."""
     members = (f'"{key}":{pesos(amount) if key == "monto" else json.dumps(value)}' for key, value in notice.items())
     return "{" + ",".join(members) + "}"
 
 
 class Stp:
-    """The simulated institution: configured participants, transfers, and the notices about them."""
+    """The simulated institution: configured participants, transfers and their notices."""
 
     def __init__(self, storage: Storage, delivery: Delivery, world: World, *, retry_delay: float | None = None) -> None:
         self._storage = storage
@@ -100,7 +100,7 @@ class Stp:
         delivery.register(KIND, self)
 
     def configure(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Keep where the deposits of one CLABE prefix are notified. The answer never repeats the credentials."""
+        """Set the notification URL of a CLABE prefix. The response does not contain the credentials."""
         empresa = _text(body, "empresa", 1, 60)
         prefix = _text(body, "clabe_prefix", 3, 17)
         if re.fullmatch(r"[0-9]+", prefix) is None:
@@ -114,7 +114,7 @@ class Stp:
         return {"empresa": empresa, "clabe_prefix": prefix}
 
     def send(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A bank customer sends money. Stored at once, notified in the background ``times`` times in parallel."""
+        """A transfer of a bank customer. Stored at once; its notice is sent ``times`` times, concurrently."""
         unknown = sorted(set(body) - DEPOSIT_FIELDS)
         if unknown:
             raise Refused(422, "unknown_field", f"unknown field {unknown[0]}", param=unknown[0])
@@ -134,7 +134,7 @@ class Stp:
         return {"id": deposit_id, "tracking_key": notice["claveRastreo"], "status": "sent", "deliveries": []}
 
     def conciliation(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """``POST /efws/API/V2/conciliacion``: the received orders of a day. (HTTP status, answer)."""
+        """``POST /efws/API/V2/conciliacion``: the received orders of a day. Returns (HTTP status, body)."""
         company, kind, day = body.get("empresa"), body.get("tipoOrden"), body.get("fechaOperacion", "")
         page = body.get("page", 0)
         with self._storage.reading() as db:
@@ -157,32 +157,32 @@ class Stp:
         return 200, {"estado": 0, "mensaje": "Datos consultados correctamente", "datos": records, "total": len(rows)}
 
     def show(self, deposit_id: str) -> dict[str, Any]:
-        """One transfer with its notice (``body`` is the exact text sent) and what was answered."""
+        """One transfer with its notice (``body`` is the exact text sent) and its deliveries."""
         with self._storage.reading() as db:
             return self._view(db, self._row(db, deposit_id))
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
-        """Newest first, for the human page."""
+        """Recent transfers, newest first, for the HTML page."""
         with self._storage.reading() as db:
             rows = db.execute("SELECT * FROM stp_deposit ORDER BY created_at DESC LIMIT ?", (limit,)).fetchall()
             return [self._view(db, row) for row in rows]
 
     def resend(self, deposit_id: str) -> dict[str, Any]:
-        """Send the same notice once more and wait for the answer."""
+        """Resend the same notice and wait for the response."""
         with self._storage.reading() as db:
             target = str(self._row(db, deposit_id)["id"])
         attempt: Attempt | None = self._delivery.send_now(KIND, target)
         return {"delivery": attempt}
 
     def prepare(self, db: sqlite3.Connection, target: str, webhook: str) -> Request | None:
-        """The notice, to the URL that is configured now: a restarted back office may have moved."""
+        """The notice, for the currently configured URL: the back office may have moved since the transfer."""
         del webhook
         query = "SELECT notice, deposits_url FROM stp_deposit JOIN stp_config USING (clabe_prefix) WHERE id = ?"
         row = db.execute(query, (target,)).fetchone()
         return Request(row["deposits_url"], row["notice"].encode()) if row else None
 
     def settle(self, db: sqlite3.Connection, target: str, answer: Answer) -> bool:
-        """``confirmar`` and ``devolver`` are answers (the first one counts); anything else is asked again."""
+        """``confirmar`` and ``devolver`` settle the transfer (the first one counts); anything else is retried."""
         status, cause = _verdict(answer)
         if status is None:
             return False
@@ -191,22 +191,22 @@ class Stp:
         return True
 
     def delay(self, tries_done: int) -> float:
-        """Constant (assumed: 3 tries, 30 s apart)."""
+        """Constant (assumed: 3 attempts, 30 s apart)."""
         del tries_done
         return self._retry_delay
 
     def give_up(self, db: sqlite3.Connection, target: str) -> None:
-        """Nobody answered: the money is still at STP, only a resend can settle it."""
+        """Mark the transfer as unanswered: the money stays at STP and only a resend can settle it."""
         db.execute("UPDATE stp_deposit SET status = 'unanswered' WHERE id = ? AND status = 'sent'", (target,))
 
     @staticmethod
     def _participant(db: sqlite3.Connection, clabe: str) -> sqlite3.Row:
         if not is_clabe(clabe):
-            raise Refused(422, "invalid_clabe", "a CLABE has 18 digits and a right check digit", param="clabe")
+            raise Refused(422, "invalid_clabe", "a CLABE has 18 digits and a valid check digit", param="clabe")
         query = "SELECT * FROM stp_config WHERE substr(?, 1, length(clabe_prefix)) = clabe_prefix"
         rows: list[sqlite3.Row] = db.execute(query + " ORDER BY length(clabe_prefix) DESC", (clabe,)).fetchall()
         if not rows:
-            raise Refused(422, "unknown_account", "no participant keeps this account", param="clabe")
+            raise Refused(422, "unknown_account", "no participant has this account", param="clabe")
         return rows[0]
 
     @staticmethod
@@ -230,7 +230,7 @@ class Stp:
 
 
 def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: datetime) -> dict[str, Any]:
-    """Key set, order and JSON types of the abono notice; what the caller leaves open is invented."""
+    """The abono notice with STP's keys, order and JSON types; unspecified values are random."""
     payer = _text(body, "payer_clabe", 0, 20, default=_invented_clabe(world))
     institution = institution_of(payer if is_clabe(payer) else world.choice(PAYER_BANKS))
     day = operating_date(now).strftime("%Y%m%d")
@@ -240,7 +240,7 @@ def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: d
     except ValueError:
         raise Refused(422, "invalid_field", "operating_date must be YYYYMMDD", param="operating_date") from None
     return {
-        # Drawn at random, so that a wiped data folder does not repeat numbers the back office has already seen.
+        # Random, so that a new data folder does not repeat ids that the back office has already seen.
         "id": 10_000_000 + world.below(2_000_000_000),
         "fechaOperacion": int(chosen_day),
         "institucionOrdenante": _integer(body, "payer_institution", 1, 99999, default=institution),
@@ -248,7 +248,7 @@ def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: d
         "claveRastreo": _text(body, "tracking_key", 1, 30, default=_invented_tracking_key(world, now)),
         "monto": None,
         "nombreOrdenante": _text(body, "payer_name", 0, 120, default=world.choice(PAYER_NAMES)),
-        # 40 CLABE, 3 debit card, 10 mobile phone; 0 is what the network shows for anything else.
+        # 40 CLABE, 3 debit card, 10 mobile phone; SPEI uses 0 for anything else.
         "tipoCuentaOrdenante": {18: 40, 16: 3, 10: 10}.get(len(payer), 0),
         "cuentaOrdenante": payer,
         "rfcCurpOrdenante": "ND",
@@ -263,14 +263,14 @@ def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: d
         "referenciaNumerica": _integer(body, "reference_number", 0, 9_999_999, default=1 + world.below(9_999_999)),
         "empresa": empresa,
         "tipoPago": 1,
-        # Milliseconds; a caller may let a transfer settle at another moment than now.
+        # Milliseconds; a test may set another settlement time.
         "tsLiquidacion": str(_integer(body, "settled_at", 0, 10**14, default=int(now.timestamp() * 1000))),
         "folioCodi": "",
     }
 
 
 def _listed(notice: dict[str, Any], status: str) -> dict[str, Any]:
-    """A received order as the list shows it: the notice's fields under the list's names."""
+    """A received order as in the conciliation list: the notice's fields under the list's names."""
     return {
         "idEF": notice["id"],
         **{name: notice[name] for name in LISTED},
@@ -286,7 +286,7 @@ def _listed(notice: dict[str, Any], status: str) -> dict[str, Any]:
 
 
 def _verdict(answer: Answer) -> tuple[str | None, int | None]:
-    """(status, cause) if the answer is one of the two that STP understands."""
+    """(status, cause) of an answer that STP understands; (None, None) for any other."""
     try:
         content = json.loads(answer.body)
     except ValueError:
@@ -307,7 +307,7 @@ def _invented_clabe(world: World) -> str:
 
 
 def _invented_tracking_key(world: World, now: datetime) -> str:
-    """Two shapes that banks really use; one of them has slashes and dashes."""
+    """A tracking key in one of two formats that banks use; one has slashes and dashes."""
     tail = world.hex(5).upper()
     return world.choice((f"058-{now:%d/%m/%Y}/{now:%H}-{tail}", f"MBAN01{now:%Y%m%d%H%M}{tail}"))
 

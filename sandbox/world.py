@@ -1,6 +1,6 @@
-"""What the simulators take from outside themselves: the time, and chance. Both can be set from outside.
+"""The simulators' clock and random numbers, both under a test's control.
 
-A test moves the clock to see what happens tomorrow, and gives a seed to see the same ids, names and references again.
+A test shifts the clock to simulate another day, and sets a seed to get the same ids, names and references again.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from zoneinfo import ZoneInfo
 
 MEXICO_CITY = ZoneInfo("America/Mexico_City")
 FURTHEST = 10 * 365 * 86_400.0
-"""Seconds that the clock can be moved by."""
+"""Largest shift of the clock, in seconds."""
 
 T = TypeVar("T")
 
 
 class World:
-    """A clock that can be moved and a source of chance that can be seeded. Safe for threads."""
+    """A clock that can be shifted and a random generator that can be seeded. Thread-safe."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - toy money; without a seed it begins elsewhere each time
+        self._random = random.Random(seed)  # noqa: S311 - play money; seeded by the system without a seed
         self._lock = threading.Lock()
         self.shift = 0.0
-        """Seconds by which this clock is ahead of the machine's."""
+        """Seconds by which this clock is ahead of the system clock."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """The current time in Unix seconds."""
         return time.time() + self.shift
 
     def moment(self) -> datetime:
-        """The time in Mexico City."""
+        """The current time in Mexico City."""
         return datetime.fromtimestamp(self.now(), MEXICO_CITY)
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 to ``limit`` - 1."""
+        """A random integer from 0 to ``limit`` - 1."""
         with self._lock:
-            return self._chance.randrange(limit)
+            return self._random.randrange(limit)
 
     def choice(self, choices: Sequence[T]) -> T:
-        """One of ``choices``."""
+        """A random element of ``choices``."""
         return choices[self.below(len(choices))]
 
     def hex(self, count: int) -> str:
-        """``count`` bytes as hexadecimal digits."""
+        """``count`` random bytes as hexadecimal digits."""
         return f"{self.below(256**count):0{2 * count}x}"

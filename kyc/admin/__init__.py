@@ -1,4 +1,4 @@
-"""Staff's desk for verifying merchants."""
+"""Admin pages of verification cases and documents."""
 
 from kyc.admin.case import CaseAdmin
 from kyc.admin.document import DocumentAdmin

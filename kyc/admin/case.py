@@ -1,3 +1,5 @@
+"""Admin pages of verification cases."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -44,17 +46,17 @@ _ACTION_STATES = {
     "reject": Case.Status.SUBMITTED,
     "reopen": Case.Status.REJECTED,
 }
-"""In which state a button is shown. Whether the step is allowed, the service decides."""
+"""Action -> the state in which its button is shown. The service decides whether the step is allowed."""
 
 
 class ReasonForm(forms.Form):
-    """Why a case is decided so."""
+    """Form for the reason of a decision."""
 
     reason = forms.CharField(label=_("reason"), max_length=500, widget=UnfoldAdminTextareaWidget)
 
 
 class DocumentForm(forms.Form):
-    """One file of a case."""
+    """Form for uploading a document."""
 
     document_type = forms.ChoiceField(label=_("type"), choices=Document.Type.choices, widget=UnfoldAdminSelectWidget)
     file = forms.FileField(
@@ -153,7 +155,7 @@ class CaseAdmin(ReadOnlyAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def submit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        text = _("The documents are complete; somebody must decide.")
+        text = _("The documents are complete and ready for a decision.")
         return self._move(request, object_id, _("Submit for a decision"), case_service.submit, text=text)
 
     @action(

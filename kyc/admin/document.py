@@ -1,3 +1,5 @@
+"""Admin pages of KYC documents, including the download."""
+
 from __future__ import annotations
 
 import logging
@@ -70,7 +72,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         ]
 
     def download(self, request: HttpRequest, public_id: str) -> FileResponse:
-        """The file, as a download that no browser runs. Who asked is logged, also if it is refused."""
+        """Serve the file as a download that browsers do not execute. The staff user is logged, also if refused."""
         who = {"document": public_id, "staff": request.user.get_username()}
         if not self.has_view_permission(request):
             logger.warning("KYC document refused", extra=who)

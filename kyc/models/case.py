@@ -1,3 +1,5 @@
+"""Models of verification cases and their transitions."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -24,7 +26,7 @@ class Case(ProtectedRefreshMixin):
         APPROVED = "approved", _("approved")
         """The merchant may take live payments."""
         REJECTED = "rejected", _("rejected")
-        """The merchant may not; the reason says why. Collecting may start again."""
+        """The merchant may not take live payments, for the stated reason. The case can be reopened."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "kyc_case")
@@ -79,16 +81,16 @@ class Case(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.DRAFT, target=Status.SUBMITTED)
     def submit(self) -> None:
-        """The documents are complete: somebody must decide."""
+        """Submit the documents for a decision."""
 
     @transition(field=status, source=Status.SUBMITTED, target=Status.APPROVED)
     def approve(self, *, reason: str, actor: str) -> None:
-        """The merchant is who it says: live payments open."""
+        """Confirm the merchant's identity and open live payments."""
         self._decide(reason, actor)
 
     @transition(field=status, source=Status.SUBMITTED, target=Status.REJECTED)
     def reject(self, *, reason: str, actor: str) -> None:
-        """The merchant stays out of live mode."""
+        """Keep the merchant out of live mode."""
         self._decide(reason, actor)
 
     @transition(field=status, source=Status.REJECTED, target=Status.DRAFT)
@@ -102,7 +104,7 @@ class Case(ProtectedRefreshMixin):
 
 
 class CaseTransition(TransitionRow):
-    """One change of a case's state, with the reason somebody gave."""
+    """One change of a case's state, with the reason given."""
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="transitions")
 

@@ -1,3 +1,5 @@
+"""Model of KYC documents."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -10,12 +12,12 @@ from core.db import AppendOnly
 
 
 def stored_path(document: Document, filename: str) -> str:
-    """Where the file lies: a name of ours; the sender's file name decides nothing."""
+    """Storage path of the file, independent of the uploaded file's name."""
     return f"kyc/{document.public_id}"
 
 
 class Document(models.Model):
-    """One file of a case: an image or PDF, recognised by its content, private, never changed."""
+    """One file of a case: an image or PDF, detected by its content; private and immutable."""
 
     class Type(models.TextChoices):
         OFFICIAL_ID = "official_id", _("official identification (INE, passport)")

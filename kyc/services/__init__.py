@@ -1,1 +1,1 @@
-"""What can be done with a verification case."""
+"""Business operations on verification cases and documents."""

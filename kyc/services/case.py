@@ -1,4 +1,4 @@
-"""A case's life: opened, filled with documents, submitted, decided. Every step leaves a row with actor and reason."""
+"""Life cycle of a case: open, submit, approve, reject, reopen. Every step writes a transition row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kyc.models import Case, CaseTransition
 from merchants.models import Merchant
 
 _approved: set[int] = set()
-"""Merchants known to be approved. Nothing leads out of that state, so that this never needs to be asked again."""
+"""Cache of approved merchants. The state is final, so entries never become stale."""
 
 
 def is_approved(merchant: Merchant) -> bool:
@@ -28,13 +28,13 @@ def is_approved(merchant: Merchant) -> bool:
 
 
 def forget_approved() -> None:
-    """Ask the database again: it is another one."""
+    """Clear the cache, for tests with a new database."""
     _approved.clear()
 
 
 @transaction.atomic
 def open_case(merchant: Merchant, *, origin: Origin) -> Case:
-    """The merchant's case, made as a draft if there is none yet."""
+    """The merchant's case; created as a draft if it does not exist."""
     case, created = Case.objects.get_or_create(merchant=merchant)
     if created:
         _record(case, "", origin)
@@ -43,7 +43,7 @@ def open_case(merchant: Merchant, *, origin: Origin) -> Case:
 
 @transaction.atomic
 def submit(case_id: int, *, origin: Origin) -> Case:
-    """Hand the case in for a decision. Raises ``InvalidRequest`` without any document, ``IllegalTransition``."""
+    """Submit the case for a decision. Raises ``InvalidRequest`` if it has no documents, ``IllegalTransition``."""
     case = lock(case_id)
     if not case.documents.exists():
         raise InvalidRequest("Upload at least one document first.")
@@ -66,14 +66,14 @@ def reject(case_id: int, *, reason: str, origin: Origin) -> Case:
 
 @transaction.atomic
 def reopen(case_id: int, *, origin: Origin) -> Case:
-    """Let a rejected case collect documents again. Raises ``IllegalTransition``."""
+    """Reopen a rejected case for more documents. Raises ``IllegalTransition``."""
     case = lock(case_id)
     return _move(case, case.reopen, origin)
 
 
 @transaction_required
 def lock(case_id: int) -> Case:
-    """The case's row, locked until the transaction ends."""
+    """Lock and return the case's row."""
     return Case.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=case_id)
 
 

@@ -1,4 +1,4 @@
-"""Taking in a document: what it is, is decided by its bytes."""
+"""Storing of uploaded documents, whose content type is detected from their bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add(case_id: int, *, document_type: str, name: str, content: BinaryIO, uploa
     """Store one file of a draft case.
 
     Raises ``InvalidRequest`` for a file that is empty, over 10 MiB, or neither JPEG, PNG nor PDF by its content, and
-    ``IllegalTransition`` if the case is not a draft. ``name`` is kept for people to read; it decides nothing.
+    ``IllegalTransition`` if the case is not a draft. ``name`` is stored for display only.
     """
     case = lock(case_id)
     if case.status != Case.Status.DRAFT:
