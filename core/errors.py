@@ -102,7 +102,7 @@ class InvalidApiKey(RequestRefused):
 
 
 class KeyScopeInsufficient(RequestRefused):
-    """This API key may not do that."""
+    """This API key lacks the scope for this request."""
 
     code = "key_scope_insufficient"
     http_status = 403
@@ -137,7 +137,7 @@ class NotFound(RequestRefused):
 
 
 class IdempotencyInProgress(RequestRefused):
-    """A request with this Idempotency-Key is still being carried out."""
+    """A request with this Idempotency-Key is still in progress."""
 
     code = "idempotency_in_progress"
     http_status = 409
@@ -145,7 +145,7 @@ class IdempotencyInProgress(RequestRefused):
 
 
 class IllegalTransition(RequestRefused):
-    """The object's present state does not allow that."""
+    """The object's current state does not allow this."""
 
     code = "illegal_transition"
     http_status = 409
@@ -184,14 +184,14 @@ class LimitExceeded(RequestRefused):
 
 
 class AmountExceedsRefundable(RequestRefused):
-    """The amount is more than what can still be refunded."""
+    """The amount exceeds what can still be refunded."""
 
     code = "amount_exceeds_refundable"
     http_status = 422
 
 
 class SearchTooBroad(RequestRefused):
-    """Looking for this took too long and was stopped: narrow it by created_at, or give more of the text."""
+    """The search took too long and was stopped: narrow it by created_at, or search for a longer text."""
 
     code = "search_too_broad"
     http_status = 400
@@ -223,7 +223,7 @@ class DatabaseUnavailable(ServiceUnavailable):
 
 
 class Overloaded(DatabaseUnavailable):
-    """Too much is going on at this moment."""
+    """The service is overloaded; try again in a moment."""
 
     retry_after = 2
 
@@ -236,17 +236,17 @@ class ProviderUnavailable(ServiceUnavailable):
 
 
 class ReleasePending(ServiceUnavailable):
-    """A new version is being installed; try again in a moment."""
+    """A new version is being deployed; try again in a moment."""
 
     code = "release_pending"
 
 
 class ProviderError(PaymentsError):
-    """A payment provider did not do what it was asked."""
+    """A payment provider did not carry out a request."""
 
 
 class ProviderNotContacted(ProviderError):
-    """The provider certainly never received the request."""
+    """The provider did not receive the request."""
 
 
 class ProviderRefused(ProviderError):
@@ -258,11 +258,11 @@ class ProviderRefused(ProviderError):
 
 
 class UnknownToProvider(ProviderRefused):
-    """The provider knows no such object."""
+    """The provider has no such object."""
 
 
 class OutcomeUnknown(ProviderError):
-    """The provider may have acted on the request; only asking it can tell."""
+    """The provider may have carried out the request: query its state before a retry."""
 
 
 class NoticeRejected(PaymentsError):
@@ -273,4 +273,4 @@ class NoticeRejected(PaymentsError):
 
 
 class InvariantBroken(PaymentsError):
-    """Books and states contradict each other."""
+    """Books and states are inconsistent."""

@@ -58,7 +58,7 @@ class NetworkField(models.Field):  # type: ignore[type-arg]
             return network(str(value).strip())
         except ValueError:
             raise ValidationError(
-                _("%(value)s is no network: write 203.0.113.7 or 203.0.113.0/24."), params={"value": value}
+                _("%(value)s is not a network: write 203.0.113.7 or 203.0.113.0/24."), params={"value": value}
             ) from None
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Network | None:

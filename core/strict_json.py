@@ -41,7 +41,7 @@ def loads(raw: bytes) -> Any:
         raise NotStrictJson("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         raise NotStrictJson(
-            "The body is not JSON: look at line %(line)s, column %(column)s.", line=error.lineno, column=error.colno
+            "The body is not valid JSON: line %(line)s, column %(column)s.", line=error.lineno, column=error.colno
         ) from None
     except RecursionError:
         raise NotStrictJson("The body is nested too deeply.") from None
@@ -52,30 +52,30 @@ def loads(raw: bytes) -> Any:
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_NUMBER_LENGTH:
-        raise NotStrictJson("The body holds a number that is too long.")
+        raise NotStrictJson("The body contains a number that is too long.")
     return int(digits)
 
 
 def _decimal(digits: str) -> Decimal:
     if len(digits) > MAX_NUMBER_LENGTH:
-        raise NotStrictJson("The body holds a number that is too long.")
+        raise NotStrictJson("The body contains a number that is too long.")
     try:
         number = Decimal(digits)
     except ArithmeticError:  # the exponent is beyond the limits of Decimal
-        raise NotStrictJson("The body holds a number that is too large.") from None
+        raise NotStrictJson("The body contains a number that is too large.") from None
     if abs(number.adjusted()) > MAX_EXPONENT:
-        raise NotStrictJson("The body holds a number that is too large or too small.")
+        raise NotStrictJson("The body contains a number that is too large or too small.")
     return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise NotStrictJson("The body holds %(name)s, which is not a number.", name=name)
+    raise NotStrictJson("The body contains %(name)s, which is not a JSON number.", name=name)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise NotStrictJson("The body holds the same key twice.")
+        raise NotStrictJson("The body contains a duplicate key.")
     return members
 
 
@@ -93,4 +93,4 @@ def _refuse_surrogates(value: Any) -> None:
             try:
                 item.encode("utf-8")
             except UnicodeEncodeError:
-                raise NotStrictJson("The body holds half of a surrogate pair.") from None
+                raise NotStrictJson("The body contains a lone surrogate.") from None

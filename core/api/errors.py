@@ -134,7 +134,7 @@ def as_payments_error(error: Exception) -> PaymentsError:
             refused.http_status = error.status_code
             return refused
         case PermissionDenied():
-            refused = InvalidRequest("You may not do that.")
+            refused = InvalidRequest("You are not allowed to do this.")
             refused.http_status = HTTPStatus.FORBIDDEN
             return refused
     return PaymentsError()

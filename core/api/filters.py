@@ -94,7 +94,7 @@ def refuse(name: str, message: str, code: str = "invalid") -> NoReturn:
 
 def _bounds(name: str, value: str) -> tuple[datetime, datetime]:
     """Start and exclusive end of the time that ``value`` names; a timestamp covers one microsecond."""
-    message = "Give a moment as RFC 3339 with its offset (2026-11-26T18:00:00Z) or a day (2026-11-26)."
+    message = "Give a timestamp in RFC 3339 with offset (2026-11-26T18:00:00Z) or a date (2026-11-26)."
     try:
         if _DAY.fullmatch(value):
             day = date.fromisoformat(value)

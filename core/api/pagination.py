@@ -76,6 +76,8 @@ def refuse_unknown(query: QueryDict, *known: str) -> None:
     ]
     if faults:
         raise InvalidRequest("; ".join(f.field for f in faults), code="unknown_field", errors=faults)
-    repeated = [FieldError(name, "invalid", "Give this once.") for name in query if len(query.getlist(name)) > 1]
+    repeated = [
+        FieldError(name, "invalid", "Give this parameter only once.") for name in query if len(query.getlist(name)) > 1
+    ]
     if repeated:
         raise InvalidRequest("; ".join(f.field for f in repeated), errors=repeated)

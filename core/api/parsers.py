@@ -40,9 +40,9 @@ def _check_headers(request: HttpRequest) -> None:
     if request.content_type != StrictJSONParser.media_type:
         raise not_json()
     if request.content_params and request.content_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise _wrong("Content-Type", "Send JSON in UTF-8: no other charset is read.")
+        raise _wrong("Content-Type", "Send JSON in UTF-8: other charsets are not supported.")
     if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
-        raise _wrong("Content-Encoding", "Send the body without Content-Encoding: nothing is unpacked.")
+        raise _wrong("Content-Encoding", "Send the body without Content-Encoding: compressed bodies are not supported.")
 
 
 def _wrong(header: str, message: str) -> InvalidRequest:

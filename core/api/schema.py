@@ -17,7 +17,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     {"type": "string", "pattern": r'^("[A-Za-z0-9_\-:.]{1,253}"|[A-Za-z0-9_\-:.]{1,255})$'},
     OpenApiParameter.HEADER,
     required=True,
-    description="A unique value per operation; send the same value when you retry. 1 to 255 characters of "
+    description="A new value for each operation; send the same value when you retry. 1 to 255 characters of "
     "`A-Z a-z 0-9 _ - : .`",
 )
 PAGE = [

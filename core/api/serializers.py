@@ -114,7 +114,7 @@ class MomentField(serializers.DateTimeField):
     """A timestamp in RFC 3339 with offset, for example ``2026-11-26T18:00:00Z``."""
 
     default_error_messages = {
-        "invalid": _("Give a moment as RFC 3339 with its offset, for example 2026-11-26T18:00:00Z."),
+        "invalid": _("Give a timestamp in RFC 3339 with offset, for example 2026-11-26T18:00:00Z."),
     }
 
     def to_internal_value(self, value: Any) -> datetime:

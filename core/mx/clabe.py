@@ -54,7 +54,7 @@ def validate(clabe: str, *, field: str = "clabe") -> str:
     """Return ``clabe``. Raises ``InvalidRequest`` with code ``invalid_clabe`` for ``field``."""
     if is_valid(clabe):
         return clabe
-    message = "A CLABE has 18 digits and a right check digit."
+    message = "A CLABE has 18 digits and a valid check digit."
     raise InvalidRequest(message, code="invalid_clabe", errors=[FieldError(field, "invalid_clabe", message)])
 
 

@@ -73,7 +73,7 @@ class RollRequest(StrictSerializer):
 
     def validate_old_key_expires_at(self, moment: datetime) -> datetime:
         if moment > clock.now() + api_key.MAX_OVERLAP:
-            raise serializers.ValidationError(_("The old key works on for at most 7 days."), code="invalid")
+            raise serializers.ValidationError(_("The old key may keep working for at most 7 days."), code="invalid")
         return moment
 
 

@@ -45,7 +45,7 @@ class EventsView(MerchantView):
         if after is None:
             return Answer(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
-            message = "after_sequence is the sequence of an event you have."
+            message = "after_sequence must be the sequence of an event."
             raise InvalidRequest(message, errors=[FieldError("after_sequence", "invalid", message)])
         return Answer(
             page(

@@ -205,11 +205,11 @@ def _key(request: Request) -> str:
     if not key:
         raise _wrong_key(
             "required",
-            "Send an Idempotency-Key: one fresh value for each thing you want done, the same one when you retry it.",
+            "Send an Idempotency-Key: a new value for each operation, the same value for a retry.",
             code="idempotency_key_required",
         )
     if not is_key(key):
-        raise _wrong_key("invalid", "An Idempotency-Key has 1 to 255 characters out of A-Z a-z 0-9 _ - : .")
+        raise _wrong_key("invalid", "An Idempotency-Key has 1 to 255 characters of A-Z a-z 0-9 _ - : .")
     return key
 
 

@@ -97,7 +97,7 @@ def _version(request: HttpRequest) -> str:
     if given is None:
         return str(settings.API_VERSION)
     if given not in settings.API_VERSIONS:
-        message = "There is no such API version; we know: %(known)s."
+        message = "Unknown API version; supported: %(known)s."
         params = {"known": ", ".join(settings.API_VERSIONS)}
         raise InvalidRequest(
             message, params=params, errors=[FieldError("API-Version", "unknown_version", message, params)]

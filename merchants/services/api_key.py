@@ -115,7 +115,7 @@ def roll(key_id: int, *, by: ApiKey, old_key_expires_at: datetime | None = None)
     if not old.works_at(now):
         raise IllegalTransition("This API key has expired or was revoked.")
     if not _has_no_more_rights(old, by):
-        raise KeyScopeInsufficient("An API key rolls itself and keys that may do no more than itself.")
+        raise KeyScopeInsufficient("An API key can roll only itself and keys with no more rights than its own.")
     if by.pk != old.pk and by.successors.filter(revoked_at=None).exists():
         raise IllegalTransition("This API key was rolled; use its successor.")
     successor = old.successors.select_for_update().filter(revoked_at=None).first()

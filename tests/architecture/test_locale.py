@@ -81,7 +81,7 @@ def wanted() -> set[str]:
     texts |= {text for path in (ROOT / "templates").rglob("*.html") for text in in_template(path)}
     texts |= {text for name in SPOKEN for path in sources(ROOT / name) for text in sentences(path)}
     texts |= {(error.__doc__ or "").strip().split("\n")[0] for error in error_classes(errors.PaymentsError)}
-    texts |= {f"The limit is a number from 1 to {MAX_LIMIT}.", "after_sequence is the sequence of an event you have."}
+    texts |= {f"The limit is a number from 1 to {MAX_LIMIT}.", "after_sequence must be the sequence of an event."}
     texts |= {"Unprocessable Entity", "Unprocessable Content"}  # 422 to Python 3.12, and from 3.13 on
     return texts | {HTTPStatus(error.http_status).phrase for error in error_classes(errors.PaymentsError)}
 

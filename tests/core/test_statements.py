@@ -106,7 +106,7 @@ def test_text_is_never_cut_off_at_a_nul(db: None) -> None:
 
 
 def test_a_value_of_an_unknown_type_is_refused(db: None) -> None:
-    with pytest.raises(TypeError, match="no parameter of type object"):
+    with pytest.raises(TypeError, match="parameters of type object"):
         fetch("SELECT $1::text", [object()])
 
 

@@ -243,7 +243,7 @@ def test_services_join_the_unit_of_work_that_is_open(merchant: Merchant, stp: St
 
 
 def test_a_unit_of_work_does_not_open_within_another(merchant: Merchant) -> None:
-    with unit_of_work(), pytest.raises(RuntimeError, match="open already"), unit_of_work():
+    with unit_of_work(), pytest.raises(RuntimeError, match="already open"), unit_of_work():
         pass
 
 
