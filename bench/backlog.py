@@ -23,7 +23,7 @@ _BATCH = 1_000
 _OPEN = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received', 'retry')"
 
 
-def store(house: Storm) -> None:
+def store(site: Storm) -> None:
     """Store each order's event as stale, so that it is due at once."""
     from django.conf import settings
     from django.db import connections, transaction
@@ -35,10 +35,10 @@ def store(house: Storm) -> None:
 
     account = ProviderAccount.objects.get()
     received_at = clock.now() - settings.INBOX_STALE_AFTER - timedelta(seconds=1)
-    for first in range(1, house.orders + 1, _BATCH):
+    for first in range(1, site.orders + 1, _BATCH):
         with transaction.atomic():
-            for number in range(first, min(first + _BATCH, house.orders + 1)):
-                event_id, raw = house.paid_event(number)
+            for number in range(first, min(first + _BATCH, site.orders + 1)):
+                event_id, raw = site.paid_event(number)
                 arrival = Arrival(account, Channel.CONEKTA_EVENTS, raw, received_at)
                 event = arrival.event(
                     digest=arrival.digest,
@@ -50,18 +50,18 @@ def store(house: Storm) -> None:
     for connection in connections.all():
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]
-    with house.connect("postgres") as database:
+    with site.connect("postgres") as database:
         tend(database)
 
 
-def drain(house: Storm, workers: int) -> float:
+def drain(site: Storm, workers: int) -> float:
     """Run the workers; return the seconds until no event is open."""
-    began, said = time.monotonic(), time.monotonic()
-    with house.workers(workers):
-        while (left := house.one(_OPEN)) > 0:
-            if time.monotonic() - said > 5:
-                said = time.monotonic()
-                sys.stderr.write(f"{said - began:6.0f} s: {left:,} left\n")
+    began, reported = time.monotonic(), time.monotonic()
+    with site.workers(workers):
+        while (left := site.one(_OPEN)) > 0:
+            if time.monotonic() - reported > 5:
+                reported = time.monotonic()
+                sys.stderr.write(f"{reported - began:6.0f} s: {left:,} left\n")
             time.sleep(0.1)
         return time.monotonic() - began
 
@@ -73,16 +73,16 @@ def main() -> None:
     parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    with storm(orders=options.events, merchants=1 if options.hot else options.merchants) as house:
+    with storm(orders=options.events, merchants=1 if options.hot else options.merchants) as site:
         began = time.monotonic()
-        store(house)
+        store(site)
         sys.stderr.write(f"stored {options.events:,} events in {time.monotonic() - began:.0f} s\n")
-        seconds = drain(house, options.workers)
+        seconds = drain(site, options.workers)
         whose = "one hot merchant" if options.hot else f"{options.merchants} merchants"
         sys.stdout.write("| backlog | workers | seconds | events/s |\n|---|---|---|---|\n")
         rate = options.events / seconds
         sys.stdout.write(f"| {options.events:,} events, {whose} | {options.workers} | {seconds:.0f} | {rate:.0f} |\n\n")
-        sys.stdout.write(f"{house.audit()}\n")
+        sys.stdout.write(f"{site.audit()}\n")
 
 
 if __name__ == "__main__":

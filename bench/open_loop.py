@@ -145,15 +145,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     moments = schedule(options.rate, options.warm_up + options.seconds, poisson=options.poisson, seed=options.seed)
-    with storm(orders=len(moments), merchants=1 if options.hot else options.merchants) as house:
-        requests = [house.signed_request(number) for number in range(1, len(moments) + 1)]
-        with house.web(workers=options.web_workers, pool=options.web_pool) as port:
-            with house.workers(options.workers):
+    with storm(orders=len(moments), merchants=1 if options.hot else options.merchants) as site:
+        requests = [site.signed_request(number) for number in range(1, len(moments) + 1)]
+        with site.web(workers=options.web_workers, pool=options.web_pool) as port:
+            with site.workers(options.workers):
                 generator = Generator(port, requests, moments, options.warm_up)
                 measured = asyncio.run(generator.run())
         whose = "one hot merchant" if options.hot else f"{options.merchants} merchants"
         report(measured, f"{options.rate:g}/s{' at random' if options.poisson else ''}, {whose}")
-        say(house.audit())
+        say(site.audit())
 
 
 def say(text: str) -> None:

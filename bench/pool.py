@@ -212,7 +212,7 @@ def main() -> None:
 
 
 def show(results: dict[int, list[tuple[Load, Load, Load]]], seconds: float) -> None:
-    print("| pool | reads alone/s | p99 ms | vouchers/s | p99 ms | 503 | reads beside/s | p50 ms | p99 ms | 503 |")
+    print("| pool | reads alone/s | p99 ms | vouchers/s | p99 ms | 503 | concurrent reads/s | p50 ms | p99 ms | 503 |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for pool, rounds in results.items():
         cells: list[str] = []

@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""Exponential backoff with jitter."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import random
 from datetime import timedelta
 
 _MOST_DOUBLINGS = 20
-"""Keeps the product within what a timedelta holds, however many tries there were."""
+"""Keeps the delay within the range of timedelta."""
 
 
 def backoff(tries: int, *, first: timedelta, most: timedelta, jitter: float = 0.0) -> timedelta:
-    """``first`` after no try, twice as long after each further one, at most ``most``.
+    """The delay after ``tries`` failed attempts: ``first`` for 0, doubled with each further one, at most ``most``.
 
-    ``jitter``: the share by which the delay is randomly longer or shorter, so that a backlog does not come at once.
+    ``jitter``: fraction by which the delay varies at random, so that a backlog is not retried all at once.
     """
     delay = min(first * 2 ** min(tries, _MOST_DOUBLINGS), most)
     if not jitter:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from core import clock
 from core.mx import banking_days
 
-KEPT = 60.0
+CACHE_SECONDS = 60.0
 """Seconds for which a process caches the exceptions."""
 
 Changes = Mapping[date, bool]
@@ -37,10 +37,10 @@ def forget() -> None:
 
 
 def changes() -> Changes:
-    """The exceptions to the rule, at most ``KEPT`` seconds old."""
+    """The exceptions to the rule, at most ``CACHE_SECONDS`` seconds old."""
     global _known
     known, now = _known, monotonic_time.monotonic()
-    if known is None or now - known[0] >= KEPT:
+    if known is None or now - known[0] >= CACHE_SECONDS:
         known = _known = (now, _source())
     return known[1]
 

@@ -1,7 +1,7 @@
-"""What may become of each column of each table: a table made of what the models declare.
+"""Documentation of the allowed changes of each column, generated from the models' guards.
 
-Every column is decided by a guard on its model (``core.db``), or named in the model's ``free_columns`` with the reason
-why any change is allowed. ``undecided`` finds those that nobody thought of; ``document`` writes docs/columns.md.
+Every column is covered by a guard on its model (``core.db``), or listed in the model's ``free_columns`` with the reason
+why any change is allowed. ``undecided`` finds the others; ``document`` writes docs/columns.md.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from django.db import models
 from core.db import ROWS, Guard
 
 EVERY = "(every column)"
-"""In ``free_columns``: one reason for the whole table, its rows included."""
+"""Key in ``free_columns``: a reason for the whole table, including the deletion of rows."""
 
 
 def decisions(model: type[models.Model]) -> dict[str, list[str]]:
-    """Column (or ``ROWS``) -> what its guards demand, in the order of the table; "free: …" if the model says so."""
+    """Column (or ``ROWS``) -> rules of its guards, in the table's order; "free: …" for free columns."""
     free: Mapping[str, str] = getattr(model, "free_columns", {})
     guards = [trigger.decides(model) for trigger in getattr(model._meta, "triggers", ()) if isinstance(trigger, Guard)]
     found: dict[str, list[str]] = {}
@@ -29,7 +29,7 @@ def decisions(model: type[models.Model]) -> dict[str, list[str]]:
 
 
 def undecided(models_: Iterable[type[models.Model]]) -> list[str]:
-    """``"table.column"`` of every column without a decision."""
+    """``"table.column"`` of every column without a rule or reason."""
     return [
         f"{model._meta.db_table}.{column}"
         for model in models_
@@ -39,7 +39,7 @@ def undecided(models_: Iterable[type[models.Model]]) -> list[str]:
 
 
 def contradictions(models_: Iterable[type[models.Model]]) -> list[str]:
-    """``"table.name"`` of what ``free_columns`` names although the model has no such field or a guard decides it."""
+    """``"table.name"`` of entries in ``free_columns`` that are not fields of the model or that a guard covers."""
     found = []
     for model in models_:
         guards = [t.decides(model) for t in getattr(model._meta, "triggers", ()) if isinstance(t, Guard)]
@@ -51,7 +51,7 @@ def contradictions(models_: Iterable[type[models.Model]]) -> list[str]:
 
 
 def document(models_: Iterable[type[models.Model]]) -> str:
-    """One Markdown table for each model, by table name; columns with the same decision share a line."""
+    """A Markdown table per model, sorted by table name; columns with the same rules share a line."""
     parts = []
     for model in sorted(models_, key=lambda m: m._meta.db_table):
         lines: dict[str, list[str]] = {}

@@ -348,10 +348,10 @@ def _triggers(model: type[models.Model]) -> Sequence[Any]:
 
 
 def column_of(model: type[models.Model], name: str) -> str:
-    """What the table calls the field ``name``."""
+    """The column of the field ``name``."""
     return str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column)
 
 
 def literal(text: str) -> str:
-    """A text as SQL writes it."""
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

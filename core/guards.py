@@ -1,4 +1,4 @@
-"""Guards of what may change only in some way: on a condition, within a step, with the row that tells of it."""
+"""Guards for conditional changes: under a condition, in a transition, or together with a transition row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from core.db import Guard, column_of, literal
 
 
 class OnlyIf(Guard):
-    """An UPDATE changes these fields only if ``condition`` (SQL over OLD and NEW, without queries) is true.
+    """Allows changes of these fields only if ``condition`` (SQL over OLD and NEW, without subqueries) is true.
 
-    PostgreSQL evaluates it as the trigger's WHEN clause: PL/pgSQL runs only to refuse. ``says`` completes a sentence
-    that begins with the fields' names.
+    PostgreSQL evaluates it in the trigger's WHEN clause, so PL/pgSQL runs only to refuse. ``says`` completes the error
+    message, which starts with the fields' names.
     """
 
     def __init__(self, name: str, condition: str, *fields: str, says: str) -> None:
@@ -44,7 +44,7 @@ class OnlyIf(Guard):
 
 
 class WithTransition(OnlyIf):
-    """These fields change only in the UPDATE that moves ``status`` to one of ``targets``."""
+    """Allows changes of these fields only in the UPDATE that changes ``status`` to one of ``targets``."""
 
     def __init__(self, targets: Sequence[str], *fields: str) -> None:
         listed = ", ".join(literal(str(target)) for target in targets)
@@ -57,7 +57,7 @@ class WithTransition(OnlyIf):
 
 
 class Recorded(Guard):
-    """A change of ``status`` has its transition row when the database transaction ends."""
+    """Requires a transition row for every change of ``status``, at the end of the transaction."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -71,7 +71,7 @@ class Recorded(Guard):
         )
 
     def get_func(self, model: type[models.Model]) -> str:
-        # Migrations render models without relations; the transitions hang on the real class.
+        # Models in migrations have no reverse relations; the real class does.
         relation = cast("Any", apps.get_model(model._meta.label)._meta.get_field("transitions"))
         steps, owner = relation.related_model._meta.db_table, relation.field.column
         return f"""

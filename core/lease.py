@@ -1,6 +1,6 @@
-"""Leases: a nullable timestamp column that keeps other workers away from a row until then.
+"""Leases on rows: a nullable timestamp column until which other workers leave the row alone.
 
-A holder that dies loses its lease by time alone; a later holder must expect the former one to come back.
+The lease of a crashed holder expires; the next holder must expect that the previous one still runs.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from core import clock
 
 
 def is_free(field: str) -> Q:
-    """Rows whose lease in ``field`` is not held now."""
+    """Condition for rows whose lease in ``field`` is not held."""
     return Q(**{field: None}) | Q(**{f"{field}__lt": clock.now()})
 
 
 def is_held(until: datetime | None) -> bool:
-    """True if a lease with this value is held now; for a row that is locked."""
+    """True if a lease with this value is held; for a row that is locked."""
     return until is not None and until > clock.now()
 
 
 def take(rows: QuerySet[Any], field: str, duration: timedelta) -> bool:
-    """Take the lease of the row in ``rows`` if it is free. Of several callers at once one gets it."""
+    """Acquire the lease of the row in ``rows`` if it is free; True for exactly one of several concurrent callers."""
     return bool(rows.filter(is_free(field)).update(**{field: clock.now() + duration}))
 
 
 def release(rows: QuerySet[Any], field: str) -> None:
-    """Let others take the lease at once."""
+    """Release the lease before it expires."""
     rows.update(**{field: None})

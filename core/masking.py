@@ -1,4 +1,4 @@
-"""Texts without keys, credentials, complete CLABEs and e-mail addresses, for logs and other records."""
+"""Masking of keys, credentials, CLABEs and e-mail addresses in texts, for logs and other records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MASKS = [
 
 
 def masked(text: str) -> str:
-    """``text`` without keys, credentials, complete CLABEs and e-mail addresses."""
+    """``text`` with keys, credentials, CLABEs and e-mail addresses masked."""
     for sign, pattern, replacement in _MASKS:
         if sign in text:
             text = pattern.sub(replacement, text)

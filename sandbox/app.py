@@ -21,13 +21,13 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from . import barcode, page
 from .conekta import Account, Conekta, error_body
 from .errors import Refused, control_body
-from .faults import Fault, Faults, suffer
+from .faults import Fault, Faults, apply_delays
 from .stp import Stp
-from .world import FURTHEST, World
+from .world import MAX_SHIFT, World
 
 MAX_BODY = 1024 * 1024
-DRAINED = 16 * MAX_BODY
-SHOWN = 25
+MAX_DRAINED = 16 * MAX_BODY
+PAGE_ROWS = 25
 CONEKTA_HEADERS = (
     ("Content-Type", "application/vnd.conekta-v2.3.0+json; charset=utf-8"),
     ("Conekta-Media-Type", "conekta-v2.3.0; format=application/json"),
@@ -114,7 +114,7 @@ def read_body(environ: WSGIEnvironment) -> bytes:
     try:
         if size > MAX_BODY:
             # Drain it up to a limit: a client that is cut off while writing never reads the response.
-            left = min(size, DRAINED)
+            left = min(size, MAX_DRAINED)
             while left > 0 and (chunk := stream.read(min(left, 65536))):
                 left -= len(chunk)
             raise Refused(413, "body_too_large", f"a body has at most {MAX_BODY} bytes")
@@ -140,7 +140,7 @@ class App:
         """Answer one request; every error is JSON."""
         path = str(environ["PATH_INFO"])
         in_conekta = path.startswith("/conekta")
-        fault = suffer(self.faults.take(str(environ["REQUEST_METHOD"]), path))
+        fault = apply_delays(self.faults.take(str(environ["REQUEST_METHOD"]), path))
         if fault is not None and fault.kind in ("status", "garbage"):
             return _break(environ, start_response, fault)
         if fault is not None and fault.kind == "lose_request":
@@ -196,7 +196,7 @@ class App:
             ("GET", "/_sim/clock", lambda c: Reply(200, self._clock())),
             ("PUT", "/_sim/clock", lambda c: Reply(200, self._move_clock(c.json()))),
             ("GET", "/_sim/faults", lambda c: Reply(200, self.faults.pending())),
-            ("POST", "/_sim/faults", lambda c: Reply(200, self.faults.order(c.json()))),
+            ("POST", "/_sim/faults", lambda c: Reply(200, self.faults.add(c.json()))),
             ("DELETE", "/_sim/faults", lambda c: Reply(200, self.faults.clear())),
             ("POST", "/stp/efws/API/V2/conciliacion", lambda c: Reply(*stp.conciliation(c.json()))),
             ("PUT", "/_sim/stp/config", lambda c: Reply(200, stp.configure(c.json()))),
@@ -235,8 +235,8 @@ class App:
     def _move_clock(self, body: dict[str, Any]) -> dict[str, Any]:
         """``{"shift": seconds}``: set how far this clock is ahead of the system clock; 0 resets it."""
         shift = body.get("shift")
-        if isinstance(shift, bool) or not isinstance(shift, int | float) or not -FURTHEST <= shift <= FURTHEST:
-            message = f"shift must be a number of seconds, at most {FURTHEST:.0f} either way"
+        if isinstance(shift, bool) or not isinstance(shift, int | float) or not -MAX_SHIFT <= shift <= MAX_SHIFT:
+            message = f"shift must be a number of seconds, at most {MAX_SHIFT:.0f} either way"
             raise Refused(422, "invalid_field", message, param="shift")
         self.world.shift = float(shift)
         return self._clock()
@@ -262,7 +262,7 @@ class App:
         return Reply(200, barcode.svg(call.args[0]), (("Content-Type", "image/svg+xml"),))
 
     def _page(self, call: Call, error: Refused | None = None) -> Reply:
-        html = page.render(self.stp.recent(SHOWN), self.conekta.recent(SHOWN), error.message if error else "")
+        html = page.render(self.stp.recent(PAGE_ROWS), self.conekta.recent(PAGE_ROWS), error.message if error else "")
         return Reply(error.status if error else 200, html, HTML_HEADERS)
 
     def _spei(self, call: Call) -> Reply:

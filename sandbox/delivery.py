@@ -24,7 +24,7 @@ from .world import World
 
 TIMEOUT = 10.0
 MAX_PARALLEL = 64
-KEPT_ANSWER = 2000
+MAX_STORED_BODY = 2000
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class Delivery:
             return Answer(None, f"no answer within {TIMEOUT:.0f} s")
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             return Answer(None, type(error).__name__)
-        return Answer(response.status_code, response.text[:KEPT_ANSWER])
+        return Answer(response.status_code, response.text[:MAX_STORED_BODY])
 
     @staticmethod
     def _record(db: sqlite3.Connection, key: tuple[str, str, str], at: float, answer: Answer) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from .errors import Refused
 
 KINDS = ("delay", "status", "garbage", "lose_request", "lose_answer")
-LONGEST = 120.0
+MAX_DELAY = 120.0
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Fault:
     status: int
     body: str
 
-    def hits(self, method: str, path: str) -> bool:
+    def applies_to(self, method: str, path: str) -> bool:
         """True if this fault applies to the request."""
         return self.method in ("*", method) and re.fullmatch(self.path, path) is not None
 
@@ -50,9 +50,9 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
-        self._ordered: list[Fault] = []
+        self._remaining: list[Fault] = []
 
-    def order(self, body: dict[str, Any]) -> dict[str, Any]:
+    def add(self, body: dict[str, Any]) -> dict[str, Any]:
         """``POST /_sim/faults``: add a fault and return it with its id."""
         unknown = sorted(set(body) - set(Fault.__dataclass_fields__) | set(body) & {"id"})
         if unknown:
@@ -63,38 +63,38 @@ class Faults:
             method=_one_of(body, "method", ("*", "GET", "POST", "PUT", "DELETE"), default="*"),
             path=_pattern(body),
             times=int(_number(body, "times", 1, 10_000, default=1)),
-            seconds=float(_number(body, "seconds", 0, LONGEST, default=0)),
+            seconds=float(_number(body, "seconds", 0, MAX_DELAY, default=0)),
             status=int(_number(body, "status", 200, 599, default=503)),
             body=str(body.get("body", "")),
         )
         with self._lock:
-            self._ordered.append(fault)
+            self._remaining.append(fault)
         return asdict(fault)
 
     def pending(self) -> dict[str, Any]:
         """``GET /_sim/faults``: the remaining faults."""
         with self._lock:
-            return {"data": [asdict(fault) for fault in self._ordered]}
+            return {"data": [asdict(fault) for fault in self._remaining]}
 
     def clear(self) -> dict[str, Any]:
         """``DELETE /_sim/faults``: remove all faults."""
         with self._lock:
-            self._ordered.clear()
+            self._remaining.clear()
         return {"data": []}
 
     def take(self, method: str, path: str) -> list[Fault]:
         """Use and return the faults of this request: all matching delays and the first match of another kind."""
         hit: list[Fault] = []
         with self._lock:
-            for fault in self._ordered:
-                if fault.hits(method, path) and (fault.kind == "delay" or all(f.kind == "delay" for f in hit)):
+            for fault in self._remaining:
+                if fault.applies_to(method, path) and (fault.kind == "delay" or all(f.kind == "delay" for f in hit)):
                     fault.times -= 1
                     hit.append(fault)
-            self._ordered = [fault for fault in self._ordered if fault.times > 0]
+            self._remaining = [fault for fault in self._remaining if fault.times > 0]
         return hit
 
 
-def suffer(faults: list[Fault]) -> Fault | None:
+def apply_delays(faults: list[Fault]) -> Fault | None:
     """Sleep for the delays and return the fault of another kind, if any."""
     time.sleep(sum(fault.seconds for fault in faults if fault.kind == "delay"))
     return next((fault for fault in faults if fault.kind != "delay"), None)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 MEXICO_CITY = ZoneInfo("America/Mexico_City")
-FURTHEST = 10 * 365 * 86_400.0
+MAX_SHIFT = 10 * 365 * 86_400.0
 """Largest shift of the clock, in seconds."""
 
 T = TypeVar("T")

@@ -1,3 +1,5 @@
+"""Models of the kyc app."""
+
 from kyc.models.case import Case, CaseTransition
 from kyc.models.document import Document
 

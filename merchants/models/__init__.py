@@ -1,3 +1,5 @@
+"""Models of the merchants app."""
+
 from merchants.models.api_key import ApiKey
 from merchants.models.event import Event
 from merchants.models.idempotency_key import IdempotencyKey

@@ -65,7 +65,7 @@ def test_the_source_is_asked_once_a_minute(different: dict[date, bool], monkeypa
     different[CLOSED] = False
 
     before = calendar.is_banking_day(CLOSED)
-    now += calendar.KEPT
+    now += calendar.CACHE_SECONDS
     after = calendar.is_banking_day(CLOSED)
 
     assert (before, after) == (True, False)
