@@ -50,12 +50,12 @@ def test_every_way_of_writing_encrypts(account, write):
         account.credentials = secret
         ProviderAccount.objects.bulk_update([account], ["credentials"])
     else:
-        ProviderAccount.objects.update(is_active=False)
+        ProviderAccount.objects.update(takes_new=False)
         ProviderAccount.objects.bulk_create(
             [ProviderAccount(provider="conekta", livemode=True, name="Two", credentials=secret)]
         )
 
-    assert ProviderAccount.objects.get(is_active=True).credentials == secret
+    assert ProviderAccount.objects.get(takes_new=True).credentials == secret
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM payments_provideraccount WHERE position('secret' in credentials::text) > 0"

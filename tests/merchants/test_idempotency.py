@@ -300,17 +300,17 @@ def test_a_voucher_under_way_is_409_and_is_taken_over_after_a_minute_without_a_s
 
 
 def test_no_account_at_the_provider_leaves_the_key_free(committed_db, api, stp):
-    ProviderAccount.objects.filter(pk=stp.account.pk).update(is_active=False)
+    ProviderAccount.objects.filter(pk=stp.account.pk).update(takes_new=False)
     assert_problem(api.post("/v1/payments", SPEI), 503, "provider_unavailable")
 
-    ProviderAccount.objects.filter(pk=stp.account.pk).update(is_active=True)
+    ProviderAccount.objects.filter(pk=stp.account.pk).update(takes_new=True)
 
     assert api.post("/v1/payments", SPEI).status_code == 201
 
 
 def test_a_repetition_is_answered_although_it_would_be_refused_now(committed_db, api, stp):
     first = api.post("/v1/payments", SPEI)
-    ProviderAccount.objects.filter(pk=stp.account.pk).update(is_active=False)
+    ProviderAccount.objects.filter(pk=stp.account.pk).update(takes_new=False)
     before = rows()
 
     assert_replays(api.post("/v1/payments", SPEI), first)
