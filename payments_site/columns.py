@@ -1,4 +1,4 @@
-"""docs/columns.md: what may become of every column, written from the models (``make columns``)."""
+"""Generates docs/columns.md: which changes of each column the database allows (``make columns``)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from django.db import models
 from core import columns
 
 LIBRARIES = {
-    "auth_": "staff's accounts and rights change for the time to come; triggers (`staff/models/account.py`) write "
-    "every change that gives rights into `staff_accountchange`, and what makes an approver needs a second person",
-    "django_admin_log": "the admin's own log; what counts as evidence is in the transition rows",
+    "auth_": "staff accounts and rights may change; triggers (`staff/models/account.py`) record every change that "
+    "grants rights in `staff_accountchange`, and making an approver needs a second person",
+    "django_admin_log": "the admin's own log; the evidence is in the transition rows",
     "django_content_type": "written by migrations",
-    "django_migrations": "the application may only read it",
-    "django_session": "sign-ins come and go",
-    "procrastinate_": "the queue: jobs are only errands, and every service decides anew under the lock of its rows",
+    "django_migrations": "read-only for the application",
+    "django_session": "sessions are created and deleted",
+    "procrastinate_": "the job queue; every service checks the state again under its row locks",
 }
-"""Tables of libraries, by how their names begin -> why our guards leave them free."""
+"""Tables of libraries, by prefix -> why they have no guards."""
 
 _INTRODUCTION = """\
-# What may change
+# Mutability of columns
 
-For every column of every table: what the database demands of a change, whoever makes it. This page is written from the
-models by `make columns`; a test fails if it is not up to date, or if a column has no decision.
+Which changes of each column the database allows, for every role. `make columns` generates this page from the models; a
+test fails if it is outdated or a column is missing.
 
-- *never changes*: it keeps the value it was inserted with (`Frozen`, `AppendOnly`).
-- Other words: the change is refused unless they hold.
+- *never changes*: it keeps its inserted value (`Frozen`, `AppendOnly`).
+- any other text: the condition of a change.
 - *free*: any change is allowed, for the reason given.
 
-A column is frozen unless the product changes it. To let it change, take it off the model's `Frozen` and give it a guard
-(`core/db.py`, `core/guards.py`), or name it in the model's `free_columns` with the reason; then `makemigrations` and
-`make columns`.
+A column is frozen unless the product changes it. To make it mutable, remove it from the model's `Frozen` and add a
+guard (`core/db.py`, `core/guards.py`), or list it in the model's `free_columns` with a reason; then run
+`makemigrations` and `make columns`.
 """
 
 
 def our_models() -> list[type[models.Model]]:
-    """Every model of this project that has a table of its own."""
+    """All models of this project that have their own table."""
     ours = [config for config in apps.get_app_configs() if Path(config.path).is_relative_to(settings.BASE_DIR)]
     here = [config for config in ours if ".venv" not in Path(config.path).relative_to(settings.BASE_DIR).parts]
     return [model for config in here for model in config.get_models() if model._meta.managed and not model._meta.proxy]
@@ -54,5 +54,5 @@ def page() -> str:
 
 
 def copy() -> Path:
-    """The checked-in page."""
+    """The checked-in copy."""
     return Path(settings.BASE_DIR) / "docs" / "columns.md"

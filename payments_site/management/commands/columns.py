@@ -1,3 +1,5 @@
+"""``manage.py columns``: writes docs/columns.md."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,9 +10,9 @@ from payments_site import columns
 
 
 class Command(BaseCommand):
-    """Writes the table of what may become of every column."""
+    """Writes the generated page about the mutability of columns."""
 
-    help = "Write docs/columns.md from the models. Asks no database."
+    help = "Write docs/columns.md from the models. Needs no database."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
