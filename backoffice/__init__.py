@@ -1,1 +1,1 @@
-"""What joins several apps on staff's screens: the admin site, the home page, the transfer history."""
+"""The admin site, its home page, and admin pages that join several apps."""

@@ -1,3 +1,5 @@
+"""App configurations of the back office and of the admin site."""
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +12,7 @@ class BackofficeConfig(AppConfig):
 
 
 class BackofficeAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with our site as the default one; stands for ``django.contrib.admin`` in INSTALLED_APPS."""
+    """Replaces ``django.contrib.admin`` in INSTALLED_APPS, with ``BackofficeSite`` as default site."""
 
     default = False
     default_site = "backoffice.site.BackofficeSite"

@@ -1,4 +1,4 @@
-"""The home page: what came in today, what waits, what needs somebody. Live and test mode never mix."""
+"""Home page of the admin: today's income, pending payments and problems, for live or test mode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAST_TRANSFERS = 10
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's hook: add what the template shows. Each figure only for staff who may view what it counts."""
+    """Unfold's dashboard callback. Each card is shown only to users who may view its objects."""
     livemode = _livemode(request)
     return {
         **context,
@@ -35,7 +35,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _warnings() -> list[str]:
-    """What concerns everybody who works here, whatever mode is shown."""
+    """Warnings for all staff, in both modes."""
     late = horizon.late()
     texts = {
         "events": _("Merchants see new events late: the newest have waited %(minutes)s min."),
@@ -45,7 +45,7 @@ def _warnings() -> list[str]:
 
 
 def _livemode(request: HttpRequest) -> bool:
-    """As asked by ``?mode=``; without it, live as soon as there is a live account at a provider."""
+    """The mode in ``?mode=``; by default live if there is a live provider account."""
     asked = request.GET.get("mode")
     if asked in ("live", "test"):
         return asked == "live"

@@ -1,3 +1,5 @@
+"""The transfer history, an unmanaged model over a database view."""
+
 from __future__ import annotations
 
 from django.db import models
@@ -7,9 +9,9 @@ from payments.models import Deposit, Payment
 
 
 class Transfer(models.Model):
-    """One line of the transfer history: a payment, or a deposit that no payment accounts for.
+    """One line of the transfer history: a payment, or a deposit without a payment.
 
-    A PostgreSQL view. Newest first, it reads no more rows of either table than it shows.
+    A PostgreSQL view. In descending order it reads only as many rows of each table as it returns.
     """
 
     class Kind(models.TextChoices):

@@ -1,4 +1,4 @@
-"""The back office's site: unfold's, with a door that counts."""
+"""The admin site: django-unfold's, with limited sign-in attempts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class SignInForm(AuthenticationForm):
-    """Unfold's. A hash that Django renews when its password is right is that account's own change."""
+    """Records a password hash that Django upgrades at sign-in as the account's own change."""
 
     def clean(self) -> Any:
         user = User.objects.filter(username=self.cleaned_data.get("username")).first()
@@ -36,13 +36,15 @@ class SignInForm(AuthenticationForm):
 
 
 class BackofficeSite(UnfoldAdminSite):
-    """Every try to sign in is counted before the password is looked at; what cannot be counted is refused."""
+    """Counts sign-in attempts before checking the password; refuses them if they cannot be counted."""
 
     login_form = SignInForm
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """Django's, for addresses that PostgreSQL cannot read too: no object has a NUL in its id, and what else is
-        asked for in vain is a bad request. A DataError while something is saved stays an error of ours."""
+        """Answer 404 for a NUL in the path and 400 for a DataError on GET, which bad query parameters cause.
+
+        A DataError while saving is a bug and stays a 500.
+        """
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
@@ -66,23 +68,23 @@ class BackofficeSite(UnfoldAdminSite):
             refused = sign_in_limit.check(request, request.POST.get("username", ""))
         except sign_in_limit.AddressUnreadable:
             logger.error("sign-in refused: X-Forwarded-For cannot be read at the place that TRUSTED_PROXIES says")
-            text = _("Your address cannot be read, so signing in is not possible. Tell whoever runs this site.")
-            return self._closed(request, HTTPStatus.BAD_REQUEST, None, text)
+            text = _("Your IP address cannot be determined, so you cannot sign in. Contact the site's administrator.")
+            return self._refused(request, HTTPStatus.BAD_REQUEST, None, text)
         except DatabaseError:
-            logger.exception("sign-ins cannot be counted: nobody gets in")
+            logger.exception("sign-ins cannot be counted and are refused")
             text = _("Signing in is not possible right now. Try again in a moment.")
-            return self._closed(request, HTTPStatus.SERVICE_UNAVAILABLE, 5, text)
+            return self._refused(request, HTTPStatus.SERVICE_UNAVAILABLE, 5, text)
         if refused is not None:
-            text = _("Too many tries to sign in. Wait a few minutes and try again.")
-            return self._closed(request, HTTPStatus.TOO_MANY_REQUESTS, refused.retry_after, text)
+            text = _("Too many sign-in attempts. Wait a few minutes and try again.")
+            return self._refused(request, HTTPStatus.TOO_MANY_REQUESTS, refused.retry_after, text)
         return super().login(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with acting(request.user):  # type: ignore[arg-type]
             return super().password_change(request, extra_context)
 
-    def _closed(self, request: HttpRequest, status: int, retry_after: int | None, text: str) -> HttpResponse:
-        """The login page with nothing but ``text``: the same for every account, existing or not."""
+    def _refused(self, request: HttpRequest, status: int, retry_after: int | None, text: str) -> HttpResponse:
+        """The login page with only ``text``, the same whether or not the account exists."""
         context = {
             **self.each_context(request),
             "title": _("Log in"),

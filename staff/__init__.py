@@ -1,1 +1,1 @@
-"""Who works here: how staff sign in, and what limits a guesser."""
+"""Staff accounts: sign-in limits, approvals by a second person, recorded account changes, banking days."""

@@ -1,4 +1,4 @@
-"""Tasks that the worker runs for staff."""
+"""Background jobs of staff."""
 
 from core import jobs
 from core.jobs import Lane
@@ -7,5 +7,5 @@ from staff.services import approval
 
 @jobs.periodic("*/10 * * * *", "staff.close_expired_approvals", lane=Lane.MONEY)
 def close_expired_approvals(timestamp: int) -> None:
-    """Close what nobody decided in time."""
+    """Cancel expired approvals."""
     approval.close_expired()

@@ -1,4 +1,4 @@
-"""Screens that join several apps."""
+"""Admin pages that join several apps."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -9,5 +9,5 @@ from backoffice.admin.transfer import TransferAdmin
 
 __all__ = ["DepositWithTrail", "PaymentWithTrail", "ProviderAccountWithKeys", "TransferAdmin"]
 
-# Procrastinate's own page lets anyone who may view a job cancel it. Jobs are looked after by the worker and its logs.
+# Procrastinate's admin page lets every user with view permission cancel jobs.
 admin.site.unregister(ProcrastinateJob)

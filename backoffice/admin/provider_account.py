@@ -1,4 +1,4 @@
-"""A provider account with the secrets and keys that prove its notices, and when each was used last."""
+"""Admin page of a provider account with the last use of its webhook secrets and keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ admin.site.unregister(ProviderAccount)
 
 @admin.register(ProviderAccount)
 class ProviderAccountWithKeys(ProviderAccountAdmin):
-    """Its keys by their short names: the start of a hash, of which nothing can be learnt."""
+    """Shows keys by a short name, the start of a hash that reveals nothing."""
 
     change_form_outer_after_template = "backoffice/trail.html"
 
@@ -42,7 +42,7 @@ def _keys(account: ProviderAccount) -> dict[str, Any]:
         for key in keys.in_use(account)
     ]
     return {
-        "title": _("What proves notices"),
+        "title": _("Secrets and keys of notices"),
         "headers": [_("secret or key"), _("state"), _("last notice"), _("notices in 24 hours")],
         "rows": used or [[_("none: every notice is refused"), "", "", ""]],
     }

@@ -1,4 +1,4 @@
-"""What belongs to a payment or deposit in other apps: provider events and the ledger, below its own page."""
+"""Admin pages of payments and deposits with their provider events and ledger transactions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ admin.site.unregister([Payment, Deposit])
 
 
 class TrailMixin:
-    """A page that ends with the events that touched its object and the transactions it caused."""
+    """Adds tables of provider events and ledger transactions below the object's page."""
 
     change_form_outer_after_template = "backoffice/trail.html"
 
@@ -37,16 +37,16 @@ class TrailMixin:
 
 @admin.register(Payment)
 class PaymentWithTrail(TrailMixin, PaymentAdmin):
-    """A payment with everything that happened to it."""
+    """A payment with its trail."""
 
 
 @admin.register(Deposit)
 class DepositWithTrail(TrailMixin, DepositAdmin):
-    """A deposit with everything that happened to it."""
+    """A deposit with its trail."""
 
 
 def _trail(request: HttpRequest, obj: Payment | Deposit) -> list[dict[str, Any]]:
-    """The tables below the page, each only for staff who may view what it shows."""
+    """The tables that the user may view."""
     deposits = list(obj.deposits.all()) if isinstance(obj, Payment) else [obj]
     sources = [obj.public_id, *(deposit.public_id for deposit in deposits)]
     tables = []

@@ -1,3 +1,5 @@
+"""Admin page of the transfer history."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -43,17 +45,17 @@ COLUMNS = {
     "reference": column("reference", _("CLABE or reference"), lambda t: shown_reference(t) or EMPTY),
     "name": column("name", _("customer or payer"), lambda t: t.name or EMPTY),
 }
-"""What a line of the history shows, here and on the home page."""
+"""Columns of the transfer history, here and on the home page."""
 
 
 def shown_reference(transfer: Transfer) -> str:
-    """The CLABE, masked, or the voucher's reference."""
+    """The masked CLABE or the voucher's reference."""
     is_clabe = transfer.method == registry.CLABE_METHOD.name
     return clabe.mask(transfer.reference or "") if is_clabe else transfer.reference
 
 
 class TransferChangeList(ChangeList):
-    """Each line leads to its payment or deposit."""
+    """Links each line to its payment or deposit."""
 
     def url_for_result(self, result: Transfer) -> str:
         return object_url(result.id) or ""

@@ -1,7 +1,7 @@
-"""Staff's accounts and groups.
+"""Admin pages of staff accounts and groups.
 
-Only a superuser changes them: an account that edits others could make a superuser of any. What would make an approver
-is taken out of the form and proposed to a second person; the rest is saved at once.
+Only superusers may change them: an account that edits others could make any of them a superuser. Changes that make an
+approver are removed from the form and proposed to a second person; the rest is saved at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Kind = AccountChange.Kind
 
 
 class SuperuserOnly:
-    """Others may look, if their permissions say so. Each change names the person who makes it to the database."""
+    """Only superusers may change objects; others need view permission. Sets the actor for recorded changes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -48,7 +48,7 @@ class SuperuserOnly:
             return super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
 
 
-# Django's class before unfold's: it has the forms and pages, unfold the looks.
+# Django's class comes first: it provides forms and pages, unfold only the styling.
 @admin.register(User)
 class UserAdmin(SuperuserOnly, DjangoUserAdmin, ListAdmin):  # type: ignore[type-arg, misc]
     form = UserChangeForm
@@ -120,7 +120,7 @@ class GroupAdmin(SuperuserOnly, DjangoGroupAdmin, ListAdmin):  # type: ignore[mi
 
 
 def _withhold_flags(user: User, before: User | None) -> list[str]:
-    """Undo in ``user`` what makes an approver; return it."""
+    """Undo the flags of ``user`` that would make an approver; return them."""
     decides = before is not None and account.decides(before)
     withheld = []
     for kind, name in ((Kind.SUPERUSER, "is_superuser"), (Kind.STAFF, "is_staff"), (Kind.ACTIVE, "is_active")):
@@ -132,7 +132,7 @@ def _withhold_flags(user: User, before: User | None) -> list[str]:
 
 
 def _withhold_groups(user: User, data: dict[str, Any]) -> list[str]:
-    """Take out of the form's data the groups that decide and that the account is not in yet; return them."""
+    """Remove new groups that may decide approvals from the form's data; return them."""
     if "groups" not in data:
         return []
     new = account.deciding_groups() - set(user.groups.values_list("name", flat=True))
@@ -142,7 +142,7 @@ def _withhold_groups(user: User, data: dict[str, Any]) -> list[str]:
 
 
 def _withhold_permission(held: Any, data: dict[str, Any], field: str) -> list[str]:
-    """Take the permission to decide out of the form's data, unless it is held already; return it."""
+    """Remove the permission to decide from the form's data, unless already held; return it."""
 
     def decides(permission: Permission) -> bool:
         return account.label(permission) == account.DECIDE

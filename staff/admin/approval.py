@@ -1,4 +1,4 @@
-"""What waits for a second person."""
+"""Admin page of approvals by a second person."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _subject = column("subject", _("about"), lambda approval: object_link(approval.s
 
 
 def _what(approval: Approval) -> str:
-    """What an account would be granted; of other kinds the object's own page tells."""
+    """What an account would be granted; other kinds are described on the object's page."""
     if approval.kind != account.KIND:
         return EMPTY
     proposal = AccountProposal.objects.filter(public_id=approval.subject).select_related("user", "group").first()
@@ -55,7 +55,7 @@ class VoteInline(ReadOnlyInline):
 
 @admin.register(Approval)
 class ApprovalAdmin(ReadOnlyAdmin):
-    """The inbox: each line leads to what is to be decided about, where the buttons are."""
+    """List of approvals. Each line links to the object's page, which has the buttons."""
 
     list_filter = ["status"]
     search_fields = ["public_id__exact", "subject__exact", "maker__username"]
@@ -90,7 +90,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
 
 def _who_may_decide() -> Any:
-    """A column with the accounts that may decide, without those barred; the permission is looked up once a page."""
+    """A column with the accounts that may decide, without barred ones; queries the permission once per page."""
     names: list[tuple[int, str]] = []
 
     def show(approval: Approval) -> str:
@@ -100,6 +100,6 @@ def _who_may_decide() -> Any:
             names.extend((user.pk, user.get_username()) for user in approval_service.deciders())
         barred = approval_service.barred(approval)
         others = [name for pk, name in names if pk not in barred]
-        return ", ".join(others[:5]) + (" …" if len(others) > 5 else "") if others else str(_("nobody yet"))
+        return ", ".join(others[:5]) + (" …" if len(others) > 5 else "") if others else str(_("no eligible account"))
 
     return column("deciders", _("who may decide"), show)

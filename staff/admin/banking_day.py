@@ -1,4 +1,4 @@
-"""Days on which banks do not follow the calendar's rule."""
+"""Admin page of exceptions to the banking calendar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from staff.models import BankingDay
 
 
 class BankingDayForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Says what is wrong with a day before the database refuses it."""
+    """Validates what the database would refuse."""
 
     class Meta:
         model = BankingDay
@@ -30,7 +30,7 @@ class BankingDayForm(forms.ModelForm):  # type: ignore[type-arg]
         if day is None:
             return cleaned
         if day < clock.mexico_city_date(clock.now()):
-            self.add_error("day", _("This day is over: what was booked keeps its date."))
+            self.add_error("day", _("This day is over: existing bookings keep their date."))
         elif is_weekend(day):
             self.add_error("day", _("Banks are closed on Saturdays and Sundays anyway."))
         elif is_open != (day in banking_holidays(day.year)):
@@ -45,7 +45,7 @@ class BankingDayForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(BankingDay)
 class BankingDayAdmin(ListAdmin):
-    """Entered before the day, kept afterwards."""
+    """Editable until the day is over."""
 
     form = BankingDayForm
     list_display = [

@@ -1,4 +1,4 @@
-"""The page of an object that a second person decides about, with its buttons."""
+"""Base class for admin pages of objects that need a second person's approval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from staff.services import approval as approval_service
 
 
 class CommentForm(forms.Form):
-    """A second person's comment."""
+    """Comment of the second person."""
 
     comment = forms.CharField(
         label=_("comment"), required=False, max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
@@ -27,22 +27,22 @@ class CommentForm(forms.Form):
 
 
 class DecisionAdmin(ReadOnlyAdmin):
-    """Approve, reject, withdraw: each offered to those whose vote the service would take."""
+    """Actions approve, reject and withdraw, offered only to users who may perform them."""
 
     actions_detail = ["approve", "reject", "withdraw"]
     titles: ClassVar[dict[str, Any]]
     """Titles of the three pages."""
     texts: ClassVar[dict[str, Any]]
-    """What each of them causes, in a sentence."""
+    """The effect of each action, in a sentence."""
     refusals: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
-    """A context in which the action's own refusals become ones that a form can say."""
+    """Context manager that converts the action's errors into form errors."""
 
     def approval_of(self, obj: Any) -> Approval | None:
-        """The approval that decides about ``obj``."""
+        """The approval of ``obj``."""
         raise NotImplementedError
 
     def summary(self, obj: Any) -> str:
-        """What is decided about, in a sentence without its full stop."""
+        """Description of the decision, a sentence without full stop."""
         raise NotImplementedError
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
@@ -86,7 +86,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         return action_page(self, request, found, title=self.titles["withdraw"], run=run, text=self.texts["withdraw"])
 
     def decision_table(self, asked: Approval) -> dict[str, Any]:
-        """A table for the object's trail: who decided what."""
+        """The votes as a table for the object's trail."""
         decided = [
             [
                 format_moment(v.created_at, seconds=True),

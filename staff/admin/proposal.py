@@ -1,4 +1,4 @@
-"""Changes that make an approver: what is to be granted, and the second person's decision."""
+"""Admin pages of account proposals and of recorded account changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def lines(proposal: AccountProposal) -> list[str]:
-    """Each grant in words."""
+    """Description of each grant."""
     target = (
         _("account %(name)s") % {"name": proposal.user.get_username()}
         if proposal.user
@@ -42,13 +42,13 @@ def lines(proposal: AccountProposal) -> list[str]:
 
 
 def described(proposal: AccountProposal) -> str:
-    """The grants, one a line."""
+    """The grants as HTML, one per line."""
     return format_html_join("", "<p>{}</p>", ((text,) for text in lines(proposal)))
 
 
 @admin.register(AccountProposal)
 class AccountProposalAdmin(DecisionAdmin):
-    """Shown to those who decide, besides those who may view it."""
+    """Visible to users who may decide approvals, and to those with view permission."""
 
     list_display = [
         "public_id",
@@ -104,7 +104,7 @@ class AccountProposalAdmin(DecisionAdmin):
 
 @admin.register(AccountChange)
 class AccountChangeAdmin(ReadOnlyAdmin):
-    """The record that bars votes."""
+    """Recorded account changes, from which barred votes are computed."""
 
     list_display = [
         moment("created_at", gettext_lazy("when"), seconds=True),

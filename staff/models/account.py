@@ -1,7 +1,7 @@
-"""Who changed whose account, and changes that wait for a second person.
+"""Recorded changes of staff accounts, and proposed changes that need a second person.
 
-Database triggers on Django's own tables write ``AccountChange``. The person who acts is named by the setting
-``payments.actor`` of the transaction (``staff.services.account.acting``): a user's id, or ``operator``.
+Database triggers on Django's tables write ``AccountChange``. The transaction's setting ``payments.actor``
+(``staff.services.account.acting``) names the actor: a user's id, or ``operator``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.db import AppendOnly, Frozen, Guard, NoDelete
 
 
 class AccountChange(models.Model):
-    """A change that created an account, gave it rights or made it usable by another person. Never a loss of rights.
+    """A change that created an account, granted it rights or let another person use it. Lost rights are not recorded.
 
     ``detail`` names the permission or the group; ``through`` the group whose members received the permission.
     """
@@ -94,16 +94,16 @@ class AccountChange(models.Model):
 
     @property
     def what(self) -> str:
-        """The change in words."""
+        """Description of the change."""
         text = f"{self.get_kind_display()} {self.detail}".strip()
         return f"{text} ({self.through})" if self.through else text
 
 
 class AccountProposal(models.Model):
-    """A change of an account, or of a group's permissions, that makes an approver; an ``Approval`` decides about it.
+    """A change of an account or of a group's permissions that makes an approver and needs an ``Approval``.
 
-    ``grants`` lists what is granted as ``kind`` or ``kind:detail`` of the ``AccountChange`` it causes. ``password`` is
-    the hash that a reset will set; it is emptied when the proposal is closed.
+    ``grants`` are ``kind`` or ``kind:detail`` of the resulting ``AccountChange``. ``password`` is the hash that a reset
+    sets; it is cleared when the proposal is closed.
     """
 
     public_id = models.CharField(
@@ -157,7 +157,7 @@ class AccountProposal(models.Model):
         return str(self.user or self.group)
 
 
-# Django's tables under names of ours, so that they can carry triggers.
+# Proxies of Django's tables, to declare triggers on them.
 
 
 class AccountRow(User):
@@ -203,7 +203,7 @@ class AccountRow(User):
 
 
 _LOCK_GROUP = "PERFORM 1 FROM public.auth_group WHERE id = NEW.group_id FOR NO KEY UPDATE;"
-"""A member who joins and a permission that is added take turns, so that one of them sees the other."""
+"""Serializes adding a member and adding a permission, so that one of the two sees the other."""
 
 
 class AccountPermissionRow(User.user_permissions.through):  # type: ignore[name-defined]

@@ -1,3 +1,5 @@
+"""Approvals by a second person, and their votes."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -14,21 +16,21 @@ from core.state import ProtectedRefreshMixin, StatusField
 
 
 class Approval(ProtectedRefreshMixin):
-    """Something that one person proposed and a second one decides about. No rule is above this one, and no superuser.
+    """A proposal by one person that a second one decides about. Superusers are not exempt.
 
-    ``kind`` says which action is asked for, ``subject`` on which object, ``content_sha256`` with which content: an
-    object that was changed afterwards is not what was proposed.
+    ``kind`` is the action, ``subject`` its object, ``content_sha256`` the content that was proposed: if the object
+    changes afterwards, it cannot be approved.
     """
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
         """A second person may decide until it expires."""
         APPROVED = "approved", _("approved")
-        """A second person approved, and it was carried out at that moment."""
+        """A second person approved, and it was executed in the same transaction."""
         REJECTED = "rejected", _("rejected")
         """A second person rejected."""
         CANCELLED = "cancelled", _("cancelled")
-        """Withdrawn by who proposed it, or expired."""
+        """Withdrawn by the maker, or expired."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "approval")
@@ -104,25 +106,24 @@ class Approval(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.APPROVED)
     def approve(self) -> None:
-        """A second person agreed."""
+        """Approved by a second person."""
         self.resolved_at = clock.now()
 
     @transition(field=status, source=Status.PENDING, target=Status.REJECTED)
     def reject(self) -> None:
-        """A second person did not agree."""
+        """Rejected by a second person."""
         self.resolved_at = clock.now()
 
     @transition(field=status, source=Status.PENDING, target=Status.CANCELLED)
     def cancel(self) -> None:
-        """Withdrawn, or nobody decided in time."""
+        """Withdrawn or expired."""
         self.resolved_at = clock.now()
 
 
 class Vote(models.Model):
-    """What one person decided about an approval, and why.
+    """One person's decision about an approval, with a comment.
 
-    The database takes none from the maker, nor from an account that the SQL function ``staff_barred`` names for the
-    maker: the only place that computes who is barred.
+    The database refuses votes by the maker and by accounts that the SQL function ``staff_barred`` returns for it.
     """
 
     class Decision(models.TextChoices):
@@ -151,7 +152,7 @@ class Vote(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
                 declare=[("asked", "record")],
-                # The row lock makes two voters take turns: the second one finds the approval decided.
+                # The row lock serializes concurrent votes: the second one finds the approval decided.
                 func="""
                     SELECT maker_id, status, expires_at INTO asked
                         FROM public.staff_approval WHERE id = NEW.approval_id FOR NO KEY UPDATE;

@@ -1,3 +1,5 @@
+"""Exceptions to the banking calendar."""
+
 from __future__ import annotations
 
 import pgtrigger
@@ -12,10 +14,10 @@ _TODAY = "(clock_timestamp() AT TIME ZONE 'America/Mexico_City')::date"
 
 
 class BankingDay(models.Model):
-    """A day on which banks do not follow the CNBV's yearly rule: closed although the rule says open, or the reverse.
+    """A day that differs from the CNBV's yearly calendar: closed although the calendar says open, or the reverse.
 
-    SPEI's operating dates follow it (``core.calendar``). What was booked keeps its date: the database refuses to change
-    a day that is over.
+    SPEI's operating dates follow it (``core.calendar``). The database refuses to change past days, so existing bookings
+    keep their date.
     """
 
     day = models.DateField(_("day"), unique=True, help_text=_("Monday to Friday, today or later."))

@@ -1,3 +1,5 @@
+"""Counters of sign-in attempts."""
+
 from __future__ import annotations
 
 from django.db import models
@@ -7,9 +9,9 @@ from core.columns import EVERY
 
 
 class SignInCounter(models.Model):
-    """How often somebody tried to sign in during one window: kept here while Redis is away.
+    """Sign-in attempts in one time window, counted here while Redis is unavailable.
 
-    ``key`` is a hash of the account name or address; nobody can read from it who tried.
+    ``key`` is a keyed hash of the account name or address.
     """
 
     key = models.CharField(max_length=64)
@@ -17,7 +19,7 @@ class SignInCounter(models.Model):
     count = models.PositiveIntegerField(default=1)
 
     free_columns = {
-        EVERY: "counts of the last minutes, deleted with their window; they stand in for Redis while it is away",
+        EVERY: "counters of the last minutes, deleted after their window; used while Redis is unavailable",
     }
 
     class Meta:

@@ -1,1 +1,1 @@
-"""What keeps the door of the back office."""
+"""Services of staff accounts, approvals, sign-in limits and banking days."""

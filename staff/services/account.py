@@ -1,6 +1,6 @@
-"""Changes of staff's accounts: who makes them, and those that make an approver, which need a second person.
+"""Changes of staff accounts, with their actor; changes that make an approver need a second person.
 
-The database records every change with the person that ``acting`` names, and refuses the second kind without an approved
+The database records every change with the actor set by ``acting``, and refuses making an approver without an approved
 ``AccountProposal`` (``staff.models.account``).
 """
 
@@ -23,7 +23,7 @@ from staff.services import approval
 KIND = "staff.make_approver"
 DECIDE = "staff.decide_approval"
 OPERATOR = "operator"
-"""The person at the host's command line, in place of a user."""
+"""Actor of commands on the host, instead of a user."""
 
 _DECIDES = {"content_type__app_label": "staff", "codename": "decide_approval"}
 _FLAGS = {
@@ -35,13 +35,13 @@ _FLAGS = {
 
 @contextmanager
 def acting(who: User | str) -> Iterator[None]:
-    """A transaction in which changes of accounts are recorded as made by ``who``: a user or ``OPERATOR``."""
+    """A transaction in which account changes are recorded with actor ``who``: a user or ``OPERATOR``."""
     with _setting("payments.actor", who if isinstance(who, str) else str(who.pk)):
         yield
 
 
 def as_operator(run: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """``execute_wrapper`` for commands: each write is the operator's, and no transaction waits for a prompt."""
+    """``execute_wrapper`` for commands: attributes each write to the operator, without a transaction around prompts."""
     if not sql.startswith(("INSERT", "UPDATE")):
         return run(sql, params, many, context)
     with acting(OPERATOR):
@@ -49,7 +49,7 @@ def as_operator(run: Callable[..., Any], sql: str, params: Any, many: bool, cont
 
 
 def decides(user: User) -> bool:
-    """True if the account holds the right to decide approvals, even while it is not active."""
+    """True if the account has the permission to decide approvals, even while inactive."""
     permission = Permission.objects.filter(**_DECIDES)
     held = Q(is_superuser=True) | Q(user_permissions__in=permission) | Q(groups__permissions__in=permission)
     return User.objects.filter(held, pk=user.pk).exists()
@@ -69,9 +69,9 @@ def label(permission: Permission) -> str:
 
 @transaction.atomic
 def propose(target: User | Group, grants: Sequence[str], maker: User, *, password: str = "") -> AccountProposal:
-    """Ask a second person to agree to ``grants`` (see ``AccountProposal``); ``password`` is the hash of a reset.
+    """Propose ``grants`` (see ``AccountProposal``) to a second person; ``password`` is the hash of a reset.
 
-    Raises ``DecisionNotAllowed`` for a maker who may not propose.
+    Raises ``DecisionNotAllowed`` if the maker may not propose.
     """
     wanted = AccountProposal(
         user=target if isinstance(target, User) else None,
@@ -86,7 +86,7 @@ def propose(target: User | Group, grants: Sequence[str], maker: User, *, passwor
 
 
 def content(proposal: AccountProposal) -> dict[str, Any]:
-    """Everything that is approved, as JSON: also what the granted groups allow, and who is in the group."""
+    """The content to approve, as JSON, including the permissions of granted groups and the group's members."""
     groups = Group.objects.filter(name__in=[detail for kind, detail in split(proposal) if kind == "group"])
     return {
         "id": proposal.public_id,
@@ -106,12 +106,12 @@ def split(proposal: AccountProposal) -> list[tuple[str, str]]:
 
 
 def approval_of(proposal: AccountProposal) -> Approval | None:
-    """The approval that decides about it."""
+    """The approval of the proposal."""
     return Approval.objects.filter(kind=KIND, subject=proposal.public_id).select_related("maker").first()
 
 
 def register() -> None:
-    """Let staff approve these changes."""
+    """Register the approval kind."""
     approval.register(KIND, _on_approved, _on_rejected, _content_of)
 
 
@@ -176,7 +176,7 @@ def _permissions(group: Group) -> list[str]:
 
 @contextmanager
 def _setting(name: str, value: str) -> Iterator[None]:
-    """A setting of the transaction; what it was before is put back at the end. A rollback puts it back by itself."""
+    """Set a transaction-local setting and restore it at the end; a rollback restores it too."""
     with transaction.atomic():
         before = _set(name, value)
         yield

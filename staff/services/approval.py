@@ -1,15 +1,15 @@
-"""Four eyes: one person proposes, a second one decides, and what was approved is carried out in that same moment.
+"""Approvals: one person proposes, a second one decides; an approved action runs in the same transaction.
 
-Apps register what can be approved from their ``ready()``; staff knows none of them. The database refuses the same
-things as this module (``staff.models.approval``), whoever writes to it.
+Apps register actions in ``ready()``, so staff imports none of them. The database enforces the same rules
+(``staff.models.approval``).
 
 ApprovalRefused
 ├── DecisionNotAllowed  403  the permission is missing
-├── OwnApproval         403  the maker decides about his own proposal
-├── VoterBarred         403  the account is too close to the maker's
-├── AlreadyDecided      409  approved, rejected or cancelled before
-├── ApprovalExpired     409  too late
-└── ContentChanged      409  what was proposed is not there any more as it was
+├── OwnApproval         403  the maker votes on their own proposal
+├── VoterBarred         403  the account was recently controlled by the maker, or the reverse
+├── AlreadyDecided      409  already approved, rejected or cancelled
+├── ApprovalExpired     409  the time to decide is over
+└── ContentChanged      409  the object changed or is gone
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DecisionNotAllowed(ApprovalRefused):
 
 
 class OwnApproval(ApprovalRefused):
-    """Whoever proposed it does not decide about it: a second person must."""
+    """You cannot decide about your own proposal: a second person must."""
 
     code = "own_approval"
     http_status = 403
@@ -78,11 +78,11 @@ class ContentChanged(ApprovalRefused):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What can be approved. Each function is called inside the transaction of the decision.
+    """An action that can be approved. Its functions are called inside the transaction of the decision.
 
-    ``content_of`` gives, by the subject's public id, everything that is approved, as JSON; it raises ``LookupError`` if
-    it cannot be read. ``on_approved`` carries it out; what it raises undoes the vote. ``on_rejected`` closes it, also
-    when it is withdrawn or expires.
+    ``content_of`` returns the content to approve, as JSON, by the subject's public id, or raises ``LookupError``.
+    ``on_approved`` executes the action; an exception rolls back the vote. ``on_rejected`` closes the subject, also when
+    the approval is withdrawn or expires.
     """
 
     on_approved: Callable[[Approval], object]
@@ -99,7 +99,7 @@ def register(
     on_rejected: Callable[[Approval], object],
     content_of: Callable[[str], Any],
 ) -> None:
-    """Make ``kind`` something that can be approved; ``ValueError`` if it is registered with other functions."""
+    """Register the action of ``kind``; ``ValueError`` if it is registered with other functions."""
     action = Action(on_approved, on_rejected, content_of)
     if _actions.setdefault(kind, action) != action:
         raise ValueError(f"the approval of {kind} is registered already")
@@ -107,10 +107,10 @@ def register(
 
 @transaction_required
 def request(kind: str, subject: str, content: Any, maker: User) -> Approval:
-    """Ask for a second person's decision; it may be given until ``settings.APPROVAL_LIFETIME`` from now.
+    """Request a second person's decision; it expires after ``settings.APPROVAL_LIFETIME``.
 
-    ``content`` is what is approved, as JSON: the same as the action's ``content_of`` gives. Raises
-    ``DecisionNotAllowed`` if the maker may not propose, ``KeyError`` for a kind that nobody registered.
+    ``content`` is the JSON that the action's ``content_of`` returns. Raises ``DecisionNotAllowed`` if the maker may not
+    propose, ``KeyError`` for an unregistered kind.
     """
     _actions[kind]
     if not maker.has_perm("staff.add_approval"):
@@ -128,10 +128,10 @@ def request(kind: str, subject: str, content: Any, maker: User) -> Approval:
 
 @transaction.atomic
 def vote(approval_id: int, user: User, decision: str, comment: str) -> Vote:
-    """Decide. One vote of a second person is enough; approving carries the action out in this transaction.
+    """Vote on an approval. One vote decides; approving executes the action in this transaction.
 
-    ``decision`` is one of ``Vote.Decision``; a rejection needs a comment (``InvalidRequest``). Raises one of
-    ``ApprovalRefused``, or whatever keeps the action from being carried out; then nothing has changed.
+    ``decision`` is one of ``Vote.Decision``; a rejection needs a comment (``InvalidRequest``). Raises a subclass of
+    ``ApprovalRefused`` or the action's own error; then nothing has changed.
     """
     comment = _checked(decision, comment)
     approval = lock(approval_id)
@@ -161,17 +161,17 @@ def vote(approval_id: int, user: User, decision: str, comment: str) -> Vote:
 
 @transaction.atomic
 def cancel(approval_id: int, user: User) -> Approval:
-    """Withdraw one's own proposal. Raises ``DecisionNotAllowed`` for anybody else's, ``AlreadyDecided``."""
+    """Withdraw a proposal. Raises ``DecisionNotAllowed`` unless the user made it, and ``AlreadyDecided``."""
     approval = lock(approval_id)
     if approval.maker_id != user.pk:
-        raise DecisionNotAllowed("Only who proposed it can withdraw it.")
+        raise DecisionNotAllowed("Only the person who proposed it can withdraw it.")
     if approval.status != Approval.Status.PENDING:
         raise AlreadyDecided
     return _close(approval)
 
 
 def close_expired() -> int:
-    """Cancel what nobody decided in time, each in a transaction of its own; return how many."""
+    """Cancel expired approvals, each in its own transaction; return how many."""
     closed = 0
     for pk in Approval.objects.filter(status=Approval.Status.PENDING, expires_at__lt=clock.now()).values_list("pk"):
         with transaction.atomic():
@@ -183,7 +183,7 @@ def close_expired() -> int:
 
 
 def may_decide(approval: Approval, user: User) -> bool:
-    """True if ``vote`` would take this person's vote now."""
+    """True if ``vote`` would accept this user's vote now."""
     return (
         approval.status == Approval.Status.PENDING
         and approval.maker_id != user.pk
@@ -194,14 +194,14 @@ def may_decide(approval: Approval, user: User) -> bool:
 
 
 def deciders() -> list[User]:
-    """The accounts with the permission to decide, by name. Of one approval, those in ``barred`` cannot."""
+    """Accounts with the permission to decide, by name; some may be ``barred`` from a given approval."""
     return list(User.objects.with_perm("staff.decide_approval").filter(is_staff=True).order_by("username"))
 
 
 def barred(approval: Approval) -> set[int]:
-    """Ids of the accounts that cannot vote on it: the maker's, and those that its maker may have in hand.
+    """Ids of accounts that cannot vote: the maker's, and those that the maker may control.
 
-    The SQL function ``staff_barred`` decides, as in the database's own guards.
+    Computed by the SQL function ``staff_barred``, which the database's guards use too.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT public.staff_barred(ARRAY[%s]::integer[])", [approval.maker_id])
@@ -210,12 +210,12 @@ def barred(approval: Approval) -> set[int]:
 
 @transaction_required
 def lock(approval_id: int) -> Approval:
-    """The approval's row, locked until the transaction ends."""
+    """The approval, with its row locked until the transaction ends."""
     return Approval.objects.select_for_update(of=("self",), no_key=True).get(pk=approval_id)
 
 
 def digest(content: Any) -> str:
-    """SHA-256 of a JSON value in one spelling."""
+    """SHA-256 of a JSON value in canonical form."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

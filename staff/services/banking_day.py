@@ -1,4 +1,4 @@
-"""The table behind the banking calendar."""
+"""Feeds exceptions from the database into the banking calendar."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from core import calendar, clock
 from staff.models import BankingDay
 
 _BACK = timedelta(days=400)
-"""How far back a moment's operating date is still asked for: notices may come late."""
+"""How far back operating dates are needed: notices may arrive late."""
 
 
 def register() -> None:
-    """Let the calendar read its changes from the table."""
+    """Register the table as the calendar's source of exceptions."""
     calendar.register_source(changes)
 
 
 def changes() -> calendar.Changes:
-    """Days that differ from the rule, from about a year ago on."""
+    """Days that differ from the yearly calendar, from about a year ago on."""
     rows = BankingDay.objects.filter(day__gte=clock.mexico_city_date(clock.now()) - _BACK)
     return dict(rows.values_list("day", "is_open"))

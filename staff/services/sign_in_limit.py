@@ -1,8 +1,7 @@
-"""Limits on signing in, per account name and per address, across all processes.
+"""Sign-in limits per account name and per address, shared by all processes.
 
-django-ratelimit counts in Redis. It offers no decision for a Redis that is down or hung (it lets the error through), so
-the call is wrapped: the first error switches to a counter in PostgreSQL for a few seconds, the same limits apply, and
-the caller waits at most one Redis timeout.
+django-ratelimit counts in Redis and raises if Redis is unavailable. The first error switches to counters in PostgreSQL
+with the same limits for a few seconds, so that a request waits for at most one Redis timeout.
 """
 
 from __future__ import annotations
@@ -26,30 +25,30 @@ from staff.models import SignInCounter
 logger = logging.getLogger(__name__)
 
 WINDOW = 15 * 60
-"""Seconds over which tries are counted."""
+"""Length of a time window in seconds."""
 
 _REDIS_PAUSE = 5.0
-"""Seconds during which Redis is not asked again after it failed."""
+"""Seconds until Redis is used again after an error."""
 
 _redis_paused_until = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Too many tries; ``retry_after`` in seconds."""
+    """Too many attempts; ``retry_after`` in seconds."""
 
     retry_after: int
 
 
 class AddressUnreadable(Exception):
-    """The caller's address is unknown, so its tries cannot be counted apart from those of others."""
+    """The client's address is unknown, so its attempts cannot be counted."""
 
 
 def check(request: HttpRequest, username: str) -> Refused | None:
-    """Count one try to sign in as ``username`` and say whether it is one too many.
+    """Count an attempt to sign in as ``username``; return ``Refused`` if it exceeds a limit.
 
-    Counts whether or not the password will be right, and whether or not the account exists: the answer tells a
-    guesser nothing. Raises ``AddressUnreadable``, and ``django.db.Error`` if neither Redis nor PostgreSQL can count.
+    Counts every attempt, whether or not the password is right or the account exists, so that the response reveals
+    neither. Raises ``AddressUnreadable``, and ``django.db.Error`` if neither Redis nor PostgreSQL can count.
     """
     address = request_context.client_address(request)
     if not address:
@@ -67,7 +66,7 @@ def check(request: HttpRequest, username: str) -> Refused | None:
 
 
 def account_name(written: str) -> str:
-    """What all spellings of one account have in common: normalised as Django's sign-in form does (NFKC), caseless."""
+    """Canonical form of an account name: normalized as in Django's sign-in form (NFKC) and case-folded."""
     return get_user_model().normalize_username(written.strip()).casefold()
 
 

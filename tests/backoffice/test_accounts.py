@@ -323,7 +323,7 @@ def test_a_barred_account_is_told_why_and_offered_no_button(ana: Client, people:
 
     assert shown.context["actions_detail"] == []
     assert "se restableció o recibió permisos hace muy poco" in answer.context["form"].non_field_errors()[0]
-    assert "nadie todavía" in client.get("/admin/staff/approval/").content.decode()
+    assert "ninguna cuenta habilitada" in client.get("/admin/staff/approval/").content.decode()
     assert not User.objects.get(pk=dora.pk).is_superuser
 
 

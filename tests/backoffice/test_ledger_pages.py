@@ -111,7 +111,7 @@ def test_a_cursor_of_one_account_says_nothing_in_another(merchant: Merchant, adm
 def test_verifying_runs_every_check_and_shows_what_is_broken(admin_client: Client, merchant: Merchant) -> None:
     deposit(merchant, 100, "dep_1")
     well = admin_client.post("/admin/ledger/breach/verify/").content.decode()
-    assert "Todo lo que debe cumplirse, se cumple." in well
+    assert "Todas las comprobaciones se cumplen." in well
     assert Breach.objects.count() == 0
     with transaction.atomic():
         pay_in.oxxo_received(livemode=False, source="mv_1", amount=100, when=When(clock.now(), clock.now().date()))

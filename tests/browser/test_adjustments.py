@@ -69,7 +69,7 @@ def test_two_people_correct_the_books(browser: Browser, address: str, merchant: 
         found = Adjustment.objects.get()
         page.goto(f"/admin/ledger/adjustment/{found.public_id}/approve/")
         page.get_by_role("button", name="Aprobar ajuste").click()
-        expect(page.get_by_text("Quien lo propuso no decide sobre ello")).to_be_visible()
+        expect(page.get_by_text("No puedes aprobar ni rechazar tu propia propuesta")).to_be_visible()
         assert Adjustment.objects.get().status == "proposed"
     assert Transaction.objects.filter(kind="adjustment").count() == 0
 

@@ -166,7 +166,7 @@ def test_an_unreadable_address_cannot_sign_in_and_counts_for_no_one(
     colleague = sign_in("ana", PASSWORD, address="10.0.0.1", **{"X-Forwarded-For": "203.0.113.7"})
 
     assert refused.status_code == 400
-    assert "No se pudo leer tu dirección IP" in refused.content.decode()
+    assert "No pudimos identificar tu dirección IP" in refused.content.decode()
     assert "Retry-After" not in refused.headers
     assert colleague.status_code == 302
 

@@ -1,3 +1,5 @@
+"""``manage.py changepassword``, recorded as the operator's change."""
+
 from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
@@ -7,7 +9,7 @@ from staff.services.account import as_operator
 
 
 class Command(changepassword.Command):
-    """Django's command, recorded as the operator's change."""
+    """Overrides Django's command."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         with connection.execute_wrapper(as_operator):
