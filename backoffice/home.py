@@ -1,4 +1,4 @@
-"""Home page of the admin: today's income, pending payments and problems, for live or test mode."""
+"""Home page of the admin: today's deposits, pending payments and problems, for live or test mode."""
 
 from __future__ import annotations
 

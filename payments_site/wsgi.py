@@ -1,4 +1,4 @@
-"""WSGI entry point. ``DJANGO_SETTINGS_MODULE`` must be set: production has no default."""
+"""WSGI entry point. ``DJANGO_SETTINGS_MODULE`` must be set; there is no default."""
 
 from __future__ import annotations
 

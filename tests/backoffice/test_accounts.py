@@ -197,7 +197,7 @@ def test_a_superuser_is_made_when_a_second_person_approves(ana: Client, berta: C
     assert "debe aprobarlo una segunda persona" in told(answer)
     dora.refresh_from_db()
     assert (dora.first_name, dora.is_superuser) == ("Dora", False)
-    assert "no decide" in decided(ana, "approve").context["form"].non_field_errors()[0]
+    assert "tu propia propuesta" in decided(ana, "approve").context["form"].non_field_errors()[0]
     inbox = berta.get("/admin/staff/approval/?status__exact=pending").content.decode()
     assert "cuenta dora: superusuario: puede hacer todo y decidir aprobaciones" in inbox
     proposed = AccountProposal.objects.get()
