@@ -38,6 +38,12 @@ _has_webhook = column(
 for _flag in (_has_credentials, _has_webhook):
     _flag.boolean = True  # type: ignore[attr-defined]
 
+_use = column(
+    "takes_new",
+    _("use"),
+    lambda a: _("new payments") if a.takes_new else _("only notices") if a.hears_notices else _("none"),
+)
+
 
 _company = column(
     "company",
@@ -101,8 +107,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         "provider",
         mode(),
         "name",
-        "takes_new",
-        "hears_notices",
+        _use,
         "clabe_prefix",
         _has_credentials,
         _has_webhook,

@@ -88,7 +88,7 @@ def test_connections_that_broke_together_cost_one_answer(committed_db, api):
             connection.close()  # as at the end of each request, which the test client leaves out
 
     first = read()
-    assert soon(lambda: not core_pool._under_way.locked())
+    assert soon(lambda: not core_pool._check_running.locked())
     later = [read().status_code for _ in range(12)]
 
     assert_problem(first, 503, "database_unavailable")
