@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 
 from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
+
+
+class Outcome(StrEnum):
+    """What is known of a request after it was made."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    """Final: the provider did not and will not do it."""
+    NOT_SENT = "not_sent"
+    """The provider did nothing: it was not reached, or turned the request away. It may be tried again."""
+    UNKNOWN = "unknown"
+    """The provider may have done it."""
 
 
 @dataclass(slots=True)
 class Call:
     """One request: what is sent, redacted, and what the adapter learns of the answer while it is recorded.
 
-    ``quota`` names the limit of the provider that the request counts against, or is "".
+    ``quota`` names the limit of the provider that the request counts against, or is "". ``outcome`` counts unless an
+    exception leaves the call: an adapter sets it where it returns what came of the request.
     """
 
     operation: str
@@ -21,6 +35,7 @@ class Call:
     quota: str = ""
     status: int | None = None
     answer: str = ""
+    outcome: Outcome = Outcome.ACCEPTED
 
 
 Record = Callable[[Call], AbstractContextManager[None]]
@@ -36,14 +51,14 @@ def unrecorded(call: Call) -> Iterator[None]:
     yield
 
 
-def outcome_of(error: BaseException | None) -> str:
-    """``accepted``, ``refused``, ``not_sent`` or ``unknown``: what the exception that left a call says of it."""
+def outcome_of(call: Call, error: BaseException | None) -> Outcome:
+    """What the exception that left ``call`` says of it; without one, what the adapter said."""
     match error:
         case None:
-            return "accepted"
+            return call.outcome
         case ProviderNotContacted():
-            return "not_sent"
+            return Outcome.NOT_SENT
         case ProviderRefused():
-            return "refused"
+            return Outcome.REFUSED
         case OutcomeUnknown() | _:
-            return "unknown"
+            return Outcome.UNKNOWN

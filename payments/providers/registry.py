@@ -40,7 +40,7 @@ class ProviderSpec:
     ``connect`` makes a client, and raises ``ValueError`` for what no request could carry. ``credentials`` are those
     without which nothing can be asked; ``signs``: so is the signing key. ``proves_by`` is what authenticates its
     notices. ``has_companies``: several of our accounts may be one company at the provider, which then reports the money
-    of all of them to any.
+    of all of them to any. ``pays_out``: its client is a ``payments.providers.payout.PayoutClient``.
     """
 
     name: str
@@ -49,6 +49,7 @@ class ProviderSpec:
     credentials: tuple[str, ...] = ()
     signs: bool = False
     has_companies: bool = False
+    pays_out: bool = False
 
     def can_be_asked(self, access: Access) -> bool:
         """True if the account has all that a request needs."""
@@ -81,11 +82,15 @@ OXXO: Final = MethodSpec(
 METHODS: Final = {spec.name: spec for spec in (SPEI, OXXO)}
 CLABE_METHOD: Final = SPEI
 """The method that pays to a CLABE of ours."""
+PAYOUT_METHOD: Final = SPEI
+"""The method by which payouts leave, at its provider."""
 
 PROVIDERS: Final = {
     spec.name: spec
     for spec in (
-        ProviderSpec(name="stp", connect=stp.connect, proves_by="secret", signs=True, has_companies=True),
+        ProviderSpec(
+            name="stp", connect=stp.connect, proves_by="secret", signs=True, has_companies=True, pays_out=True
+        ),
         ProviderSpec(name="conekta", connect=conekta.connect, proves_by="key", credentials=("api_key",)),
     )
 }

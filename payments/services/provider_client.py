@@ -18,6 +18,7 @@ from payments.models import ProviderAccount, ProviderCall
 from payments.providers import registry
 from payments.providers.base import Access, CashOrderClient, ProviderClient
 from payments.providers.calls import Call, outcome_of
+from payments.providers.payout import PayoutClient
 from payments.services import provider_quota
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,13 @@ def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient
     if not registry.method_at(account.provider).needs_order:
         raise ValueError(f"{account.provider} knows no cash orders")
     return cast("CashOrderClient", connect(account, about=about))
+
+
+def connect_for_payouts(account: ProviderAccount, *, about: str = "") -> PayoutClient:
+    """A client of a provider that pays out; as ``connect``. Only the worker's lane ``providers`` holds its key."""
+    if not registry.provider(account.provider).pays_out:
+        raise ValueError(f"{account.provider} does not pay out")
+    return cast("PayoutClient", connect(account, about=about))
 
 
 def _access(account: ProviderAccount, about: str = "") -> Access:
@@ -88,7 +96,7 @@ def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None
         failure = error
         raise
     finally:
-        _fill(row, call, outcome_of(failure), round((time.monotonic() - began) * 1000))
+        _fill(row, call, outcome_of(call, failure), round((time.monotonic() - began) * 1000))
 
 
 def _fill(row: ProviderCall, call: Call, outcome: str, duration_ms: int) -> None:

@@ -144,7 +144,7 @@ def test_without_its_row_no_call_is_made(conekta, server, monkeypatch):
 
 def test_an_answer_counts_even_if_its_record_cannot_be_written(api, at_conekta, monkeypatch, caplog):
     with monkeypatch.context() as patched:
-        patched.setattr(provider_client, "outcome_of", lambda error: "no such outcome")
+        patched.setattr(provider_client, "outcome_of", lambda call, error: "no such outcome")
         answer = api.post("/v1/payments", OXXO)
 
     assert answer.json()["oxxo"] is not None
