@@ -44,9 +44,7 @@ def fold(text: str, *, cut: bool = False) -> str:
     if _SEPARATOR in folded:
         raise UnsendableText("separator", "The character | is not allowed.")
     if not folded.isascii():
-        raise UnsendableText(
-            "unsupported_character", "Only letters, digits and punctuation that banks know are allowed."
-        )
+        raise UnsendableText("unsupported_character", "Only letters, digits and common punctuation are allowed.")
     if len(folded) > MAX_LENGTH and not cut:
         raise UnsendableText("too_long", "At most 40 characters are allowed.")
     return folded[:MAX_LENGTH].rstrip()
