@@ -7,13 +7,15 @@ from typing import Any
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from backoffice.admin.transfer import COLUMNS
 from backoffice.models import Transfer
-from core import clock, horizon
+from core import clock, horizon, invariants
 from core.admin import object_link, short_id
 from core.money import format_mxn
+from ledger.services import gate
 from payments.models import Deposit, Payment, ProviderAccount
 from webhooks.models import ProviderEvent
 
@@ -28,10 +30,22 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": _("Home"),
         "livemode": livemode,
         "modes": [(_("Live mode"), "live", livemode), (_("Test mode"), "test", not livemode)],
+        "broken": _broken(livemode),
         "warnings": _warnings(),
         "cards": _cards(request, livemode),
         "transfers": _last_transfers(livemode) if request.user.has_perm("backoffice.view_transfer") else None,
     }
+
+
+def _broken(livemode: bool) -> list[str]:
+    """One line for each ledger invariant that is broken in this mode."""
+    meanings = {invariant.name: gettext(invariant.meaning) for invariant in invariants.all_invariants()}
+    return [
+        _("A check of the books is broken and stops the outgoing money that it concerns: %(meaning)s")
+        % {"meaning": meanings.get(found.name, found.name)}
+        for found in gate.broken()
+        if (found.live if livemode else found.test)
+    ]
 
 
 def _warnings() -> list[str]:

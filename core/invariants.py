@@ -1,7 +1,7 @@
 """Registry of invariants; each app registers its own in ``ready()``.
 
 The ledger runs the checks in tests, in ``manage.py audit_ledger`` and periodically; a broken invariant closes the gate
-for outgoing money.
+for the outgoing money that it concerns.
 """
 
 from __future__ import annotations
@@ -12,10 +12,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One violation of an invariant. ``merchant_id``: database id of the merchant, if only one is affected."""
+    """One violation of an invariant, and whose outgoing money it stops.
+
+    ``livemode``: the only mode affected; None for both. ``merchant_id``: database id of the merchant, if only one is
+    affected. ``provider_account``: public id of the only account at a provider affected, "" for all. A merchant's money
+    and an account belong to one mode: ``ValueError`` for either without ``livemode``.
+    """
 
     message: str
     merchant_id: int | None = None
+    livemode: bool | None = None
+    provider_account: str = ""
+
+    def __post_init__(self) -> None:
+        if self.livemode is None and (self.merchant_id is not None or self.provider_account):
+            raise ValueError("a fault of a merchant or a provider account names its mode")
 
 
 @dataclass(frozen=True, slots=True)

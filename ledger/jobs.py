@@ -2,7 +2,7 @@
 
 from core import jobs
 from core.jobs import Lane
-from ledger.services import chain, invariant, snapshot
+from ledger.services import chain, debt, invariant, snapshot
 
 
 @jobs.periodic("* * * * *", "ledger.take_snapshots", lane=Lane.MONEY)
@@ -15,6 +15,12 @@ def take_snapshots(timestamp: int) -> None:
 def seal_transactions(timestamp: int) -> None:
     """Link what was posted into the chain."""
     chain.seal()
+
+
+@jobs.periodic("* * * * *", "ledger.recover_debts", lane=Lane.MONEY)
+def recover_debts(timestamp: int) -> None:
+    """Take what merchants owe from what they have received since."""
+    debt.recover_all()
 
 
 @jobs.periodic("* * * * *", "ledger.check_invariants", lane=Lane.MONEY)

@@ -57,7 +57,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     if fault:
         answer |= {"status": "degraded", "redis": fault}
     if status.broken:
-        answer |= {"status": "degraded", "ledger": f"broken: {', '.join(status.broken)}; outgoing money is stopped"}
+        names = ", ".join(map(str, status.broken))
+        answer |= {"status": "degraded", "ledger": f"broken: {names}; outgoing money in their scope is stopped"}
     if status.late:
         lags = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in status.late.items())
         answer |= {"status": "degraded", "feeds": f"behind: {lags}; manage.py doctor names the transaction"}
@@ -73,7 +74,7 @@ class DatabaseStatus:
     read_only: bool
     missing: list[str]
     guards: list[str]
-    broken: list[str]
+    broken: list[gate.Broken]
     late: dict[str, float]
 
 

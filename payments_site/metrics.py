@@ -159,10 +159,14 @@ class _Database(Collector):
 
 
 def _query_database() -> list[GaugeMetricFamily]:
-    broken = gate.broken()
-    whole = GaugeMetricFamily("ledger_invariant_broken", "1 while this invariant is broken.", labels=["name"])
+    broken = {found.name: found for found in gate.broken()}
+    whole = GaugeMetricFamily(
+        "ledger_invariant_broken", "1 while this invariant is broken in this mode.", labels=["name", "mode"]
+    )
     for invariant in invariants.all_invariants():
-        whole.add_metric([invariant.name], float(invariant.name in broken))
+        found = broken.get(invariant.name)
+        whole.add_metric([invariant.name, "live"], float(found is not None and found.live))
+        whole.add_metric([invariant.name, "test"], float(found is not None and found.test))
     return [*metrics_queries.collect(), whole]
 
 

@@ -12,7 +12,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from core import clock, invariants
-from core.admin import ReadOnlyAdmin, column, format_moment, label, moment, related
+from core.admin import ModeFilter, ReadOnlyAdmin, column, format_moment, label, moment, object_link, related
 from ledger.models import Breach
 from ledger.services import invariant
 
@@ -20,6 +20,20 @@ _state = column(
     "state",
     _("state"),
     lambda b: label(_("cleared"), "success") if b.cleared_at else label(_("still broken"), "danger"),
+)
+
+
+def _mode_of(breach: Breach) -> str:
+    if breach.livemode is None:
+        return label(_("live and test"))
+    return label(_("live"), "info") if breach.livemode else label(_("test"), "warning")
+
+
+_mode = column("mode", _("mode"), _mode_of, order="livemode")
+_account = column(
+    "account",
+    _("provider account"),
+    lambda breach: object_link(breach.provider_account) if breach.provider_account else "",
 )
 _meaning = column("meaning", _("what must hold"), lambda breach: meaning_of(breach.invariant))
 
@@ -35,13 +49,15 @@ class BreachAdmin(ReadOnlyAdmin):
     list_display = [
         "invariant",
         _state,
+        _mode,
         "merchant",
+        _account,
         "message",
         moment("found_at", _("found")),
         moment("cleared_at", _("cleared")),
     ]
-    list_filter = ["invariant"]
-    search_fields = ["invariant", "message", "merchant__public_id__exact"]
+    list_filter = ["invariant", ModeFilter]
+    search_fields = ["invariant", "message", "merchant__public_id__exact", "provider_account__exact"]
     list_select_related = ["merchant"]
     actions_list = ["verify"]
     fieldsets = [
@@ -52,7 +68,7 @@ class BreachAdmin(ReadOnlyAdmin):
                     ("invariant", _state),
                     _meaning,
                     "message",
-                    related("merchant", _("merchant")),
+                    (_mode, related("merchant", _("merchant")), _account),
                     (
                         moment("found_at", _("found"), seconds=True),
                         moment("cleared_at", _("cleared"), seconds=True),

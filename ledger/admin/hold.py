@@ -11,6 +11,8 @@ STATUS_COLOURS = {Hold.Status.OPEN: "warning", Hold.Status.CAPTURED: "success", 
 
 _source = column("source", _("held for"), lambda hold: object_link(hold.source))
 
+_parent = column("parent", _("part of"), lambda hold: object_link(hold.parent.public_id) if hold.parent else "")
+
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin):
@@ -37,7 +39,8 @@ class HoldAdmin(ReadOnlyAdmin):
                     ("public_id", mode()),
                     (related("merchant", _("merchant")), badge("status", STATUS_COLOURS, _("status"))),
                     ("purpose", _source),
-                    (money("amount", _("amount")), money("captured", _("captured"))),
+                    (money("amount", _("amount")), money("captured", _("captured")), money("split", _("split"))),
+                    _parent,
                     (moment("created_at", _("created")), moment("resolved_at", _("resolved"))),
                 ]
             },

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from core import clock
 from core.db import Frozen, NoDelete
 
-FLOORED = ("available", "pending", "reserved", "blocked", "suspense")
-"""Purposes whose accounts never fall below zero, on any owner's side."""
+FLOORED = ("available", "pending", "reserved", "blocked", "debt", "suspense", "suspense_reserved")
+"""Purposes whose accounts never fall below zero on their normal side."""
 
 
 class Account(models.Model):
@@ -50,7 +50,9 @@ class Account(models.Model):
             models.UniqueConstraint(fields=["code", "livemode", "currency"], name="account_code_unique"),
             models.CheckConstraint(condition=models.Q(currency="MXN"), name="account_currency_known"),
             models.CheckConstraint(
-                condition=~models.Q(purpose__in=FLOORED) | models.Q(floor__isnull=False, floor=0, normal_side="credit"),
+                condition=~models.Q(purpose__in=FLOORED)
+                | models.Q(floor__isnull=False, floor=0, purpose="debt", normal_side="debit")
+                | models.Q(~models.Q(purpose="debt"), floor__isnull=False, floor=0, normal_side="credit"),
                 name="account_floor_by_purpose",
             ),
         ]

@@ -92,15 +92,21 @@ KINDS = {
     "suspense_assigned": "Depósito asignado",
     "payout_created": "Dispersión: retenida",
     "payout_settled": "Dispersión liquidada",
+    "payout_settled_late": "Dispersión liquidada tarde",
     "payout_failed": "Dispersión fallida",
     "payout_returned": "Dispersión devuelta",
+    "batch_accepted": "Lote de dispersión: retenido",
+    "batch_released": "Lote de dispersión: liberado",
     "refund_created": "Reembolso: retenido",
     "refund_settled": "Reembolso liquidado",
+    "refund_settled_late": "Reembolso liquidado tarde",
     "refund_failed": "Reembolso fallido",
     "refund_returned": "Reembolso devuelto",
     "payment_reversed": "Pago revertido",
     "payment_return_settled": "Pago devuelto",
+    "payment_return_settled_late": "Pago devuelto tarde",
     "payment_return_failed": "Devolución fallida",
+    "payment_return_returned": "Devolución regresada",
     "debt_recovered": "Adeudo recuperado",
     "debt_written_off": "Adeudo cancelado",
     "funds_blocked": "Dinero congelado",
@@ -108,7 +114,7 @@ KINDS = {
     "reversal": "Reversión",
     "adjustment": "Ajuste",
 }
-"""What a merchant reads for the kinds of transactions that touch its accounts; an unknown kind shows as it is."""
+"""Every kind of transaction that touches a merchant's accounts, and what the merchant reads for it."""
 
 COLUMNS = [
     Column("Fecha", Kind.DATE),

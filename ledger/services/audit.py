@@ -88,6 +88,7 @@ def run(*, on_fault: Say, on_warning: Say, on_progress: Say, with_chain: bool = 
             _transactions(found, on_progress),
             _accounts(found, on_progress),
             _holds_without_account(),
+            _splits(),
             _sources_posted_twice(),
             _reversals(),
             _other_invariants(),
@@ -191,7 +192,7 @@ _ACCOUNTS = """
         FROM ledger_entry e WHERE e.account_id = a.id
     ) sums
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(h.amount), 0) AS amount FROM ledger_hold h
+        SELECT coalesce(sum(h.amount - h.split), 0) AS amount FROM ledger_hold h
         WHERE h.merchant_id = a.merchant_id AND h.livemode = a.livemode AND h.status = 'open'
     ) held
     ORDER BY a.id
@@ -224,14 +225,27 @@ def _accounts(found: Audit, say: Say) -> Iterator[str]:
 
 def _holds_without_account() -> Iterator[str]:
     query = """
-        SELECT h.public_id, h.amount FROM ledger_hold h
-        WHERE h.status = 'open' AND NOT EXISTS (
+        SELECT h.public_id, h.amount - h.split FROM ledger_hold h
+        WHERE h.status = 'open' AND h.split < h.amount AND NOT EXISTS (
             SELECT 1 FROM ledger_account a
             WHERE a.merchant_id = h.merchant_id AND a.livemode = h.livemode AND a.purpose = 'reserved'
         ) ORDER BY h.id
     """
     for public_id, amount in _rows(query):
         yield f"{public_id} holds {amount} centavos of a merchant who has none reserved"
+
+
+def _splits() -> Iterator[str]:
+    """What a hold passed on is what its parts have."""
+    query = """
+        SELECT h.public_id, h.split, coalesce(parts.total, 0) FROM ledger_hold h
+        LEFT JOIN (
+            SELECT parent_id, sum(amount) AS total FROM ledger_hold WHERE parent_id IS NOT NULL GROUP BY parent_id
+        ) parts ON parts.parent_id = h.id
+        WHERE h.split <> coalesce(parts.total, 0) ORDER BY h.id
+    """
+    for public_id, split, total in _rows(query):
+        yield f"{public_id} passed {split} centavos on, its parts have {total}"
 
 
 def _sources_posted_twice() -> Iterator[str]:

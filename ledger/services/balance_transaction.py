@@ -18,6 +18,7 @@ from core.db import transaction_forbidden
 from core.money import CURRENCY
 from core.writes import fetch
 from ledger.models.transaction import COUNTER
+from ledger.resources import statement
 from ledger.resources.balance_transaction import Line
 from ledger.resources.statement import Figures
 from merchants.models import Merchant
@@ -25,28 +26,7 @@ from merchants.models import Merchant
 WINDOW = 1_000
 """Transactions that one page looks at, at most, for those that its filters leave."""
 
-KINDS = (
-    "spei_deposit",
-    "oxxo_paid",
-    "oxxo_released",
-    "merchant_top_up",
-    "suspense_assigned",
-    "payout_created",
-    "payout_settled",
-    "payout_failed",
-    "payout_returned",
-    "refund_created",
-    "refund_settled",
-    "refund_failed",
-    "refund_returned",
-    "payment_reversed",
-    "debt_recovered",
-    "debt_written_off",
-    "funds_blocked",
-    "funds_unblocked",
-    "adjustment",
-    "reversal",
-)
+KINDS = tuple(statement.KINDS)
 """Kinds of transactions that touch a merchant's accounts."""
 
 

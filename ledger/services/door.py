@@ -31,8 +31,9 @@ ADJUSTMENT = "adjustment"
 """The one kind that may take effect long ago."""
 
 HOLD_KINDS = frozenset(
-    f"{what}_{step}" for what in ("payout", "refund") for step in ("created", "settled", "failed")
-) | {"payment_reversed", "payment_return_settled", "payment_return_failed"}
+    [f"{what}_{step}" for what in ("payout", "refund") for step in ("created", "settled", "failed")]
+    + ["batch_accepted", "batch_released", "payment_reversed", "payment_return_settled", "payment_return_failed"]
+)
 """The only kinds that move ``reserved``; ``ledger.services.hold`` alone posts them, each with its hold."""
 
 Leg = tuple[AccountName, int]

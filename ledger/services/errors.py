@@ -11,7 +11,8 @@ PostingRefused
 ├── AlreadyPosted        this kind and source are in the books
 ├── NothingLeftToReverse more than the rest of the transaction
 ├── MoneyHeld            only a hold and its outcome move reserved money
-└── HoldResolved         the hold was captured or released before
+├── HoldResolved         the hold was captured or released before
+└── HoldOpen             the hold has no outcome yet
 """
 
 from __future__ import annotations
@@ -89,3 +90,9 @@ class HoldResolved(PostingRefused):
     """This hold was captured or released before."""
 
     code = "hold_resolved"
+
+
+class HoldOpen(PostingRefused):
+    """This hold has no outcome yet."""
+
+    code = "hold_open"

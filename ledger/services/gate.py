@@ -1,6 +1,8 @@
-"""The gate in front of outgoing money: closed while an invariant is broken, for one merchant or for all."""
+"""The gate in front of outgoing money: closed while an invariant is broken, for the money that the fault concerns."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from django.db.models import Q
 
@@ -20,13 +22,39 @@ class GateClosed(ServiceUnavailable):
         self.breach = breach
 
 
-def require_open(merchant: Merchant) -> None:
-    """Raise ``GateClosed`` if a broken invariant stops this merchant's outgoing money, or everybody's."""
-    breach = Breach.objects.filter(Q(merchant=merchant) | Q(merchant=None), cleared_at=None).first()
+@dataclass(frozen=True, slots=True, order=True)
+class Broken:
+    """An invariant that is known to be broken, and in which modes."""
+
+    name: str
+    live: bool
+    test: bool
+
+    def __str__(self) -> str:
+        modes = [mode for mode in ("live", "test") if getattr(self, mode)]
+        return f"{self.name} ({' and '.join(modes)})"
+
+
+def require_open(merchant: Merchant | None, *, livemode: bool, provider_account: str) -> None:
+    """Raise ``GateClosed`` if a broken invariant stops this money from leaving through this account.
+
+    ``provider_account`` is the account's public id; ``merchant`` None for money that is no merchant's (suspense, penny
+    tests). To be asked right before an order is sent, not when it is created: a closed gate lets it wait.
+    """
+    breach = (
+        Breach.objects.filter(cleared_at=None, provider_account__in=["", provider_account])
+        .filter(Q(livemode=livemode) | Q(livemode=None))
+        .filter(Q(merchant=merchant) | Q(merchant=None))
+        .first()
+    )
     if breach is not None:
         raise GateClosed(breach)
 
 
-def broken() -> list[str]:
-    """Names of the invariants that are known to be broken now."""
-    return sorted(set(Breach.objects.filter(cleared_at=None).values_list("invariant", flat=True)))
+def broken() -> list[Broken]:
+    """The invariants that are known to be broken now, by name."""
+    open_breaches = Breach.objects.filter(cleared_at=None).values_list("invariant", "livemode")
+    modes: dict[str, set[bool]] = {}
+    for name, livemode in open_breaches.distinct().order_by():
+        modes.setdefault(name, set()).update([True, False] if livemode is None else [livemode])
+    return sorted(Broken(name, True in found, False in found) for name, found in modes.items())

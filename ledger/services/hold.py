@@ -1,51 +1,124 @@
 """Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing.
 
-Nothing else moves ``reserved``: the door refuses it (``MoneyHeld``), so that it always is the sum of open holds.
+Nothing else moves ``reserved``: the door refuses it (``MoneyHeld``), so that it always is the sum of open holds. A hold
+does not ask the gate (``ledger.services.gate``): what sends the order does, right before.
+
+A hold's source is the payout, one attempt of it: what can be tried again gets a new payout and a new hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django_fsm import TransitionNotAllowed
 
+from core import ids
 from core.db import transaction_required
+from core.errors import InsufficientFunds
+from core.money import format_mxn
 from core.unit_of_work import joined
-from ledger.models import Entry, Hold
-from ledger.services import balance, door, gate
-from ledger.services.chart import AccountName
+from core.writes import Sql
+from ledger.models import Hold, Transaction
+from ledger.services import debt
 from ledger.services.door import When, valid_amount
-from ledger.services.errors import AlreadyPosted, HoldResolved, InvalidAmount
+from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, InvalidAmount
 from ledger.services.postings import payout
 from ledger.services.postings.legs import part_or_zero
+from ledger.services.postings.payout import ReturnedTo
 from merchants.models import Merchant
+
+_PLACED = {
+    Hold.Purpose.PAYOUT: payout.payout_created,
+    Hold.Purpose.REFUND: payout.refund_created,
+    Hold.Purpose.BATCH: payout.batch_accepted,
+}
+_GIVEN_BACK = {
+    Hold.Purpose.PAYOUT: payout.payout_failed,
+    Hold.Purpose.REFUND: payout.refund_failed,
+    Hold.Purpose.BATCH: payout.batch_released,
+}
+_SOURCE_UNIQUE = "ledger_hold_source_key"
 
 
 @transaction_required
 def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpose: Hold.Purpose, when: When) -> Hold:
-    """Hold ``amount`` centavos for the payout or refund ``source`` (its public id). Ledger: available -> reserved.
+    """Hold ``amount`` centavos for ``source``: the public id of a payout, or of a batch. Ledger: available -> reserved.
 
-    Raises ``InsufficientFunds`` if available does not cover it (what other holds took counts), ``AlreadyPosted`` for a
-    second hold of one source, ``GateClosed`` while a broken invariant stops outgoing money.
+    What the merchant owes is recovered first. Raises ``InsufficientFunds`` if what is left does not cover it (what
+    other holds took counts), ``AlreadyPosted`` for a second hold of one source.
     """
-    gate.require_open(merchant)
-    create = {Hold.Purpose.PAYOUT: payout.payout_created, Hold.Purpose.REFUND: payout.refund_created}[purpose]
+    valid_amount(amount)
+    hold = Hold(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
     with joined():
-        create(merchant, livemode=livemode, source=source, amount=amount, when=when)
-        return _insert(merchant, livemode, purpose, source, amount)
+        funds = debt.lock(merchant, livemode=livemode)
+        if amount > funds.spendable:
+            raise InsufficientFunds(_what_is_missing(funds, amount))
+        debt.recover(merchant, funds, livemode=livemode, source=hold.public_id, when=when)
+        _PLACED[purpose](merchant, livemode=livemode, source=source, amount=amount, when=when)
+        _insert(hold)
+    return hold
 
 
 @transaction_required
-def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When) -> Hold:
-    """Hold a credited payment that must go back: ``source`` is the payment's public id, ``amount`` all that was paid.
+def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Hold:
+    """Hold a credited payment that must go back, for the payout ``source``. Ledger: available, debt -> reserved.
 
-    ``from_debt`` centavos of it the merchant does not have and owes from now on. Ledger: available, debt -> reserved.
-    Raises what ``place`` raises.
+    What the merchant does not have, it owes from now on. Raises ``AlreadyPosted`` for a second hold of one source.
     """
-    gate.require_open(merchant)
+    valid_amount(amount)
+    hold = Hold(merchant=merchant, livemode=livemode, purpose=Hold.Purpose.RETURN, source=source, amount=amount)
     with joined():
+        funds = debt.lock(merchant, livemode=livemode)
+        funds = debt.recover(merchant, funds, livemode=livemode, source=hold.public_id, when=when)
+        from_debt = max(0, amount - funds.available)
         payout.payment_reversed(
             merchant, livemode=livemode, source=source, amount=amount, from_debt=from_debt, when=when
         )
-        return _insert(merchant, livemode, Hold.Purpose.RETURN, source, amount)
+        _insert(hold)
+    return hold
+
+
+@transaction_required
+def split(hold_id: int, parts: Sequence[tuple[str, int]]) -> None:
+    """Pass parts of a batch's hold on to payouts: each a public id and centavos. Ledger: nothing, it stays reserved.
+
+    A row of the batch that becomes no payout takes its part under its own id; that hold is released then. At the end
+    the batch's hold is released too, with what is left of it or nothing. Raises ``HoldResolved``, ``InvalidAmount`` for
+    more than is left, and ``AlreadyPosted`` if one of the payouts has a hold; then the caller must roll back.
+    """
+    hold = lock(hold_id)
+    if hold.status != Hold.Status.OPEN:
+        raise HoldResolved(f"{hold.public_id} is {hold.status} already.")
+    if hold.purpose != Hold.Purpose.BATCH:
+        raise InvalidAmount("Only a batch's hold is split.")
+    total = sum(valid_amount(amount) for _, amount in parts)
+    with joined() as writes:
+        left = hold.left - writes.pending["split", hold.pk]
+        if total > left:
+            raise InvalidAmount(f"The hold has {left} centavos left; {total} cannot be passed on.")
+        writes.pending["split", hold.pk] += total
+        writes.expect(_SOURCE_UNIQUE, AlreadyPosted("One of these payouts has a hold already."))
+        writes.add(
+            Sql(
+                """
+                INSERT INTO ledger_hold (public_id, merchant_id, livemode, purpose, source, parent_id, amount, captured,
+                    status, created_at)
+                SELECT part.public_id, p.merchant_id, p.livemode, 'payout', part.source, p.id, part.amount, 0, 'open',
+                    now()
+                FROM ledger_hold p, unnest(%s::text[], %s::text[], %s::bigint[]) AS part(public_id, source, amount)
+                WHERE p.id = %s::bigint
+                RETURNING id
+                """,
+                (
+                    [ids.new_id("hold") for _ in parts],
+                    [source for source, _ in parts],
+                    [amount for _, amount in parts],
+                    hold.pk,
+                ),
+            ),
+            count=len(parts),
+        )
 
 
 @transaction_required
@@ -55,48 +128,102 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
     Raises ``HoldResolved`` if it was captured or released before, ``InvalidAmount`` for more than it holds.
     """
     hold = lock(hold_id)
-    spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
-    if hold.purpose != Hold.Purpose.PAYOUT and spent > amount:
-        raise InvalidAmount("Only a payout has a fee.")
-    if spent > hold.amount:
-        raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
+    spent = _spent(hold, amount, fee, fee_tax)
     with joined():
-        _capture(hold, spent, amount, fee, fee_tax, when)
+        _resolve(hold, spent)
+        if hold.purpose == Hold.Purpose.PAYOUT:
+            payout.payout_settled(
+                hold.merchant,
+                livemode=hold.livemode,
+                source=hold.source,
+                amount=amount,
+                fee=fee,
+                fee_tax=fee_tax,
+                when=when,
+            )
+        else:
+            is_refund = hold.purpose == Hold.Purpose.REFUND
+            settle = payout.refund_settled if is_refund else payout.payment_return_settled
+            settle(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
+        if spent < hold.amount:
+            _give_back(hold, hold.amount - spent, when)
     return hold
-
-
-def _capture(hold: Hold, spent: int, amount: int, fee: int, fee_tax: int, when: When) -> None:
-    _resolve(hold, spent)
-    rest = hold.amount - spent
-    if hold.purpose == Hold.Purpose.PAYOUT:
-        payout.payout_settled(
-            hold.merchant,
-            livemode=hold.livemode,
-            source=hold.source,
-            amount=amount,
-            fee=fee,
-            fee_tax=fee_tax,
-            when=when,
-        )
-    else:
-        is_refund = hold.purpose == Hold.Purpose.REFUND
-        settle = payout.refund_settled if is_refund else payout.payment_return_settled
-        settle(hold.merchant, livemode=hold.livemode, source=hold.source, amount=spent, when=when)
-    if rest:
-        _give_back(hold, rest, when)
 
 
 @transaction_required
 def release(hold_id: int, *, when: When) -> Hold:
     """Give a hold back to available; a return's first lowers the debt that it made, as far as it is still owed.
 
-    Raises ``HoldResolved`` if it was captured or released before.
+    Of a batch's hold, what was not passed on. Raises ``HoldResolved`` if it was captured or released before.
     """
     hold = lock(hold_id)
     with joined():
         _resolve(hold, 0)
-        _give_back(hold, hold.amount, when)
+        if hold.left:
+            _give_back(hold, hold.left, when)
     return hold
+
+
+@transaction_required
+def settle_late(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: When) -> Transaction:
+    """Book that a payout whose hold was released went out after all: from available, what is missing is owed.
+
+    Raises ``HoldOpen``, ``HoldResolved`` if it was captured, ``InvalidAmount`` for more than was held, and
+    ``AlreadyPosted`` the second time.
+    """
+    hold = lock(hold_id)
+    if hold.status == Hold.Status.CAPTURED:
+        raise HoldResolved(f"{hold.public_id} is {hold.status} already.")
+    _require_resolved(hold)
+    spent = _spent(hold, amount, fee, fee_tax)
+    with joined():
+        funds = debt.lock(hold.merchant, livemode=hold.livemode)
+        given: dict[str, Any] = {
+            "livemode": hold.livemode,
+            "source": hold.source,
+            "amount": amount,
+            "from_debt": max(0, spent - funds.available),
+            "when": when,
+        }
+        if hold.purpose == Hold.Purpose.PAYOUT:
+            return payout.payout_settled_late(hold.merchant, fee=fee, fee_tax=fee_tax, **given)
+        is_refund = hold.purpose == Hold.Purpose.REFUND
+        settle = payout.refund_settled_late if is_refund else payout.payment_return_settled_late
+        return settle(hold.merchant, **given)
+
+
+@transaction_required
+def take_back(
+    hold_id: int,
+    *,
+    amount: int,
+    fee: int = 0,
+    fee_tax: int = 0,
+    cash: ReturnedTo = "stp_cash",
+    source: str | None = None,
+    when: When,
+) -> Transaction:
+    """Book a payout that came back after it settled. Ledger: ``cash`` -> available, for a return its debt first.
+
+    ``fee`` and ``fee_tax`` are returned too, for a payout only. ``source`` replaces the payout's id when a match that
+    was undone is made again. Raises ``HoldOpen``, ``HoldResolved`` if the payout never settled, ``InvalidAmount`` for
+    more than was sent, and ``AlreadyPosted`` if the return is booked already, in either ``cash`` account.
+    """
+    hold = lock(hold_id)
+    _require_sent(hold, _spent(hold, amount, fee, fee_tax))
+    with joined():
+        given: dict[str, Any] = {
+            "livemode": hold.livemode,
+            "source": source or hold.source,
+            "amount": amount,
+            "cash": cash,
+            "when": when,
+        }
+        if hold.purpose == Hold.Purpose.PAYOUT:
+            return payout.payout_returned(hold.merchant, fee=fee, fee_tax=fee_tax, **given)
+        if hold.purpose == Hold.Purpose.REFUND:
+            return payout.refund_returned(hold.merchant, **given)
+        return payout.payment_return_returned(hold.merchant, to_debt=min(amount, _still_owed(hold)), **given)
 
 
 @transaction_required
@@ -105,11 +232,33 @@ def lock(hold_id: int) -> Hold:
     return Hold.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=hold_id)
 
 
-def _insert(merchant: Merchant, livemode: bool, purpose: Hold.Purpose, source: str, amount: int) -> Hold:
-    hold = Hold(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
+def id_of(source: str) -> int:
+    """Database id of the hold of a payout or batch. ``Hold.DoesNotExist`` if it has none."""
+    return Hold.objects.values_list("pk", flat=True).get(source=source)
+
+
+def _what_is_missing(funds: debt.Funds, amount: int) -> str:
+    owed = f", {format_mxn(funds.debt)} of it are owed" if funds.debt else ""
+    return f"Available holds {format_mxn(funds.available)}{owed}; {format_mxn(amount)} are needed."
+
+
+def _spent(hold: Hold, amount: int, fee: int, fee_tax: int) -> int:
+    """What amount, fee and IVA take of the hold, if it has that much."""
+    spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
+    if hold.purpose == Hold.Purpose.BATCH:
+        raise InvalidAmount("A batch's hold is split, not spent.")
+    if hold.purpose != Hold.Purpose.PAYOUT and spent > amount:
+        raise InvalidAmount("Only a payout has a fee.")
+    if spent > hold.amount:
+        raise InvalidAmount(f"The hold has {hold.amount} centavos; {spent} cannot be captured.")
+    return spent
+
+
+def _insert(hold: Hold) -> None:
     with joined() as writes:
-        writes.insert(hold, on_conflict_do_nothing=("source",), missing=AlreadyPosted(f"{source} has a hold already."))
-    return hold
+        writes.insert(
+            hold, on_conflict_do_nothing=("source",), missing=AlreadyPosted(f"{hold.source} has a hold already.")
+        )
 
 
 def _give_back(hold: Hold, amount: int, when: When) -> None:
@@ -119,20 +268,29 @@ def _give_back(hold: Hold, amount: int, when: When) -> None:
             hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, to_debt=to_debt, when=when
         )
     else:
-        back = payout.refund_failed if hold.purpose == Hold.Purpose.REFUND else payout.payout_failed
+        back = _GIVEN_BACK[Hold.Purpose(hold.purpose)]
         back(hold.merchant, livemode=hold.livemode, source=hold.source, amount=amount, when=when)
 
 
 def _still_owed(hold: Hold) -> int:
     """What the return made the merchant owe, as far as it was neither recovered nor written off since."""
-    made = Entry.objects.filter(
-        transaction__kind="payment_reversed", transaction__source=hold.source, account__purpose="debt"
-    ).first()
-    if made is None:
-        return 0
-    debt, reserved = (AccountName(purpose, hold.merchant) for purpose in ("debt", "reserved"))
-    locked = door.lock([debt, reserved], livemode=hold.livemode)
-    return max(0, min(made.amount, balance.of_account(locked[debt.code])))
+    funds = debt.lock(hold.merchant, livemode=hold.livemode)
+    return max(0, min(debt.made_by(hold.merchant, hold.source), funds.debt))
+
+
+def _require_sent(hold: Hold, amount: int) -> None:
+    """Refuse to take back what never left: nothing left for a released hold, unless it was settled late."""
+    _require_resolved(hold)
+    if hold.status == Hold.Status.CAPTURED:
+        if amount > hold.captured:
+            raise InvalidAmount(f"{hold.captured} centavos were captured; {amount} cannot come back.")
+    elif not Transaction.objects.filter(source=hold.source, kind__endswith="_settled_late").exists():
+        raise HoldResolved(f"{hold.public_id} is released and its payout did not settle.")
+
+
+def _require_resolved(hold: Hold) -> None:
+    if hold.status == Hold.Status.OPEN:
+        raise HoldOpen(f"{hold.public_id} is open: its outcome comes first.")
 
 
 def _resolve(hold: Hold, spent: int) -> None:

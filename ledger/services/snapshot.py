@@ -48,8 +48,8 @@ def take(*, tail: int = TAIL) -> int:
 
 
 @transaction_required
-def wrong() -> list[tuple[str, int | None, int, int]]:
-    """Snapshots that are not what their entries sum to: account, database id of its merchant, total, right total.
+def wrong() -> list[tuple[str, int | None, bool, int, int]]:
+    """Snapshots that are not what their entries sum to: account, its merchant's database id, mode, total, right total.
 
     Sums only what lies between the last check that found an account right and its snapshot, and goes on from there next
     time: the work does not grow with the books. An entry that somebody changes below is found by ``audit_ledger``.
@@ -70,7 +70,7 @@ def wrong() -> list[tuple[str, int | None, int, int]]:
                 WHERE s.account_id = summed.account_id AND s.checked_position < summed.position
                     AND summed.found = summed.total
             )
-            SELECT a.code, a.merchant_id, summed.total, summed.found
+            SELECT a.code, a.merchant_id, a.livemode, summed.total, summed.found
             FROM summed JOIN ledger_account a ON a.id = summed.account_id
             WHERE summed.found <> summed.total ORDER BY a.code
             """

@@ -6,6 +6,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from core import clock
+from ledger.models import Breach
 from tests.backoffice.conftest import Desk
 from tests.provider_messages import ConektaSender, StpSender
 
@@ -77,3 +79,14 @@ def test_the_menu_shows_what_the_user_may_open(desk: Desk, client: Client, djang
 
     assert "/admin/payments/payment/" not in page
     assert "/admin/ledger/account/" not in page
+
+
+def test_a_broken_check_is_shown_in_the_mode_that_it_stops(desk: Desk, admin_client: Client) -> None:
+    Breach.objects.create(invariant="covered", message="algo", livemode=False)
+    Breach.objects.create(invariant="guards_enabled", message="algo", cleared_at=clock.now())
+
+    shown = {mode: admin_client.get("/admin/", {"mode": mode}) for mode in ("live", "test")}
+
+    text = "Una comprobación de la contabilidad no se cumple y detiene las salidas de dinero afectadas: El efectivo"
+    assert {mode: page.content.decode().count(text) for mode, page in shown.items()} == {"live": 0, "test": 1}
+    assert [len(page.context["broken"]) for page in shown.values()] == [0, 1]

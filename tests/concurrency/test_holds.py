@@ -15,8 +15,8 @@ from django.db import connections, transaction
 
 from core.errors import InsufficientFunds
 from ledger.models import Hold, Transaction
-from ledger.services import balance, hold, invariant, reversal
-from ledger.services.errors import HoldResolved, NothingLeftToReverse
+from ledger.services import balance, debt, hold, invariant, reversal
+from ledger.services.errors import HoldResolved, InvalidAmount, NothingLeftToReverse
 from ledger.services.postings import pay_in
 from tests.concurrency.threads import at_once, soon
 from tests.ledger.books import fund, held, platform, when, written
@@ -187,6 +187,97 @@ def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(trials, com
     trials.done(16, "reversals")
 
 
+@pytest.mark.promise("P8", "a batch's hold split and released at the same moment")
+def test_parts_of_a_batch_and_its_release_at_the_same_moment_add_up(trials, committed_db, owner, merchant):
+    before, rounds, passed_on, kept = deadlocks(owner), pick(15, 100), 0, 0
+    begin_with(merchant, 1_000 * rounds)
+
+    for number in range(rounds):
+        batch = place(merchant, 1_000, f"bat_{number}", purpose="batch")
+
+        def pass_on(part: int, batch: Hold = batch) -> str:
+            def work() -> None:
+                with transaction.atomic():
+                    hold.split(batch.pk, [(f"po_{batch.pk}_{part}_{n}", 100) for n in range(2)])
+
+            return outcome(work, HoldResolved, InvalidAmount)
+
+        def let_go(batch: Hold = batch) -> str:
+            def work() -> None:
+                with transaction.atomic():
+                    hold.release(batch.pk, when=when())
+
+            return outcome(work, HoldResolved)
+
+        results = at_once([lambda n=n, pass_on=pass_on: pass_on(n) for n in range(7)] + [let_go])
+
+        batch.refresh_from_db()
+        parts = Counter(results[:-1])
+        assert parts["done"] <= 5
+        assert (results[-1], batch.status, batch.split) == ("done", "released", 200 * parts["done"])
+        assert Hold.objects.filter(parent=batch, status="open").count() == 2 * parts["done"]
+        passed_on += batch.split
+        kept += batch.left
+        trials.done(8, "attempts")
+
+    assert held(merchant) == {purpose: n for purpose, n in {"available": kept, "reserved": passed_on}.items() if n}
+    assert deadlocks(owner) - before == 0
+    assert invariant.check() == []
+
+
+@pytest.mark.promise("P8", "a batch's hold split by 16 threads")
+def test_no_more_of_a_batch_is_passed_on_than_it_has(trials, committed_db, merchant):
+    begin_with(merchant, 1_000)
+    batch = place(merchant, 1_000, "bat_1", purpose="batch")
+
+    def attempt(number: int) -> str:
+        def work() -> None:
+            with transaction.atomic():
+                hold.split(batch.pk, [(f"po_{number}", 300)])
+
+        return outcome(work, InvalidAmount)
+
+    results = at_once([lambda n=n: attempt(n) for n in range(16)])
+
+    assert Counter(results) == {"done": 3, "InvalidAmount": 13}
+    batch.refresh_from_db()
+    assert (batch.split, batch.left, held(merchant)) == (900, 100, {"reserved": 1_000})
+    assert invariant.check() == []
+    trials.done(16, "splits")
+
+
+@pytest.mark.promise("P8", "holds and reversals of a merchant in debt at the same moment")
+def test_holds_and_reversals_of_a_merchant_in_debt_never_spend_what_is_owed(trials, committed_db, owner, merchant):
+    before = deadlocks(owner)
+    with transaction.atomic():
+        hold.capture(
+            hold.place_return(merchant, livemode=False, source="po_0", amount=300, when=when()).pk,
+            amount=300,
+            when=when(),
+        )
+        fund("available", 1_000, merchant)
+
+    def reverse(number: int) -> str:
+        with transaction.atomic():
+            hold.place_return(merchant, livemode=False, source=f"po_r{number}", amount=50, when=when())
+        return "reversed"
+
+    def spend(number: int) -> str:
+        return outcome(lambda: place(merchant, 100, f"po_{number}"), InsufficientFunds)
+
+    ways = [lambda n=n: reverse(n) for n in range(4)] + [lambda n=n: spend(n) for n in range(1, 13)]
+    results = Counter(at_once([*ways, lambda: str(debt.recover_all())]))
+
+    # 1,000 came in: 300 were owed, four reversals of 50 may come before or after the holds.
+    figures = held(merchant)
+    assert results["reversed"] == 4
+    assert 5 <= results["done"] <= 7
+    assert figures["reserved"] == 200 + 100 * results["done"]
+    assert figures.get("available", 0) - figures.get("debt", 0) == 500 - 100 * results["done"]
+    assert deadlocks(owner) - before == 0
+    trials.done(16, "holds")
+
+
 def test_every_step_of_a_hold_needs_its_callers_transaction(committed_db, merchant):
     begin_with(merchant, 100)
     placed = place(merchant, 100, "po_1")
@@ -195,6 +286,11 @@ def test_every_step_of_a_hold_needs_its_callers_transaction(committed_db, mercha
         lambda: hold.capture(placed.pk, amount=1, when=when()),
         lambda: hold.release(placed.pk, when=when()),
         lambda: hold.lock(placed.pk),
+        lambda: hold.split(placed.pk, [("po_2", 1)]),
+        lambda: hold.settle_late(placed.pk, amount=1, when=when()),
+        lambda: hold.take_back(placed.pk, amount=1, when=when()),
+        lambda: hold.place_return(merchant, livemode=False, source="po_2", amount=1, when=when()),
+        lambda: debt.lock(merchant, livemode=False),
         lambda: reversal.reverse(Transaction.objects.first(), source="cau_1", when=when(), description="x"),
     ]
 

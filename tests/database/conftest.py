@@ -25,6 +25,7 @@ from kyc.services import document
 from ledger.models import Breach, Hold
 from ledger.services import adjustment, chain, chart, hold, snapshot
 from ledger.services.door import When
+from ledger.services.postings import pay_in, payout
 from merchants.models import IdempotencyKey, Merchant
 from merchants.services import api_key
 from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ProviderCall, Report, ReviewCase
@@ -128,13 +129,17 @@ def _populate() -> None:
     with transaction.atomic():
         when = When(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)
+        pay_in.suspense_return_created(livemode=False, source="po_back", amount=40_000, when=when)
+        late = {"amount": 300, "fee": 0, "fee_tax": 0, "from_debt": 300}
+        payout.payout_settled_late(merchant, livemode=False, source="po_late", when=when, **late)
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
     assert provider_quota.spend(account, "efws")
     _propose_adjustments()
     IdempotencyKey.objects.create(merchant=merchant, livemode=False, key="w", method="POST", path="/", body_sha256="")
     InboxTally.objects.create(hour=clock.now(), channel=Channel.STP_DEPOSITS, kind=InboxTally.Kind.DUPLICATE)
     ProviderPoll.objects.create(account=account)
-    Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now())
+    scope = {"merchant": merchant, "livemode": False, "provider_account": account.public_id}
+    Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now(), **scope)
     # Both reach only as far as the oldest transaction of the whole cluster, which may be another test worker's.
     until = time.monotonic() + 300
     while chain.seal() == 0 or snapshot.take(tail=1) == 0:

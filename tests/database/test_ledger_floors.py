@@ -15,7 +15,7 @@ from tests.database.raw_books import CHECK_DEFERRED, account, entries, new_trans
 
 pytestmark = pytest.mark.promise("P8", "raw SQL: debits below an account's floor", unit="attacks")
 
-FLOORED = ["mer_%:available", "mer_%:reserved", "platform:suspense"]
+FLOORED = ["mer_%:available", "mer_%:reserved", "mer_%:debt", "platform:suspense", "platform:suspense_reserved"]
 
 
 @pytest.fixture
@@ -24,7 +24,11 @@ def cash(attacker):
 
 
 def held(attacker: Attacker, pk: int) -> int:
-    return -attacker.run("SELECT ledger_total(%s)", pk)
+    """The balance on the account's normal side."""
+    return attacker.run(
+        "SELECT CASE normal_side WHEN 'debit' THEN 1 ELSE -1 END * ledger_total(id) FROM ledger_account WHERE id = %s",
+        pk,
+    )
 
 
 @pytest.mark.parametrize("code", FLOORED)
@@ -32,13 +36,14 @@ def test_all_that_an_account_holds_may_be_taken_and_not_a_centavo_more(attacker,
     floored = account(attacker, code)
     all_of_it = held(attacker, floored)
     assert all_of_it > 0
+    side = -1 if code.endswith("debt") else 1
 
     with attacker.attempt():
-        post(attacker, "all", (floored, all_of_it), (cash, -all_of_it))
+        post(attacker, "all", (floored, side * all_of_it), (cash, -side * all_of_it))
         attacker.run(CHECK_DEFERRED)
         assert held(attacker, floored) == 0
     with attacker.attempt():
-        post(attacker, "more", (floored, all_of_it + 1), (cash, -all_of_it - 1))
+        post(attacker, "more", (floored, side * (all_of_it + 1)), (cash, -side * (all_of_it + 1)))
         attacker.refused(CHECK_DEFERRED, by=errors.CheckViolation, saying="would fall to -1, below its floor")
 
     assert held(attacker, floored) == all_of_it
@@ -155,9 +160,12 @@ def test_a_debit_that_cannot_see_other_debits_is_refused(world, level):
         assert held(blind, available) == before
 
 
-@pytest.mark.parametrize("purpose", ["available", "pending", "reserved", "blocked", "suspense"])
-@pytest.mark.parametrize(("side", "floor"), [("credit", "NULL"), ("credit", "-1"), ("credit", "1"), ("debit", "0")])
-def test_no_account_is_opened_without_the_floor_of_its_purpose(attacker, purpose, side, floor):
+@pytest.mark.parametrize(
+    "purpose", ["available", "pending", "reserved", "blocked", "debt", "suspense", "suspense_reserved"]
+)
+@pytest.mark.parametrize(("is_usual", "floor"), [(True, "NULL"), (True, "-1"), (True, "1"), (False, "0")])
+def test_no_account_is_opened_without_the_floor_of_its_purpose(attacker, purpose, is_usual, floor):
+    side = "debit" if (purpose == "debt") == is_usual else "credit"
     attacker.refused(
         f"INSERT INTO ledger_account (code, purpose, livemode, currency, normal_side, floor, created_at) "
         f"VALUES ('mer_evil:{purpose}', '{purpose}', true, 'MXN', '{side}', {floor}, now())",
@@ -262,15 +270,52 @@ def test_one_source_has_one_hold(attacker):
         attacker.clone("ledger_hold", public_id="hold_new")
 
 
-def test_a_broken_invariant_is_open_once_for_everybody_and_once_for_a_merchant(attacker):
+BREACH = (
+    "INSERT INTO ledger_breach (invariant, merchant_id, livemode, provider_account, message, found_at) "
+    "VALUES ('covered', {}, {}, {}, 'x', now())"
+)
+
+
+def test_a_broken_invariant_is_open_once_for_one_scope(attacker):
     merchant = attacker.run("SELECT min(id) FROM merchants_merchant")
-    open_one = (
-        "INSERT INTO ledger_breach (invariant, merchant_id, message, found_at) VALUES ('covered', {}, 'x', now())"
+
+    for scope in (
+        ("NULL", "NULL", "''"),
+        ("NULL", "false", "''"),
+        ("NULL", "true", "''"),
+        ("NULL", "true", "'pac_1'"),
+        (merchant, "true", "''"),
+        (merchant, "false", "''"),
+        (merchant, "true", "'pac_1'"),
+    ):
+        attacker.run(BREACH.format(*scope))
+        attacker.refused(BREACH.format(*scope), by=errors.UniqueViolation, saying="breach_open_once")
+
+
+@pytest.mark.parametrize("scope", [("1", "''"), ("NULL", "'pac_1'"), ("1", "'pac_1'")])
+def test_a_breach_of_a_merchant_or_an_account_names_its_mode(attacker, scope):
+    merchant, account = scope
+    attacker.refused(BREACH.format(merchant, "NULL", account), by=errors.CheckViolation, saying="breach_scope_has_mode")
+
+
+@pytest.mark.parametrize("change", ["livemode = NOT livemode", "provider_account = 'pac_2'", "merchant_id = NULL"])
+def test_the_scope_of_a_breach_is_not_changed(attacker, change):
+    merchant = attacker.run("SELECT min(id) FROM merchants_merchant")
+    attacker.run(BREACH.format(merchant, "true", "'pac_1'"))
+
+    attacker.refused(
+        f"UPDATE ledger_breach SET {change} WHERE merchant_id IS NOT NULL",
+        by=errors.RestrictViolation,
+        saying="cannot change",
     )
 
-    for owner in ("NULL", merchant):
-        attacker.run(open_one.format(owner))
-        attacker.refused(open_one.format(owner), by=errors.UniqueViolation, saying="breach_open_once")
+
+@pytest.mark.parametrize("change", ["cleared_at = NULL", "cleared_at = now() - interval '1 day'"])
+def test_a_cleared_breach_is_final(attacker, change):
+    attacker.run(BREACH.format("NULL", "NULL", "''"))
+    attacker.run("UPDATE ledger_breach SET cleared_at = now() WHERE cleared_at IS NULL")
+
+    attacker.refused(f"UPDATE ledger_breach SET {change}", by=errors.RestrictViolation, saying="cannot change any more")
 
 
 def test_the_application_neither_forges_seals_again_nor_takes_one_back(app):

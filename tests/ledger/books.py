@@ -24,9 +24,10 @@ def when(effective_at: datetime | None = None) -> When:
 
 
 def fund(purpose: str, amount: int, merchant: Merchant | None = None, *, livemode: bool = False) -> Transaction:
-    """Money to begin with: stp_cash / any account."""
+    """Money to begin with: stp_cash / any account; debt is made of cash that left."""
     owner = merchant if purpose in MERCHANT_PURPOSES else None
-    legs = [(AccountName("stp_cash"), amount), (AccountName(purpose, owner), -amount)]
+    change = -amount if purpose == "debt" else amount
+    legs = [(AccountName("stp_cash"), change), (AccountName(purpose, owner), -change)]
     kind = "payout_created" if purpose == "reserved" else "fund"  # nothing but holds moves reserved
     return post(kind, f"fund_{next(_number)}", legs, livemode=livemode, when=when(), description="To begin with")
 

@@ -125,11 +125,19 @@ AVAILABLE = "(SELECT id FROM ledger_account WHERE purpose = 'available')"
         ),
         pytest.param(
             [
-                "UPDATE ledger_account SET merchant_id = NULL, purpose = 'suspense_reserved', code = 'platform:gone' "
+                "UPDATE ledger_account SET merchant_id = NULL, purpose = 'blocked', code = 'platform:gone' "
                 "WHERE purpose = 'reserved'"
             ],
             ["{hold} holds 500 centavos of a merchant who has none reserved"],
             id="hold without account",
+        ),
+        pytest.param(
+            [sql("split = 7", "true", "ledger_hold")],
+            [
+                "{mer}:reserved (test) holds 500 centavos, open holds say 493",
+                "{hold} passed 7 centavos on, its parts have 0",
+            ],
+            id="hold split without parts",
         ),
         pytest.param(
             [
@@ -168,7 +176,7 @@ AVAILABLE = "(SELECT id FROM ledger_account WHERE purpose = 'available')"
                 "UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE purpose = 'fee_revenue') "
                 f"WHERE {entry('stp_cash')}"
             ],
-            ["covered: test: 50000 centavos of cash and receivables for 148260 owed"],
+            ["covered: test: 50000 centavos of cash, receivables and debt for 148260 owed"],
             id="covered",
         ),
     ],

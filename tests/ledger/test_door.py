@@ -270,8 +270,17 @@ FLOORED_NAMES = sorted(FLOORED)
 
 
 def test_the_accounts_that_have_a_floor_are_the_ones_whose_money_is_not_ours():
-    assert FLOORED_NAMES == ["available", "blocked", "pending", "reserved", "suspense"]
-    assert set(FLOORED) <= {p for p, side in (MERCHANT_PURPOSES | PLATFORM_PURPOSES).items() if side == "credit"}
+    assert FLOORED_NAMES == [
+        "available",
+        "blocked",
+        "debt",
+        "pending",
+        "reserved",
+        "suspense",
+        "suspense_reserved",
+    ]
+    sides = MERCHANT_PURPOSES | PLATFORM_PURPOSES
+    assert {purpose for purpose in FLOORED if sides[purpose] == "debit"} == {"debt"}
 
 
 @pytest.mark.django_db
@@ -281,11 +290,12 @@ def test_no_centavo_more_than_there_is_can_be_taken_from_an_account_with_a_floor
     fund(purpose, 500, merchant)
 
     kind = "payout_settled" if purpose == "reserved" else "test"
+    side = -1 if purpose == "debt" else 1
     with nothing_written(), pytest.raises(InsufficientFunds, match=r"holds \$5\.00; \$5\.01 are needed"):
-        post((name, 501), (CASH, -501), kind=kind)
-    post((name, 500), (CASH, -500), kind=kind)
+        post((name, side * 501), (CASH, side * -501), kind=kind)
+    post((name, side * 500), (CASH, side * -500), kind=kind)
     with nothing_written(), pytest.raises(InsufficientFunds):
-        post((name, 1), (CASH, -1), source="src_2", kind=kind)
+        post((name, side), (CASH, -side), source="src_2", kind=kind)
 
     assert balance.of_name(name, livemode=False) == 0
 

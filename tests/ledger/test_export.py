@@ -66,7 +66,8 @@ def books(merchant: Merchant, other_merchant: Merchant) -> Merchant:
         reversal.reverse(deposit, source="cau_1", when=when, description="Undone", amount=1)
         treasury.stp_invoiced(source="inv_1", fee=2_900, fee_tax=464, when=when, **test)
         treasury.owner_prefunded(source="own_1", cash="bank_cash", amount=MAX_AMOUNT, when=when, **test)
-        hold.place_return(merchant, source="pay_1", amount=60_000, from_debt=40_000, when=when, **test)
+        available = balance.of_merchant(merchant, livemode=False).available
+        hold.place_return(merchant, source="po_2", amount=available + 40_000, when=when, **test)
         payout.debt_written_off(merchant, source="dbt_1", amount=7, when=when, **test)
         pay_in.spei_deposit(merchant, livemode=True, source="live", amount=5, fee=0, fee_tax=0, when=when)
     return merchant

@@ -9,9 +9,9 @@ import pytest
 from django.apps import apps
 from django.db import connection, transaction
 
-from core import clock, invariants
+from core import invariants
 from core.invariants import Fault
-from ledger.models import Breach, Entry, Hold
+from ledger.models import Breach, Entry
 from ledger.services import gate, hold, invariant
 from ledger.services.gate import GateClosed
 from ledger.services.hold import lock
@@ -138,21 +138,12 @@ def books(committed_db: None, merchant: Merchant, other_merchant: Merchant) -> N
     assert invariant.check() == []
 
 
-def refuses(merchant: Merchant) -> bool:
-    """True if the gate is closed for the merchant; a hold must agree with it."""
+def refuses(merchant: Merchant | None, *, livemode: bool = False, account: str = "pac_1") -> bool:
+    """True if the gate is closed for this money."""
     try:
-        gate.require_open(merchant)
+        gate.require_open(merchant, livemode=livemode, provider_account=account)
     except GateClosed:
-        with pytest.raises(GateClosed):
-            place_hold(merchant, "po_refused", 1)
         return True
-    with transaction.atomic():
-        hold.release(
-            hold.place(
-                merchant, livemode=False, source=f"po_{clock.now()}", amount=1, purpose=Hold.Purpose.PAYOUT, when=now()
-            ).pk,
-            when=now(),
-        )
     return False
 
 
@@ -169,9 +160,11 @@ def test_a_broken_invariant_is_named_and_stops_outgoing_money_until_it_is_repair
     assert set(broken) == sabotage.broken
     breach = Breach.objects.get(invariant=sabotage.name, cleared_at=None)
     assert breach.merchant == (merchant if sabotage.whose == "merchant" else None)
+    assert (breach.livemode, breach.provider_account) == (False, "")
     assert breach.message
     assert refuses(merchant)
     assert refuses(other_merchant) == (sabotage.broken != {sabotage.name} or sabotage.whose == "everybody")
+    assert not any(refuses(anybody, livemode=True) for anybody in (None, merchant, other_merchant))
 
     break_books(*sabotage.repair)
 
@@ -199,8 +192,8 @@ def test_a_trigger_that_is_off_stops_everybodys_outgoing_money(books, merchant, 
 
             assert invariant.check() == ["guards_enabled"], (table, name)
             assert Breach.objects.get(cleared_at=None).message == f"{name} on {table} is missing or disabled"
-            with pytest.raises(GateClosed):
-                gate.require_open(other_merchant)
+            assert refuses(other_merchant)
+            assert refuses(other_merchant, livemode=True)
 
             set_trigger(connection, table, name, "ENABLE ALWAYS")
             assert invariant.check() == []
@@ -238,7 +231,7 @@ def test_a_check_that_raises_counts_as_broken(books, merchant, other_merchant, m
 
     assert Breach.objects.get(cleared_at=None).message == "could not be checked: ZeroDivisionError"
     assert refuses(merchant)
-    assert refuses(other_merchant)
+    assert refuses(other_merchant, livemode=True)
     assert "an invariant could not be checked" in caplog.text
     monkeypatch.delitem(invariants._registered, "test")
 
@@ -253,16 +246,69 @@ def test_a_check_that_breaks_its_transaction_does_not_hide_the_others(books, mon
     assert invariant.check() == ["a_test", "reserved_is_held"]
 
 
-def test_more_faults_than_are_written_down_stop_everybody(books, merchant, other_merchant, monkeypatch):
+def test_more_faults_than_are_written_down_stop_their_whole_mode(books, merchant, other_merchant, monkeypatch):
     merchants = [Merchant.objects.create(name=f"M{n}", legal_name=f"M{n}") for n in range(invariant.SHOWN)]
-    faults = [Fault("broken", found.pk) for found in [*merchants, merchant]]
+    faults = [Fault("broken", found.pk, livemode=False) for found in [*merchants, merchant]]
+    faults.append(Fault("broken", merchant.pk, livemode=True))
     monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "A flood.", lambda: faults))
 
     invariant.check()
 
-    for anybody in (merchants[0], merchant, other_merchant):
-        with pytest.raises(GateClosed):
-            gate.require_open(anybody)
+    for anybody in (None, merchants[0], merchant, other_merchant):
+        assert refuses(anybody)
+        assert refuses(anybody, livemode=True) == (anybody == merchant)
+
+
+@pytest.mark.django_db
+def test_a_fault_of_one_provider_account_stops_no_other_account_and_no_other_mode(merchant, monkeypatch):
+    fault = Fault("STP says 5 centavos less", livemode=True, provider_account="pac_2")
+    monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "One account.", lambda: [fault]))
+
+    assert invariant.check() == ["test"]
+
+    stopped = [
+        (account, livemode)
+        for account in ("pac_1", "pac_2", "pac_3")
+        for livemode in (True, False)
+        for anybody in (merchant, None)
+        if refuses(anybody, livemode=livemode, account=account)
+    ]
+    assert stopped == [("pac_2", True)] * 2
+    assert [str(found) for found in gate.broken()] == ["test (live)"]
+    monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "One account.", list))
+    assert invariant.check() == []
+    assert not refuses(merchant, livemode=True, account="pac_2")
+
+
+@pytest.mark.django_db
+def test_faults_of_several_scopes_open_and_clear_one_by_one(merchant, other_merchant, monkeypatch):
+    faults = [
+        Fault("a", merchant.pk, livemode=True),
+        Fault("b", merchant.pk, livemode=False),
+        Fault("c", merchant.pk, livemode=False),
+        Fault("d", other_merchant.pk, livemode=False),
+        Fault("e", livemode=True, provider_account="pac_2"),
+    ]
+    monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "Many.", lambda: list(faults)))
+
+    for _ in range(2):
+        invariant.check()
+    assert sorted(Breach.objects.values_list("message", "cleared_at")) == [
+        (text, None) for text in ("a", "b; c", "d", "e")
+    ]
+    del faults[1:3]
+    invariant.check()
+
+    assert sorted(Breach.objects.filter(cleared_at=None).values_list("message", flat=True)) == ["a", "d", "e"]
+    assert (refuses(merchant), refuses(merchant, livemode=True), refuses(other_merchant)) == (False, True, True)
+
+
+@pytest.mark.parametrize("scope", [{"merchant_id": 1}, {"provider_account": "pac_1"}])
+def test_a_fault_of_a_merchant_or_an_account_names_its_mode(scope):
+    with pytest.raises(ValueError, match="names its mode"):
+        Fault("broken", **scope)
+
+    assert Fault("broken", livemode=False, **scope).livemode is False
 
 
 def test_an_old_entry_that_was_changed_differs_from_its_snapshot(books, merchant):

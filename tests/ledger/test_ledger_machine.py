@@ -7,7 +7,7 @@ everything sums to zero, and what the database checks at commit is checked. ``FU
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
@@ -26,13 +26,15 @@ from hypothesis.stateful import (
 from core.errors import InsufficientFunds
 from core.money import fee_with_iva
 from ledger.models import Hold, Transaction
-from ledger.services import hold, reversal
+from ledger.models.account import FLOORED
+from ledger.services import debt, hold, reversal
 from ledger.services import invariant as ledger_invariant
-from ledger.services.chart import MERCHANT_PURPOSES
-from ledger.services.errors import AlreadyPosted, HoldResolved, InvalidAmount, NothingLeftToReverse
+from ledger.services.chart import MERCHANT_PURPOSES, PLATFORM_PURPOSES
+from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, InvalidAmount, NothingLeftToReverse
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from tests.ledger.books import held, platform, when
+from tests.ledger.flows import PLATFORM_FLOWS
 from tests.promises import Trials, pick
 
 AMOUNTS = st.one_of(st.integers(1, 300), st.integers(1, 10**9))
@@ -47,7 +49,14 @@ class ModelHold:
     owner: tuple[int, bool]
     amount: int
     made_debt: int = 0
-    is_open: bool = True
+    state: str = "open"
+    passed_on: int = 0
+    sent: int = 0
+    done: set[str] = field(default_factory=set)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == "open"
 
 
 class Books(RuleBasedStateMachine):
@@ -132,15 +141,39 @@ class Books(RuleBasedStateMachine):
 
     # --- holds ----------------------------------------------------------------------------------------------------
 
-    @rule(which=WHICH, livemode=st.booleans(), part=PERCENT, purpose=st.sampled_from(["payout", "refund"]))
+    def recover(self, which: int, livemode: bool) -> None:
+        """What the model's merchant owes is paid from what it has."""
+        owed = min(self.pot(livemode, which, "available"), self.pot(livemode, which, "debt"))
+        self.move(livemode, which, available=-owed, debt=-owed)
+
+    @rule(which=WHICH, livemode=st.booleans(), part=PERCENT, purpose=st.sampled_from(["payout", "refund", "batch"]))
     def place(self, which, livemode, part, purpose) -> None:
         amount = max(1, self.pot(livemode, which, "available") * part // 100)
         given = self.given(livemode, amount=amount, purpose=purpose)
-        placed: list[Hold] = []
         merchant = self.merchants[which]
-        if self.take(livemode, which, "available", amount, lambda: placed.append(hold.place(merchant, **given))):
+        if amount > self.pot(livemode, which, "available") - self.pot(livemode, which, "debt"):
+            with pytest.raises(InsufficientFunds):
+                hold.place(merchant, **given)
+        else:
+            row = hold.place(merchant, **given)
+            self.recover(which, livemode)
             self.move(livemode, which, available=-amount, reserved=amount)
-            self.holds.append(ModelHold(placed[0], (which, livemode), amount))
+            self.holds.append(ModelHold(row, (which, livemode), amount))
+
+    @precondition(lambda self: any(one.row.purpose == "batch" for one in getattr(self, "holds", ())))
+    @rule(data=st.data(), percent=st.lists(PERCENT, min_size=1, max_size=3))
+    def split(self, data, percent) -> None:
+        batch = data.draw(st.sampled_from([one for one in self.holds if one.row.purpose == "batch"]))
+        left = batch.amount - batch.passed_on
+        parts = [(self.source(), max(1, left * part // 100)) for part in percent]
+        total = sum(amount for _, amount in parts)
+        if not batch.is_open or total > left:
+            with pytest.raises(InvalidAmount if batch.is_open else HoldResolved):
+                hold.split(batch.row.pk, parts)
+            return
+        hold.split(batch.row.pk, parts)
+        batch.passed_on += total
+        self.holds += [ModelHold(Hold.objects.get(source=source), batch.owner, amount) for source, amount in parts]
 
     @precondition(lambda self: getattr(self, "holds", None))
     @rule(data=st.data(), part=PERCENT, fee=st.integers(0, 20))
@@ -153,7 +186,7 @@ class Books(RuleBasedStateMachine):
         def call() -> Hold:
             return hold.capture(chosen.row.pk, amount=spent - fee, fee=fee, when=when())
 
-        if spent > chosen.amount:
+        if spent > chosen.amount or chosen.row.purpose == "batch":
             with pytest.raises(InvalidAmount):
                 call()
         elif not chosen.is_open:
@@ -161,9 +194,10 @@ class Books(RuleBasedStateMachine):
                 call()
         else:
             assert call().captured == spent
-            chosen.is_open = False
+            chosen.state, chosen.sent = "captured", spent
             rest = chosen.amount - spent
             owed = min(rest, chosen.made_debt, self.pot(livemode, which, "debt"))
+            chosen.made_debt -= owed
             self.move(livemode, which, reserved=-chosen.amount, available=rest - owed, debt=-owed)
             self.move(livemode, which, stp_cash=fee - spent, fee_revenue=fee)
 
@@ -174,26 +208,91 @@ class Books(RuleBasedStateMachine):
         which, livemode = chosen.owner
         if chosen.is_open:
             assert hold.release(chosen.row.pk, when=when()).status == "released"
-            chosen.is_open = False
+            chosen.state = "released"
+            left = chosen.amount - chosen.passed_on
             owed = min(chosen.made_debt, self.pot(livemode, which, "debt"))
-            self.move(livemode, which, reserved=-chosen.amount, available=chosen.amount - owed, debt=-owed)
+            chosen.made_debt -= owed
+            self.move(livemode, which, reserved=-left, available=left - owed, debt=-owed)
         else:
             with pytest.raises(HoldResolved):
                 hold.release(chosen.row.pk, when=when())
 
-    @precondition(lambda self: any(not one.is_open for one in getattr(self, "holds", ())))
+    @precondition(lambda self: getattr(self, "holds", None))
     @rule(data=st.data())
-    def payout_returned(self, data) -> None:
-        chosen = data.draw(st.sampled_from([one for one in self.holds if not one.is_open]))
+    def settle_late(self, data) -> None:
+        chosen = data.draw(st.sampled_from(self.holds))
         which, livemode = chosen.owner
-        given = {"livemode": livemode, "source": chosen.row.source, "amount": chosen.amount, "when": when()}
-        is_known = Transaction.objects.filter(kind="payout_returned", source=chosen.row.source).exists()
-        if is_known:
-            with pytest.raises(AlreadyPosted):
-                payout.payout_returned(self.merchants[which], **given)
-        else:
-            payout.payout_returned(self.merchants[which], **given)
-            self.move(livemode, which, stp_cash=chosen.amount, available=chosen.amount)
+        is_batch, is_done = chosen.row.purpose == "batch", "late" in chosen.done
+        refusal = {"captured": HoldResolved, "open": HoldOpen}.get(chosen.state)
+        if refusal := refusal or (InvalidAmount if is_batch else AlreadyPosted if is_done else None):
+            with pytest.raises(refusal):
+                hold.settle_late(chosen.row.pk, amount=chosen.amount, when=when())
+            return
+        hold.settle_late(chosen.row.pk, amount=chosen.amount, when=when())
+        chosen.done.add("late")
+        chosen.sent = chosen.amount
+        owed = max(0, chosen.amount - self.pot(livemode, which, "available"))
+        chosen.made_debt += owed
+        self.move(livemode, which, available=owed - chosen.amount, debt=owed, stp_cash=-chosen.amount)
+
+    @precondition(lambda self: getattr(self, "holds", None))
+    @rule(data=st.data(), part=PERCENT, cash=st.sampled_from(["stp_cash", "suspense"]))
+    def take_back(self, data, part, cash) -> None:
+        chosen = data.draw(st.sampled_from(self.holds))
+        which, livemode = chosen.owner
+        amount = max(1, (chosen.sent or chosen.amount) * part // 100)
+        refusal: type[Exception] | None = None
+        if chosen.row.purpose == "batch" or amount > chosen.amount:
+            refusal = InvalidAmount
+        elif chosen.is_open:
+            refusal = HoldOpen
+        elif not chosen.sent:
+            refusal = HoldResolved
+        elif amount > chosen.sent:
+            refusal = InvalidAmount
+        elif cash == "suspense" and self.pot(livemode, None, "suspense") < amount:
+            refusal = InsufficientFunds
+        elif "back" in chosen.done:
+            refusal = AlreadyPosted
+        if refusal is not None:
+            with pytest.raises((refusal, AlreadyPosted) if "back" in chosen.done else refusal):
+                hold.take_back(chosen.row.pk, amount=amount, cash=cash, when=when())
+            return
+        hold.take_back(chosen.row.pk, amount=amount, cash=cash, when=when())
+        chosen.done.add("back")
+        is_return = chosen.row.purpose == "return"
+        owed = min(amount, chosen.made_debt, self.pot(livemode, which, "debt")) if is_return else 0
+        chosen.made_debt -= owed
+        self.move(livemode, which, available=amount - owed, debt=-owed)
+        self.move(livemode, None, **{cash: amount if cash == "stp_cash" else -amount})
+
+    # --- our own money -----------------------------------------------------------------------------------------------
+
+    @rule(livemode=st.booleans(), amount=AMOUNTS, flow=st.sampled_from(PLATFORM_FLOWS))
+    def between_platform_accounts(self, livemode, amount, flow) -> None:
+        post, debit, credit = flow
+        given = self.given(livemode, amount=amount)
+        if debit in FLOORED and amount > self.pot(livemode, None, debit):
+            with pytest.raises(InsufficientFunds):
+                post(**given)
+            return
+        post(**given)
+        for purpose, change in ((debit, amount), (credit, -amount)):
+            side = 1 if PLATFORM_PURPOSES[purpose] == "debit" else -1
+            self.move(livemode, None, **{purpose: side * change})
+
+    @rule()
+    def the_worker_recovers(self) -> None:
+        owing = [
+            (which, livemode)
+            for which in (0, 1)
+            for livemode in (False, True)
+            if self.pot(livemode, which, "debt") and self.pot(livemode, which, "available")
+        ]
+
+        assert debt.recover_all() == len(owing)
+        for which, livemode in owing:
+            self.recover(which, livemode)
 
     # --- corrections -----------------------------------------------------------------------------------------------
 
@@ -236,20 +335,18 @@ class Books(RuleBasedStateMachine):
 
     @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
     def payment_reversed(self, which, livemode, amount) -> None:
+        row = hold.place_return(self.merchants[which], **self.given(livemode, amount=amount))
+        self.recover(which, livemode)
         covered = min(amount, self.pot(livemode, which, "available"))
-        given = self.given(livemode, amount=amount, from_debt=amount - covered)
-        row = hold.place_return(self.merchants[which], **given)
         self.holds.append(ModelHold(row, (which, livemode), amount, made_debt=amount - covered))
         self.move(livemode, which, available=-covered, debt=amount - covered, reserved=amount)
 
     @rule(which=WHICH, livemode=st.booleans(), amount=AMOUNTS)
-    def debt_recovered(self, which, livemode, amount) -> None:
-        amount = min(amount, self.pot(livemode, which, "debt"))
-        if amount:
-            given = self.given(livemode, amount=amount)
-            merchant = self.merchants[which]
-            if self.take(livemode, which, "available", amount, lambda: payout.debt_recovered(merchant, **given)):
-                self.move(livemode, which, available=-amount, debt=-amount)
+    def debt_written_off(self, which, livemode, amount) -> None:
+        given = self.given(livemode, amount=amount)
+        merchant = self.merchants[which]
+        if self.take(livemode, which, "debt", amount, lambda: payout.debt_written_off(merchant, **given)):
+            self.move(livemode, which, debt=-amount, losses=amount)
 
     @rule(which=WHICH, livemode=st.booleans(), kind=st.sampled_from(["hold", "deposit"]))
     def nonsense(self, which, livemode, kind) -> None:

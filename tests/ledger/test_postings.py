@@ -1,17 +1,11 @@
-"""ledger.services.postings: every named flow is its line of the chart of accounts, to the centavo.
-
-The figures are the chart's worked example: a pay-in of 1,000.00 with a fee of 10.00 and IVA of 1.60, a payout of 500.00
-with a fee of 5.00 and IVA of 0.80.
-"""
+"""ledger.services.postings: every named flow is its line of the chart of accounts (``flows.CASES``), to the centavo."""
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
 
 import pytest
 from django.db import transaction
@@ -20,139 +14,16 @@ from hypothesis import strategies as st
 
 from core.errors import InsufficientFunds
 from core.money import MAX_AMOUNT
+from ledger.admin.kinds import KINDS as STAFF_KINDS
 from ledger.models import Transaction
-from ledger.services import postings
-from ledger.services.chart import FLOORED, MERCHANT_PURPOSES, PLATFORM_PURPOSES, AccountName
+from ledger.resources import statement
+from ledger.services import balance_transaction, postings
+from ledger.services.chart import MERCHANT_PURPOSES, PLATFORM_PURPOSES
 from ledger.services.errors import AlreadyPosted, InvalidAmount, Unbalanced
 from ledger.services.postings import adjustment, legs, pay_in, payout, treasury
-from tests.ledger.books import fund, nothing_written, when
+from tests.ledger.books import fund, nothing_written, platform, when
 from tests.ledger.books import legs as legs_of
-
-Posting = Callable[..., Transaction]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A call of a posting, and its legs: debits positive. What it takes from accounts with a floor is there before."""
-
-    posting: Posting
-    given: dict[str, Any]
-    legs: dict[str, int]
-    label: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def takes(self) -> dict[str, int]:
-        return {purpose: amount for purpose, amount in self.legs.items() if purpose in FLOORED and amount > 0}
-
-
-PAY_IN = {"amount": 100_000, "fee": 1_000, "fee_tax": 160}
-NET, OUR_PART = 98_840, {"fee_revenue": -1_000, "iva_payable": -160}
-WHOLE = {"amount": 100_000}
-HELD = {"amount": 50_580}
-LEGS = [(AccountName("losses"), 300), (AccountName("stp_cash"), -300)]
-
-CASES = [
-    Case(pay_in.spei_deposit, PAY_IN, {"stp_cash": 100_000, "available": -NET, **OUR_PART}),
-    Case(pay_in.oxxo_paid, PAY_IN, {"conekta_receivable": 100_000, "pending": -NET, **OUR_PART}),
-    Case(
-        pay_in.conekta_fee,
-        {"fee": 2_900, "fee_tax": 464},
-        {"provider_fees": 2_900, "iva_creditable": 464, "conekta_receivable": -3_364},
-    ),
-    Case(pay_in.oxxo_received, {"amount": 96_636}, {"bank_cash": 96_636, "conekta_receivable": -96_636}),
-    Case(pay_in.oxxo_released, {"amount": NET}, {"pending": NET, "available": -NET}),
-    Case(pay_in.merchant_top_up, WHOLE, {"stp_cash": 100_000, "available": -100_000}),
-    Case(
-        pay_in.deposit_suspended,
-        {**WHOLE, "cash": "stp_cash", "reason": "unknown_clabe"},
-        {"stp_cash": 100_000, "suspense": -100_000},
-        "at STP",
-    ),
-    Case(
-        pay_in.deposit_suspended,
-        {**WHOLE, "cash": "conekta_receivable", "reason": "already_paid"},
-        {"conekta_receivable": 100_000, "suspense": -100_000},
-        "at Conekta",
-    ),
-    Case(pay_in.suspense_assigned, PAY_IN, {"suspense": 100_000, "available": -NET, **OUR_PART}),
-    Case(pay_in.suspense_return_created, WHOLE, {"suspense": 100_000, "suspense_reserved": -100_000}),
-    Case(pay_in.suspense_return_settled, WHOLE, {"suspense_reserved": 100_000, "stp_cash": -100_000}),
-    Case(payout.payout_created, HELD, {"available": 50_580, "reserved": -50_580}),
-    Case(
-        payout.payout_settled,
-        {"amount": 50_000, "fee": 500, "fee_tax": 80},
-        {"reserved": 50_580, "stp_cash": -50_000, "fee_revenue": -500, "iva_payable": -80},
-    ),
-    Case(payout.payout_failed, HELD, {"reserved": 50_580, "available": -50_580}),
-    Case(payout.payout_returned, {"amount": 50_000}, {"stp_cash": 50_000, "available": -50_000}, "fee kept"),
-    Case(
-        payout.payout_returned,
-        {"amount": 50_000, "fee": 500, "fee_tax": 80},
-        {"stp_cash": 50_000, "fee_revenue": 500, "iva_payable": 80, "available": -50_580},
-        "fee given back",
-    ),
-    Case(payout.refund_created, WHOLE, {"available": 100_000, "reserved": -100_000}),
-    Case(payout.refund_settled, WHOLE, {"reserved": 100_000, "stp_cash": -100_000}),
-    Case(payout.refund_failed, WHOLE, {"reserved": 100_000, "available": -100_000}),
-    Case(payout.refund_returned, WHOLE, {"stp_cash": 100_000, "available": -100_000}),
-    Case(
-        payout.payment_reversed,
-        {**WHOLE, "from_debt": 40_000},
-        {"available": 60_000, "debt": 40_000, "reserved": -100_000},
-        "in part from debt",
-    ),
-    Case(
-        payout.payment_reversed, {**WHOLE, "from_debt": 0}, {"available": 100_000, "reserved": -100_000}, "all covered"
-    ),
-    Case(payout.payment_reversed, {**WHOLE, "from_debt": 100_000}, {"debt": 100_000, "reserved": -100_000}, "all debt"),
-    Case(payout.payment_return_settled, WHOLE, {"reserved": 100_000, "stp_cash": -100_000}),
-    Case(
-        payout.payment_return_failed,
-        {**WHOLE, "to_debt": 40_000},
-        {"reserved": 100_000, "debt": -40_000, "available": -60_000},
-        "in part owed",
-    ),
-    Case(
-        payout.payment_return_failed,
-        {**WHOLE, "to_debt": 100_000},
-        {"reserved": 100_000, "debt": -100_000},
-        "all owed",
-    ),
-    Case(
-        payout.payment_return_failed,
-        {**WHOLE, "to_debt": 0},
-        {"reserved": 100_000, "available": -100_000},
-        "nothing owed",
-    ),
-    Case(payout.debt_recovered, {"amount": 40_000}, {"available": 40_000, "debt": -40_000}),
-    Case(payout.debt_written_off, {"amount": 40_000}, {"losses": 40_000, "debt": -40_000}),
-    Case(payout.funds_blocked, {"amount": 40_000}, {"available": 40_000, "blocked": -40_000}),
-    Case(payout.funds_unblocked, {"amount": 40_000}, {"blocked": 40_000, "available": -40_000}),
-    Case(treasury.sweep_sent, WHOLE, {"cash_in_transit": 100_000, "bank_cash": -100_000}),
-    Case(treasury.sweep_arrived, WHOLE, {"stp_cash": 100_000, "cash_in_transit": -100_000}),
-    Case(
-        treasury.owner_prefunded,
-        {**WHOLE, "cash": "stp_cash"},
-        {"stp_cash": 100_000, "owner_funds": -100_000},
-        "at STP",
-    ),
-    Case(
-        treasury.owner_prefunded,
-        {**WHOLE, "cash": "bank_cash"},
-        {"bank_cash": 100_000, "owner_funds": -100_000},
-        "at the bank",
-    ),
-    Case(
-        treasury.stp_invoiced,
-        {"fee": 10_000, "fee_tax": 1_600},
-        {"provider_fees": 10_000, "iva_creditable": 1_600, "provider_payable": -11_600},
-    ),
-    Case(treasury.stp_invoice_paid, {"amount": 11_600}, {"provider_payable": 11_600, "bank_cash": -11_600}),
-    Case(treasury.iva_rounded, {"difference": 3}, {"iva_payable": 3, "rounding": -3}, "too much booked"),
-    Case(treasury.iva_rounded, {"difference": -3}, {"rounding": 3, "iva_payable": -3}, "too little booked"),
-    Case(adjustment.adjustment, {"legs": LEGS, "description": "Lost"}, {"losses": 300, "stp_cash": -300}),
-]
+from tests.ledger.flows import CASES, Case, Posting
 
 
 def label(case: Case) -> str:
@@ -192,7 +63,7 @@ def undone(db: None) -> Iterator[None]:
 
 def test_every_posting_has_a_case_here():
     assert set(every_posting().values()) == {case.posting for case in CASES}
-    assert len(every_posting()) >= 28
+    assert len(every_posting()) >= 47
 
 
 @pytest.mark.usefixtures("undone")
@@ -225,7 +96,8 @@ def test_every_account_of_the_chart_is_used_by_some_flow():
 @pytest.mark.parametrize("case", [case for case in CASES if case.takes], ids=label)
 def test_a_flow_never_takes_what_is_not_there(case, merchant):
     for purpose, amount in case.takes.items():
-        fund(purpose, amount - 1, merchant)
+        if amount > 1:
+            fund(purpose, amount - 1, merchant)
 
     with nothing_written(), pytest.raises(InsufficientFunds):
         call(case, merchant)
@@ -267,7 +139,7 @@ def test_an_amount_of_nothing_or_less_is_refused(case, wrong, merchant):
     prepare(case, merchant)
 
     with nothing_written(), pytest.raises(InvalidAmount):
-        call(case, merchant, amount=wrong, **({"from_debt": 0} if "from_debt" in case.given else {}))
+        call(case, merchant, amount=wrong, **{name: 0 for name in ("from_debt", "to_debt") if name in case.given})
 
 
 @pytest.mark.django_db
@@ -333,7 +205,43 @@ def test_no_more_becomes_debt_than_goes_back(merchant):
     fund("available", 100_000, merchant)
 
     with nothing_written(), pytest.raises(Unbalanced):
-        payout.payment_reversed(merchant, livemode=False, source="pay_1", amount=100, from_debt=101, when=when())
+        payout.payment_reversed(merchant, livemode=False, source="po_1", amount=100, from_debt=101, when=when())
+    with nothing_written(), pytest.raises(Unbalanced):
+        payout.payout_settled_late(
+            merchant, livemode=False, source="po_1", amount=90, fee=8, fee_tax=2, from_debt=101, when=when()
+        )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("first", ["stp_cash", "suspense"])
+def test_a_return_by_notice_and_by_transfer_is_posted_once(first, merchant):
+    fund("suspense", 50_000)
+    second = {"stp_cash": "suspense", "suspense": "stp_cash"}[first]
+    given = {"livemode": False, "source": "po_1", "amount": 50_000, "when": when()}
+    payout.payout_returned(merchant, cash=first, **given)
+
+    with nothing_written(), pytest.raises(AlreadyPosted):
+        payout.payout_returned(merchant, cash=second, **given)
+
+
+@pytest.mark.django_db
+def test_a_deposit_is_voided_again_under_a_numbered_source(merchant):
+    fund("suspense", 100_000)
+
+    for number in ("", ":2", ":3"):
+        source = f"dep_{'0' * 26}{number}"
+        pay_in.deposit_voided(livemode=False, source=source, amount=100_000, when=when())
+        pay_in.deposit_unvoided(livemode=False, source=source, amount=100_000, when=when())
+
+    assert platform() == {"stp_cash": 100_000, "suspense": 100_000}
+
+
+def test_every_kind_is_named_for_staff_and_merchants():
+    kinds = {case.posting.__name__ for case in CASES}
+    theirs = {case.posting.__name__ for case in CASES if {*case.legs} & {*MERCHANT_PURPOSES}}
+
+    assert {*kinds, "reversal"} == {*STAFF_KINDS}
+    assert {*theirs, "adjustment", "reversal"} == {*statement.KINDS} == {*balance_transaction.KINDS}
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""Returns: a credited payment that must go back is a hold too, and nothing but holds moves reserved money."""
+"""Reversals: a credited payment that must go back is a hold too, and nothing but holds moves reserved money."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from core.errors import InsufficientFunds
-from ledger.models import Breach, Hold, Transaction
-from ledger.services import hold, invariant
+from ledger.models import Hold, Transaction
+from ledger.services import debt, hold, invariant
 from ledger.services.chart import AccountName
 from ledger.services.door import HOLD_KINDS, post
-from ledger.services.errors import AlreadyPosted, HoldResolved, MoneyHeld
-from ledger.services.gate import GateClosed
+from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, MoneyHeld
 from ledger.services.postings import payout
 from tests.ledger.books import fund, held, legs, nothing_written, when
 
 pytestmark = pytest.mark.django_db
 
 
-def place_return(merchant, amount=100_000, *, from_debt=0, source="pay_1", livemode=False) -> Hold:
-    return hold.place_return(
-        merchant, livemode=livemode, source=source, amount=amount, from_debt=from_debt, when=when()
-    )
+def place_return(merchant, amount=100_000, *, source="po_1", livemode=False) -> Hold:
+    return hold.place_return(merchant, livemode=livemode, source=source, amount=amount, when=when())
 
 
 def posted(placed: Hold) -> dict[str, dict[str, int]]:
@@ -32,15 +28,19 @@ def posted(placed: Hold) -> dict[str, dict[str, int]]:
     return {one.kind: legs(one) for one in Transaction.objects.filter(source=placed.source)}
 
 
+def recover(merchant, source: str) -> None:
+    funds = debt.lock(merchant, livemode=False)
+    debt.recover(merchant, funds, livemode=False, source=source, when=when())
+
+
 @pytest.mark.parametrize("livemode", [False, True])
 def test_a_payment_that_must_go_back_is_held_and_what_the_merchant_lacks_is_owed(merchant, livemode):
     fund("available", 60_000, merchant, livemode=livemode)
-
     fund("owner_funds", 40_000, livemode=livemode)
 
-    placed = place_return(merchant, from_debt=40_000, livemode=livemode)
+    placed = place_return(merchant, livemode=livemode)
 
-    assert (placed.purpose, placed.source, placed.amount, placed.status) == ("return", "pay_1", 100_000, "open")
+    assert (placed.purpose, placed.source, placed.amount, placed.status) == ("return", "po_1", 100_000, "open")
     assert posted(placed) == {"payment_reversed": {"available": 60_000, "debt": 40_000, "reserved": -100_000}}
     assert held(merchant, livemode=livemode) == {"reserved": 100_000, "debt": 40_000}
     assert invariant.check() == []
@@ -53,11 +53,38 @@ def test_a_payment_that_must_go_back_is_held_and_what_the_merchant_lacks_is_owed
         hold.release(placed.pk, when=when())
 
 
+@pytest.mark.parametrize(
+    ("available", "amount", "from_debt"), [(0, 1, 1), (100, 100, 0), (100, 101, 1), (60_000, 100_000, 40_000)]
+)
+def test_a_reversal_takes_what_is_there_and_the_rest_is_owed(merchant, available, amount, from_debt):
+    if available:
+        fund("available", available, merchant)
+
+    place_return(merchant, amount)
+
+    expected = {"available": max(0, available - amount), "reserved": amount, "debt": from_debt}
+    assert held(merchant) == {purpose: figure for purpose, figure in expected.items() if figure}
+
+
+def test_a_second_reversal_recovers_first_and_owes_the_rest(merchant):
+    place_return(merchant, 300)
+    fund("available", 500, merchant)
+
+    second = place_return(merchant, 1_000, source="po_2")
+
+    assert posted(second) == {"payment_reversed": {"available": 200, "debt": 800, "reserved": -1_000}}
+    assert legs(Transaction.objects.get(kind="debt_recovered", source=second.public_id)) == {
+        "available": 300,
+        "debt": -300,
+    }
+    assert held(merchant) == {"reserved": 1_300, "debt": 800}
+
+
 def test_a_return_that_failed_leaves_the_merchant_as_before(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
 
-    placed = place_return(merchant, from_debt=40_000)
+    placed = place_return(merchant)
     hold.release(placed.pk, when=when())
 
     assert posted(placed)["payment_return_failed"] == {"reserved": 100_000, "debt": -40_000, "available": -60_000}
@@ -68,16 +95,28 @@ def test_a_return_that_failed_leaves_the_merchant_as_before(merchant):
 @pytest.mark.parametrize(
     ("recovered", "still_owed"), [(0, 40_000), (15_000, 25_000), (40_000, 0)], ids=["nothing", "a part", "all"]
 )
-def test_a_return_that_failed_lowers_only_a_debt_that_is_still_owed(merchant, recovered, still_owed):
+@pytest.mark.parametrize("how", ["failed", "came back", "came back, found in suspense"])
+def test_what_comes_back_lowers_only_a_debt_that_is_still_owed(merchant, recovered, still_owed, how):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
-    placed = place_return(merchant, from_debt=40_000)
+    placed = place_return(merchant)
     if recovered:
         fund("available", recovered, merchant)
-        payout.debt_recovered(merchant, livemode=False, source="dep_2", amount=recovered, when=when())
+        recover(merchant, "dep_2")
     assert held(merchant).get("debt", 0) == still_owed
 
-    hold.release(placed.pk, when=when())
+    if how == "failed":
+        hold.release(placed.pk, when=when())
+    else:
+        hold.capture(placed.pk, amount=100_000, when=when())
+        cash = "suspense" if "suspense" in how else "stp_cash"
+        if cash == "suspense":
+            fund("suspense", 100_000)
+        hold.take_back(placed.pk, amount=100_000, cash=cash, when=when())
+        expected = {cash: 100_000, "debt": -still_owed, "available": still_owed - 100_000}
+        assert posted(placed)["payment_return_returned"] == {k: v for k, v in expected.items() if v}
+        with nothing_written(), pytest.raises(AlreadyPosted):
+            hold.take_back(placed.pk, amount=100_000, when=when())
 
     assert held(merchant) == {"available": 60_000 + recovered}
 
@@ -85,7 +124,7 @@ def test_a_return_that_failed_lowers_only_a_debt_that_is_still_owed(merchant, re
 def test_of_a_return_in_part_the_rest_goes_to_the_debt_first(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
-    placed = place_return(merchant, from_debt=40_000)
+    placed = place_return(merchant)
 
     hold.capture(placed.pk, amount=50_000, when=when())
 
@@ -94,23 +133,33 @@ def test_of_a_return_in_part_the_rest_goes_to_the_debt_first(merchant):
     assert invariant.check() == []
 
 
-def test_a_return_takes_no_more_than_is_there_and_is_held_once(merchant):
+def test_a_return_that_failed_and_went_out_after_all_is_owed_again(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
+    placed = place_return(merchant)
+    hold.release(placed.pk, when=when())
 
-    with nothing_written(), pytest.raises(InsufficientFunds):
-        place_return(merchant, from_debt=39_999)
-    place_return(merchant, from_debt=40_000)
+    hold.settle_late(placed.pk, amount=100_000, when=when())
+
+    assert posted(placed)["payment_return_settled_late"] == {"available": 60_000, "debt": 40_000, "stp_cash": -100_000}
+    assert held(merchant) == {"debt": 40_000}
+    assert invariant.check() == []
+    hold.take_back(placed.pk, amount=100_000, when=when())
+    assert held(merchant) == {"available": 60_000}
+
+
+def test_a_return_is_held_once_for_one_attempt(merchant):
+    fund("available", 60_000, merchant)
+    first = place_return(merchant)
+
     with nothing_written(), pytest.raises(AlreadyPosted):
-        place_return(merchant, from_debt=100_000)
-
-
-def test_while_the_gate_is_closed_no_payment_goes_back(merchant):
-    fund("available", 100_000, merchant)
-    Breach.objects.create(invariant="covered", message="out by one centavo")
-
-    with nothing_written(), pytest.raises(GateClosed):
         place_return(merchant)
+    with nothing_written(), pytest.raises(HoldOpen):
+        hold.take_back(first.pk, amount=100_000, when=when())
+    hold.release(first.pk, when=when())
+    place_return(merchant, source="po_2")
+
+    assert held(merchant) == {"reserved": 100_000, "debt": 40_000}
 
 
 def test_no_other_posting_moves_what_is_reserved(merchant):

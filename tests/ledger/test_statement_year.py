@@ -75,6 +75,8 @@ class History:
         self.merchant = merchant
         self.holds: list[Hold] = []
         self.posted: list = []
+        self.made: dict[int, int] = {}
+        self.now = NOTHING
         self.said: list[tuple[datetime, Figures, int, int]] = []
 
     def step(self, number: int, kind: str, amount: int, when: When) -> None:
@@ -94,21 +96,26 @@ class History:
             case "hold" | "refund":
                 purpose = Hold.Purpose.PAYOUT if kind == "hold" else Hold.Purpose.REFUND
                 self.holds.append(hold.place(self.merchant, amount=amount, purpose=purpose, **common))
+                self._recover(when)
                 self._say(when, Figures(-amount, 0, amount, 0, 0))
             case "capture" if self.holds:
                 self._capture(self.holds.pop(), amount, when)
             case "release" if self.holds:
                 held = self.holds.pop()
                 hold.release(held.pk, when=when)
-                self._say(when, self._back(held, held.amount))
+                self._back(held, held.amount, when)
             case "back":
                 payout.payout_returned(self.merchant, amount=amount, fee=fee, fee_tax=iva, **common)
                 self._say(when, Figures(amount + fee + iva, 0, 0, 0, 0), -fee, -iva)
             case "reverse" if self.posted:
                 self._reverse(amount, f"src_{number}", when)
             case "debt":
-                self.holds.append(hold.place_return(self.merchant, amount=amount, from_debt=amount, **common))
-                self._say(when, Figures(0, 0, amount, 0, amount))
+                held = hold.place_return(self.merchant, amount=amount, **common)
+                self.holds.append(held)
+                self._recover(when)
+                covered = min(amount, self.now.available)
+                self.made[held.pk] = amount - covered
+                self._say(when, Figures(-covered, 0, amount, 0, amount - covered))
 
     def _capture(self, held: Hold, amount: int, when: When) -> None:
         spent = min(held.amount, amount)
@@ -118,13 +125,17 @@ class History:
         hold.capture(held.pk, amount=spent, fee=fee, fee_tax=iva, when=when)
         self._say(when, Figures(0, 0, -spent - fee - iva, 0, 0), fee, iva)
         if rest := held.amount - spent - fee - iva:
-            self._say(when, self._back(held, rest))
+            self._back(held, rest, when)
 
-    def _back(self, held: Hold, amount: int) -> Figures:
-        """What comes back of a hold; the whole of a return was owed."""
-        if held.purpose == Hold.Purpose.RETURN:
-            return Figures(0, 0, -amount, 0, -amount)
-        return Figures(amount, 0, -amount, 0, 0)
+    def _recover(self, when: When) -> None:
+        """A hold pays first what is owed."""
+        if owed := min(self.now.available, self.now.debt):
+            self._say(when, Figures(-owed, 0, 0, 0, -owed))
+
+    def _back(self, held: Hold, amount: int, when: When) -> None:
+        """What comes back of a hold: of a return, first to the debt that it made."""
+        owed = min(amount, self.made.get(held.pk, 0), self.now.debt)
+        self._say(when, Figures(amount - owed, 0, -amount, 0, -owed))
 
     def _reverse(self, amount: int, source: str, when: When) -> None:
         undone = reversal.reverse(self.posted[-1], amount=amount, description="Undone", source=source, when=when)
@@ -134,6 +145,7 @@ class History:
 
     def _say(self, when: When, change: Figures, fee: int = 0, iva: int = 0) -> None:
         self.said.append((when.effective_at, change, fee, iva))
+        self.now = self.now.plus(change)
 
 
 def play(merchant: Merchant, steps) -> list[tuple[datetime, Figures, int, int]]:

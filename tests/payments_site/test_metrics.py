@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -48,13 +49,22 @@ def asked(client, token):
 
 
 def test_every_invariant_is_shown_as_whole_or_broken(committed_db, client, token):
-    invariant._write_down("covered", [invariant.Fault("test MXN: 1 for 2")])
+    invariant._write_down("covered", [invariant.Fault("test MXN: 1 for 2", livemode=False)])
+    invariant._write_down("guards_enabled", [invariant.Fault("balanced is disabled")])
 
     found = asked(client, token)
 
-    assert found["ledger_invariant_broken", (("name", "covered"),)] == 1
-    assert found["ledger_invariant_broken", (("name", "floors_hold"),)] == 0
-    assert client.get("/readyz").json()["ledger"] == "broken: covered; outgoing money is stopped"
+    shown = {
+        labels: found["ledger_invariant_broken", (("mode", labels[1]), ("name", labels[0]))]
+        for labels in itertools.product(("covered", "guards_enabled", "floors_hold"), ("live", "test"))
+    }
+    assert {labels for labels, value in shown.items() if value} == {
+        ("covered", "test"),
+        ("guards_enabled", "live"),
+        ("guards_enabled", "test"),
+    }
+    said = client.get("/readyz").json()["ledger"]
+    assert said == "broken: covered (test), guards_enabled (live and test); outgoing money in their scope is stopped"
 
 
 def test_a_wrong_token_is_refused_and_without_one_the_page_does_not_exist(client, token, settings):

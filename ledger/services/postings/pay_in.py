@@ -141,3 +141,72 @@ def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: W
         when=when,
         description="Depósito por identificar devuelto",
     )
+
+
+def suspense_return_failed(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Suspense sent back, failed: suspense_reserved / suspense."""
+    legs = [debit("suspense_reserved", amount), credit("suspense", amount)]
+    return post(
+        "suspense_return_failed",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Devolución fallida: depósito por identificar otra vez",
+    )
+
+
+def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Suspense sent back, settled although it counted as failed, while the deposit is in suspense: suspense / stp_cash.
+
+    When the deposit has left suspense meanwhile it is ``payout.excess_settled``.
+    """
+    legs = [debit("suspense", amount), credit("stp_cash", amount)]
+    return post(
+        "suspense_return_settled_late",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Depósito por identificar devuelto, liquidado tarde",
+    )
+
+
+def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Suspense sent back, came back: stp_cash / suspense.
+
+    By the provider's notice. An incoming transfer that is booked already needs no posting: its money is the deposit's.
+    """
+    legs = [debit("stp_cash", amount), credit("suspense", amount)]
+    return post(
+        "suspense_return_returned",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Devolución regresada: depósito por identificar otra vez",
+    )
+
+
+def return_cleared(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Return found in suspense of a payout that had not settled, or whose return is booked: suspense / stp_cash."""
+    legs = [debit("suspense", amount), credit("stp_cash", amount)]
+    description = "Transferencia regresada que no cambia el saldo"
+    return post("return_cleared", source, legs, livemode=livemode, when=when, description=description)
+
+
+def deposit_voided(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Forged or withdrawn deposit voided by two people: suspense / stp_cash.
+
+    ``source``: the deposit's public id; with a number behind it (``dep_…:2``) when it was voided before.
+    """
+    legs = [debit("suspense", amount), credit("stp_cash", amount)]
+    return post("deposit_voided", source, legs, livemode=livemode, when=when, description="Depósito anulado")
+
+
+def deposit_unvoided(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Voided deposit found in a list of the provider after all: stp_cash / suspense. ``source`` as for its void."""
+    legs = [debit("stp_cash", amount), credit("suspense", amount)]
+    return post(
+        "deposit_unvoided", source, legs, livemode=livemode, when=when, description="Anulación del depósito revertida"
+    )

@@ -1,12 +1,22 @@
-"""Money to others: payouts, refunds, and what comes back. A hold stands behind each (``ledger.services.hold``)."""
+"""Money to others: payouts, refunds, reversals, and what comes back.
+
+What moves ``reserved`` is posted by ``ledger.services.hold`` alone, together with its hold. What can be tried again has
+the attempt's payout as ``source``. ``cash`` says where money that came back is found: in ``stp_cash`` when the
+provider's notice reports the return, in ``suspense`` when the incoming transfer was booked there first. Both have one
+kind, so that a return that is reported in both ways is posted once.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ledger.models import Transaction
-from ledger.services.door import When, post, valid_amount
+from ledger.services.door import Leg, When, post, valid_amount
 from ledger.services.errors import Unbalanced
 from ledger.services.postings.legs import credit, debit, fee_credits, fee_debits, part_or_zero
 from merchants.models import Merchant
+
+ReturnedTo = Literal["stp_cash", "suspense"]
 
 
 def payout_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
@@ -32,13 +42,66 @@ def payout_failed(merchant: Merchant, *, livemode: bool, source: str, amount: in
     )
 
 
-def payout_returned(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int = 0, fee_tax: int = 0, when: When
+def payout_settled_late(
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    fee: int,
+    fee_tax: int,
+    from_debt: int,
+    when: When,
 ) -> Transaction:
-    """Payout returned after settlement: stp_cash, by setting fee_revenue and iva_payable / available."""
+    """Payout settled although it counted as failed: available, debt / stp_cash, fee_revenue, iva_payable.
+
+    ``from_debt`` is the part of amount, fee and IVA that available does not cover.
+    """
+    spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
+    legs = [
+        *_available_then_debt(merchant, spent, from_debt),
+        credit("stp_cash", amount),
+        *fee_credits(fee, fee_tax),
+    ]
+    return post(
+        "payout_settled_late", source, legs, livemode=livemode, when=when, description="Dispersión liquidada tarde"
+    )
+
+
+def payout_returned(
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    fee: int = 0,
+    fee_tax: int = 0,
+    cash: ReturnedTo = "stp_cash",
+    when: When,
+) -> Transaction:
+    """Payout returned after settlement: stp_cash or suspense, by setting fee_revenue and iva_payable / available."""
     back = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
-    legs = [debit("stp_cash", amount), *fee_debits(fee, fee_tax), credit("available", back, merchant)]
+    legs = [debit(cash, amount), *fee_debits(fee, fee_tax), credit("available", back, merchant)]
     return post("payout_returned", source, legs, livemode=livemode, when=when, description="Dispersión devuelta")
+
+
+def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Batch accepted, one posting for all of its rows: available / reserved. ``amount`` includes all fees and IVA.
+
+    The batch's hold is then split into the payouts' holds without a posting.
+    """
+    legs = [debit("available", amount, merchant), credit("reserved", amount, merchant)]
+    return post(
+        "batch_accepted", source, legs, livemode=livemode, when=when, description="Lote de dispersión: dinero retenido"
+    )
+
+
+def batch_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """What no payout of a batch took over: reserved / available."""
+    legs = [debit("reserved", amount, merchant), credit("available", amount, merchant)]
+    return post(
+        "batch_released", source, legs, livemode=livemode, when=when, description="Lote de dispersión: dinero de vuelta"
+    )
 
 
 def refund_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
@@ -61,9 +124,21 @@ def refund_failed(merchant: Merchant, *, livemode: bool, source: str, amount: in
     )
 
 
-def refund_returned(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
-    """Refund returned by the receiving bank: stp_cash / available."""
-    legs = [debit("stp_cash", amount), credit("available", amount, merchant)]
+def refund_settled_late(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When
+) -> Transaction:
+    """Refund settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
+    legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
+    return post(
+        "refund_settled_late", source, legs, livemode=livemode, when=when, description="Reembolso liquidado tarde"
+    )
+
+
+def refund_returned(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+) -> Transaction:
+    """Refund returned by the receiving bank: stp_cash or suspense / available."""
+    legs = [debit(cash, amount), credit("available", amount, merchant)]
     return post("refund_returned", source, legs, livemode=livemode, when=when, description="Reembolso devuelto")
 
 
@@ -74,14 +149,7 @@ def payment_reversed(
 
     ``from_debt`` is the part of ``amount`` that the merchant cannot cover and owes us from now on.
     """
-    if part_or_zero(from_debt) > valid_amount(amount):
-        raise Unbalanced("The debt is more than the amount that goes back.")
-    covered = amount - from_debt
-    legs = [
-        *([debit("available", covered, merchant)] if covered else []),
-        *([debit("debt", from_debt, merchant)] if from_debt else []),
-        credit("reserved", amount, merchant),
-    ]
+    legs = [*_available_then_debt(merchant, amount, from_debt), credit("reserved", amount, merchant)]
     return post(
         "payment_reversed", source, legs, livemode=livemode, when=when, description="Pago revertido: dinero retenido"
     )
@@ -98,15 +166,86 @@ def payment_return_settled(merchant: Merchant, *, livemode: bool, source: str, a
 def payment_return_failed(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, to_debt: int, when: When
 ) -> Transaction:
-    """… failed: reserved / debt, available. ``to_debt`` is the part that the merchant owed for it."""
-    rest = part_or_zero(valid_amount(amount) - part_or_zero(to_debt))
-    legs = [
-        debit("reserved", amount, merchant),
-        *([credit("debt", to_debt, merchant)] if to_debt else []),
-        *([credit("available", rest, merchant)] if rest else []),
-    ]
+    """… failed: reserved / debt, available. ``to_debt`` is the part that the merchant still owes for it."""
+    legs = [debit("reserved", amount, merchant), *_debt_then_available(merchant, amount, to_debt)]
     return post(
         "payment_return_failed", source, legs, livemode=livemode, when=when, description="Devolución del pago fallida"
+    )
+
+
+def payment_return_settled_late(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When
+) -> Transaction:
+    """… settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
+    legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
+    return post(
+        "payment_return_settled_late",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Pago devuelto al ordenante, liquidado tarde",
+    )
+
+
+def payment_return_returned(
+    merchant: Merchant,
+    *,
+    livemode: bool,
+    source: str,
+    amount: int,
+    to_debt: int,
+    cash: ReturnedTo = "stp_cash",
+    when: When,
+) -> Transaction:
+    """… came back after it settled: stp_cash or suspense / debt, available. ``to_debt`` as for a failed one."""
+    legs = [debit(cash, amount), *_debt_then_available(merchant, amount, to_debt)]
+    return post(
+        "payment_return_returned",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Devolución del pago regresada",
+    )
+
+
+def excess_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Another attempt of a refund or suspense return went out too, or more than was received: losses / stp_cash."""
+    legs = [debit("losses", amount), credit("stp_cash", amount)]
+    return post("excess_settled", source, legs, livemode=livemode, when=when, description="Devolución pagada de más")
+
+
+def excess_returned(
+    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+) -> Transaction:
+    """… one of several attempts that went out came back: stp_cash or suspense / losses."""
+    legs = [debit(cash, amount), credit("losses", amount)]
+    return post(
+        "excess_returned",
+        source,
+        legs,
+        livemode=livemode,
+        when=when,
+        description="Devolución pagada de más, recuperada",
+    )
+
+
+def penny_test_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+    """Penny test, ours and not the merchant's: provider_fees / stp_cash."""
+    legs = [debit("provider_fees", amount), credit("stp_cash", amount)]
+    return post(
+        "penny_test_settled", source, legs, livemode=livemode, when=when, description="Prueba de cuenta con un centavo"
+    )
+
+
+def penny_test_returned(
+    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+) -> Transaction:
+    """Penny test came back: stp_cash or suspense / provider_fees."""
+    legs = [debit(cash, amount), credit("provider_fees", amount)]
+    return post(
+        "penny_test_returned", source, legs, livemode=livemode, when=when, description="Prueba de cuenta devuelta"
     )
 
 
@@ -136,3 +275,23 @@ def funds_unblocked(merchant: Merchant, *, livemode: bool, source: str, amount: 
     return post(
         "funds_unblocked", source, legs, livemode=livemode, when=when, description="Dinero liberado por cumplimiento"
     )
+
+
+def _available_then_debt(merchant: Merchant, amount: int, from_debt: int) -> list[Leg]:
+    """``amount`` taken from available, ``from_debt`` of it owed instead."""
+    if part_or_zero(from_debt) > valid_amount(amount):
+        raise Unbalanced("The debt is more than the amount that goes out.")
+    covered = amount - from_debt
+    return [
+        *([debit("available", covered, merchant)] if covered else []),
+        *([debit("debt", from_debt, merchant)] if from_debt else []),
+    ]
+
+
+def _debt_then_available(merchant: Merchant, amount: int, to_debt: int) -> list[Leg]:
+    """``amount`` given back, ``to_debt`` of it to what is owed."""
+    rest = part_or_zero(valid_amount(amount) - part_or_zero(to_debt))
+    return [
+        *([credit("debt", to_debt, merchant)] if to_debt else []),
+        *([credit("available", rest, merchant)] if rest else []),
+    ]
