@@ -347,7 +347,7 @@ def staff_origin(request: HttpRequest) -> Origin:
     return Origin(TransitionRow.Cause.STAFF, request.user.get_username()[:100], getattr(request, "request_id", ""))
 
 
-def found_object(admin: NoDeleteAdmin, request: HttpRequest, object_id: str) -> Any:
+def object_or_404(admin: NoDeleteAdmin, request: HttpRequest, object_id: str) -> Any:
     """The object of an action's URL. Raises ``Http404`` or, without permission to view it, ``PermissionDenied``."""
     obj = admin.get_object(request, unquote(object_id))
     if obj is None:

@@ -15,7 +15,7 @@ from psycopg.errors import QueryCanceled, TooManyConnections
 from redis.exceptions import RedisError, ResponseError
 
 from core import horizon
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.db import missing_guards
 from ledger.services import gate
 from payments_site.unpooled import TIMEOUT, unpooled
@@ -26,7 +26,7 @@ MAX_TIMEOUTS = 3
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """Liveness. Does not query the database: an outage is no reason to restart every process."""
-    return Answer({"status": "ok"})
+    return ApiResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:

@@ -1,1 +1,1 @@
-"""The border, both ways: ``inbound`` takes providers' notices; what merchants receive will stand beside it."""
+"""Webhooks: ``inbound`` receives notices from providers."""

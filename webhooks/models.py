@@ -1,3 +1,5 @@
+"""Models of the app, found here by Django."""
+
 from webhooks.inbound.models import (
     Channel,
     InboxTally,

@@ -16,7 +16,7 @@ from ledger.admin.transaction import rows_about
 from payments.admin import DepositAdmin, PaymentAdmin
 from payments.admin.provider_call import outcome_label
 from payments.models import Deposit, Payment, ProviderCall
-from webhooks.admin import STATUS_COLOURS, said
+from webhooks.inbound.admin import STATUS_COLOURS, said
 from webhooks.models import ProviderEvent
 
 admin.site.unregister([Payment, Deposit])

@@ -18,7 +18,7 @@ from rest_framework.views import set_rollback
 
 from core import request_context
 from core.api.parsers import not_json
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.errors import (
     AuthenticationRequired,
     DatabaseUnavailable,
@@ -59,7 +59,7 @@ def problem_response(error: PaymentsError, request: HttpRequest) -> HttpResponse
 
 
 def _answer(error: PaymentsError, path: str, challenge: str | None) -> HttpResponse:
-    return Answer(
+    return ApiResponse(
         problem(error, instance=path),
         error.http_status,
         headers=headers(error, challenge=challenge),

@@ -22,7 +22,7 @@ _NEGOTIATION = DefaultContentNegotiation()
 """Needed to check that a body's Content-Type is JSON."""
 
 
-class Answer(HttpResponse):
+class ApiResponse(HttpResponse):
     """A response with ``value`` as JSON."""
 
     def __init__(
@@ -83,4 +83,4 @@ class JsonView(APIView):
     def options(self, request: HttpRequest | Request, *args: Any, **kwargs: Any) -> Any:
         """Describe the requests that this view accepts."""
         self.headers["Allow"] = ", ".join(self.allowed_methods)
-        return Answer(SimpleMetadata().determine_metadata(request, self))  # type: ignore[arg-type]
+        return ApiResponse(SimpleMetadata().determine_metadata(request, self))  # type: ignore[arg-type]

@@ -21,9 +21,9 @@ from core.admin import (
     ReadOnlyInline,
     action_page,
     badge,
-    found_object,
     id_column,
     moment,
+    object_or_404,
     staff_origin,
     transition_fields,
 )
@@ -134,7 +134,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @action(description=_("Upload document"), permissions=["kyc.add_document"], url_path="upload", icon="upload_file")
     def upload(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        case = found_object(self, request, object_id)
+        case = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             document_service.add(
@@ -198,7 +198,7 @@ class CaseAdmin(ReadOnlyAdmin):
         text: Any = "",
         danger: bool = False,
     ) -> HttpResponse:
-        case = found_object(self, request, object_id)
+        case = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             service(case.pk, origin=staff_origin(request), **data)

@@ -19,7 +19,7 @@ from unfold.decorators import action
 from unfold.widgets import INPUT_CLASSES
 
 from core import clock
-from core.admin import ModeFilter, ReadOnlyAdmin, column, found_object, in_one_line, mode, moment, money
+from core.admin import ModeFilter, ReadOnlyAdmin, column, in_one_line, mode, moment, money, object_or_404
 from core.money import format_mxn
 from ledger.admin.entries import page_of
 from ledger.models import Account
@@ -138,7 +138,7 @@ class AccountAdmin(ReadOnlyAdmin):
     @action(description=_("Entries"), permissions=["ledger.view_entry"], url_path="entries", icon="list")
     def entries(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The account's entries, newest first, each with the balance after it; and the balance on any past day."""
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
         day = day_asked(request)
         table, older = page_of(account, request.GET.get("before", ""))
         context = {
@@ -164,7 +164,7 @@ class AccountAdmin(ReadOnlyAdmin):
     )
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The form for proposing, begun with this account."""
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
         query = urlencode({"account": account.code, "mode": "live" if account.livemode else "test"})
         return HttpResponseRedirect(f"{reverse('admin:ledger_adjustment_add')}?{query}")
 

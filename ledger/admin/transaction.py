@@ -23,13 +23,13 @@ from core.admin import (
     column,
     day,
     format_moment,
-    found_object,
     id_column,
     in_one_line,
     mode,
     moment,
     money,
     object_link,
+    object_or_404,
     related,
 )
 from core.money import format_mxn
@@ -126,7 +126,7 @@ class TransactionAdmin(ReadOnlyAdmin):
     )
     def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Propose an adjustment that reverses it; a second person decides."""
-        transaction = found_object(self, request, object_id)
+        transaction = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> HttpResponse:
             with said_to_people():

@@ -11,7 +11,7 @@ from core.db import transaction_required
 from core.errors import InsufficientFunds
 from core.money import CURRENCY, MAX_AMOUNT, format_mxn
 from core.unit_of_work import joined
-from core.writes import Sql, Writes, fresh
+from core.writes import Sql, Writes, new_instance
 from ledger.models import Account, Transaction
 from ledger.services import balance
 from ledger.services.chart import AccountName, forget_open_accounts, make_sure_open, open_accounts
@@ -69,7 +69,7 @@ def post(
     now = clock.now()
     _refuse_bad_input(kind, legs, when, description, currency, now)
     make_sure_open([name for name, _ in legs], livemode=livemode)
-    posted = fresh(
+    posted = new_instance(
         Transaction,
         public_id=ids.new_id("transaction"),
         kind=kind,

@@ -23,11 +23,11 @@ from core.admin import (
     ReadOnlyAdmin,
     action_page,
     column,
-    found_object,
     label,
     mode,
     moment,
     object_link,
+    object_or_404,
     related,
 )
 from core.fields import NetworkField
@@ -128,7 +128,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         icon="location_on",
     )
     def restrict(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = found_object(self, request, object_id)
+        key = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             api_key.restrict(key, networks=data["networks"])
@@ -152,7 +152,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         variant=ActionVariant.DANGER,
     )
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = found_object(self, request, object_id)
+        key = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             api_key.revoke(key)

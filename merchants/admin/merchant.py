@@ -21,11 +21,11 @@ from core.admin import (
     action_page,
     badge,
     column,
-    found_object,
     id_column,
     mode,
     moment,
     object_link,
+    object_or_404,
 )
 from merchants.admin.api_key import NetworksField, scopes, state
 from merchants.models import ApiKey, Merchant
@@ -110,7 +110,7 @@ class MerchantAdmin(NoDeleteAdmin):
         return self._create_key(request, object_id, livemode=True, title=_("New live key"))
 
     def _create_key(self, request: HttpRequest, object_id: str, *, livemode: bool, title: Any) -> HttpResponse:
-        merchant = found_object(self, request, object_id)
+        merchant = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> HttpResponse:
             day = data["last_day"]

@@ -15,7 +15,7 @@ from core import clock
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import MomentField, StrictSerializer
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import ApiKey
 from merchants.resources.api_key import api_key as api_key_resource
@@ -93,7 +93,7 @@ class ApiKeysView(MerchantView):
     def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params)
         rows = self.own(ApiKey.objects.select_related("replaces"))
-        return Answer(page(rows, request.query_params, owner=self.owner, render=api_key_resource))
+        return ApiResponse(page(rows, request.query_params, owner=self.owner, render=api_key_resource))
 
 
 class ApiKeyRollView(MerchantView):
@@ -120,4 +120,4 @@ class ApiKeyRollView(MerchantView):
         made, secret = api_key.roll(
             old.pk, by=self.key, old_key_expires_at=wanted.validated_data.get("old_key_expires_at")
         )
-        return Answer({**api_key_resource(made), "secret": secret}, status=201)
+        return ApiResponse({**api_key_resource(made), "secret": secret}, status=201)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from core.api.pagination import refuse_unknown
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.mx import clabe
 from merchants.api.views import ANY_KEY, MerchantView
 
@@ -51,4 +51,4 @@ class BanksView(MerchantView):
             {"object": "bank", "code": bank.code, "clabe_prefix": bank.clabe_prefix, "name": bank.name}
             for bank in clabe.banks()
         ]
-        return Answer({"data": banks, "has_more": False, "next_cursor": None})
+        return ApiResponse({"data": banks, "has_more": False, "next_cursor": None})

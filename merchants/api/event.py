@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.errors import FieldError, InvalidRequest
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -43,11 +43,11 @@ class EventsView(MerchantView):
         owner = (self.merchant.pk, self.livemode)
         after = request.query_params.get("after_sequence")
         if after is None:
-            return Answer(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
+            return ApiResponse(page(rows, request.query_params, owner=owner, render=event_resource, order="sequence"))
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             message = "after_sequence must be the sequence of an event."
             raise InvalidRequest(message, errors=[FieldError("after_sequence", "invalid", message)])
-        return Answer(
+        return ApiResponse(
             page(
                 rows.filter(sequence__gt=int(after)),
                 request.query_params,
@@ -73,4 +73,4 @@ class EventView(MerchantView):
         responses={200: schema.EventObject},
     )
     def get(self, request: Request, event_id: str) -> HttpResponse:
-        return Answer(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))
+        return ApiResponse(event_resource(self.find(event.feed(self.merchant, livemode=self.livemode), event_id)))

@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.errors import KeyScopeInsufficient, NotFound
 from merchants.api.idempotency import is_key, unquoted
 from merchants.api.views import MerchantView
@@ -70,7 +70,7 @@ class IdempotencyKeyView(MerchantView):
             raise NotFound
         if not _may_read(self.key, record):
             raise KeyScopeInsufficient
-        return Answer(idempotency_key_resource(record))
+        return ApiResponse(idempotency_key_resource(record))
 
 
 def _may_read(key: ApiKey, record: IdempotencyKey) -> bool:

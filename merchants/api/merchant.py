@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import Merchant
 from merchants.resources.merchant import merchant as merchant_resource
@@ -43,4 +43,4 @@ class MerchantSelfView(MerchantView):
         responses=MerchantObject,
     )
     def get(self, request: Request) -> HttpResponse:
-        return Answer(merchant_resource(self.merchant, livemode=self.livemode))
+        return ApiResponse(merchant_resource(self.merchant, livemode=self.livemode))

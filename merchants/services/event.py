@@ -8,7 +8,7 @@ from django.db import models
 
 from core.db import transaction_required
 from core.unit_of_work import joined
-from core.writes import Sql, fresh
+from core.writes import Sql, new_instance
 from merchants.models import Event, Merchant
 from merchants.models.event import COUNTER
 
@@ -29,7 +29,7 @@ def record(
 
     The caller holds the lock on the object's row, which keeps ``object_sequence`` free of gaps.
     """
-    event = fresh(
+    event = new_instance(
         Event,
         merchant=merchant,
         livemode=livemode,

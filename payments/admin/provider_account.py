@@ -20,11 +20,11 @@ from core.admin import (
     ReadOnlyAdmin,
     action_page,
     column,
-    found_object,
     id_column,
     mode,
     moment,
     object_link,
+    object_or_404,
 )
 from payments.models import ProviderAccount
 from payments.providers import registry
@@ -149,7 +149,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         description=_("Change use"), permissions=["payments.change_provideraccount"], url_path="use", icon="toggle_on"
     )
     def use(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             service.set_use(account.pk, service.Use(data["use"]))
@@ -177,7 +177,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         description=_("New secret"), permissions=["payments.change_provideraccount"], url_path="new-secret", icon="key"
     )
     def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> HttpResponse:
             secret = service.start_exchange(account.pk)
@@ -212,7 +212,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         variant=ActionVariant.SUCCESS,
     )
     def finish(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
         text = _(
             "The old secret is refused from now on. Do this when STP uses the new addresses: the table on the "
             "account's page shows with which secret notices came last."
@@ -230,7 +230,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         icon="undo",
     )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             service.cancel_exchange(account.pk)
@@ -240,7 +240,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
 
     @action(description=_("Add key"), permissions=["payments.change_provideraccount"], url_path="add-key", icon="key")
     def add_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             service.add_key(account.pk, data["pem"])
@@ -258,7 +258,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         variant=ActionVariant.DANGER,
     )
     def remove_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         class KeyForm(forms.Form):
             key = forms.ChoiceField(
@@ -285,7 +285,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         icon="lan",
     )
     def networks(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = found_object(self, request, object_id)
+        account = object_or_404(self, request, object_id)
 
         form = networks_form(account.webhook_networks or [])
 

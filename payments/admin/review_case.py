@@ -28,13 +28,13 @@ from core.admin import (
     badge,
     column,
     day,
-    found_object,
     id_column,
     in_one_line,
     label,
     mode,
     moment,
     object_link,
+    object_or_404,
     related,
     show_refusal,
     staff_origin,
@@ -313,7 +313,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, destination: Any, run: Any
     ) -> HttpResponse:
         """Ask for a reason, show what will happen, do it: the last only with ``confirmed`` and the same answers."""
-        case = found_object(self, request, object_id)
+        case = object_or_404(self, request, object_id)
         form = form_class(request.POST) if request.method == "POST" else form_class()
         for field in form.fields.values():
             field.label = capfirst(field.label)

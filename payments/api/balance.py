@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from core.api import schema
 from core.api.serializers import MomentField
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from ledger.resources.balance import balance as balance_resource
 from ledger.services import balance
 from merchants.api.views import MerchantView
@@ -39,7 +39,7 @@ class BalanceView(MerchantView):
     )
     def get(self, request: Request) -> HttpResponse:
         as_of = _moment(request.query_params.get("as_of"))
-        return Answer(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode, as_of=as_of)))
+        return ApiResponse(balance_resource(balance.of_merchant(self.merchant, livemode=self.livemode, as_of=as_of)))
 
 
 def _moment(text: str | None) -> datetime | None:

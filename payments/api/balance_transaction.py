@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from core.api import cursor, filters, schema
 from core.api.pagination import binding, limit, refuse_unknown
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from ledger.resources.balance_transaction import balance_transaction as balance_transaction_resource
 from ledger.services import balance_transaction
 from ledger.services.balance_transaction import KINDS, PLACE_SIZE, Place
@@ -96,7 +96,7 @@ class BalanceTransactionsView(MerchantView):
             created_from=created_from,
             created_before=created_before,
         )
-        return Answer(
+        return ApiResponse(
             {
                 "data": [balance_transaction_resource(line) for line in found.lines],
                 "has_more": found.next is not None,

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import AmountField, MetadataField, StrictSerializer, TextField
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -131,7 +131,7 @@ class ClabesView(MerchantView):
     )
     def get(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params)
-        return Answer(page(_clabes(self), request.query_params, owner=self.owner, render=clabe_resource))
+        return ApiResponse(page(_clabes(self), request.query_params, owner=self.owner, render=clabe_resource))
 
 
 class ClabeView(MerchantView):
@@ -148,7 +148,7 @@ class ClabeView(MerchantView):
         responses={200: ClabeObject},
     )
     def get(self, request: Request, clabe_id: str) -> HttpResponse:
-        return Answer(clabe_resource(self.find(_clabes(self), clabe_id)))
+        return ApiResponse(clabe_resource(self.find(_clabes(self), clabe_id)))
 
 
 class ClabeCloseView(MerchantView):
@@ -170,7 +170,7 @@ class ClabeCloseView(MerchantView):
         found = self.find(_clabes(self), clabe_id)
         with transaction.atomic():
             clabe = clabe_service.close(found.pk, origin=self.origin)
-        return Answer(clabe_resource(clabe))
+        return ApiResponse(clabe_resource(clabe))
 
 
 def _clabes(view: MerchantView) -> Any:

@@ -21,7 +21,7 @@ from core.api.serializers import (
     StrictSerializer,
     TextField,
 )
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from merchants.api.idempotency import run_once, stored_answer
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -173,7 +173,7 @@ class PaymentView(MerchantView):
         responses={200: schema.PaymentObject},
     )
     def get(self, request: Request, payment_id: str) -> HttpResponse:
-        return Answer(payment_resource(self.find(_payments(self), payment_id)))
+        return ApiResponse(payment_resource(self.find(_payments(self), payment_id)))
 
 
 class PaymentCancelView(MerchantView):
@@ -196,7 +196,7 @@ class PaymentCancelView(MerchantView):
         found = self.find(_payments(self), payment_id)
         with transaction.atomic():
             payment = payment_service.cancel(found.pk, origin=self.origin)
-        return Answer(payment_resource(payment))
+        return ApiResponse(payment_resource(payment))
 
 
 def _payments(view: MerchantView) -> Any:

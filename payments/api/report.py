@@ -18,7 +18,7 @@ from core import clock
 from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import MetadataField, StrictSerializer
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.files import as_download
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
@@ -172,7 +172,7 @@ class ReportsView(MerchantView):
             )
         with transaction.atomic():
             report = create()
-        return Answer(render(report), status=202)
+        return ApiResponse(render(report), status=202)
 
     @extend_schema(
         tags=["reports"],
@@ -193,7 +193,7 @@ class ReportsView(MerchantView):
         for name, choices in (("status", Report.Status.values), ("type", Report.Type.values)):
             if (value := filters.choice(query, name, choices)) is not None:
                 rows = rows.filter(**{name: value})
-        return Answer(page(rows, query, owner=(self.merchant.pk, self.livemode), render=report_resource))
+        return ApiResponse(page(rows, query, owner=(self.merchant.pk, self.livemode), render=report_resource))
 
 
 class ReportView(MerchantView):
@@ -210,7 +210,7 @@ class ReportView(MerchantView):
         responses={200: ReportObject},
     )
     def get(self, request: Request, report_id: str) -> HttpResponse:
-        return Answer(report_resource(self.find(Report.objects.all(), report_id)))
+        return ApiResponse(report_resource(self.find(Report.objects.all(), report_id)))
 
 
 @require_safe

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from core.api.serializers import AmountField, StrictSerializer
-from core.api.views import Answer
+from core.api.views import ApiResponse
 from core.errors import KeyScopeInsufficient
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -82,7 +82,7 @@ class SimulatedPaymentView(MerchantView):
         payment = self.find(Payment.objects.all(), payment_id)
         fields = wanted.validated_data
         simulation.pay(payment, amount=fields.get("amount"), late=fields["late"], times=fields["times"])
-        return Answer(
+        return ApiResponse(
             {
                 "object": "simulated_payment",
                 "payment": payment.public_id,

@@ -1,4 +1,4 @@
-"""Tasks that the worker runs for reports. Each is idempotent."""
+"""Background jobs of reports."""
 
 from core import jobs
 from core.jobs import Lane
@@ -13,11 +13,11 @@ def write_report(report_id: int) -> None:
 
 @jobs.periodic("* * * * *", "payments.rescue_reports", lane=Lane.SLOW)
 def rescue_reports(timestamp: int) -> None:
-    """Write again what a dead worker began."""
+    """Restart reports that a killed worker left unfinished."""
     report.rescue()
 
 
 @jobs.periodic("17 9 * * *", "payments.clean_up_reports", lane=Lane.SLOW)
 def clean_up_reports(timestamp: int) -> None:
-    """Remove files whose time is over."""
+    """Remove expired files."""
     report.clean_up()

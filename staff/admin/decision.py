@@ -13,7 +13,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from core.admin import EMPTY, ReadOnlyAdmin, action_page, format_moment, found_object
+from core.admin import EMPTY, ReadOnlyAdmin, action_page, format_moment, object_or_404
 from staff.models import Approval, Vote
 from staff.services import approval as approval_service
 
@@ -78,7 +78,7 @@ class DecisionAdmin(ReadOnlyAdmin):
 
     @action(description=_("Withdraw"), permissions=["staff.add_approval"], url_path="withdraw", icon="undo")
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        found = found_object(self, request, object_id)
+        found = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             approval_service.cancel(self._asked(found).pk, request.user)  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         }
 
     def _vote(self, request: HttpRequest, object_id: str, step: str, decision: str) -> HttpResponse:
-        found = found_object(self, request, object_id)
+        found = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             with self.refusals():

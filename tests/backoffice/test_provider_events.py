@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhooks.admin import readable_body
+from webhooks.inbound.admin import readable_body
 
 
 @pytest.mark.parametrize(

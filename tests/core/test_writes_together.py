@@ -11,7 +11,7 @@ from django.db import DataError, models, transaction
 from django.db.models.expressions import DatabaseDefault
 
 from core import clock
-from core.writes import Sql, Writes, execute_together, fetch, fresh
+from core.writes import Sql, Writes, execute_together, fetch, new_instance
 from ledger.models import Transaction
 from merchants.models import Event, Merchant
 from payments.models import Deposit, DepositTransition, Payment
@@ -25,7 +25,7 @@ OURS = {"core", "ledger", "merchants", "payments", "webhooks", "staff", "kyc", "
 @pytest.mark.parametrize("model", [Deposit, Event, ProviderEvent, Transaction, Payment])
 def test_a_fresh_row_is_as_the_model_would_make_it(model: type[models.Model], merchant: Merchant) -> None:
     given = {"merchant": merchant, "currency": "MXN"} if model is Payment else {"livemode": True}
-    usual, made = model(**given), fresh(model, **given)
+    usual, made = model(**given), new_instance(model, **given)
 
     assert made._state.adding
     assert made._state.fields_cache == usual._state.fields_cache
@@ -34,7 +34,7 @@ def test_a_fresh_row_is_as_the_model_would_make_it(model: type[models.Model], me
             assert type(made.__dict__[name]) is type(value)
             assert made.__dict__[name] == value or isinstance(value, DatabaseDefault), name
     with pytest.raises(TypeError, match="lacks some of"):
-        fresh(model, **given, nonsense=1)
+        new_instance(model, **given, nonsense=1)
 
 
 def paying(payment: Payment, **fields: Any) -> Writes:
@@ -112,7 +112,7 @@ def test_if_one_of_several_changes_finds_its_row_gone_nothing_is_written(merchan
 def test_if_one_of_several_rows_is_there_already_the_error_given_for_that_is_raised(stp: StpSender) -> None:
     def storing(event_id: str) -> Writes:
         writes = Writes()
-        event = fresh(ProviderEvent, account=stp.account, livemode=False, event_id=event_id, body_sha256="")
+        event = new_instance(ProviderEvent, account=stp.account, livemode=False, event_id=event_id, body_sha256="")
         writes.insert(event, on_conflict_do_nothing=("account", "event_id"), missing=LookupError("there already"))
         return writes
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from core.errors import ProviderRefused
 from core.state import Origin, TransitionRow
 from merchants.models import Event
-from payments.jobs import withdraw_order
+from payments.jobs.payment import withdraw_order
 from payments.models import Deposit, Payment
 from payments.providers.conekta.client import ConektaClient
 from payments.providers.conekta.messages import MAX_KEY_LENGTH, CashOrder

@@ -16,7 +16,7 @@ from django.test import Client
 from core import clock
 from merchants.api import idempotency
 from merchants.models import Event
-from payments.jobs import request_voucher as voucher_task
+from payments.jobs.payment import request_voucher as voucher_task
 from payments.models import Payment
 from payments.providers.conekta.client import ConektaClient
 from payments.services import payment as payment_service

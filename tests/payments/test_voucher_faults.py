@@ -17,7 +17,7 @@ from procrastinate.contrib.django import app, connector_params
 from procrastinate.jobs import Job
 
 from core import clock
-from payments.jobs import request_voucher as voucher_task
+from payments.jobs.payment import request_voucher as voucher_task
 from payments.models import Payment
 from payments.services import payment as payment_service
 from tests import cluster

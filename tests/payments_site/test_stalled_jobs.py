@@ -11,7 +11,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from core import clock, jobs
-from payments_site.jobs import rescue_stalled_jobs
+from payments_site.jobs.stalled_job import rescue_stalled_jobs
 
 
 def leave(name: str, *, sign_of_life: timedelta, lock: str | None = None) -> int:

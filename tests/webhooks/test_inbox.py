@@ -20,8 +20,8 @@ from payments.services import payment as payment_service
 from tests import cluster
 from tests.problems import assert_problem, rows
 from tests.webhooks.oxxo import sweep_all
+from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper, tally
-from webhooks.jobs import sweep_provider_events
 from webhooks.models import InboxTally, ProviderEvent
 
 DEVOLVER = (400, {"mensaje": "devolver", "id": 14})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils.translation import override
 
-from webhooks.admin.reason import said
+from webhooks.inbound.admin.reason import said
 from webhooks.inbound.services import inbox, sweeper
 
 

@@ -17,9 +17,9 @@ from payments.providers.base import MoneyReceived
 from tests.concurrency.threads import at_once
 from tests.problems import rows
 from tests.webhooks.oxxo import RECEIVED, attach, inbox, make_payment, told
+from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper
 from webhooks.inbound.services.store import Arrival, insert
-from webhooks.jobs import sweep_provider_events
 from webhooks.models import Channel, ProviderEvent, ProviderEventTransition
 
 RESTS = [2 * 2**n for n in range(11)] + [3600]

@@ -18,7 +18,7 @@ from tests.webhooks.oxxo import RECEIVED, attach, make_payment, sweep_all
 from tests.webhooks.test_inbox import DEVOLVER, told
 from tests.webhooks.test_inbox import make_payment as spei_payment
 from tests.webhooks.test_poll import signing_key as signing_key  # noqa: PLC0414 - a fixture
-from webhooks.admin import readable_body
+from webhooks.inbound.admin import readable_body
 from webhooks.inbound.services import applying, poll
 from webhooks.models import ProviderEvent
 

@@ -11,7 +11,7 @@ from core.errors import InvariantBroken
 from core.money import CURRENCY
 from core.state import Origin
 from core.unit_of_work import joined
-from core.writes import Sql, fetch, fresh
+from core.writes import Sql, fetch, new_instance
 from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers import registry
 from payments.providers.base import MoneyReceived
@@ -69,7 +69,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
             return Outcome(False, f"{CONFLICT}: the deposit it reports is booked otherwise", known)
         return Outcome(False, "duplicate", known)
 
-    deposit = fresh(
+    deposit = new_instance(
         Deposit,
         provider_account=company(account)[0],
         livemode=account.livemode,

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from core import request_context
 from core.api import schema
-from core.api.views import Answer, JsonView
+from core.api.views import ApiResponse, JsonView
 from core.errors import NoticeRejected, RequestRefused
 from payments.models import ProviderAccount
 from webhooks.inbound.api.authentication import ConektaDigest, Proven, StpSecret
@@ -56,7 +56,7 @@ class NoticeView(JsonView):
         )
         if answer.repeated:
             tally.count(self.channel, InboxTally.Kind.DUPLICATE)
-        return Answer(answer.body, answer.status)
+        return ApiResponse(answer.body, answer.status)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, NoticeRejected | RequestRefused):

@@ -14,7 +14,7 @@ from django.conf import settings
 from psycopg.types.json import Jsonb
 
 from core.write_text import AFTER, bind, columns, rows_of_values
-from core.writes import Sql, Writes, fetch, fresh, numbered
+from core.writes import Sql, Writes, fetch, new_instance, numbered
 from payments.models import ProviderAccount
 from payments.services.notice import Overtaken
 from webhooks.inbound.models import Channel, ProviderEvent
@@ -95,7 +95,7 @@ class Arrival:
 
     def event(self, *, digest: str, event_id: str, event_type: str, business_key: str = "") -> ProviderEvent:
         """Its row, not stored yet."""
-        return fresh(
+        return new_instance(
             ProviderEvent,
             account=self.account,
             livemode=self.account.livemode,

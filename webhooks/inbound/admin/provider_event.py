@@ -32,12 +32,12 @@ from core.admin import (
     breakable,
     column,
     format_moment,
-    found_object,
     id_column,
     label,
     mode,
     moment,
     object_link,
+    object_or_404,
     related,
     staff_origin,
 )
@@ -46,7 +46,7 @@ from core.money import format_mxn
 from core.mx import clabe
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.providers.reading import text_of
-from webhooks.admin.reason import said
+from webhooks.inbound.admin.reason import said
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying, health, replay
 
@@ -258,7 +258,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     )
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """A contradiction needs nobody any more; only says so."""
-        event = found_object(self, request, object_id)
+        event = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             applying.resolve(event.pk, origin=staff_origin(request), reason=data["reason"])
@@ -273,7 +273,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     @action(description=_("Replay"), permissions=["webhooks.replay_providerevent"], url_path="replay", icon="replay")
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what applying it now would do; with a reason, do it."""
-        event = found_object(self, request, object_id)
+        event = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             try:

@@ -1,4 +1,4 @@
-"""Jobs that maintain the job queue itself."""
+"""Background job that rescues the jobs of killed workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background tasks of the merchants app."""
+"""Background job that deletes expired Idempotency-Keys."""
 
 from core import jobs
 from core.jobs import Lane

@@ -1,0 +1,5 @@
+"""Background jobs of the merchants app. Each is idempotent."""
+
+from merchants.jobs import idempotency_key
+
+__all__ = ["idempotency_key"]

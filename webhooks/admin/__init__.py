@@ -1,6 +1,0 @@
-"""Staff's view of the border."""
-
-from webhooks.admin.provider_event import STATUS_COLOURS, ProviderEventAdmin, readable_body
-from webhooks.admin.reason import said
-
-__all__ = ["STATUS_COLOURS", "ProviderEventAdmin", "readable_body", "said"]
