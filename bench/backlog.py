@@ -31,7 +31,7 @@ def store(site: Storm) -> None:
     from core import clock
     from payments.models import ProviderAccount
     from webhooks.inbound.models import Channel
-    from webhooks.inbound.services.store import Arrival, insert
+    from webhooks.inbound.services.store import IncomingNotice, insert
 
     account = ProviderAccount.objects.get()
     received_at = clock.now() - settings.INBOX_STALE_AFTER - timedelta(seconds=1)
@@ -39,14 +39,14 @@ def store(site: Storm) -> None:
         with transaction.atomic():
             for number in range(first, min(first + _BATCH, site.orders + 1)):
                 event_id, raw = site.paid_event(number)
-                arrival = Arrival(account, Channel.CONEKTA_EVENTS, raw, received_at)
-                event = arrival.event(
-                    digest=arrival.digest,
+                notice = IncomingNotice(account, Channel.CONEKTA_EVENTS, raw, received_at)
+                event = notice.event(
+                    digest=notice.digest,
                     event_id=event_id,
                     event_type="order.paid",
                     business_key=f"ord_{number:09d}",
                 )
-                insert(arrival, event)
+                insert(notice, event)
     for connection in connections.all():
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]

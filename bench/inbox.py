@@ -90,7 +90,7 @@ def measure(account: ProviderAccount) -> tuple[float, float, float, float]:
     from django.db import connection, transaction
 
     from core import clock
-    from webhooks.inbound.services.store import Arrival, insert, look
+    from webhooks.inbound.services.store import IncomingNotice, find_or_lock, insert
     from webhooks.models import Channel
 
     found = []
@@ -100,16 +100,16 @@ def measure(account: ProviderAccount) -> tuple[float, float, float, float]:
             for number in range(SAMPLES):
                 raw = secrets.token_hex(400).encode()
                 key = secrets.token_hex(16) if number % 2 else f"evz-{time.time_ns():020d}"
-                arrival = Arrival(account, Channel.CONEKTA_EVENTS, raw, clock.now())
-                digest = arrival.digest
-                event = arrival.event(digest=digest, event_id=key, event_type="order.paid", business_key=key)
+                notice = IncomingNotice(account, Channel.CONEKTA_EVENTS, raw, clock.now())
+                digest = notice.digest
+                event = notice.event(digest=digest, event_id=key, event_type="order.paid", business_key=key)
                 started = time.perf_counter()
-                assert insert(arrival, event) is None
+                assert insert(notice, event) is None
                 stored = time.perf_counter()
                 event.process(reason="credited", object_id="pay_x")
                 event.save(update_fields=["status", "reason", "object_id", "processed_at", "attempts", "next_at"])
                 settled = time.perf_counter()
-                assert look(account.pk, key, None)[0] is not None
+                assert find_or_lock(account.pk, key, None)[0] is not None
                 repeats.append(time.perf_counter() - settled)
                 stores.append(stored - started)
                 settles.append(settled - stored)

@@ -16,7 +16,7 @@ from ledger.admin.transaction import rows_about
 from payments.admin import DepositAdmin, PaymentAdmin
 from payments.admin.provider_call import outcome_label
 from payments.models import Deposit, Payment, ProviderCall
-from webhooks.inbound.admin import STATUS_COLOURS, said
+from webhooks.inbound.admin import STATUS_COLOURS, reason_text
 from webhooks.models import ProviderEvent
 
 admin.site.unregister([Payment, Deposit])
@@ -101,7 +101,7 @@ def _events(object_ids: list[str], event_ids: list[str]) -> list[list[Any]]:
             format_moment(event.received_at, seconds=True),
             event.event_type,
             label(event.get_status_display(), STATUS_COLOURS.get(event.status, "")),
-            said(event.reason or event.last_error) or EMPTY,
+            reason_text(event.reason or event.last_error) or EMPTY,
         ]
         for event in events
     ]

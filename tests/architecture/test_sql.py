@@ -38,7 +38,13 @@ BUILDERS = {
     "payments/services/payment.py": {"payment_and_merchant"},  # names of columns
     "payments/services/notices/payment_target.py": {"_lock_query"},  # of _KEYS, and names of columns
     "payments/services/notices/target.py": {"numbered"},  # its callers are looked at
-    "webhooks/inbound/services/store.py": {"numbered", "_looking", "_looking_at_all", "_storing_all", "_body"},
+    "webhooks/inbound/services/store.py": {
+        "numbered",
+        "_find_or_lock_sql",
+        "_lock_all_sql",
+        "_insert_all_sql",
+        "_body_insert",
+    },
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS
     "ledger/services/stream.py": {"query"},  # its callers are looked at

@@ -28,7 +28,7 @@ from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
 from tests.promises import pick
 from webhooks.inbound.services import sweeper
-from webhooks.inbound.services.store import Arrival, insert
+from webhooks.inbound.services.store import IncomingNotice, insert
 from webhooks.models import Channel, ProviderEvent
 
 THREADS = 16
@@ -183,10 +183,10 @@ def test_a_stored_notice_and_a_fresh_one_of_the_same_charge_wait_for_each_other(
 
 def stored_message(conekta, raw: bytes, event_id: str) -> Send:
     """What was stored and not applied, then applied as the worker does: 200 with no body."""
-    arrival = Arrival(conekta.account, Channel.CONEKTA_EVENTS, raw, clock.now())
-    event = arrival.event(digest=arrival.digest, event_id=event_id, event_type="order.paid")
+    notice = IncomingNotice(conekta.account, Channel.CONEKTA_EVENTS, raw, clock.now())
+    event = notice.event(digest=notice.digest, event_id=event_id, event_type="order.paid")
     with transaction.atomic():
-        insert(arrival, event)
+        insert(notice, event)
 
     def apply(client: Client) -> HttpResponse:
         sweeper.sweep_one(event.pk)

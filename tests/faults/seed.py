@@ -70,14 +70,17 @@ def notices(bodies: list[str]) -> int:
     from core import clock
     from payments.models import ProviderAccount
     from webhooks.inbound.models import Channel
-    from webhooks.inbound.services.store import Arrival, insert
+    from webhooks.inbound.services.store import IncomingNotice, insert
 
     account = ProviderAccount.objects.get(provider="conekta")
     received_at = clock.now() - settings.INBOX_STALE_AFTER - timedelta(seconds=1)
     with transaction.atomic():
         for text in bodies:
-            arrival, body = Arrival(account, Channel.CONEKTA_EVENTS, text.encode(), received_at), json.loads(text)
-            insert(arrival, arrival.event(digest=arrival.digest, event_id=body["id"], event_type=body["type"]))
+            notice, body = (
+                IncomingNotice(account, Channel.CONEKTA_EVENTS, text.encode(), received_at),
+                json.loads(text),
+            )
+            insert(notice, notice.event(digest=notice.digest, event_id=body["id"], event_type=body["type"]))
     return len(bodies)
 
 

@@ -16,7 +16,7 @@ from tests.architecture.test_modules import ROOT
 
 def test_objects_of_different_kinds_are_different_targets_even_with_one_primary_key():
     assert NoticeTarget(Payment(pk=7)).key != NoticeTarget(Deposit(pk=7)).key
-    assert NoticeTarget(Payment(pk=7)).key == NoticeTarget(Payment(pk=7), beside=("dep_1",)).key
+    assert NoticeTarget(Payment(pk=7)).key == NoticeTarget(Payment(pk=7), related=("dep_1",)).key
     assert NoticeTarget(None).key is None
 
 
@@ -28,7 +28,7 @@ def test_every_kind_of_notice_says_what_it_does(kind):
     assert module.__doc__
 
 
-@pytest.mark.parametrize("name", ["together", "store", "inbox", "applying", "sweeper"])
+@pytest.mark.parametrize("name", ["group_commit", "store", "inbox", "applying", "sweeper"])
 def test_the_inbox_does_not_know_what_notices_are_about(name):
     source = (ROOT / "webhooks/inbound/services" / f"{name}.py").read_text()
 

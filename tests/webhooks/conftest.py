@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhooks.inbound.services import together
+from webhooks.inbound.services import group_commit
 
 
 @pytest.fixture(scope="module")
@@ -14,12 +14,12 @@ def second_key() -> rsa.RSAPrivateKey:
 @pytest.fixture
 def groups(monkeypatch) -> list[int]:
     """How many notices each group had; one at a time is carried out."""
-    monkeypatch.setattr(together, "_LEADERS", 1)
-    sizes, carry_out = list[int](), together._carry_out
+    monkeypatch.setattr(group_commit, "_LEADERS", 1)
+    sizes, carry_out = list[int](), group_commit._process
 
     def counting(group):
         sizes.append(len(group))
         carry_out(group)
 
-    monkeypatch.setattr(together, "_carry_out", counting)
+    monkeypatch.setattr(group_commit, "_process", counting)
     return sizes

@@ -12,7 +12,7 @@ from psycopg import errors
 from core import clock
 from tests import cluster
 from webhooks.inbound.services import bodies
-from webhooks.inbound.services.store import Arrival, insert
+from webhooks.inbound.services.store import IncomingNotice, insert
 from webhooks.models import Channel, ProviderEvent, ProviderEventBody
 
 TABLE = "webhooks_providereventbody"
@@ -33,9 +33,9 @@ def where(event: ProviderEvent) -> str:
 
 def arrive(account, moment: datetime, key: str, *, status: str = "ignored") -> ProviderEvent:
     with transaction.atomic():
-        arrival = Arrival(account, Channel.STP_DEPOSITS, b"{}", moment)
-        event = arrival.event(digest=arrival.digest, event_id=key, event_type="stp.deposit")
-        insert(arrival, event)
+        notice = IncomingNotice(account, Channel.STP_DEPOSITS, b"{}", moment)
+        event = notice.event(digest=notice.digest, event_id=key, event_type="stp.deposit")
+        insert(notice, event)
         assert event is not None
         if status != "received":
             ProviderEvent.objects.filter(pk=event.pk).update(status=status)

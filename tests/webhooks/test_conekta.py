@@ -282,7 +282,7 @@ def test_money_that_the_provider_took_back_is_in_the_queue_and_books_nothing(pay
     event = ProviderEvent.objects.get(event_id="evt-2")
     assert (event.status, event.object_id) == ("conflict", payment.public_id)
     assert event.reason == f"conflict: {taken}, which nobody here asked for"
-    assert health.look().attention["conflict"] == 1
+    assert health.measure().attention["conflict"] == 1
     assert rows() == {**before, "webhooks_providerevent": 2}
     assert payment.status == "completed"
     assert balance.of_merchant(merchant, livemode=False).pending == available.pending > 0

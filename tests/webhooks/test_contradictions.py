@@ -42,7 +42,7 @@ def staff(*codenames: str) -> Client:
 
 def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing(contradiction, conekta, refund):
     before = rows()
-    assert health.look().attention == {"conflict": 1, "dead": 0}
+    assert health.measure().attention == {"conflict": 1, "dead": 0}
 
     applying.resolve(contradiction.pk, origin=BY, reason="Conekta refunded it by hand; adjustment adj_1")
 
@@ -57,7 +57,7 @@ def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing
         "req_1",
     )
     assert step.reason == "Conekta refunded it by hand; adjustment adj_1"
-    found = health.look()
+    found = health.measure()
     assert (found.attention, found.failures) == ({"conflict": 0, "dead": 0}, ())
     assert told(conekta.post(refund)) == RECEIVED
     assert rows() == before
@@ -89,7 +89,7 @@ def test_what_was_dealt_with_can_still_be_replayed_and_is_open_again_if_it_contr
 
     assert replay.replay(contradiction.pk, origin=BY, reason="look again").status == "conflict"
 
-    assert health.look().attention["conflict"] == 1
+    assert health.measure().attention["conflict"] == 1
 
 
 def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):

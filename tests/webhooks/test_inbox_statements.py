@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from payments.models import Deposit, Payment
 from tests.problems import rows
 from tests.webhooks.test_inbox import make_payment
-from webhooks.inbound.services import inbox, tally, together
+from webhooks.inbound.services import group_commit, inbox, tally
 from webhooks.models import ProviderEvent
 
 
@@ -31,7 +31,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
 
     with CaptureQueriesContext(connection) as repeated:
         stp.post(raw)
-    monkeypatch.setattr(inbox, "_answered", set())  # as in another process
+    monkeypatch.setattr(inbox, "_recent", set())  # as in another process
     with CaptureQueriesContext(connection) as repeated_elsewhere:
         stp.post(raw)
     with CaptureQueriesContext(connection) as ignored:
@@ -57,13 +57,13 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
 def test_whoever_looked_before_another_stored_the_same_money_looks_again(payment, stp, monkeypatch, said_otherwise):
     """The first look may be older than the lock for which it waited."""
     raw = stp.deposit(payment.clabe, 100_000)
-    monkeypatch.setattr(together, "join", lambda item: None)  # alone
-    seen, look = [], inbox.look
-    monkeypatch.setattr(inbox, "look", lambda *a: seen.append(look(*a)) or seen[-1])
+    monkeypatch.setattr(group_commit, "submit", lambda item: None)  # alone
+    seen, find = [], inbox.find_or_lock
+    monkeypatch.setattr(inbox, "find_or_lock", lambda *a: seen.append(find(*a)) or seen[-1])
     first = stp.post(raw)
-    monkeypatch.setattr(inbox, "_answered", set())
+    monkeypatch.setattr(inbox, "_recent", set())
     stale = [seen[0]]
-    monkeypatch.setattr(inbox, "look", lambda *a: stale.pop() if stale else look(*a))
+    monkeypatch.setattr(inbox, "find_or_lock", lambda *a: stale.pop() if stale else find(*a))
     before = rows()
 
     second = stp.post(stp.deposit(payment.clabe, 99_999) if said_otherwise else raw)

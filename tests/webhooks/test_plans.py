@@ -10,7 +10,7 @@ from core.writes import fetch
 from payments.providers.base import MoneyReceived
 from payments.services import notice
 from webhooks.inbound.services import store, sweeper
-from webhooks.inbound.services.store import Arrival
+from webhooks.inbound.services.store import IncomingNotice
 from webhooks.models import Channel, ProviderEvent, ProviderEventBody
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +31,11 @@ def explained(query: str, params: list[object]) -> str:
 
 
 def test_storing_looks_at_one_index_and_one_partition(stp):
-    arrival = Arrival(stp.account, Channel.STP_DEPOSITS, b"{}", clock.now())
-    event = arrival.event(digest=arrival.digest, event_id="k", event_type="stp.deposit")
+    notice = IncomingNotice(stp.account, Channel.STP_DEPOSITS, b"{}", clock.now())
+    event = notice.event(digest=notice.digest, event_id="k", event_type="stp.deposit")
 
     said = explained(
-        store._STORE, [*store._event_values(event), *store._body_values(arrival), stp.account.pk, event.event_id]
+        store._INSERT, [*store._event_values(event), *store._body_values(notice), stp.account.pk, event.event_id]
     )
 
     assert "Conflict Arbiter Indexes: provider_event_unique" in said
@@ -55,7 +55,7 @@ def test_what_a_notice_is_about_is_found_by_indexes_alone(stp, keys, indexes):
     now = clock.now()
     about = notice.lock_query(stp.account, MoneyReceived("e", "t", "d", 1, "MXN", now, **keys))
 
-    said = explained(store._looking(about.text), [stp.account.pk, "e", *about.params])
+    said = explained(store._find_or_lock_sql(about.text), [stp.account.pk, "e", *about.params])
 
     assert "Seq Scan" not in said
     assert [index for index in indexes if index in said]

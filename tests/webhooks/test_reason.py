@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils.translation import override
 
-from webhooks.inbound.admin.reason import said
+from webhooks.inbound.admin.reason import reason_text
 from webhooks.inbound.services import inbox, sweeper
 
 
@@ -26,4 +26,4 @@ from webhooks.inbound.services import inbox, sweeper
 )
 def test_the_inboxs_words_are_spanish_and_a_persons_stay(kept, read):
     with override("es-mx"):
-        assert str(said(kept)) == read
+        assert str(reason_text(kept)) == read

@@ -19,7 +19,7 @@ from tests.problems import rows
 from tests.webhooks.oxxo import RECEIVED, attach, inbox, make_payment, told
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper
-from webhooks.inbound.services.store import Arrival, insert
+from webhooks.inbound.services.store import IncomingNotice, insert
 from webhooks.models import Channel, ProviderEvent, ProviderEventTransition
 
 RESTS = [2 * 2**n for n in range(11)] + [3600]
@@ -41,9 +41,9 @@ def break_applying(monkeypatch, error: Exception) -> None:
 def store_only(account, raw: bytes, key: str) -> ProviderEvent:
     """A notice whose process died between storing it and applying it."""
     with transaction.atomic():
-        arrival = Arrival(account, Channel.STP_DEPOSITS, raw, clock.now())
-        event = arrival.event(digest=arrival.digest, event_id=key, event_type="stp.deposit")
-        insert(arrival, event)
+        notice = IncomingNotice(account, Channel.STP_DEPOSITS, raw, clock.now())
+        event = notice.event(digest=notice.digest, event_id=key, event_type="stp.deposit")
+        insert(notice, event)
     assert event is not None
     return event
 

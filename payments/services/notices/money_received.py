@@ -51,12 +51,12 @@ def apply(
 
 def _look(account: ProviderAccount, notice: MoneyReceived) -> NoticeTarget[Payment]:
     """The payment, locked; then, by another statement, which sees all that the lock waited for, the deposit."""
-    payment = parse_target(locked_row(lock_query(account, notice))).found
+    payment = parse_target(locked_row(lock_query(account, notice))).object
     return NoticeTarget(payment, None if payment is None else _booked(account, notice))
 
 
 def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, target: NoticeTarget[Payment]) -> Outcome:
-    payment, booked, clabe = target.found, target.beside, None
+    payment, booked, clabe = target.object, target.related, None
     if payment is None:
         clabe = _find_clabe(account, notice.clabe)
         _serialise(account, notice.deposit_key)

@@ -28,7 +28,7 @@ def apply(
     account: ProviderAccount, notice: MoneyTakenBack, origin: Origin, target: NoticeTarget[Payment] | None
 ) -> Outcome:
     """Books nothing: a contradiction that names the payment."""
-    payment = (target or parse_target(locked_row(lock_query(account, notice)))).found
+    payment = (target or parse_target(locked_row(lock_query(account, notice)))).object
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
     return Outcome(False, f"{CONFLICT}: {notice.event_type}, which nobody here asked for", payment.public_id)

@@ -32,7 +32,7 @@ def apply(
     account: ProviderAccount, notice: OrderClosed, origin: Origin, target: NoticeTarget[Payment] | None
 ) -> Outcome:
     """Close a payment that is still waiting; a payment that ended otherwise stays as it is."""
-    payment = (target or parse_target(locked_row(lock_query(account, notice)))).found
+    payment = (target or parse_target(locked_row(lock_query(account, notice)))).object
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)
     if payment.order_id not in (None, notice.order_id):

@@ -35,7 +35,7 @@ def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key
 
 
 def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Payment]:
-    """The payment, and ``beside`` it the deposit that is booked: public id, amount, currency, CLABE; or None."""
+    """The payment, and ``related`` it the deposit that is booked: public id, amount, currency, CLABE; or None."""
     if row is None:
         return NoticeTarget(None)
     return NoticeTarget(locked(row[:-4]), tuple(row[-4:]) if row[-4] is not None else None)

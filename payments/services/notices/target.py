@@ -17,16 +17,16 @@ T = TypeVar("T", bound=models.Model)
 class NoticeTarget(Generic[T]):
     """The locked object that a notice is about, or None if there is none.
 
-    ``beside`` is what else the lock query read, and belongs to the kind of notice. It may be older than the lock.
+    ``related`` is what else the lock query read, and belongs to the kind of notice. It may be older than the lock.
     """
 
-    found: T | None
-    beside: Any = None
+    object: T | None
+    related: Any = None
 
     @property
     def key(self) -> tuple[str, int] | None:
         """Identifies the object among all targets. Two notices with one key must be applied one after the other."""
-        return None if self.found is None else (self.found._meta.label, self.found.pk)
+        return None if self.object is None else (self.object._meta.label, self.object.pk)
 
 
 def locked_row(query: Sql | None) -> Sequence[Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -43,10 +42,9 @@ from core.admin import (
 )
 from core.errors import IllegalTransition
 from core.money import format_mxn
-from core.mx import clabe
 from payments.models import Deposit, Payment, ProviderAccount
-from payments.providers.reading import text_of
-from webhooks.inbound.admin.reason import said
+from webhooks.inbound.admin.body import readable_body
+from webhooks.inbound.admin.reason import reason_text
 from webhooks.inbound.models import Channel, ProviderEvent
 from webhooks.inbound.services import applying, health, replay
 
@@ -59,37 +57,11 @@ STATUS_COLOURS = {
     ProviderEvent.Status.DEAD: "danger",
 }
 
-_ACCOUNT_FIELD = re.compile(r'("cuenta\w*"\s*:\s*"?)(\d+)', re.IGNORECASE)
-_ACCOUNT_NUMBER = re.compile(r"(?<!\d)(?:\d{18}|\d{16})(?!\d)")
-
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
-"""What ``\\ud800`` alone becomes: no page can hold it."""
-
-_AS_WRITTEN = "\ue000"
-"""Marks a decimal while it passes through ``json``, which would turn it into a float."""
-
 _object = column("object", _("object"), lambda event: object_link(event.object_id))
 _account = related("account", _("provider"), lambda account: account.get_provider_display())
-_why = column("why_it_ended", _("reason"), lambda event: said(event.reason) or EMPTY)
+_why = column("why_it_ended", _("reason"), lambda event: reason_text(event.reason) or EMPTY)
 _received = moment("received_at", _("received"), seconds=True)
 _status = badge("status", STATUS_COLOURS, _("status"))
-
-
-def readable_body(body: bytes) -> str:
-    """The notice as people read it: JSON indented, every account number masked."""
-    try:
-        text = text_of(body)
-    except UnicodeDecodeError:  # damaged UTF-16
-        text = body.decode("utf-8", "replace")
-    try:
-        value = json.loads(text, strict=False, parse_float=_AS_WRITTEN.__add__)
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        pass  # what is no JSON is shown as it came
-    text = _HALF_A_PAIR.sub("\ufffd", text)
-    text = re.sub(f'"{_AS_WRITTEN}([^"]*)"', r"\1", text)
-    text = _ACCOUNT_FIELD.sub(lambda found: found[1] + clabe.mask(found[2]), text)
-    return _ACCOUNT_NUMBER.sub(lambda found: clabe.mask(found[0]), text)
 
 
 def _pre(text: str) -> str:
@@ -181,7 +153,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         mode(),
         "event_type",
         _status,
-        column("why", _("reason"), lambda event: said(event.reason or event.last_error) or EMPTY),
+        column("why", _("reason"), lambda event: reason_text(event.reason or event.last_error) or EMPTY),
         _object,
     ]
     list_filter = [
@@ -209,7 +181,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
                     (_why, _object),
                     (column("event_id", _("provider's id"), lambda e: breakable(e.event_id)), "business_key"),
                     (_received, moment("processed_at", _("processed"), seconds=True)),
-                    ("attempts", column("last_error", _("last error"), lambda e: said(e.last_error) or EMPTY)),
+                    ("attempts", column("last_error", _("last error"), lambda e: reason_text(e.last_error) or EMPTY)),
                     (moment("next_at", _("next try"), seconds=True), "remote_address"),
                 ]
             },
@@ -264,7 +236,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
             applying.resolve(event.pk, origin=staff_origin(request), reason=data["reason"])
 
         text = _("It says: %(why)s. Nothing is booked or changed by this; it only leaves the queue.") % {
-            "why": said(event.reason) or EMPTY
+            "why": reason_text(event.reason) or EMPTY
         }
         return action_page(
             self, request, event, title=_("Mark as dealt with"), run=run, form_class=ResolveForm, text=text
@@ -294,7 +266,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         """The inbox at a glance."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = health.look()
+        found = health.measure()
         context = {
             **self.admin_site.each_context(request),
             "title": _("Health of the inbox"),
@@ -314,7 +286,8 @@ def _preview(event: ProviderEvent) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a bug raises is what staff wants to know
         return str(_("Applying it fails as before (%(error)s).") % {"error": type(error).__name__})
     lines: list[Any] = [
-        _("It would become: %(status)s (%(why)s).") % {"status": _said(effect.status), "why": said(effect.reason)}
+        _("It would become: %(status)s (%(why)s).")
+        % {"status": _status_text(effect.status), "why": reason_text(effect.reason)}
     ]
     payment, deposit = dict(Payment.Status.choices), dict(Deposit.Status.choices)
     lines += [
@@ -335,7 +308,7 @@ def _preview(event: ProviderEvent) -> str:
     return format_html_join("", "{}<br>", ((line,) for line in lines))
 
 
-def _said(status: str) -> str:
+def _status_text(status: str) -> str:
     return str(dict(ProviderEvent.Status.choices).get(status, status))
 
 
@@ -346,16 +319,21 @@ def _timeline(event: ProviderEvent) -> dict[str, Any]:
     rows = [[*came, event.remote_address or EMPTY]]
     if not steps and event.is_settled:
         settled = [format_moment(event.processed_at, seconds=True), _badge(event.status)]
-        rows.append([*settled, object_link(event.account.public_id), said(event.reason) or EMPTY])
+        rows.append([*settled, object_link(event.account.public_id), reason_text(event.reason) or EMPTY])
     rows += [
-        [format_moment(s.created_at, seconds=True), _badge(s.to_status), object_link(s.actor), said(s.reason) or EMPTY]
+        [
+            format_moment(s.created_at, seconds=True),
+            _badge(s.to_status),
+            object_link(s.actor),
+            reason_text(s.reason) or EMPTY,
+        ]
         for s in steps
     ]
     return {"title": _("Timeline"), "headers": [_("when"), _("status"), _("by"), _("reason")], "rows": rows}
 
 
 def _badge(status: str) -> str:
-    return label(_said(status), STATUS_COLOURS.get(ProviderEvent.Status(status), ""))
+    return label(_status_text(status), STATUS_COLOURS.get(ProviderEvent.Status(status), ""))
 
 
 def _cards(found: health.Health) -> list[dict[str, Any]]:
@@ -364,7 +342,7 @@ def _cards(found: health.Health) -> list[dict[str, Any]]:
         {"title": _("Waiting"), "figure": found.waiting, "note": "", "query": "waiting=all"},
         {"title": _("Oldest that waits"), "figure": oldest, "note": "", "query": "waiting=all"},
         *[
-            {"title": _said(status), "figure": n, "note": "", "query": f"status__in={status}"}
+            {"title": _status_text(status), "figure": n, "note": "", "query": f"status__in={status}"}
             for status, n in found.attention.items()
         ],
     ]
@@ -386,7 +364,7 @@ def _failure_table(found: health.Health) -> dict[str, Any]:
         "title": _("What fails, by reason"),
         "headers": [_("status"), _("reason"), _("notices"), _("oldest")],
         "rows": [
-            [_badge(f.status), said(f.reason) or EMPTY, f.count, format_moment(f.oldest, seconds=True)]
+            [_badge(f.status), reason_text(f.reason) or EMPTY, f.count, format_moment(f.oldest, seconds=True)]
             for f in found.failures
         ]
         or [[_("none"), "", "", ""]],
@@ -403,7 +381,7 @@ def _poll_table(found: health.Health) -> dict[str, Any]:
                 format_moment(poll.asked_at, seconds=True),
                 format_moment(poll.covered_until, seconds=True),
                 poll.found,
-                said(poll.last_error) or EMPTY,
+                reason_text(poll.last_error) or EMPTY,
             ]
             for poll in found.polls
         ]

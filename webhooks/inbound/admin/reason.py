@@ -34,13 +34,13 @@ _WITH_A_NAME = {
 }
 
 
-def said(reason: str) -> Any:
+def reason_text(reason: str) -> Any:
     """``reason`` as staff reads it; what is no word of the inbox (a person's reason, an error's name) stays."""
     if reason in _SAID:
         return _SAID[reason]
     why, arrow, before = reason.partition(" ← ")
     if arrow:  # opened again: why, and what it was before
-        return f"{said(why)} ← {said(before)}"
+        return f"{reason_text(why)} ← {reason_text(before)}"
     if reason.startswith("suspended:"):
         kept = dict(Deposit.SuspenseReason.choices).get(reason.removeprefix("suspended:"), reason)
         return _("in suspense: %(why)s") % {"why": kept}

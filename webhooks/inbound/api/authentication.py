@@ -19,7 +19,7 @@ from payments.services import provider_account
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class AuthenticatedBody:
     """The raw bytes of an authentic notice, and the start of the hash of the secret or key that proved it."""
 
     raw: bytes
@@ -48,7 +48,7 @@ _FORMS = re.compile(r"(application|text)/([a-z0-9.+-]*\+)?json|text/plain|applic
 """What a notice may call itself. Forms, pages and XML are somebody else's."""
 
 
-def check_form(request: Request) -> None:
+def check_content_type(request: Request) -> None:
     """Refuse what calls itself something else than a notice. No kind at all is fine."""
     kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip()
     if kind and not _FORMS.fullmatch(kind):
@@ -70,8 +70,8 @@ def raw_body(request: Request) -> bytes:
 class StpSecret(BaseAuthentication):
     """HTTP Basic, as in the URL that STP was given, from an allowed address: STP signs nothing."""
 
-    def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
-        check_form(request)
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, AuthenticatedBody]:
+        check_content_type(request)
         given = credentials.parse_basic(request.META.get("HTTP_AUTHORIZATION", ""))
         if given is None:
             raise NoticeRejected("The credentials in the registered URL are missing.")
@@ -82,7 +82,7 @@ class StpSecret(BaseAuthentication):
         if account is None or not proven_by:
             raise NoticeRejected("The credentials in the registered URL are wrong.")
         _check_address(request, account)
-        return account, Proven(raw_body(request), proven_by[:16])
+        return account, AuthenticatedBody(raw_body(request), proven_by[:16])
 
     def authenticate_header(self, request: Request) -> str:
         return 'Basic realm="provider webhooks"'
@@ -104,14 +104,14 @@ def _check_address(request: Request, account: ProviderAccount) -> None:
 class ConektaDigest(BaseAuthentication):
     """Header DIGEST: RSA PKCS#1 v1.5 over SHA-256 of the raw body, by a key of one of our accounts."""
 
-    def authenticate(self, request: Request) -> tuple[ProviderAccount, Proven]:
-        check_form(request)
+    def authenticate(self, request: Request) -> tuple[ProviderAccount, AuthenticatedBody]:
+        check_content_type(request)
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
         for account in provider_account.hearing(ProviderAccount.Provider.CONEKTA) if digest else ():
             for pem in reversed(account.webhook_public_keys):  # the newest signs most
                 if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
-                    return account, Proven(raw, signature.key_id(pem))
+                    return account, AuthenticatedBody(raw, signature.key_id(pem))
         raise NoticeRejected("The DIGEST header does not sign this body.")
 
     def authenticate_header(self, request: Request) -> str:

@@ -14,7 +14,7 @@ from core.api import schema
 from core.api.views import ApiResponse, JsonView
 from core.errors import NoticeRejected, RequestRefused
 from payments.models import ProviderAccount
-from webhooks.inbound.api.authentication import ConektaDigest, Proven, StpSecret
+from webhooks.inbound.api.authentication import AuthenticatedBody, ConektaDigest, StpSecret
 from webhooks.inbound.models import Channel, InboxTally
 from webhooks.inbound.services import inbox, tally
 
@@ -38,21 +38,21 @@ class NoticeView(JsonView):
     renderer_classes = [JSONRenderer]
     channel: Channel
     account: ProviderAccount
-    proven: Proven
+    authenticated: AuthenticatedBody
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The provider account is who is calling."""
-        self.account, self.proven = self.authenticator.authenticate(request)  # type: ignore[misc]
+        self.account, self.authenticated = self.authenticator.authenticate(request)  # type: ignore[misc]
 
     def post(self, request: Request) -> HttpResponse:
         meta = request._request.META
         answer = inbox.receive(
             self.account,
-            self.proven.raw,
+            self.authenticated.raw,
             channel=self.channel,
             remote_address=request_context.client_address(request._request) or None,
             headers={name: meta[key][:MAX_HEADER] for key, name in KEPT_HEADERS.items() if key in meta},
-            key_id=self.proven.key_id,
+            key_id=self.authenticated.key_id,
         )
         if answer.repeated:
             tally.count(self.channel, InboxTally.Kind.DUPLICATE)

@@ -7,7 +7,7 @@ from webhooks.inbound.services import bodies, sweeper
 
 @jobs.periodic("* * * * * */5", "webhooks.sweep_provider_events", lane=Lane.MONEY)
 def sweep_provider_events(timestamp: int) -> None:
-    """Apply stored notices that could not be applied on arrival."""
+    """Apply stored notices that could not be applied on incoming."""
     sweeper.sweep()
 
 

@@ -1,4 +1,4 @@
-"""Applying one stored notice, whoever asks: its arrival, a repetition, the worker, staff. The caller holds its row."""
+"""Applying one stored notice, whoever asks: its incoming, a repetition, the worker, staff. The caller holds its row."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from payments.providers.stp import notices as stp
 from payments.services import notice as notice_service
 from payments.services.notice import NoticeTarget, Outcome
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
-from webhooks.inbound.services.dialect import Dialect, Read, Unreadable
-from webhooks.inbound.services.store import Arrival, Known, add
+from webhooks.inbound.services.dialect import Dialect, ParsedNotice, Unreadable
+from webhooks.inbound.services.store import IncomingNotice, StoredNotice, add_insert
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class NoContradiction(IllegalTransition):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NoticeResponse:
     """What the provider is told. ``repeated`` if it had been told before."""
 
     status: int
@@ -57,27 +57,27 @@ class Answer:
 @transaction_required
 def apply(
     event: ProviderEvent,
-    notice: Read,
+    notice: ParsedNotice,
     dialect: Dialect,
     origin: Origin,
     *,
     target: NoticeTarget[Any] | None = None,
-    arrival: Arrival | None = None,
-) -> Answer:
+    incoming: IncomingNotice | None = None,
+) -> NoticeResponse:
     """Carry the notice out and settle its row.
 
-    ``arrival`` for a notice that is not stored yet: its row and its effect join the caller's unit of work.
+    ``incoming`` for a notice that is not stored yet: its row and its effect join the caller's unit of work.
     ``target`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
     overtake the answer to our own request. Then it waits.
     """
-    with _written(event, origin, arrival):
+    with _writing(event, origin, incoming):
         if isinstance(notice, Unreadable):
-            return _set_aside(event, notice, dialect, by_worker=_is_worker(origin))
+            return _settle_unreadable(event, notice, dialect, by_worker=_is_worker(origin))
         outcome = notice_service.apply(event.account, notice, event_id=event.public_id, target=target)
         return _settle(event, outcome, dialect, by_worker=_is_worker(origin))
 
 
-def decide(event: ProviderEvent, notice: Read, dialect: Dialect) -> Answer | None:
+def decide(event: ProviderEvent, notice: ParsedNotice, dialect: Dialect) -> NoticeResponse | None:
     """Settle a row that is not stored yet, if nothing that is stored can change what the notice leads to; else None."""
     if isinstance(notice, Unreadable):
         return None
@@ -86,14 +86,14 @@ def decide(event: ProviderEvent, notice: Read, dialect: Dialect) -> Answer | Non
 
 
 @transaction_required
-def contradict(event: ProviderEvent, reason: str, dialect: Dialect) -> Answer:
+def contradict(event: ProviderEvent, reason: str, dialect: Dialect) -> NoticeResponse:
     """Nothing is booked twice or otherwise; money that can be sent back is. The row is not stored yet."""
     return _conflict(event, reason, "", dialect)
 
 
-def stored_answer(event: ProviderEvent | Known, *, repeated: bool = False) -> Answer:
+def stored_response(event: ProviderEvent | StoredNotice, *, repeated: bool = False) -> NoticeResponse:
     """The stored answer, the same bytes each time: the database keeps no order of keys."""
-    return Answer(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
+    return NoticeResponse(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
 
 
 @transaction.atomic
@@ -109,8 +109,8 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
     if event.is_settled or event.status == ProviderEvent.Status.DEAD:
         return
     passing = isinstance(error, OperationalError)
-    with _written(event, origin):
-        _later(
+    with _writing(event, origin):
+        _retry_or_give_up(
             event,
             error if isinstance(error, str) else type(error).__name__,
             by_worker=_is_worker(origin),
@@ -125,7 +125,7 @@ def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
     event.reopen(next_at=clock.now())
     with separately() as writes:  # applying it, which may follow, changes the row again
         writes.update(event, *_SETTLED)
-        _row(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
+        _record_transition(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
 
 
 @transaction.atomic
@@ -143,10 +143,10 @@ def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
     event.resolve()
     with joined() as writes:
         writes.update(event, "status")
-        _row(event, before, origin, reason, writes)
+        _record_transition(event, before, origin, reason, writes)
 
 
-def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_worker: bool = False) -> Answer:
+def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_worker: bool = False) -> NoticeResponse:
     if outcome.reason.startswith(notice_service.CONFLICT):
         return _conflict(event, outcome.reason, outcome.object_id, dialect)
     if outcome.wait and not _is_last_try(event, by_worker=by_worker):
@@ -154,35 +154,37 @@ def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_work
     else:
         settle = event.process if outcome.applied else event.ignore
         settle(reason=outcome.reason, object_id=outcome.object_id)
-    return _say(event, 200, dialect.confirm)
+    return _respond(event, 200, dialect.confirm)
 
 
-def _set_aside(event: ProviderEvent, notice: Unreadable, dialect: Dialect, *, by_worker: bool) -> Answer:
+def _settle_unreadable(
+    event: ProviderEvent, notice: Unreadable, dialect: Dialect, *, by_worker: bool
+) -> NoticeResponse:
     """Unreadable: the money goes back if the provider can be told so, else the notice waits until it can be read."""
     if dialect.give_back is not None:
         event.ignore(reason=f"unreadable: {notice.fault}", object_id="")
-        return _say(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.MISSING_INFORMATION))
-    _later(event, f"unreadable: {notice.fault}", by_worker=by_worker)
-    return _say(event, 200, dialect.confirm)
+        return _respond(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.MISSING_INFORMATION))
+    _retry_or_give_up(event, f"unreadable: {notice.fault}", by_worker=by_worker)
+    return _respond(event, 200, dialect.confirm)
 
 
-def _conflict(event: ProviderEvent, reason: str, object_id: str, dialect: Dialect) -> Answer:
+def _conflict(event: ProviderEvent, reason: str, object_id: str, dialect: Dialect) -> NoticeResponse:
     logger.warning("a notice contradicts what is stored", extra={"provider_event": event.public_id, "why": reason})
     event.contradict(reason=reason, object_id=object_id)
     if dialect.give_back is not None:
-        return _say(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.REPEATED_TRACKING_KEY))
-    return _say(event, 200, dialect.confirm)
+        return _respond(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.REPEATED_TRACKING_KEY))
+    return _respond(event, 200, dialect.confirm)
 
 
-def _say(event: ProviderEvent, status: int, body: dict[str, Any]) -> Answer:
+def _respond(event: ProviderEvent, status: int, body: dict[str, Any]) -> NoticeResponse:
     """An answer is given once; what the notice comes to later does not change it."""
     if event.response_status is None:
         event.response_status = status
         event.response_body = body
-    return stored_answer(event)
+    return stored_response(event)
 
 
-def _later(event: ProviderEvent, error: str, *, by_worker: bool, may_give_up: bool = True) -> None:
+def _retry_or_give_up(event: ProviderEvent, error: str, *, by_worker: bool, may_give_up: bool = True) -> None:
     if not may_give_up or not _is_last_try(event, by_worker=by_worker):
         _postpone(event, error, by_worker=by_worker)
         return
@@ -195,7 +197,7 @@ def _is_worker(origin: Origin) -> bool:
 
 
 def _is_last_try(event: ProviderEvent, *, by_worker: bool) -> bool:
-    """Tries are the worker's: neither the arrival nor a repetition uses one up."""
+    """Tries are the worker's: neither the incoming nor a repetition uses one up."""
     return event.attempts + by_worker >= settings.INBOX_TRIES
 
 
@@ -211,7 +213,7 @@ def _next_try(tries: int) -> datetime:
 
 
 @contextmanager
-def _written(event: ProviderEvent, origin: Origin, arrival: Arrival | None = None) -> Iterator[None]:
+def _writing(event: ProviderEvent, origin: Origin, incoming: IncomingNotice | None = None) -> Iterator[None]:
     """What is decided within is written at the end: the notice's effect, its row, and a step, by one statement.
 
     A step for every change but the one that the row itself tells: settled by the statement that stored it. A stored row
@@ -220,21 +222,21 @@ def _written(event: ProviderEvent, origin: Origin, arrival: Arrival | None = Non
     before, unchanged = event.status, _fields(event)
     with joined() as writes:
         yield
-        if arrival is None and _fields(event) == unchanged:
+        if incoming is None and _fields(event) == unchanged:
             return
-        if arrival is None:
+        if incoming is None:
             writes.update(event, *_SETTLED)
         else:
-            add(writes, arrival, event)
-        if arrival is None or not event.is_settled:
-            _row(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
+            add_insert(writes, incoming, event)
+        if incoming is None or not event.is_settled:
+            _record_transition(event, before, origin, event.reason if event.is_settled else event.last_error, writes)
 
 
 def _fields(event: ProviderEvent) -> list[Any]:
     return [getattr(event, name) for name in _SETTLED]
 
 
-def _row(event: ProviderEvent, before: str, origin: Origin, reason: str, writes: Writes) -> None:
+def _record_transition(event: ProviderEvent, before: str, origin: Origin, reason: str, writes: Writes) -> None:
     writes.insert(
         ProviderEventTransition(
             event=event,
@@ -248,10 +250,10 @@ def _row(event: ProviderEvent, before: str, origin: Origin, reason: str, writes:
     )
 
 
-def by_notice(event_or_account: Any) -> Origin:
+def notice_origin(event_or_account: Any) -> Origin:
     """The provider itself as the cause."""
     account = getattr(event_or_account, "account", event_or_account)
     return Origin(TransitionRow.Cause.NOTICE, account.public_id)
 
 
-BY_WORKER = Origin(TransitionRow.Cause.WORKER, "inbox")
+WORKER_ORIGIN = Origin(TransitionRow.Cause.WORKER, "inbox")

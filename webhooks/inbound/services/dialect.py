@@ -49,7 +49,7 @@ class Unreadable:
         return ""
 
 
-Read = Notice | Unreadable
+ParsedNotice = Notice | Unreadable
 
 DIALECTS = {
     Channel.STP_DEPOSITS: Dialect(stp.parse_deposit, stp.CONFIRM, stp.refuse, lambda raw: ("", "")),
@@ -88,7 +88,7 @@ def listed_channel(account: ProviderAccount) -> Channel:
     return _LISTED[ProviderAccount.Provider(account.provider)]
 
 
-def read(dialect: Dialect, raw: bytes, received_at: datetime, digest: str) -> Read:
+def read(dialect: Dialect, raw: bytes, received_at: datetime, digest: str) -> ParsedNotice:
     """What the bytes say; never raises for any bytes."""
     try:
         return dialect.parse(raw, received_at=received_at)

@@ -52,7 +52,7 @@ class Health:
     polls: tuple[ProviderPoll, ...]
 
 
-def look() -> Health:
+def measure() -> Health:
     """Six statements, however many notices there are; those that count go by indexes or the last day only."""
     waiting = ProviderEvent.objects.filter(status__in=_OPEN).aggregate(n=Count("id"), oldest=Min("received_at"))
     attention = ProviderEvent.objects.filter(status__in=_ATTENTION).order_by()

@@ -16,27 +16,27 @@ from core.unit_of_work import joined, unit_of_work
 from payments.models import ProviderAccount
 from payments.services import notice as notice_service
 from webhooks.inbound.models import Channel, ProviderEvent
-from webhooks.inbound.services import applying, together
-from webhooks.inbound.services.applying import Answer
+from webhooks.inbound.services import applying, group_commit
+from webhooks.inbound.services.applying import NoticeResponse
 from webhooks.inbound.services.dialect import (
     DIALECTS,
     Dialect,
-    Read,
+    ParsedNotice,
     Unreadable,
     channel_of,
     first_channel,
     read,
 )
-from webhooks.inbound.services.store import Arrival, Known, add, insert, look
-from webhooks.inbound.services.together import Waiting
+from webhooks.inbound.services.group_commit import QueuedNotice
+from webhooks.inbound.services.store import IncomingNotice, StoredNotice, add_insert, find_or_lock, insert
 
-__all__ = ["Answer", "receive"]
+__all__ = ["NoticeResponse", "receive"]
 
-_TRIES = 3
+_ATTEMPTS = 3
 """Overtaken once, the second look finds whatever overtook; more often only where rows come and go."""
 
-_REMEMBERED = 10_000
-_answered: set[tuple[int, str]] = set()
+_MAX_RECENT = 10_000
+_recent: set[tuple[int, str]] = set()
 """Notices that came to this process lately. A hint where to look first, and no more: what is stored decides."""
 
 MAX_BUSINESS_KEY_LENGTH = 64
@@ -52,7 +52,7 @@ def receive(
     channel: Channel | None = None,
     headers: Mapping[str, str] | None = None,
     key_id: str = "",
-) -> Answer:
+) -> NoticeResponse:
     """Store and apply one authentic notice; the answer stands for a committed transaction.
 
     A repetition of what is settled gets the first answer and changes nothing. One of what still waits for the worker is
@@ -61,69 +61,69 @@ def receive(
     for another try, and the error is raised: the provider hears 5xx and sends it again.
     """
     channel = channel or first_channel(account)
-    arrival = Arrival(account, channel, raw, clock.now(), remote_address, headers or {}, key_id)
-    dialect, digest = DIALECTS[channel], arrival.digest
-    notice = read(dialect, raw, arrival.received_at, digest)
+    incoming = IncomingNotice(account, channel, raw, clock.now(), remote_address, headers or {}, key_id)
+    dialect, digest = DIALECTS[channel], incoming.digest
+    notice = read(dialect, raw, incoming.received_at, digest)
     try:
-        answer = _repeated_here(arrival, notice, digest) or _together(arrival, notice, dialect, digest)
+        answer = _response_to_recent(incoming, notice, digest) or _in_group(incoming, notice, dialect, digest)
         if answer is not None:
             return answer
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             try:
-                return _alone(arrival, notice, dialect, digest)
+                return _individually(incoming, notice, dialect, digest)
             except notice_service.Overtaken as overtaken:
                 busy = overtaken
         raise busy
     except OperationalError:
         raise
     except Exception as error:
-        _keep_for_retry(arrival, notice, digest, error)
+        _keep_for_retry(incoming, notice, digest, error)
         raise
 
 
-def _repeated_here(arrival: Arrival, notice: Read, digest: str) -> Answer | None:
+def _response_to_recent(incoming: IncomingNotice, notice: ParsedNotice, digest: str) -> NoticeResponse | None:
     """The stored answer, by one statement without a transaction, if it is likely to be there: this process gave it."""
-    key = arrival.account.pk, notice.event_id
-    if key not in _answered:
-        if len(_answered) >= _REMEMBERED:
-            _answered.clear()
-        _answered.add(key)
+    key = incoming.account.pk, notice.event_id
+    if key not in _recent:
+        if len(_recent) >= _MAX_RECENT:
+            _recent.clear()
+        _recent.add(key)
         return None
-    known, _ = look(arrival.account.pk, notice.event_id, None)
+    known, _ = find_or_lock(incoming.account.pk, notice.event_id, None)
     if known is None or not known.is_settled or known.body_sha256 != digest:
         return None
-    return applying.stored_answer(known, repeated=True)
+    return applying.stored_response(known, repeated=True)
 
 
-def _together(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer | None:
+def _in_group(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str) -> NoticeResponse | None:
     """The answer, if nothing in what is stored stands against the notice; else None, and nothing was written."""
-    event = arrival.event(digest=digest, **_identity(notice))
-    return together.join(Waiting(arrival, notice, dialect, event, applying.decide(event, notice, dialect)))
+    event = incoming.event(digest=digest, **_identity(notice))
+    return group_commit.submit(QueuedNotice(incoming, notice, dialect, event, applying.decide(event, notice, dialect)))
 
 
-def _alone(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _individually(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str) -> NoticeResponse:
     """Raises ``Overtaken``, and writes nothing, if the same notice or the same money is stored in this moment."""
-    event = arrival.event(digest=digest, **_identity(notice))
+    event = incoming.event(digest=digest, **_identity(notice))
     answer = applying.decide(event, notice, dialect)
     if answer is not None:  # one statement, no transaction
-        known = insert(arrival, event)
+        known = insert(incoming, event)
         if known is None:
             return answer
         if known.is_settled and known.body_sha256 == digest:
-            return applying.stored_answer(known, repeated=True)
+            return applying.stored_response(known, repeated=True)
     with unit_of_work():
-        query = None if isinstance(notice, Unreadable) else notice_service.lock_query(arrival.account, notice)
-        known, row = look(arrival.account.pk, event.event_id, query)
+        query = None if isinstance(notice, Unreadable) else notice_service.lock_query(incoming.account, notice)
+        known, row = find_or_lock(incoming.account.pk, event.event_id, query)
         if known is not None:
-            return _repeat(known, arrival, notice, dialect, digest)
-        origin = applying.by_notice(arrival.account)
+            return _handle_known(known, incoming, notice, dialect, digest)
+        origin = applying.notice_origin(incoming.account)
         target = None
         if query is not None and not isinstance(notice, Unreadable):
             target = notice_service.parse_target(notice, row)
-        return applying.apply(event, notice, dialect, origin, target=target, arrival=arrival)
+        return applying.apply(event, notice, dialect, origin, target=target, incoming=incoming)
 
 
-def _identity(notice: Read) -> dict[str, str]:
+def _identity(notice: ParsedNotice) -> dict[str, str]:
     return {
         "event_id": notice.event_id,
         "event_type": notice.event_type,
@@ -131,46 +131,50 @@ def _identity(notice: Read) -> dict[str, str]:
     }
 
 
-def _repeat(known: Known, arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _handle_known(
+    known: StoredNotice, incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str
+) -> NoticeResponse:
     """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
     if known.body_sha256 != digest:
         stored = _stored_notice(known)
         if stored is None or stored.effect != notice.effect:
-            return _contradict(arrival, notice, dialect, digest)
+            return _handle_contradiction(incoming, notice, dialect, digest)
         notice = stored  # what is applied is what is stored
     if known.is_settled or (isinstance(notice, Unreadable) and known.response_status is not None):
-        return applying.stored_answer(known, repeated=True)
+        return applying.stored_response(known, repeated=True)
     event = ProviderEvent.objects.select_for_update(of=("self",)).select_related("account").get(pk=known.pk)
     if event.is_settled:
-        return applying.stored_answer(event, repeated=True)
-    origin = applying.by_notice(arrival.account)
+        return applying.stored_response(event, repeated=True)
+    origin = applying.notice_origin(incoming.account)
     if event.status == ProviderEvent.Status.DEAD:
         applying.reopen(event, origin, reason="sent again")
     return applying.apply(event, notice, dialect, origin)
 
 
-def _stored_notice(known: Known) -> Read | None:
+def _stored_notice(known: StoredNotice) -> ParsedNotice | None:
     """What the stored bytes say, which may have come by another way than these; None once they were dropped."""
     event = ProviderEvent.objects.select_related("account").get(pk=known.pk)
     body = event.body
     return None if body is None else read(DIALECTS[channel_of(event)], body, event.received_at, event.body_sha256)
 
 
-def _contradict(arrival: Arrival, notice: Read, dialect: Dialect, digest: str) -> Answer:
+def _handle_contradiction(
+    incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str
+) -> NoticeResponse:
     identity = _identity(notice) | {"event_id": f"{notice.event_id[:140]}:{digest[:16]}"}
-    event = arrival.event(digest=digest, **identity)
-    known, _ = look(arrival.account.pk, event.event_id, None)
+    event = incoming.event(digest=digest, **identity)
+    known, _ = find_or_lock(incoming.account.pk, event.event_id, None)
     if known is not None:
-        return applying.stored_answer(known, repeated=True)
+        return applying.stored_response(known, repeated=True)
     answer = applying.contradict(event, ANOTHER, dialect)
     with joined() as writes:
-        add(writes, arrival, event)
+        add_insert(writes, incoming, event)
     return answer
 
 
-def _keep_for_retry(arrival: Arrival, notice: Read, digest: str, error: Exception) -> None:
+def _keep_for_retry(incoming: IncomingNotice, notice: ParsedNotice, digest: str, error: Exception) -> None:
     """Store the notice although applying it failed, in a transaction of its own."""
     with transaction.atomic():
-        event = arrival.event(digest=digest, **_identity(notice))
-        known = insert(arrival, event)
-        applying.fail(event.pk if known is None else known.pk, error, applying.by_notice(arrival.account))
+        event = incoming.event(digest=digest, **_identity(notice))
+        known = insert(incoming, event)
+        applying.fail(event.pk if known is None else known.pk, error, applying.notice_origin(incoming.account))

@@ -43,7 +43,7 @@ _COLUMNS = (
 )
 
 
-def _event(values: Iterable[str], source: str) -> str:
+def _event_insert(values: Iterable[str], source: str) -> str:
     """The statement for the rows of ``source`` that no account has yet."""
     return (
         f"INSERT INTO webhooks_providerevent ({', '.join(_COLUMNS)}) SELECT {', '.join(values)}{source} "  # noqa: S608
@@ -51,7 +51,7 @@ def _event(values: Iterable[str], source: str) -> str:
     )
 
 
-def _body(source: str, values: Iterable[str] = ("%s::timestamptz", "%s::jsonb", "%s::bytea")) -> str:
+def _body_insert(source: str, values: Iterable[str] = ("%s::timestamptz", "%s::jsonb", "%s::bytea")) -> str:
     """The statement for the bytes of notices whose rows, in the same statement, are ``source``: ``t``."""
     return (
         "INSERT INTO webhooks_providereventbody (event_id, received_at, headers, body) "  # noqa: S608
@@ -59,25 +59,25 @@ def _body(source: str, values: Iterable[str] = ("%s::timestamptz", "%s::jsonb", 
     )
 
 
-_KNOWN = "id, status, body_sha256, response_status, response_body"
+_STORED = "id, status, body_sha256, response_status, response_body"
 
-_KNOWN_COLUMNS = len(_KNOWN.split(", "))
+_STORED_COLUMNS = len(_STORED.split(", "))
 
-_STORE = numbered(
-    f"WITH event AS ({_event(['%s'] * len(_COLUMNS), '')}), body AS ({_body('event t')}) "  # noqa: S608 - constants only
-    f"SELECT event.id, {', '.join(f'known.{column}' for column in _KNOWN.split(', '))} "
+_INSERT = numbered(
+    f"WITH event AS ({_event_insert(['%s'] * len(_COLUMNS), '')}), body AS ({_body_insert('event t')}) "  # noqa: S608 - constants only
+    f"SELECT event.id, {', '.join(f'known.{column}' for column in _STORED.split(', '))} "
     "FROM (VALUES (1)) one LEFT JOIN event ON true "
     "LEFT JOIN webhooks_providerevent known ON known.account_id = %s AND known.event_id = %s"
 )
 """With the row that was there: a repetition costs no further question."""
 
-_LOOK = f"SELECT {_KNOWN} FROM webhooks_providerevent WHERE account_id = %s AND event_id = %s"  # noqa: S608
-_LOOK_NUMBERED = numbered(_LOOK)
+_FIND = f"SELECT {_STORED} FROM webhooks_providerevent WHERE account_id = %s AND event_id = %s"  # noqa: S608
+_FIND_NUMBERED = numbered(_FIND)
 _ONLY_IF_NEW = "AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class IncomingNotice:
     """What came, from whom and how: all that is kept of a notice beside its meaning."""
 
     account: ProviderAccount
@@ -112,7 +112,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredNotice:
     """A row that was there, as far as a repetition must know it; not locked."""
 
     pk: int
@@ -127,31 +127,31 @@ class Known:
         return self.status in ProviderEvent.SETTLED
 
 
-def insert(arrival: Arrival, event: ProviderEvent) -> Known | None:
+def insert(incoming: IncomingNotice, event: ProviderEvent) -> StoredNotice | None:
     """Store the event as it is by one statement, or give what is there; None: stored. No transaction is needed.
 
     Nobody may hold anything that whoever stores the same id waits for.
     """
-    values = (*_event_values(event), *_body_values(arrival), event.account_id, event.event_id)
-    (row,) = fetch(_STORE, values)
+    values = (*_event_values(event), *_body_values(incoming), event.account_id, event.event_id)
+    (row,) = fetch(_INSERT, values)
     new_id, known = row[0], row[1:]
     if new_id is not None:
         event.pk = new_id
         event._state.adding = False
         return None
     if known[0] is None:  # stored by a transaction that ended while this one waited for it
-        (known,) = fetch(_LOOK_NUMBERED, [event.account_id, event.event_id])
-    return _known(known)
+        (known,) = fetch(_FIND_NUMBERED, [event.account_id, event.event_id])
+    return _stored_notice(known)
 
 
-def insert_all(arrived: Sequence[tuple[Arrival, ProviderEvent]]) -> list[bool]:
+def insert_all(arrived: Sequence[tuple[IncomingNotice, ProviderEvent]]) -> list[bool]:
     """Store several events as they are by one statement; for each, whether it was new. No two have the same id."""
-    values = [value for arrival, event in arrived for value in (*_event_values(event), *_body_values(arrival))]
-    stored = set(fetch(_storing_all(len(arrived)), values))
+    values = [value for incoming, event in arrived for value in (*_event_values(event), *_body_values(incoming))]
+    stored = set(fetch(_insert_all_sql(len(arrived)), values))
     return [(event.account_id, event.event_id) in stored for _, event in arrived]
 
 
-def look_at_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
+def lock_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
     """For each event that is not stored yet the row of what it is about, locked; None if there is none.
 
     Nobody is waited for: a row that somebody else holds counts as not there.
@@ -165,41 +165,43 @@ def look_at_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any,
         for number in numbers:
             event, query = queries[number]
             values += (event.account_id, event.event_id, *query.params)
-        for row in fetch(_looking_at_all(text, ("bigint", "text", *types), len(numbers)), values):
+        for row in fetch(_lock_all_sql(text, ("bigint", "text", *types), len(numbers)), values):
             rows[numbers[row[0]]] = row[1:]
     return rows
 
 
-def look(account_pk: int, event_id: str, about: Sql | None) -> tuple[Known | None, tuple[Any, ...] | None]:
+def find_or_lock(
+    account_pk: int, event_id: str, about: Sql | None
+) -> tuple[StoredNotice | None, tuple[Any, ...] | None]:
     """What is stored under a notice's id; else, by the same statement, the row of ``about``, which locks."""
     if about is None:
-        rows = fetch(_LOOK_NUMBERED, [account_pk, event_id])
-        return (_known(rows[0]) if rows else None), None
-    (row,) = fetch(_looking(about.text), [account_pk, event_id, *about.params])
-    known, found = row[:_KNOWN_COLUMNS], row[_KNOWN_COLUMNS:]
-    return (_known(known) if known[0] is not None else None), (found if found[0] is not None else None)
+        rows = fetch(_FIND_NUMBERED, [account_pk, event_id])
+        return (_stored_notice(rows[0]) if rows else None), None
+    (row,) = fetch(_find_or_lock_sql(about.text), [account_pk, event_id, *about.params])
+    known, found = row[:_STORED_COLUMNS], row[_STORED_COLUMNS:]
+    return (_stored_notice(known) if known[0] is not None else None), (found if found[0] is not None else None)
 
 
 @cache
-def _looking(text: str) -> str:
+def _find_or_lock_sql(text: str) -> str:
     return numbered(  # constants only
-        f"WITH known AS ({_LOOK}), found AS ({text.replace('FOR NO KEY UPDATE', _ONLY_IF_NEW)}) "  # noqa: S608
+        f"WITH known AS ({_FIND}), found AS ({text.replace('FOR NO KEY UPDATE', _ONLY_IF_NEW)}) "  # noqa: S608
         "SELECT known.*, found.* FROM (VALUES (1)) one LEFT JOIN known ON true LEFT JOIN found ON true"
     )
 
 
 @cache
-def _looking_at_all(text: str, types: tuple[str, ...], count: int) -> str:
+def _lock_all_sql(text: str, types: tuple[str, ...], count: int) -> str:
     names = [f"c{number}" for number in range(len(types))]
     found = bind(text.replace("FOR NO KEY UPDATE", _ONLY_IF_NEW), (f"input.{name}" for name in names[2:]))
     return (
         f"SELECT input.n, found.* FROM ({rows_of_values(types, count)}) input (n, {', '.join(names)}) "  # noqa: S608
-        f"JOIN LATERAL (WITH known AS ({_LOOK % ('input.c0', 'input.c1')}) {found} SKIP LOCKED) found ON true"
+        f"JOIN LATERAL (WITH known AS ({_FIND % ('input.c0', 'input.c1')}) {found} SKIP LOCKED) found ON true"
     )
 
 
 @cache
-def _storing_all(count: int) -> str:
+def _insert_all_sql(count: int) -> str:
     known = {column.attname: column.type for column in columns(ProviderEvent)}
     types = [*[known[name] for name in _COLUMNS], "timestamptz", "jsonb", "bytea"]
     names = [f"c{number}" for number in range(len(types))]
@@ -208,15 +210,16 @@ def _storing_all(count: int) -> str:
     source = f"event t JOIN input ON {' AND '.join(same)}"
     return (
         f"WITH input (n, {', '.join(names)}) AS ({rows_of_values(types, count)}), "  # noqa: S608 - constants only
-        f"event AS ({_event(values[: len(_COLUMNS)], ' FROM input')}), body AS ({_body(source, values[-3:])}) "
+        f"event AS ({_event_insert(values[: len(_COLUMNS)], ' FROM input')}), "
+        f"body AS ({_body_insert(source, values[-3:])}) "
         "SELECT account_id, event_id FROM event"
     )
 
 
-def add(writes: Writes, arrival: Arrival, event: ProviderEvent) -> None:
+def add_insert(writes: Writes, incoming: IncomingNotice, event: ProviderEvent) -> None:
     """Let ``writes`` store the event as it is by then; executing raises ``Overtaken`` if one with its id is there."""
     writes.insert(event, on_conflict_do_nothing=("account", "event_id"), missing=Overtaken())
-    writes.add(Sql(_body(AFTER), _body_values(arrival)), after=event, missing=Overtaken())
+    writes.add(Sql(_body_insert(AFTER), _body_values(incoming)), after=event, missing=Overtaken())
 
 
 def _event_values(event: ProviderEvent) -> tuple[Any, ...]:
@@ -244,10 +247,10 @@ def _event_values(event: ProviderEvent) -> tuple[Any, ...]:
     )
 
 
-def _body_values(arrival: Arrival) -> tuple[Any, ...]:
-    return arrival.received_at, Jsonb(dict(arrival.headers)), arrival.raw
+def _body_values(incoming: IncomingNotice) -> tuple[Any, ...]:
+    return incoming.received_at, Jsonb(dict(incoming.headers)), incoming.raw
 
 
-def _known(row: Any) -> Known:
+def _stored_notice(row: Any) -> StoredNotice:
     pk, status, digest, response_status, response_body = row
-    return Known(pk, status, digest, response_status, json.loads(response_body))
+    return StoredNotice(pk, status, digest, response_status, json.loads(response_body))

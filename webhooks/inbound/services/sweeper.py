@@ -64,7 +64,7 @@ def _alone(event_pk: int) -> bool:
     try:
         return sweep_one(event_pk)
     except Exception as error:
-        applying.fail(event_pk, error, applying.BY_WORKER)  # raises in turn if the database is away
+        applying.fail(event_pk, error, applying.WORKER_ORIGIN)  # raises in turn if the database is away
         return False
 
 
@@ -96,11 +96,11 @@ def _apply_all(events: list[ProviderEvent]) -> set[int]:
     for event in events:
         raw = bodies.get(event.pk)
         if raw is None:
-            applying.fail(event.pk, DROPPED, applying.BY_WORKER)
+            applying.fail(event.pk, DROPPED, applying.WORKER_ORIGIN)
             continue
         dialect = DIALECTS[channel_of(event)]
         notice = read(dialect, raw, event.received_at, event.body_sha256)
-        applying.apply(event, notice, dialect, applying.BY_WORKER)
+        applying.apply(event, notice, dialect, applying.WORKER_ORIGIN)
     return {event.pk for event in events if event.is_settled}
 
 

@@ -94,7 +94,7 @@ def moment(text: str) -> datetime:
 
 
 def _chosen(options: dict[str, Any]) -> list[ProviderEvent]:
-    """The events in the order of their arrival. ``CommandError`` for nothing to go by, or an unknown id."""
+    """The events in the order of their incoming. ``CommandError`` for nothing to go by, or an unknown id."""
     ids = options["ids"]
     filters = {
         "status": options["status"],

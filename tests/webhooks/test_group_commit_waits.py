@@ -14,8 +14,8 @@ from payments.models import ProviderAccount
 from payments.services import provider_account
 from tests.concurrency.test_notices import make_payments
 from tests.concurrency.threads import at_once
-from tests.webhooks.test_together import Send, assert_each_paid_once, paid
-from webhooks.inbound.services import inbox, together
+from tests.webhooks.test_group_commit import Send, assert_each_paid_once, paid
+from webhooks.inbound.services import group_commit, inbox
 
 
 @pytest.mark.usefixtures("production_timeouts")
@@ -23,7 +23,7 @@ def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoev
     merchant, conekta, groups, monkeypatch
 ):
     lead, waiting, later = make_payments(merchant, "oxxo", 3)
-    carry_out, hangs, goes_on = together._carry_out, threading.Event(), threading.Event()
+    carry_out, hangs, goes_on = group_commit._process, threading.Event(), threading.Event()
 
     def hanging(group):
         if not hangs.is_set():
@@ -38,7 +38,7 @@ def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoev
         finally:
             connections.close_all()
 
-    monkeypatch.setattr(together, "_carry_out", hanging)
+    monkeypatch.setattr(group_commit, "_process", hanging)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(run, paid(conekta, lead))
         try:
@@ -66,12 +66,12 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     first, *payments = make_payments(merchant, "oxxo", 5)
     assert paid(conekta, first)().status_code == 200
     groups.clear()
-    monkeypatch.setattr(inbox, "_answered", set())  # of another test's database
+    monkeypatch.setattr(inbox, "_recent", set())  # of another test's database
     provider_account.hearing(ProviderAccount.Provider.CONEKTA)
     connection.close()
     pool = connection.pool
     pool.open()
-    raised, join = list[Exception](), together.join
+    raised, join = list[Exception](), group_commit.submit
 
     def watching(item):
         try:
@@ -80,7 +80,7 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
             raised.append(error)
             raise
 
-    monkeypatch.setattr(together, "join", watching)
+    monkeypatch.setattr(group_commit, "submit", watching)
     held = [pool.getconn() for _ in range(pool.max_size)]
     began = time.monotonic()
     try:

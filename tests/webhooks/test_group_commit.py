@@ -20,7 +20,7 @@ from payments.services import notice as notice_service
 from tests.concurrency.test_notices import make_payments
 from tests.concurrency.threads import soon
 from tests.webhooks.test_inbox import make_payment
-from webhooks.inbound.services import together
+from webhooks.inbound.services import group_commit
 from webhooks.models import ProviderEvent, ProviderEventTransition
 
 AMOUNT = 100_000
@@ -31,7 +31,7 @@ Send = Callable[[], Any]
 
 def deliver_together(lead: Send, sends: Sequence[Send], monkeypatch) -> list[tuple[int, bytes]]:
     """The answers of ``sends``, all of which wait while ``lead`` is being carried out."""
-    carry_out, leads, goes_on = together._carry_out, threading.Event(), threading.Event()
+    carry_out, leads, goes_on = group_commit._process, threading.Event(), threading.Event()
 
     def holding(group):
         if not leads.is_set():
@@ -46,12 +46,12 @@ def deliver_together(lead: Send, sends: Sequence[Send], monkeypatch) -> list[tup
         finally:
             connections.close_all()
 
-    monkeypatch.setattr(together, "_carry_out", holding)
+    monkeypatch.setattr(group_commit, "_process", holding)
     with ThreadPoolExecutor(len(sends) + 1) as pool:
         first = pool.submit(run, lead)
         assert leads.wait(timeout=60)
         others = [pool.submit(run, send) for send in sends]
-        gathered = soon(lambda: len(together._waiting) == len(sends))
+        gathered = soon(lambda: len(group_commit._queue) == len(sends))
         goes_on.set()
         assert gathered
         assert first.result()[0] == 200
@@ -286,7 +286,7 @@ def test_whoever_shares_a_group_whose_connection_breaks_is_carried_out_alone(
 ):
     """Nothing of the group is committed; who led hears 503 and sends again, the others use other connections."""
     lead, *payments = make_payments(merchant, "oxxo", 4)
-    execute = together.execute_together
+    execute = group_commit.execute_together
 
     def broken(changes, *, commit):
         if len(changes) > 1:
@@ -295,7 +295,7 @@ def test_whoever_shares_a_group_whose_connection_breaks_is_carried_out_alone(
                 owner.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
         execute(changes, commit=commit)
 
-    monkeypatch.setattr(together, "execute_together", broken)
+    monkeypatch.setattr(group_commit, "execute_together", broken)
     sends = [paid(conekta, p) for p in payments]
 
     answers = deliver_together(paid(conekta, lead), sends, monkeypatch)
