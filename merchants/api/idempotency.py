@@ -100,7 +100,7 @@ def run_once(
     return _answer(status, answer)
 
 
-def stored_answer(view: MerchantView, request: Request) -> HttpResponse | None:
+def stored_response(view: MerchantView, request: Request) -> HttpResponse | None:
     """The stored response of exactly this request, or None.
 
     For a repeated request that is no longer valid, for example because a time in it has passed. Raises

@@ -49,7 +49,8 @@ _company = column(
     "company",
     _("same company"),
     lambda a: (
-        format_html_join(", ", "{}", [(object_link(o.public_id),) for o in service.company(a) if o.pk != a.pk]) or EMPTY
+        format_html_join(", ", "{}", [(object_link(o.public_id),) for o in service.company_accounts(a) if o.pk != a.pk])
+        or EMPTY
     ),
 )
 _networks = column(

@@ -287,7 +287,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             object_id,
             title=_("Credit where it was sent"),
             form_class=ReasonForm,
-            destination=lambda case, data: service.sent_to(case),
+            destination=lambda case, data: service.original_destination(case),
             run=lambda case, data: service.credit(case.pk, origin=staff_origin(request), reason=data["reason"]),
         )
 
@@ -303,7 +303,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             object_id,
             title=_("Assign to another"),
             form_class=TargetForm,
-            destination=lambda case, data: service.another(case, data["target"]),
+            destination=lambda case, data: service.other_destination(case, data["target"]),
             run=lambda case, data: service.assign(
                 case.pk, data["target"], origin=staff_origin(request), reason=data["reason"]
             ),

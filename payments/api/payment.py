@@ -22,7 +22,7 @@ from core.api.serializers import (
     TextField,
 )
 from core.api.views import ApiResponse
-from merchants.api.idempotency import run_once, stored_answer
+from merchants.api.idempotency import run_once, stored_response
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.api import payment_list
@@ -123,7 +123,7 @@ class PaymentsView(MerchantView):
         try:
             fields = PaymentRequest.read(request.data)
         except serializers.ValidationError:
-            if (answer := stored_answer(self, request)) is not None:
+            if (answer := stored_response(self, request)) is not None:
                 return answer
             raise
         new = _wanted(fields)
@@ -149,7 +149,7 @@ class PaymentsView(MerchantView):
         responses={200: schema.PaymentPage},
     )
     def get(self, request: Request) -> HttpResponse:
-        return payment_list.answer(self, request)
+        return payment_list.list_payments(self, request)
 
     def _find(self, public_id: str) -> Payment:
         return _payments(self).get(public_id=public_id)

@@ -45,7 +45,7 @@ PARAMETERS = [
 ]
 
 
-def answer(view: MerchantView, request: Request) -> HttpResponse:
+def list_payments(view: MerchantView, request: Request) -> HttpResponse:
     """One page of the caller's payments, its objects as PostgreSQL wrote them."""
     query = request.query_params
     refuse_unknown(query, *NAMES)

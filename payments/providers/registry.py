@@ -51,7 +51,7 @@ class ProviderSpec:
     has_companies: bool = False
     pays_out: bool = False
 
-    def can_be_asked(self, access: Access) -> bool:
+    def can_connect(self, access: Access) -> bool:
         """True if the account has all that a request needs."""
         return bool(
             access.base_url

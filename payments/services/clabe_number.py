@@ -9,7 +9,7 @@ from core.write_guard import beside
 from core.writes import fetch
 from payments.models import ProviderAccount
 
-HANDFUL = 16
+BATCH_SIZE = 16
 """Numbers fetched at once. A process that ends loses what it has left; ten million for each prefix bear that."""
 
 _left: dict[str, deque[int]] = {}
@@ -22,7 +22,7 @@ def take(account: ProviderAccount) -> int:
         return _left[sequence].popleft()
     except (KeyError, IndexError):
         with beside("payments.take_clabe_numbers"):
-            rows = fetch("SELECT nextval($1::text::regclass) FROM generate_series(1, $2)", [sequence, HANDFUL])
+            rows = fetch("SELECT nextval($1::text::regclass) FROM generate_series(1, $2)", [sequence, BATCH_SIZE])
     first, *others = (int(number) for (number,) in rows)
     _left.setdefault(sequence, deque()).extend(others)
     return first

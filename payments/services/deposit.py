@@ -20,13 +20,13 @@ from ledger.services.door import OLDEST_EFFECTIVE, When
 from ledger.services.postings import pay_in
 from payments.models import Clabe, Deposit, Payment, ReviewCase
 from payments.providers import registry
-from payments.services.fee import further_fee
+from payments.services.fee import additional_fee
 from payments.services.transition import record_deposit, record_payment, record_review_case
 
 logger = logging.getLogger(__name__)
 
 _SLACK = timedelta(minutes=1)
-_PAID = (
+_PAYMENT_COLUMNS = (
     "status",
     "amount_received",
     "fee",
@@ -44,11 +44,11 @@ _PAID = (
 @transaction_required
 def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
     """A deposit that has just arrived pays ``payment``, whose row is locked or was made in this transaction."""
-    before, seen = payment.status, _figures(payment)
-    _enter(deposit, payment)
+    before, seen = payment.status, _amounts(payment)
+    _apply_deposit(deposit, payment)
     with joined() as writes:
         writes.insert(deposit)
-        writes.update(payment, *_PAID)
+        writes.update(payment, *_PAYMENT_COLUMNS)
         post = getattr(pay_in, registry.method(payment.method).posting)
         post(
             payment.merchant,
@@ -66,12 +66,12 @@ def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
 @transaction_required
 def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, reason: str) -> None:
     """A deposit in suspense pays ``payment``; both rows are locked. Takes effect now: until now it was nobody's."""
-    before, seen = payment.status, _figures(payment)
+    before, seen = payment.status, _amounts(payment)
     now = clock.now()
-    _enter(deposit, payment)
+    _apply_deposit(deposit, payment)
     with joined() as writes:
         writes.update(deposit, "status", "payment", "reusable_clabe", "fee", "fee_tax")
-        writes.update(payment, *_PAID)
+        writes.update(payment, *_PAYMENT_COLUMNS)
         pay_in.suspense_assigned(
             payment.merchant,
             livemode=deposit.livemode,
@@ -138,9 +138,9 @@ def _open_review_case(deposit: Deposit, origin: Origin) -> None:
         record_review_case(case, from_status="", origin=origin, reason=deposit.suspense_reason)
 
 
-def _enter(deposit: Deposit, payment: Payment) -> None:
+def _apply_deposit(deposit: Deposit, payment: Payment) -> None:
     """Let the deposit pay the payment, in memory: states, fee, figures."""
-    fee, fee_tax = further_fee(payment, deposit.amount)
+    fee, fee_tax = additional_fee(payment, deposit.amount)
     deposit.credit(payment=payment, fee=fee, fee_tax=fee_tax)
     if payment.status == Payment.Status.COMPLETED:
         payment.receive(deposit)
@@ -148,7 +148,7 @@ def _enter(deposit: Deposit, payment: Payment) -> None:
         payment.complete(deposit=deposit, completed_at=clock.now())
 
 
-def _figures(payment: Payment) -> dict[str, Any]:
+def _amounts(payment: Payment) -> dict[str, Any]:
     return {name: getattr(payment, name) for name in ("amount_received", "fee", "fee_tax", "net")}
 
 

@@ -40,7 +40,7 @@ def terms(merchant: Merchant, method: str, day: date) -> Terms:
     return Terms(percent, fixed, iva_rate(day))
 
 
-def terms_of(merchant: Merchant, method: str, day: date) -> dict[str, Sql]:
+def terms_sql(merchant: Merchant, method: str, day: date) -> dict[str, Sql]:
     """``fee_percent`` and ``fee_fixed`` of a payment made on ``day``, for the statement that inserts it to find."""
     rule = (Int8(merchant.pk), method, day)
     return {"fee_percent": Sql(_PERCENT, rule), "fee_fixed": Sql(_FIXED, rule)}
@@ -51,7 +51,7 @@ def iva_rate(day: date) -> Decimal:
     return next(rate for first_day, rate in reversed(settings.IVA_RATES) if first_day <= day)
 
 
-def further_fee(payment: Payment, amount: int) -> tuple[int, int]:
+def additional_fee(payment: Payment, amount: int) -> tuple[int, int]:
     """Fee and IVA in centavos that a further ``amount`` adds to what ``payment`` was charged.
 
     Both follow from all that was received, rounded half-up once, so that several deposits cost what one would have

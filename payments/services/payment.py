@@ -35,7 +35,7 @@ from payments.providers import registry
 from payments.providers.base import CashOrder, CashOrderClient
 from payments.providers.stp import clabes
 from payments.services import clabe_number, provider_account, provider_client
-from payments.services.fee import iva_rate, terms, terms_of
+from payments.services.fee import iva_rate, terms, terms_sql
 from payments.services.transition import record_payment
 
 logger = logging.getLogger(__name__)
@@ -103,11 +103,11 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
             payment.clabe = clabes.build(account.clabe_prefix or "", number)
             payment.reference_number = f"{number:07d}"
             writes.if_skipped(lambda: clabe_number.give_back(account, number))
-        writes.insert(payment, terms_of(merchant, wanted.method, day))
+        writes.insert(payment, terms_sql(merchant, wanted.method, day))
         writes.expect("payment_external_id_unique", DuplicateExternalId())
         record_payment(payment, from_status="", origin=origin, event_type="payment.created")
         if needs_order:  # the job names the row's key
-            writes.after_write(lambda: _ask_again(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
+            writes.after_write(lambda: _schedule_retry(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
     # The database has worked them out: whoever asks reads them.
     del payment.fee_percent, payment.fee_fixed
     return payment
@@ -151,8 +151,8 @@ def account_for(merchant: Merchant, method: str, *, livemode: bool) -> ProviderA
     if livemode and not kyc_case.is_approved(merchant):
         raise KycRequired
     spec = registry.method(method)
-    account = provider_account.taking(spec.provider, livemode=livemode)
-    if account is None or (spec.needs_order and not provider_client.can_be_asked(account)):
+    account = provider_account.accepting_payments(spec.provider, livemode=livemode)
+    if account is None or (spec.needs_order and not provider_client.can_connect(account)):
         raise ProviderUnavailable(f"{method.upper()} payments are not set up in this mode.")
     return account
 
@@ -247,7 +247,9 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     except (ProviderNotContacted, OutcomeUnknown) as error:
         lease.release(rows, "voucher_asked_until")
         logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
-        _ask_again(payment, after=backoff(attempt, first=_VOUCHER_RETRY, most=_VOUCHER_RETRY_MAX), attempt=attempt + 1)
+        _schedule_retry(
+            payment, after=backoff(attempt, first=_VOUCHER_RETRY, most=_VOUCHER_RETRY_MAX), attempt=attempt + 1
+        )
     except ProviderRefused as error:
         _fail(payment_id, error, actor=account.public_id)
     else:
@@ -265,7 +267,7 @@ def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
     return order
 
 
-def _ask_again(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:
+def _schedule_retry(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:
     """Let the worker try later. ``alone``: unless another retry waits already; the rescue does not count as one."""
     jobs.defer(
         "payments.request_voucher",

@@ -21,10 +21,10 @@ PAYABLE = frozenset(
 )
 """States in which a payment can take money; failed and reversed ones never do."""
 
-ALWAYS = frozenset({Reason.UNKNOWN_CLABE, Reason.UNKNOWN_ORDER, Reason.RETURNED_TRANSFER, Reason.NOT_PAYABLE})
+ALWAYS_SUSPENDED = frozenset({Reason.UNKNOWN_CLABE, Reason.UNKNOWN_ORDER, Reason.RETURNED_TRANSFER, Reason.NOT_PAYABLE})
 """What no policy credits: nobody knows whose it is, or it can have no place."""
 
-KEPT: dict[str, frozenset[Reason]] = {
+SUSPENDED: dict[str, frozenset[Reason]] = {
     Policy.EXACT: frozenset(
         {Reason.UNDERPAID, Reason.OVERPAID, Reason.ALREADY_PAID, Reason.OUT_OF_RANGE, Reason.CLABE_CLOSED}
     ),
@@ -40,7 +40,7 @@ KEPT: dict[str, frozenset[Reason]] = {
         }
     ),
 }
-"""Policy -> what it keeps in suspense, beside ``ALWAYS``."""
+"""Policy -> what it keeps in suspense, beside ``ALWAYS_SUSPENDED``."""
 
 
 def differences_from_payment(payment: Payment, deposit: Deposit) -> list[Reason]:
@@ -67,7 +67,7 @@ def differences_from_clabe(clabe: Clabe, deposit: Deposit) -> list[Reason]:
     return found
 
 
-def why_kept(merchant: Merchant, differences: Collection[Reason]) -> Reason | None:
+def suspense_reason(merchant: Merchant, differences: Collection[Reason]) -> Reason | None:
     """The first difference for which the merchant's policy keeps the money in suspense; None: it is credited."""
-    kept = ALWAYS | KEPT[merchant.deposit_policy]
+    kept = ALWAYS_SUSPENDED | SUSPENDED[merchant.deposit_policy]
     return next((reason for reason in differences if reason in kept), None)

@@ -25,7 +25,7 @@ MAX_KEYS = 2
 _seen: dict[str, tuple[float, tuple[ProviderAccount, ...]]] = {}
 
 
-def hearing(provider: str) -> tuple[ProviderAccount, ...]:
+def accepting_notices(provider: str) -> tuple[ProviderAccount, ...]:
     """The provider's accounts whose notices are accepted: to be read, never changed.
 
     A secret, key or address that was taken away is refused everywhere within a second.
@@ -33,12 +33,12 @@ def hearing(provider: str) -> tuple[ProviderAccount, ...]:
     return tuple([account for account in _all(provider) if account.hears_notices])
 
 
-def taking(provider: str, *, livemode: bool) -> ProviderAccount | None:
+def accepting_payments(provider: str, *, livemode: bool) -> ProviderAccount | None:
     """The account at which new payments are made in this mode, if there is one: to be read, never changed."""
     return next((a for a in _all(provider) if a.takes_new and a.livemode == livemode), None)
 
 
-def company(account: ProviderAccount) -> tuple[ProviderAccount, ...]:
+def company_accounts(account: ProviderAccount) -> tuple[ProviderAccount, ...]:
     """The accounts that are one company at the provider with ``account``, the oldest first; often it alone.
 
     Money that arrives is booked with the oldest one, whichever reports it: so none is booked twice.

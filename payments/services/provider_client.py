@@ -24,9 +24,9 @@ from payments.services import provider_quota
 logger = logging.getLogger(__name__)
 
 
-def can_be_asked(account: ProviderAccount) -> bool:
+def can_connect(account: ProviderAccount) -> bool:
     """True if the account has the address, credentials and key that its provider's requests need, here."""
-    return registry.provider(account.provider).can_be_asked(_access(account))
+    return registry.provider(account.provider).can_connect(_access(account))
 
 
 def connect(account: ProviderAccount, *, about: str = "") -> ProviderClient:

@@ -12,7 +12,7 @@ from django.db import connection
 
 from core import clock
 from payments.models import ProviderAccount, ProviderQuota
-from payments.services.provider_account import company
+from payments.services.provider_account import company_accounts
 
 
 def spend(account: ProviderAccount, name: str, count: int = 1) -> bool:
@@ -25,14 +25,14 @@ def spend(account: ProviderAccount, name: str, count: int = 1) -> bool:
             "INSERT INTO payments_providerquota AS q (account_id, name, hour, spent) VALUES (%s, %s, %s, %s) "
             "ON CONFLICT (account_id, name, hour) DO UPDATE SET spent = q.spent + excluded.spent "
             "WHERE q.spent + excluded.spent <= %s RETURNING spent",
-            [company(account)[0].pk, name, _hour(), count, limit],
+            [company_accounts(account)[0].pk, name, _hour(), count, limit],
         )
         return cursor.fetchone() is not None
 
 
 def left(account: ProviderAccount, name: str) -> int:
     """How many requests of this hour are left; others may take them at any moment."""
-    rows = ProviderQuota.objects.filter(account=company(account)[0], name=name, hour=_hour())
+    rows = ProviderQuota.objects.filter(account=company_accounts(account)[0], name=name, hour=_hour())
     limit: int = settings.PROVIDER_QUOTAS[name]
     return max(0, limit - (rows.values_list("spent", flat=True).first() or 0))
 

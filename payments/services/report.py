@@ -27,11 +27,11 @@ from payments.services import report_file
 
 logger = logging.getLogger(__name__)
 
-MOST_UNFINISHED = 5
+MAX_UNFINISHED = 5
 """Reports of one merchant and mode that may wait at once."""
-MOST_AT_ONCE = 2
+MAX_CONCURRENT = 2
 """Reports of all merchants that are written at once: the worker's other places are for money."""
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
 """How long a writer that says nothing keeps others away; each page renews it."""
 STATEMENT_LEASE = timedelta(hours=1)
@@ -60,14 +60,14 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
     """Order a report; the worker writes it.
 
     Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
-    ``MOST_UNFINISHED`` of the merchant's wait.
+    ``MAX_UNFINISHED`` of the merchant's wait.
     """
     _check_days(wanted)
     Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # two orders at once count each other
     waiting = Report.objects.filter(
         merchant=merchant, livemode=livemode, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
     )
-    if waiting.count() >= MOST_UNFINISHED:
+    if waiting.count() >= MAX_UNFINISHED:
         raise LimitExceeded("Too many of your reports are still being written; wait until one is ready.")
     report = Report(
         merchant=merchant,
@@ -90,7 +90,7 @@ def write(report_id: int) -> None:
     """Write the report's file and finish it.
 
     Does nothing if it is finished or somebody else is writing it. A fault of ours leaves it to the rescue, which tries
-    again; after ``MOST_ATTEMPTS`` it fails. What the request itself makes impossible fails at once.
+    again; after ``MAX_ATTEMPTS`` it fails. What the request itself makes impossible fails at once.
     """
     report = _begin(report_id)
     if report is None:
@@ -105,7 +105,7 @@ def write(report_id: int) -> None:
         _fail(report.pk, attempt, code=refused.code, message=refused.message)
     except Exception:
         logger.exception("report was not written", extra={"report": report.public_id, "attempt": attempt})
-        if attempt >= MOST_ATTEMPTS:
+        if attempt >= MAX_ATTEMPTS:
             _fail(report.pk, attempt, code="internal_error", message="It could not be written; please tell us.")
         else:
             lease.release(Report.objects.filter(pk=report.pk, attempt=attempt), "leased_until")
@@ -168,7 +168,7 @@ def _begin(report_id: int) -> Report | None:
         return None
     if lease.is_held(report.leased_until):
         return None
-    if report.attempt >= MOST_ATTEMPTS:  # its writers died without a word
+    if report.attempt >= MAX_ATTEMPTS:  # its writers died without a word
         _finish_failed(report, code="internal_error", message="It could not be written; please tell us.")
         return None
     before = report.status
@@ -262,7 +262,7 @@ def _defer(report: Report) -> None:
     jobs.defer(
         "payments.write_report",
         queueing_lock=f"report:{report.public_id}",
-        lock=f"reports:{report.pk % MOST_AT_ONCE}",
+        lock=f"reports:{report.pk % MAX_CONCURRENT}",
         report_id=report.pk,
     )
 

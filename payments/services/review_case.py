@@ -17,10 +17,10 @@ from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ReviewCase
 from payments.providers import registry
 from payments.services import deposit as deposit_service
-from payments.services.fee import further_fee, terms
+from payments.services.fee import additional_fee, terms
 from payments.services.payment import create_for_deposit, lock
 from payments.services.policy import PAYABLE
-from payments.services.provider_account import company
+from payments.services.provider_account import company_accounts
 from payments.services.transition import record_review_case
 
 
@@ -44,7 +44,7 @@ def credit(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
     can take no money, or there is no reason.
     """
     case = _open_case(case_id, reason)
-    to = sent_to(case)
+    to = original_destination(case)
     before = case.status
     _move(case, to, origin, reason)
     case.credit(at=clock.now())
@@ -60,7 +60,7 @@ def assign(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewC
     Raises as ``credit`` does, and ``InvalidRequest`` for a target that does not exist in this mode.
     """
     case = _open_case(case_id, reason)
-    to = another(case, target)
+    to = other_destination(case, target)
     before = case.status
     _move(case, to, origin, reason)
     case.assign(at=clock.now())
@@ -69,7 +69,7 @@ def assign(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewC
     return case
 
 
-def sent_to(case: ReviewCase) -> Destination:
+def original_destination(case: ReviewCase) -> Destination:
     """The payment or CLABE that the payer sent the money to. ``InvalidRequest`` if there is none that can take it."""
     deposit = case.deposit
     if deposit.payment is not None:
@@ -79,14 +79,14 @@ def sent_to(case: ReviewCase) -> Destination:
     raise InvalidRequest("Nobody knows whom this money was sent to: assign it to a payment, a CLABE or a merchant.")
 
 
-def another(case: ReviewCase, target: str) -> Destination:
+def other_destination(case: ReviewCase, target: str) -> Destination:
     """What the public id ``target`` names, of the deposit's mode and provider; else ``InvalidRequest``.
 
     Money that nobody sent to a merchant goes to no suspended one, and in live mode to none whose identity is not
     approved.
     """
     deposit = case.deposit
-    accounts = {account.pk for account in company(deposit.provider_account)}
+    accounts = {account.pk for account in company_accounts(deposit.provider_account)}
     if ids.is_id(target, "payment"):
         payment = Payment.objects.select_related("merchant", "reusable_clabe").filter(public_id=target).first()
         if payment is not None and payment.livemode == deposit.livemode:
@@ -138,7 +138,7 @@ def _move(case: ReviewCase, to: Destination, origin: Origin, reason: str) -> Non
 
 def _payment(deposit: Deposit, payment: Payment) -> Destination:
     _require_payable(payment)
-    fee, fee_tax = further_fee(payment, deposit.amount)
+    fee, fee_tax = additional_fee(payment, deposit.amount)
     return Destination(payment.merchant, payment, None, fee, fee_tax, deposit.amount - fee - fee_tax)
 
 

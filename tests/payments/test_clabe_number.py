@@ -11,9 +11,9 @@ from payments.services import clabe_number
 def test_a_handful_costs_one_statement(stp, django_assert_num_queries):
     clabe_number.forget()
     with django_assert_num_queries(2):
-        numbers = [clabe_number.take(stp.account) for _ in range(clabe_number.HANDFUL + 1)]
+        numbers = [clabe_number.take(stp.account) for _ in range(clabe_number.BATCH_SIZE + 1)]
 
-    assert len(set(numbers)) == clabe_number.HANDFUL + 1
+    assert len(set(numbers)) == clabe_number.BATCH_SIZE + 1
     assert fetch("SELECT nextval('payments_clabe_1')", [])[0][0] > max(numbers)
 
 
@@ -21,7 +21,7 @@ def test_a_number_that_was_given_back_is_handed_out_again_once(stp):
     number = clabe_number.take(stp.account)
     clabe_number.give_back(stp.account, number)
 
-    again = [clabe_number.take(stp.account) for _ in range(2 * clabe_number.HANDFUL)]
+    again = [clabe_number.take(stp.account) for _ in range(2 * clabe_number.BATCH_SIZE)]
 
     assert again.count(number) == 1
 

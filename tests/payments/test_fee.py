@@ -34,7 +34,7 @@ def test_several_deposits_cost_what_one_would_have_cost_as_far_as_each_can_carry
     payment = memory_payment(percent, fixed)
 
     for amount in amounts:
-        fee, fee_tax = fee_service.further_fee(payment, amount)
+        fee, fee_tax = fee_service.additional_fee(payment, amount)
         assert fee >= 0
         assert fee_tax >= 0
         assert fee + fee_tax <= amount

@@ -67,7 +67,7 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     assert paid(conekta, first)().status_code == 200
     groups.clear()
     monkeypatch.setattr(inbox, "_recent", set())  # of another test's database
-    provider_account.hearing(ProviderAccount.Provider.CONEKTA)
+    provider_account.accepting_notices(ProviderAccount.Provider.CONEKTA)
     connection.close()
     pool = connection.pool
     pool.open()

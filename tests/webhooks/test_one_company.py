@@ -176,7 +176,7 @@ def test_a_company_is_asked_once_and_what_either_account_heard_is_not_taken_agai
 
 
 def test_an_account_without_a_company_is_its_own(db, conekta):
-    assert provider_account.company(conekta.account) == (conekta.account,)
+    assert provider_account.company_accounts(conekta.account) == (conekta.account,)
 
 
 @pytest.mark.usefixtures("committed_db")

@@ -22,7 +22,7 @@ from payments.services.notices.outcome import CONFLICT, Outcome, Overtaken
 from payments.services.notices.payment_target import parse_target
 from payments.services.notices.target import NoticeTarget, locked_row
 from payments.services.payment import WAITING, create_for_deposit
-from payments.services.provider_account import company
+from payments.services.provider_account import company_accounts
 
 __all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
 
@@ -71,7 +71,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
 
     deposit = new_instance(
         Deposit,
-        provider_account=company(account)[0],
+        provider_account=company_accounts(account)[0],
         livemode=account.livemode,
         deposit_key=notice.deposit_key,
         amount=notice.amount,
@@ -86,7 +86,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
         payer_institution=notice.payer.institution_code,
         provider_event=origin.reference,
     )
-    reason = _why_kept(account, notice, deposit, payment, clabe)
+    reason = _suspense_reason(account, notice, deposit, payment, clabe)
     if reason is not None:
         deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin)
         return Outcome(True, f"suspended:{reason}", deposit.public_id)
@@ -102,21 +102,21 @@ def _booked(account: ProviderAccount, notice: MoneyReceived) -> tuple[Any, ...] 
     rows = fetch(
         "SELECT public_id, amount, currency, clabe FROM payments_deposit "
         "WHERE provider_account_id = $1 AND deposit_key = $2",
-        [company(account)[0].pk, notice.deposit_key],
+        [company_accounts(account)[0].pk, notice.deposit_key],
     )
     return rows[0] if rows else None
 
 
-def _why_kept(
+def _suspense_reason(
     account: ProviderAccount, notice: MoneyReceived, deposit: Deposit, payment: Payment | None, clabe: Clabe | None
 ) -> Deposit.SuspenseReason | None:
     reasons = Deposit.SuspenseReason
     if notice.event_type == "stp.return":
         return reasons.RETURNED_TRANSFER
     if payment is not None:
-        return policy.why_kept(payment.merchant, policy.differences_from_payment(payment, deposit))
+        return policy.suspense_reason(payment.merchant, policy.differences_from_payment(payment, deposit))
     if clabe is not None:
-        return policy.why_kept(clabe.merchant, policy.differences_from_clabe(clabe, deposit))
+        return policy.suspense_reason(clabe.merchant, policy.differences_from_clabe(clabe, deposit))
     return reasons(registry.method_at(account.provider).unknown)
 
 
@@ -125,10 +125,12 @@ def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:
     if not clabe:
         return None
     known = Clabe.objects.select_related("merchant", "provider_account")
-    return known.filter(provider_account__in=[a.pk for a in company(account)], clabe=clabe).first()
+    return known.filter(provider_account__in=[a.pk for a in company_accounts(account)], clabe=clabe).first()
 
 
 def _serialise(account: ProviderAccount, deposit_key: str) -> None:
     """Let two notices of one deposit pass one after the other although no payment's row is there to lock."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, company(account)[0].pk])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, company_accounts(account)[0].pk]
+        )

@@ -10,7 +10,7 @@ from core.writes import Sql
 from payments.models import Payment, ProviderAccount
 from payments.services.notices.target import NoticeTarget
 from payments.services.payment import locked, payment_and_merchant
-from payments.services.provider_account import company
+from payments.services.provider_account import company_accounts
 
 _KEYS = {
     "clabe": "clabe = %s AND made_by = 'request'",
@@ -29,7 +29,7 @@ def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key
     given = {name: value for name, value in keys.items() if value}
     if not given:
         return None
-    accounts = [a.pk for a in company(account)]
+    accounts = [a.pk for a in company_accounts(account)]
     keyed = [part for value in given.values() for part in (*accounts, value)]
     return Sql(_lock_query(tuple(given), len(accounts)), (accounts[0], deposit_key, *keyed))
 

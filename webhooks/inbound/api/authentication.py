@@ -76,7 +76,7 @@ class StpSecret(BaseAuthentication):
         if given is None:
             raise NoticeRejected("The credentials in the registered URL are missing.")
         username, secret = given
-        known = provider_account.hearing(ProviderAccount.Provider.STP)
+        known = provider_account.accepting_notices(ProviderAccount.Provider.STP)
         account = next((account for account in known if account.webhook_username == username), None)
         proven_by = _matching_secret(secret, account)
         if account is None or not proven_by:
@@ -108,7 +108,7 @@ class ConektaDigest(BaseAuthentication):
         check_content_type(request)
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
-        for account in provider_account.hearing(ProviderAccount.Provider.CONEKTA) if digest else ():
+        for account in provider_account.accepting_notices(ProviderAccount.Provider.CONEKTA) if digest else ():
             for pem in reversed(account.webhook_public_keys):  # the newest signs most
                 if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
                     return account, AuthenticatedBody(raw, signature.key_id(pem))

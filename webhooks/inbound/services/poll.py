@@ -39,8 +39,8 @@ def poll_all() -> int:
     """
     heard = ProviderAccount.objects.filter(hears_notices=True).order_by("-takes_new", "pk")
     asked = dict[int, ProviderAccount]()
-    for account in sorted(heard, key=provider_client.can_be_asked, reverse=True):
-        asked.setdefault(provider_account.company(account)[0].pk, account)
+    for account in sorted(heard, key=provider_client.can_connect, reverse=True):
+        asked.setdefault(provider_account.company_accounts(account)[0].pk, account)
     return sum(poll(account) for account in asked.values())
 
 
@@ -48,8 +48,8 @@ def poll_all() -> int:
 def poll(account: ProviderAccount) -> int:
     """Ask for what happened since the last time, with some overlap; how many notices were missing in the inbox."""
     now = clock.now()
-    state, _ = ProviderPoll.objects.get_or_create(account=provider_account.company(account)[0])
-    if not provider_client.can_be_asked(account):
+    state, _ = ProviderPoll.objects.get_or_create(account=provider_account.company_accounts(account)[0])
+    if not provider_client.can_connect(account):
         return 0
     since = max((state.covered_until or now - FURTHEST) - OVERLAP, now - FURTHEST)
     until = now - settings.INBOX_POLL_GRACE
@@ -77,7 +77,7 @@ def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: 
     now = clock.now()
     notices = [(raw, read(DIALECTS[channel], raw, now, hashlib.sha256(raw).hexdigest())) for raw in page]
     known = ProviderEvent.objects.filter(
-        account__in=provider_account.company(account), event_id__in={notice.event_id for _, notice in notices}
+        account__in=provider_account.company_accounts(account), event_id__in={notice.event_id for _, notice in notices}
     )
     known_ids = set(known.values_list("event_id", flat=True))
     taken = 0
