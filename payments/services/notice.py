@@ -1,7 +1,7 @@
-"""Applying what a provider says: the one path by which money that arrived enters the books.
+"""Applying notices: the only path by which received money enters the books.
 
-Each kind of notice has a module in ``payments.services.notices``; this one chooses it. Lock order: the inbox row (held
-by the caller, or not there yet), then the target, then the ledger.
+Each kind of notice has a module in ``payments.services.notices``; this module dispatches to it. Lock order: the inbox
+row (locked by the caller, or not stored yet), the target, the ledger.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 
 
 class _Kind(Protocol):
-    """What the module of a kind of notice offers; ``notice`` is of that kind."""
+    """The interface of the module of one kind of notice."""
 
     def lock_query(self, account: ProviderAccount, notice: Any) -> Sql | None: ...
     def parse_target(self, row: Sequence[Any] | None) -> NoticeTarget[Any]: ...
@@ -65,21 +65,21 @@ KINDS: dict[type, _Kind] = {
 
 
 def lock_query(account: ProviderAccount, notice: Notice) -> Sql | None:
-    """The SELECT that finds and locks what ``notice`` is about; None if nothing must be looked for.
+    """The SELECT that finds and locks the target of ``notice``; None if it has no target.
 
-    It ends with ``FOR NO KEY UPDATE`` of one table, and its first column is that row's id. It may become part of a
-    statement of the caller, who may append conditions; ``parse_target`` reads its row.
+    It ends with ``FOR NO KEY UPDATE`` of one table, and its first column is that row's id. Callers may embed it in a
+    statement of their own and append conditions; ``parse_target`` reads the row.
     """
     return KINDS[type(notice)].lock_query(account, notice)
 
 
 def parse_target(notice: Notice, row: Sequence[Any] | None) -> NoticeTarget[Any]:
-    """What the row of ``lock_query`` says; None: there is no such object."""
+    """The target from the row of ``lock_query``; ``row`` is None if there is no such object."""
     return KINDS[type(notice)].parse_target(row)
 
 
 def early_outcome(account: ProviderAccount, notice: Notice) -> Outcome | None:
-    """What the notice leads to if nothing that is stored can change that, else None."""
+    """The outcome of a notice if it does not depend on stored data, else None."""
     said = getattr(notice, "livemode", None)
     if said is not None and said != account.livemode:
         return Outcome(False, f"{CONFLICT}: it says {'live' if said else 'test'}, the account is not")
@@ -90,14 +90,13 @@ def early_outcome(account: ProviderAccount, notice: Notice) -> Outcome | None:
 def apply(
     account: ProviderAccount, notice: Notice, *, event_id: str, target: NoticeTarget[Any] | None = None
 ) -> Outcome:
-    """Carry out one authentic notice of ``account``; ``event_id`` is the inbox row's public id.
+    """Apply one authentic notice of ``account``; ``event_id`` is the public id of the inbox row.
 
-    What changes joins the unit of work that the caller has open, with its own row. Safe under any
-    repetition, order and concurrency: the same money is booked once, a state never goes back.
+    All changes join the caller's unit of work. Safe under repetition, any order and concurrency: a deposit is booked
+    once, and a state never goes back.
 
-    ``target`` is what the caller's own statement locked; None: it is looked for here. What was read beside the lock
-    may be older than the lock, so that executing the unit raises ``Overtaken`` where the same money was booked
-    meanwhile.
+    ``target`` is the target that the caller locked; None: it is locked here. ``target.related`` may be older than the
+    lock, so that executing the unit raises ``Overtaken`` if the same deposit was booked meanwhile.
     """
     outcome = early_outcome(account, notice)
     if outcome is not None:

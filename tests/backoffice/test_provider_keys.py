@@ -90,5 +90,5 @@ def test_the_command_shows_the_partitions() -> None:
 
     said = out.getvalue()
     assert said.count("webhooks_providereventbody_") == 5
-    assert "webhooks_providereventbody_default: whatever has no partition" in said
+    assert "webhooks_providereventbody_default: default partition" in said
     assert said.endswith("0 made, 0 dropped.\n")

@@ -132,7 +132,7 @@ def test_the_command_shows_first_and_does_it_when_told_to(dead):
 @pytest.mark.parametrize(
     ("arguments", "saying"),
     [
-        ([], "Name events"),
+        ([], "Give event ids"),
         (["pev_00000000000000000000000000"], "There is no such event"),
         (["--status", "dead", "--yes"], "say who you are"),
         (["--status", "dead", "--yes", "--by", "ana"], "say who you are"),

@@ -1,1 +1,1 @@
-"""Providers call us: a notice is stored and applied in one transaction, and only then answered."""
+"""The inbox: notices from providers are stored and applied in one transaction before the response is sent."""

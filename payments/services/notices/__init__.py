@@ -1,4 +1,4 @@
-"""What each kind of notice does, a module each: ``lock_query``, ``parse_target``, ``early_outcome``, ``apply``.
+"""One module per kind of notice, with ``lock_query``, ``parse_target``, ``early_outcome`` and ``apply``.
 
-``payments.services.notice`` chooses the module; nothing else calls them.
+Only ``payments.services.notice`` calls them: it selects the module.
 """

@@ -1,4 +1,4 @@
-"""Money arrived: it is booked in the transaction that records it, to the merchant or to suspense with a review case."""
+"""Notices of received money: a deposit is booked to the merchant, or to suspense with a review case."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
 
 
 def lock_query(account: ProviderAccount, notice: MoneyReceived) -> Sql | None:
-    """By the payment's own CLABE, its order, or its id; with the deposit that is booked."""
+    """Finds the payment by its own CLABE, its order or its id, together with the booked deposit."""
     keys = {"clabe": notice.clabe, "order_id": notice.order_id, "public_id": notice.payment_id}
     return payment_target.lock_query(account, keys, deposit_key=notice.deposit_key)
 
 
 def early_outcome(account: ProviderAccount, notice: MoneyReceived) -> Outcome | None:
-    """The books hold one currency."""
+    """A conflict for a foreign currency."""
     if notice.currency != CURRENCY:
         return Outcome(False, f"{CONFLICT}: it reports {notice.currency}, the books hold {CURRENCY} only")
     return None
@@ -43,14 +43,14 @@ def early_outcome(account: ProviderAccount, notice: MoneyReceived) -> Outcome | 
 def apply(
     account: ProviderAccount, notice: MoneyReceived, origin: Origin, target: NoticeTarget[Payment] | None
 ) -> Outcome:
-    """Book the deposit once. Executing the unit of work raises ``Overtaken`` if it was booked meanwhile."""
+    """Book the deposit once. Executing the unit of work raises ``Overtaken`` if it was booked concurrently."""
     with joined() as writes:
         writes.expect("deposit_key_unique", Overtaken())
         return _receive(account, notice, origin, target or _look(account, notice))
 
 
 def _look(account: ProviderAccount, notice: MoneyReceived) -> NoticeTarget[Payment]:
-    """The payment, locked; then, by another statement, which sees all that the lock waited for, the deposit."""
+    """Lock the payment, then read the deposit by another statement, which sees the changes that the lock waited for."""
     payment = parse_target(locked_row(lock_query(account, notice))).object
     return NoticeTarget(payment, None if payment is None else _booked(account, notice))
 
@@ -61,7 +61,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
         clabe = _find_clabe(account, notice.clabe)
         _serialise(account, notice.deposit_key)
         booked = _booked(account, notice)
-    elif booked is None and payment.status not in WAITING:  # perhaps by the transaction that held the lock until now
+    elif booked is None and payment.status not in WAITING:  # perhaps by the transaction that held the lock
         booked = _booked(account, notice)
     if booked is not None:
         known, *said = booked
@@ -92,7 +92,7 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
         return Outcome(True, f"suspended:{reason}", deposit.public_id)
     if payment is None:
         if clabe is None:
-            raise InvariantBroken(f"{deposit.public_id} is to be credited to no merchant")
+            raise InvariantBroken(f"{deposit.public_id} has no merchant to be credited to")
         payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
     deposit_service.credit(deposit, payment, origin=origin)
     return Outcome(True, "credited", payment.public_id)
@@ -121,7 +121,7 @@ def _suspense_reason(
 
 
 def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:
-    """The reusable CLABE that money was sent to. Its row needs no lock: the payer's time says if it was closed."""
+    """The reusable CLABE that money was sent to. It needs no lock: the time of payment decides if it was closed."""
     if not clabe:
         return None
     known = Clabe.objects.select_related("merchant", "provider_account")
@@ -129,7 +129,7 @@ def _find_clabe(account: ProviderAccount, clabe: str) -> Clabe | None:
 
 
 def _serialise(account: ProviderAccount, deposit_key: str) -> None:
-    """Let two notices of one deposit pass one after the other although no payment's row is there to lock."""
+    """Serialise notices of one deposit by an advisory lock, because there is no payment to lock."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [deposit_key, company_accounts(account)[0].pk]

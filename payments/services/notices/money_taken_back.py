@@ -1,4 +1,4 @@
-"""Money of an order went back to the payer, or is disputed. We never ask for that: a person must look."""
+"""Notices of money that was refunded to the payer or is disputed. We never request that: staff must review it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
 
 
 def lock_query(account: ProviderAccount, notice: MoneyTakenBack) -> Sql | None:
-    """By the payment's order, or its id."""
+    """Finds the payment by its order or its id."""
     return payment_target.lock_query(account, {"order_id": notice.order_id, "public_id": notice.payment_id})
 
 
 def early_outcome(account: ProviderAccount, notice: MoneyTakenBack) -> Outcome | None:
-    """What it leads to depends on the payment."""
+    """None: the outcome depends on the payment."""
     return None
 
 
 def apply(
     account: ProviderAccount, notice: MoneyTakenBack, origin: Origin, target: NoticeTarget[Payment] | None
 ) -> Outcome:
-    """Books nothing: a contradiction that names the payment."""
+    """A conflict that names the payment; nothing is booked."""
     payment = (target or parse_target(locked_row(lock_query(account, notice)))).object
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)

@@ -1,4 +1,4 @@
-"""The provider says that an order will not be paid any more: its payment expires or is cancelled."""
+"""Notices of an order that expired or was cancelled at the provider: its payment follows."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["apply", "early_outcome", "lock_query", "parse_target"]
 
 
 def lock_query(account: ProviderAccount, notice: OrderClosed) -> Sql | None:
-    """By the payment's order, or its id."""
+    """Finds the payment by its order or its id."""
     return payment_target.lock_query(account, {"order_id": notice.order_id, "public_id": notice.payment_id})
 
 
 def early_outcome(account: ProviderAccount, notice: OrderClosed) -> Outcome | None:
-    """What it leads to depends on the payment."""
+    """None: the outcome depends on the payment."""
     return None
 
 
 def apply(
     account: ProviderAccount, notice: OrderClosed, origin: Origin, target: NoticeTarget[Payment] | None
 ) -> Outcome:
-    """Close a payment that is still waiting; a payment that ended otherwise stays as it is."""
+    """Expire or cancel a payment that is still open; any other payment is not changed."""
     payment = (target or parse_target(locked_row(lock_query(account, notice)))).object
     if payment is None:
         return Outcome(False, f"{UNMATCHED}: no payment has this order", wait=True)

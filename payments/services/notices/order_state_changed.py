@@ -1,4 +1,4 @@
-"""The provider says what became of money that we sent. Nothing is sent yet, so none of it is ours."""
+"""Notices of the state of an order that we sent. Payouts do not exist yet, so that every one is unmatched."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from payments.services.notices.target import NoticeTarget
 
 
 def lock_query(account: ProviderAccount, notice: OrderStateChanged) -> Sql | None:
-    """There is nothing to look for."""
+    """None: there is no target."""
     return None
 
 
 def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Any]:
-    """No row."""
+    """No target."""
     return NoticeTarget(None)
 
 
@@ -32,5 +32,5 @@ def early_outcome(account: ProviderAccount, notice: OrderStateChanged) -> Outcom
 def apply(
     account: ProviderAccount, notice: OrderStateChanged, origin: Origin, target: NoticeTarget[Any] | None
 ) -> Outcome:
-    """Never reached: the early outcome is the only one."""
+    """Never called: the early outcome is final."""
     raise InvariantBroken("an order's state was applied although nothing was sent")

@@ -1,21 +1,21 @@
-"""What applying a notice led to."""
+"""Outcomes of applying a notice."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 CONFLICT = "conflict"
-"""Begins the reason of an outcome that a person must look at: the notice contradicts what is booked."""
+"""Prefix of the reason of an outcome that staff must review: the notice contradicts what is booked."""
 
 UNMATCHED = "unmatched"
-"""Begins the reason of an outcome that may be another one later: what the notice is about is not here."""
+"""Prefix of the reason of an outcome that may change later: the target does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a notice led to. ``applied`` is False if nothing had to change; ``reason`` says why in one word.
+    """The outcome of a notice. ``applied`` is False if nothing had to change; ``reason`` says why, usually in one word.
 
-    ``wait``: what it is about may appear in a moment, the answer to our own request being on its way. Try again.
+    ``wait``: retry later, because the target may be about to appear: our own request is still in flight.
     """
 
     applied: bool
@@ -25,4 +25,4 @@ class Outcome:
 
 
 class Overtaken(Exception):
-    """Another transaction has just stored the same money, or the same notice: roll back, and look again."""
+    """A concurrent transaction stored the same deposit or notice: roll back and start over."""

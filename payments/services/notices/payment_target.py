@@ -1,4 +1,4 @@
-"""Finding and locking the payment that a notice is about."""
+"""Finds and locks the payment that is the target of a notice."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _KEYS = {
 
 
 def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key: str = "") -> Sql | None:
-    """The SELECT that locks the payment by the first of ``keys`` that finds one, and reads its deposit.
+    """The SELECT that locks the payment found by the first matching key, and reads its deposit; None without keys.
 
-    ``keys`` are its own CLABE, its order, its public id: a notice may overtake the answer that brings the order's id.
-    The payment may be of any account of the company; the deposit is booked with the oldest one.
-    None if every key is empty. ``parse_target`` reads its row.
+    ``keys`` are its own CLABE, its order and its public id: a notice may overtake the response with the order's id.
+    The payment may belong to any account of the company; the deposit is booked with the oldest one. ``parse_target``
+    reads the row.
     """
     given = {name: value for name, value in keys.items() if value}
     if not given:
@@ -35,7 +35,7 @@ def lock_query(account: ProviderAccount, keys: Mapping[str, str], *, deposit_key
 
 
 def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Payment]:
-    """The payment, and ``related`` it the deposit that is booked: public id, amount, currency, CLABE; or None."""
+    """The payment; ``related`` is the booked deposit (public id, amount, currency, CLABE) or None."""
     if row is None:
         return NoticeTarget(None)
     return NoticeTarget(locked(row[:-4]), tuple(row[-4:]) if row[-4] is not None else None)

@@ -1,4 +1,4 @@
-"""What a notice is about: a row of ours that is locked before anything is decided."""
+"""The target of a notice: the row that is locked before anything is decided."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T", bound=models.Model)
 
 @dataclass(frozen=True, slots=True)
 class NoticeTarget(Generic[T]):
-    """The locked object that a notice is about, or None if there is none.
+    """The locked target of a notice, or None if there is none.
 
-    ``related`` is what else the lock query read, and belongs to the kind of notice. It may be older than the lock.
+    ``related`` is further data of the lock query, specific to the kind of notice. It may be older than the lock.
     """
 
     object: T | None
@@ -25,11 +25,11 @@ class NoticeTarget(Generic[T]):
 
     @property
     def key(self) -> tuple[str, int] | None:
-        """Identifies the object among all targets. Two notices with one key must be applied one after the other."""
+        """Identifies the target. Two notices with equal keys must be applied one after the other."""
         return None if self.object is None else (self.object._meta.label, self.object.pk)
 
 
 def locked_row(query: Sql | None) -> Sequence[Any] | None:
-    """Execute a lock query by itself; waits for whoever holds the row."""
+    """Execute a lock query separately; waits until the row is not locked."""
     rows = fetch(numbered(query.text), query.params) if query is not None else []
     return rows[0] if rows else None

@@ -1,4 +1,4 @@
-"""Authentic, but nothing that moves money or a state."""
+"""Notices that affect neither money nor a state."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from payments.services.notices.target import NoticeTarget
 
 
 def lock_query(account: ProviderAccount, notice: Uninteresting) -> Sql | None:
-    """It is about nothing."""
+    """None: there is no target."""
     return None
 
 
 def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Any]:
-    """No row."""
+    """No target."""
     return NoticeTarget(None)
 
 
@@ -30,5 +30,5 @@ def early_outcome(account: ProviderAccount, notice: Uninteresting) -> Outcome | 
 
 
 def apply(account: ProviderAccount, notice: Uninteresting, origin: Origin, target: NoticeTarget[Any] | None) -> Outcome:
-    """Never reached: the early outcome is the only one."""
+    """Never called: the early outcome is final."""
     raise InvariantBroken("a notice that changes nothing was applied")

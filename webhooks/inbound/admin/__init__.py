@@ -1,4 +1,4 @@
-"""Staff's view of the border."""
+"""Admin pages of the inbox."""
 
 from webhooks.inbound.admin.body import readable_body
 from webhooks.inbound.admin.provider_event import STATUS_COLOURS, ProviderEventAdmin

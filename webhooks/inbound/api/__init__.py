@@ -1,1 +1,1 @@
-"""The addresses that providers call: raw bytes in, signature as authenticator, no negotiation, no throttle."""
+"""Webhook endpoints for providers: raw bodies, authentication by secret or signature, no negotiation or throttling."""

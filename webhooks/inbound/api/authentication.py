@@ -1,4 +1,4 @@
-"""Who is calling: the provider account whose secret or key fits. It also fixes the notice's mode."""
+"""Authentication of notices: finds the provider account by its secret or key. The account determines the mode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from payments.services import provider_account
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedBody:
-    """The raw bytes of an authentic notice, and the start of the hash of the secret or key that proved it."""
+    """The raw body of an authentic notice, and the start of the hash of the secret or key that authenticated it."""
 
     raw: bytes
     key_id: str
@@ -41,25 +41,25 @@ class NoticeOfAnotherKind(NoticeRejected):
 
 
 class CallerNotAllowed(IpNotAllowed):
-    """Notices are not taken from your address."""
+    """Notices are not accepted from your address."""
 
 
 _FORMS = re.compile(r"(application|text)/([a-z0-9.+-]*\+)?json|text/plain|application/octet-stream", re.IGNORECASE)
-"""What a notice may call itself. Forms, pages and XML are somebody else's."""
+"""Accepted content types."""
 
 
 def check_content_type(request: Request) -> None:
-    """Refuse what calls itself something else than a notice. No kind at all is fine."""
+    """Refuse another Content-Type; none at all is accepted."""
     kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip()
     if kind and not _FORMS.fullmatch(kind):
         raise NoticeOfAnotherKind
 
 
 def raw_body(request: Request) -> bytes:
-    """The bytes as they came.
+    """The raw body.
 
-    An empty body is refused before the inbox: taken for an unreadable notice it would be answered with ``devolver``,
-    and a payer's money would go back.
+    An empty body is refused before the inbox: as an unreadable notice it would be answered with ``devolver``, which
+    returns a payer's money.
     """
     raw = request._request.read()
     if not raw:
@@ -68,7 +68,7 @@ def raw_body(request: Request) -> bytes:
 
 
 class StpSecret(BaseAuthentication):
-    """HTTP Basic, as in the URL that STP was given, from an allowed address: STP signs nothing."""
+    """HTTP Basic with the credentials of the registered URL, from an allowed address: STP does not sign notices."""
 
     def authenticate(self, request: Request) -> tuple[ProviderAccount, AuthenticatedBody]:
         check_content_type(request)
@@ -89,7 +89,7 @@ class StpSecret(BaseAuthentication):
 
 
 def _matching_secret(secret: str, account: ProviderAccount | None) -> str:
-    """The hash that ``secret`` has, or "". An unknown user name costs the same comparisons as a wrong secret."""
+    """The matching hash, or "". An unknown user name costs the same comparisons as a wrong secret."""
     hashes = (account.webhook_secret_sha256, account.webhook_next_secret_sha256) if account else ("0" * 64, "")
     matching = [known for known in hashes if credentials.secret_matches(secret, known or "0" * 64) and known]
     return matching[0] if matching else ""
@@ -109,7 +109,7 @@ class ConektaDigest(BaseAuthentication):
         raw = raw_body(request)
         digest = request.META.get("HTTP_DIGEST", "")
         for account in provider_account.accepting_notices(ProviderAccount.Provider.CONEKTA) if digest else ():
-            for pem in reversed(account.webhook_public_keys):  # the newest signs most
+            for pem in reversed(account.webhook_public_keys):  # the newest key is the most likely
                 if signature.is_authentic(raw, digest, [signature.load_public_key(pem)]):
                     return account, AuthenticatedBody(raw, signature.key_id(pem))
         raise NoticeRejected("The DIGEST header does not sign this body.")
@@ -123,7 +123,11 @@ class _StpSecretScheme(OpenApiAuthenticationExtension):
     name = "stpSecret"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "basic", "description": "User and secret of the address that STP was given"}
+        return {
+            "type": "http",
+            "scheme": "basic",
+            "description": "User name and secret of the URL that was registered at STP",
+        }
 
 
 class _ConektaDigestScheme(OpenApiAuthenticationExtension):

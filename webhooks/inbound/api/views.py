@@ -1,3 +1,5 @@
+"""Endpoints that receive notices from STP and Conekta."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,13 +27,13 @@ KEPT_HEADERS = {
     "HTTP_DIGEST": "DIGEST",
     "HTTP_X_REQUEST_ID": "X-Request-Id",
 }
-"""What is kept of a notice's headers: what may serve as evidence, never a credential."""
+"""Headers stored with a notice as evidence; never a credential."""
 
 MAX_HEADER = 2_000
 
 
 class NoticeView(JsonView):
-    """Takes one notice: authentic, stored and applied before it is answered."""
+    """Receives one notice: authenticates, stores and applies it before the response."""
 
     permission_classes = []
     parser_classes = []
@@ -41,7 +43,7 @@ class NoticeView(JsonView):
     authenticated: AuthenticatedBody
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The provider account is who is calling."""
+        """Authenticate the provider account."""
         self.account, self.authenticated = self.authenticator.authenticate(request)  # type: ignore[misc]
 
     def post(self, request: Request) -> HttpResponse:
@@ -65,7 +67,7 @@ class NoticeView(JsonView):
 
 
 class StpDepositsView(NoticeView):
-    """STP tells of an incoming SPEI transfer (abono)."""
+    """STP reports an incoming SPEI transfer (abono)."""
 
     channel = Channel.STP_DEPOSITS
     authentication_classes: list[type[BaseAuthentication]] = [StpSecret]
@@ -74,9 +76,8 @@ class StpDepositsView(NoticeView):
         tags=["provider webhooks"],
         operation_id="stp_deposit",
         summary="STP: incoming SPEI transfer",
-        description="STP's *abono*. The answer decides what happens to the money: 200 `confirmar` keeps it, 400 "
-        "`devolver` sends it back to the payer. STP authenticates itself with the user name and secret of the address "
-        "it was given.",
+        description="STP's *abono*. The response decides about the money: 200 `confirmar` keeps it, 400 `devolver` "
+        "returns it to the payer. STP authenticates with the user name and secret of the registered URL.",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={
             200: OpenApiTypes.OBJECT,
@@ -89,7 +90,7 @@ class StpDepositsView(NoticeView):
 
 
 class StpOrdersView(NoticeView):
-    """STP tells of the state of an order that we sent."""
+    """STP reports the state of an order that we sent."""
 
     channel = Channel.STP_ORDERS
     authentication_classes: list[type[BaseAuthentication]] = [StpSecret]
@@ -98,8 +99,8 @@ class StpOrdersView(NoticeView):
         tags=["provider webhooks"],
         operation_id="stp_order",
         summary="STP: state of a sent order",
-        description="STP's *cambio de estado*. Whatever it says of whatever order is stored and answered 200 "
-        "`recibido`. STP authenticates itself as for deposits.",
+        description="STP's *cambio de estado*. Every readable or unreadable notice is stored and answered with 200 "
+        "`recibido`. STP authenticates as for deposits.",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 403, 415)},
     )
@@ -108,7 +109,7 @@ class StpOrdersView(NoticeView):
 
 
 class ConektaView(NoticeView):
-    """Conekta tells of an event."""
+    """Conekta reports an event."""
 
     channel = Channel.CONEKTA_EVENTS
     authentication_classes: list[type[BaseAuthentication]] = [ConektaDigest]
@@ -117,8 +118,8 @@ class ConektaView(NoticeView):
         tags=["provider webhooks"],
         operation_id="conekta_event",
         summary="Conekta: event",
-        description="Any event of Conekta, signed over its bytes in the header `DIGEST`. Types that mean nothing to us "
-        "are stored and answered 200 too.",
+        description="Any event of Conekta; the header `DIGEST` signs the raw body. Events of types that we do not use "
+        "are stored and answered with 200, too.",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={200: OpenApiTypes.OBJECT, **schema.problems(400, 415)},
     )

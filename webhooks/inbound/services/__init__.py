@@ -1,1 +1,1 @@
-"""Receiving a notice: store it, apply it, remember the answer — one transaction."""
+"""Services of the inbox: storing, applying, retrying and replaying notices."""

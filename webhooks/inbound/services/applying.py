@@ -1,4 +1,4 @@
-"""Applying one stored notice, whoever asks: its incoming, a repetition, the worker, staff. The caller holds its row."""
+"""Applying a notice: on arrival, on repetition, by the worker or by staff. The caller has locked its row."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _SETTLED = [
 
 
 class NoContradiction(IllegalTransition):
-    """This notice contradicts nothing, or somebody has dealt with it already."""
+    """This notice is not in conflict, or its conflict has been resolved already."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeResponse:
-    """What the provider is told. ``repeated`` if it had been told before."""
+    """The response to the provider. ``repeated``: it was sent before."""
 
     status: int
     body: dict[str, Any]
@@ -64,11 +64,11 @@ def apply(
     target: NoticeTarget[Any] | None = None,
     incoming: IncomingNotice | None = None,
 ) -> NoticeResponse:
-    """Carry the notice out and settle its row.
+    """Apply the notice and settle its row.
 
-    ``incoming`` for a notice that is not stored yet: its row and its effect join the caller's unit of work.
-    ``target`` is what it is about, if that is locked already. What it is about may not be there yet: a notice can
-    overtake the answer to our own request. Then it waits.
+    ``incoming`` is given for a notice that is not stored yet: its row and its effect join the caller's unit of work.
+    ``target`` is its target, if that is locked already. If the target does not exist yet, the notice is retried later:
+    it may have overtaken the response to our own request.
     """
     with _writing(event, origin, incoming):
         if isinstance(notice, Unreadable):
@@ -78,7 +78,7 @@ def apply(
 
 
 def decide(event: ProviderEvent, notice: ParsedNotice, dialect: Dialect) -> NoticeResponse | None:
-    """Settle a row that is not stored yet, if nothing that is stored can change what the notice leads to; else None."""
+    """Settle a row that is not stored yet, if its outcome does not depend on stored data; else None."""
     if isinstance(notice, Unreadable):
         return None
     outcome = notice_service.early_outcome(event.account, notice)
@@ -87,21 +87,21 @@ def decide(event: ProviderEvent, notice: ParsedNotice, dialect: Dialect) -> Noti
 
 @transaction_required
 def contradict(event: ProviderEvent, reason: str, dialect: Dialect) -> NoticeResponse:
-    """Nothing is booked twice or otherwise; money that can be sent back is. The row is not stored yet."""
+    """Settle a row that is not stored yet as a conflict: nothing is booked, and money is sent back where possible."""
     return _conflict(event, reason, "", dialect)
 
 
 def stored_response(event: ProviderEvent | StoredNotice, *, repeated: bool = False) -> NoticeResponse:
-    """The stored answer, the same bytes each time: the database keeps no order of keys."""
+    """The stored response, with sorted keys: the same bytes each time."""
     return NoticeResponse(event.response_status or 200, dict(sorted(event.response_body.items())), repeated)
 
 
 @transaction.atomic
 def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
-    """Applying failed and was rolled back: the worker tries again later, or gives up after its last try and says so.
+    """Record a failed attempt that was rolled back: the worker retries later, or gives up after its last attempt.
 
-    A failed repetition of a notice that waits already changes nothing. A database that is busy or away says nothing of
-    the notice: that is never the last try.
+    A failed repetition of a notice that waits already changes nothing. An error of the database connection never counts
+    as the last attempt, because it has nothing to do with the notice.
     """
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
     cause = error if isinstance(error, Exception) else None
@@ -120,17 +120,17 @@ def fail(event_pk: int, error: Exception | str, origin: Origin) -> None:
 
 @transaction_required
 def reopen(event: ProviderEvent, origin: Origin, *, reason: str) -> None:
-    """What was ignored, contradicted or given up is open again; the row must be locked."""
+    """Reopen an ignored, conflicting, resolved or dead notice; the row must be locked."""
     before, why = event.status, event.reason or event.last_error
     event.reopen(next_at=clock.now())
-    with separately() as writes:  # applying it, which may follow, changes the row again
+    with separately() as writes:  # applying it afterwards changes the row again
         writes.update(event, *_SETTLED)
         _record_transition(event, before, origin, f"{reason} ← {why}" if why else reason, writes)
 
 
 @transaction.atomic
 def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
-    """Somebody looked at a contradiction and did what was to be done; nothing is booked by this.
+    """Mark a conflict as resolved by a person; nothing is booked by this.
 
     Raises ``NoContradiction``, and ``InvalidRequest`` without a reason.
     """
@@ -160,7 +160,7 @@ def _settle(event: ProviderEvent, outcome: Outcome, dialect: Dialect, *, by_work
 def _settle_unreadable(
     event: ProviderEvent, notice: Unreadable, dialect: Dialect, *, by_worker: bool
 ) -> NoticeResponse:
-    """Unreadable: the money goes back if the provider can be told so, else the notice waits until it can be read."""
+    """Send the money of an unreadable notice back if the provider supports that, else retry it later."""
     if dialect.give_back is not None:
         event.ignore(reason=f"unreadable: {notice.fault}", object_id="")
         return _respond(event, settings.STP_REFUSAL_STATUS, dialect.give_back(stp.MISSING_INFORMATION))
@@ -177,7 +177,7 @@ def _conflict(event: ProviderEvent, reason: str, object_id: str, dialect: Dialec
 
 
 def _respond(event: ProviderEvent, status: int, body: dict[str, Any]) -> NoticeResponse:
-    """An answer is given once; what the notice comes to later does not change it."""
+    """The first response stays; a later outcome of the notice does not change it."""
     if event.response_status is None:
         event.response_status = status
         event.response_body = body
@@ -197,27 +197,27 @@ def _is_worker(origin: Origin) -> bool:
 
 
 def _is_last_try(event: ProviderEvent, *, by_worker: bool) -> bool:
-    """Tries are the worker's: neither the incoming nor a repetition uses one up."""
+    """Only attempts of the worker count, not the arrival or repetitions."""
     return event.attempts + by_worker >= settings.INBOX_TRIES
 
 
 def _postpone(event: ProviderEvent, error: str, *, by_worker: bool) -> None:
-    """The worker tries again later. What waits for it already is not moved by a sender's repetition or a replay."""
+    """Schedule a retry by the worker. A repetition or a replay does not move a retry that is scheduled already."""
     if by_worker or event.status == ProviderEvent.Status.RECEIVED:
         event.postpone(error=error, next_at=_next_try(event.attempts + by_worker), counts=by_worker)
 
 
 def _next_try(tries: int) -> datetime:
-    """2, 4, 8 … seconds from now, at most an hour, 20 % sooner or later so that a backlog does not come at once."""
+    """2, 4, 8 … seconds from now, at most an hour, with 20 % jitter to spread a backlog."""
     return clock.now() + backoff(tries, first=settings.INBOX_RETRY_FIRST, most=settings.INBOX_RETRY_MOST, jitter=0.2)
 
 
 @contextmanager
 def _writing(event: ProviderEvent, origin: Origin, incoming: IncomingNotice | None = None) -> Iterator[None]:
-    """What is decided within is written at the end: the notice's effect, its row, and a step, by one statement.
+    """Write the effect, the row and a transition row of the notice by one statement at the end of the block.
 
-    A step for every change but the one that the row itself tells: settled by the statement that stored it. A stored row
-    that nothing changed is not written.
+    A notice that is settled when it is inserted gets no transition row. A stored row that did not change is not
+    written.
     """
     before, unchanged = event.status, _fields(event)
     with joined() as writes:
@@ -251,7 +251,7 @@ def _record_transition(event: ProviderEvent, before: str, origin: Origin, reason
 
 
 def notice_origin(event_or_account: Any) -> Origin:
-    """The provider itself as the cause."""
+    """The provider's account as the origin of a change."""
     account = getattr(event_or_account, "account", event_or_account)
     return Origin(TransitionRow.Cause.NOTICE, account.public_id)
 

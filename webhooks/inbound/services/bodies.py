@@ -1,7 +1,7 @@
-"""Room for the raw bytes of notices: a partition for each month, made ahead, dropped when its time is over.
+"""Monthly partitions for the raw bodies of notices: created in advance, dropped after their retention.
 
-The application's role may not change the schema. Two functions of the database, which run with the owner's rights, do
-exactly these two things; the second refuses to drop what is younger than 90 days or was never applied.
+The application's role may not change the schema. Two database functions with the owner's rights create and drop
+partitions; the latter refuses partitions with bodies younger than 90 days or of notices that were never applied.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ MONTHS_AHEAD = 3
 
 
 def make_partitions(ahead: int = MONTHS_AHEAD, *, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Partitions for this month and ``ahead`` more; how many were missing. Without one, rows go to a default one."""
+    """Create the partitions of this month and ``ahead`` more; returns how many were missing.
+
+    Rows of a month without a partition go to the default partition.
+    """
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT webhooks_make_body_partitions(%s)", [ahead])
         made = int(cursor.fetchone()[0])
@@ -27,7 +30,7 @@ def make_partitions(ahead: int = MONTHS_AHEAD, *, using: str = DEFAULT_DB_ALIAS)
 
 
 def drop_old(days: int | None = None, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
-    """Drop every partition that is wholly older than ``days`` (``INBOX_BODY_DAYS``); their names."""
+    """Drop every partition that is entirely older than ``days`` (``INBOX_BODY_DAYS``); returns their names."""
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT webhooks_drop_body_partitions(%s)", [settings.INBOX_BODY_DAYS if days is None else days])
         dropped = [name for (name,) in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""How the notices of each channel are read, and what their provider wants to hear."""
+"""Dialects: how the notices of each channel are parsed, and which responses the provider expects."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from webhooks.inbound.models import Channel, ProviderEvent
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one kind of notice is read and what its provider wants to hear.
+    """How the notices of one channel are parsed and answered.
 
-    ``give_back`` builds the answer that sends the money back for a cause; None if the provider knows no such answer:
-    what cannot be booked then stays open until it can. ``identify`` reads id and type of an otherwise unreadable one.
+    ``give_back`` builds the response that sends the money back with a return code; None if the provider has no such
+    response: a notice that cannot be booked then stays open. ``identify`` reads id and type of an unreadable notice.
     """
 
     parse: Callable[..., Notice]
@@ -32,7 +32,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An authentic notice that cannot be read: what is known of it, and what is wrong."""
+    """An authentic notice that cannot be parsed, with the fault."""
 
     event_id: str
     event_type: str
@@ -40,12 +40,12 @@ class Unreadable:
 
     @property
     def effect(self) -> tuple[object, ...]:
-        """Nothing is known but its type."""
+        """Only its type is known."""
         return (self.event_type,)
 
     @property
     def business_key(self) -> str:
-        """Unknown."""
+        """Empty: it is unknown."""
         return ""
 
 
@@ -56,7 +56,7 @@ DIALECTS = {
     Channel.STP_ORDERS: Dialect(
         stp_orders.parse_order_state, stp_orders.RECEIVED, None, lambda raw: ("", "stp.order.unreadable")
     ),
-    # Nobody waits for these answers, but a webhook that comes after all hears what it should.
+    # Responses to polled notices are stored for a webhook that arrives late.
     Channel.STP_CONCILIATION: Dialect(stp.parse_conciliation, stp.CONFIRM, None, lambda raw: ("", "")),
     Channel.CONEKTA_LIST: Dialect(conekta.parse_event, {"received": True}, None, conekta.identify),
     Channel.CONEKTA_EVENTS: Dialect(conekta.parse_event, {"received": True}, None, conekta.identify),
@@ -74,7 +74,7 @@ _LISTED = {
 
 
 def channel_of(event: ProviderEvent) -> Channel:
-    """The channel of a stored notice; one that names none came by its provider's first."""
+    """The channel of a stored notice; without one, the first channel of its provider."""
     return Channel(event.channel) if event.channel else first_channel(event.account)
 
 
@@ -84,12 +84,12 @@ def first_channel(account: ProviderAccount) -> Channel:
 
 
 def listed_channel(account: ProviderAccount) -> Channel:
-    """The channel of what this provider says when it is asked."""
+    """The channel of notices that were polled from this provider."""
     return _LISTED[ProviderAccount.Provider(account.provider)]
 
 
 def read(dialect: Dialect, raw: bytes, received_at: datetime, digest: str) -> ParsedNotice:
-    """What the bytes say; never raises for any bytes."""
+    """Parse ``raw``; never raises."""
     try:
         return dialect.parse(raw, received_at=received_at)
     except UnreadableNotice as error:

@@ -1,4 +1,4 @@
-"""How the inbox is doing: what waits and since when, what came in, failed and why, came twice or was refused."""
+"""Health of the inbox: backlog, traffic, failures by reason, repetitions and refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core import clock
 from webhooks.inbound.models import InboxTally, ProviderEvent, ProviderPoll
 
 WORST = 10
-"""How many reasons of failures are named."""
+"""Maximum number of reasons in ``failures``."""
 
 _OPEN = [ProviderEvent.Status.RECEIVED, ProviderEvent.Status.RETRY]
 _ATTENTION = [ProviderEvent.Status.CONFLICT, ProviderEvent.Status.DEAD]
@@ -20,7 +20,7 @@ _ATTENTION = [ProviderEvent.Status.CONFLICT, ProviderEvent.Status.DEAD]
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One channel: notices in the last hour and day, how many of them changed something, and what left no row."""
+    """One channel: notices of the last hour and day, how many were applied, and how many were repeated or refused."""
 
     channel: str
     last_hour: int
@@ -32,7 +32,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why notices wait or need somebody, and how many for the same reason."""
+    """Notices that wait or need attention for the same reason."""
 
     status: str
     reason: str
@@ -42,7 +42,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it at one moment."""
+    """State of the inbox at one moment."""
 
     waiting: int
     oldest_waiting: datetime | None
@@ -53,7 +53,7 @@ class Health:
 
 
 def measure() -> Health:
-    """Six statements, however many notices there are; those that count go by indexes or the last day only."""
+    """Measure the inbox by six statements, which use indexes or read the last day only."""
     waiting = ProviderEvent.objects.filter(status__in=_OPEN).aggregate(n=Count("id"), oldest=Min("received_at"))
     attention = ProviderEvent.objects.filter(status__in=_ATTENTION).order_by()
     counts = dict(attention.values_list("status").annotate(n=Count("id")))
@@ -99,7 +99,7 @@ def _traffic() -> tuple[Traffic, ...]:
 
 
 def _failures() -> tuple[Failure, ...]:
-    # Of what waits, the last error counts; of what is settled, the reason.
+    # Open notices are grouped by their last error, settled ones by their reason.
     why = Case(When(status=ProviderEvent.Status.CONFLICT, then=F("reason")), default=F("last_error"))
     failed = ProviderEvent.objects.filter(status__in=[ProviderEvent.Status.RETRY, *_ATTENTION]).order_by()
     grouped = failed.annotate(why=why).values("status", "why").annotate(n=Count("id"), oldest=Min("received_at"))

@@ -1,8 +1,8 @@
-"""The inbox: every authentic notice is stored, applied once, and answered the same however often it is sent.
+"""The inbox: every authentic notice is stored and applied once, and every repetition gets the same response.
 
-What needs no look at what is stored is stored, settled, by one statement. Everything else is one transaction of two
-exchanges: the first finds the notice if it is known, else locks what it is about; the second writes the notice and its
-effect, and commits. Of two that look at once, the second is refused by a unique key, and looks again.
+A notice whose outcome does not depend on stored data is stored by one statement. Any other notice takes a transaction
+of two round trips: the first finds the notice if it is stored already, else locks its target; the second writes the
+notice and its effect, and commits. Of two equal notices in flight, a unique key refuses the second, which starts over.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from webhooks.inbound.services.store import IncomingNotice, StoredNotice, add_in
 __all__ = ["NoticeResponse", "receive"]
 
 _ATTEMPTS = 3
-"""Overtaken once, the second look finds whatever overtook; more often only where rows come and go."""
+"""The second attempt finds the row that overtook the first; further ones are a safety margin."""
 
 _MAX_RECENT = 10_000
 _recent: set[tuple[int, str]] = set()
-"""Notices that came to this process lately. A hint where to look first, and no more: what is stored decides."""
+"""Recent notices of this process: a hint that a notice may be a repetition. The stored row decides."""
 
 MAX_BUSINESS_KEY_LENGTH = 64
 
@@ -53,12 +53,12 @@ def receive(
     headers: Mapping[str, str] | None = None,
     key_id: str = "",
 ) -> NoticeResponse:
-    """Store and apply one authentic notice; the answer stands for a committed transaction.
+    """Store and apply one authentic notice; returns after the transaction is committed.
 
-    A repetition of what is settled gets the first answer and changes nothing. One of what still waits for the worker is
-    tried at once, and changes nothing if that fails. A notice with a known id that would book something else is
-    kept beside the first as a conflict. If applying fails unexpectedly, its effect is rolled back, the notice is kept
-    for another try, and the error is raised: the provider hears 5xx and sends it again.
+    A repetition of a settled notice gets the first response and changes nothing. A repetition of one that waits for the
+    worker is applied at once, and changes nothing if that fails. A notice with a known id but another effect is stored
+    separately as a conflict. If applying fails unexpectedly, the effect is rolled back, the notice is stored for a
+    retry, and the error is raised: the provider gets a 5xx response and sends it again.
     """
     channel = channel or first_channel(account)
     incoming = IncomingNotice(account, channel, raw, clock.now(), remote_address, headers or {}, key_id)
@@ -82,7 +82,7 @@ def receive(
 
 
 def _response_to_recent(incoming: IncomingNotice, notice: ParsedNotice, digest: str) -> NoticeResponse | None:
-    """The stored answer, by one statement without a transaction, if it is likely to be there: this process gave it."""
+    """The stored response of a notice that this process received recently, by one statement without a transaction."""
     key = incoming.account.pk, notice.event_id
     if key not in _recent:
         if len(_recent) >= _MAX_RECENT:
@@ -96,13 +96,13 @@ def _response_to_recent(incoming: IncomingNotice, notice: ParsedNotice, digest: 
 
 
 def _in_group(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str) -> NoticeResponse | None:
-    """The answer, if nothing in what is stored stands against the notice; else None, and nothing was written."""
+    """The response of a group commit; None if the notice must be processed individually, and nothing was written."""
     event = incoming.event(digest=digest, **_identity(notice))
     return group_commit.submit(QueuedNotice(incoming, notice, dialect, event, applying.decide(event, notice, dialect)))
 
 
 def _individually(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str) -> NoticeResponse:
-    """Raises ``Overtaken``, and writes nothing, if the same notice or the same money is stored in this moment."""
+    """Raises ``Overtaken``, and writes nothing, if the same notice or deposit is stored concurrently."""
     event = incoming.event(digest=digest, **_identity(notice))
     answer = applying.decide(event, notice, dialect)
     if answer is not None:  # one statement, no transaction
@@ -134,12 +134,12 @@ def _identity(notice: ParsedNotice) -> dict[str, str]:
 def _handle_known(
     known: StoredNotice, incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str
 ) -> NoticeResponse:
-    """A known id: the answer that is stored, another try of what is still open, or a conflict beside it."""
+    """A stored notice: return its response, retry it if it is open, or store a conflict."""
     if known.body_sha256 != digest:
         stored = _stored_notice(known)
         if stored is None or stored.effect != notice.effect:
             return _handle_contradiction(incoming, notice, dialect, digest)
-        notice = stored  # what is applied is what is stored
+        notice = stored  # the stored notice is applied
     if known.is_settled or (isinstance(notice, Unreadable) and known.response_status is not None):
         return applying.stored_response(known, repeated=True)
     event = ProviderEvent.objects.select_for_update(of=("self",)).select_related("account").get(pk=known.pk)
@@ -152,7 +152,7 @@ def _handle_known(
 
 
 def _stored_notice(known: StoredNotice) -> ParsedNotice | None:
-    """What the stored bytes say, which may have come by another way than these; None once they were dropped."""
+    """The stored notice, which may have arrived by another channel; None after its body was dropped."""
     event = ProviderEvent.objects.select_related("account").get(pk=known.pk)
     body = event.body
     return None if body is None else read(DIALECTS[channel_of(event)], body, event.received_at, event.body_sha256)
@@ -173,7 +173,7 @@ def _handle_contradiction(
 
 
 def _keep_for_retry(incoming: IncomingNotice, notice: ParsedNotice, digest: str, error: Exception) -> None:
-    """Store the notice although applying it failed, in a transaction of its own."""
+    """Store a notice that could not be applied, in a separate transaction."""
     with transaction.atomic():
         event = incoming.event(digest=digest, **_identity(notice))
         known = insert(incoming, event)

@@ -1,4 +1,4 @@
-"""Which secrets and keys are valid for an account's notices, and when each proved one last."""
+"""Valid secrets and keys of an account, and when each last authenticated a notice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from payments.providers.conekta.signature import key_id
 from webhooks.inbound.models import ProviderEvent
 
 DAYS_BACK = 7
-"""Further back nobody looks: the figures help to end an exchange, which takes days."""
+"""Days of notices that are evaluated: a rotation takes days."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """One valid secret or key: its short name, whether it is the one that comes, and its use."""
+    """One valid secret or key: its short name, whether it replaces the other one, and its use."""
 
     key_id: str
     is_new: bool
@@ -27,7 +27,7 @@ class KeyUse:
 
 
 def in_use(account: ProviderAccount) -> list[KeyUse]:
-    """Every valid secret or key, the oldest first."""
+    """All valid secrets or keys, oldest first."""
     named = [account.webhook_secret_sha256[:16], account.webhook_next_secret_sha256[:16]]
     named += [key_id(pem) for pem in account.webhook_public_keys]
     valid = [name for name in named if name]

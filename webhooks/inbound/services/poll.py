@@ -1,8 +1,7 @@
-"""The safety net: what a provider says it knows is asked for and taken into the inbox like a notice.
+"""Polling: notices that did not arrive as webhooks are requested from the providers and put into the inbox.
 
-A webhook that never came then changes nothing for the merchant but a few minutes. What the inbox knows by its id is
-left alone; the rest takes the usual path. Only the worker asks: STP's questions are signed with a key that the web
-process does not hold.
+A lost webhook thus delays a payment by a few minutes. Notices that the inbox knows by their id are skipped; the others
+take the usual path. Only the worker polls: requests to STP are signed with a key that the web process does not have.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 FURTHEST = timedelta(days=7)
 OVERLAP = timedelta(hours=1)
-"""Asked again each time: providers list some things late."""
+"""Period that each poll requests again, because providers list some notices late."""
 
 
 @transaction_forbidden
 def poll_all() -> int:
-    """Ask about every account that hears notices, once a company; how many notices were missing.
+    """Poll every account that accepts notices, once per company; returns how many notices were missing.
 
-    One that fails stops no other.
+    A failure of one account does not stop the others.
     """
     heard = ProviderAccount.objects.filter(hears_notices=True).order_by("-takes_new", "pk")
     asked = dict[int, ProviderAccount]()
@@ -46,7 +45,7 @@ def poll_all() -> int:
 
 @transaction_forbidden
 def poll(account: ProviderAccount) -> int:
-    """Ask for what happened since the last time, with some overlap; how many notices were missing in the inbox."""
+    """Request the notices since the last poll, with ``OVERLAP``; returns how many were missing in the inbox."""
     now = clock.now()
     state, _ = ProviderPoll.objects.get_or_create(account=provider_account.company_accounts(account)[0])
     if not provider_client.can_connect(account):
@@ -57,10 +56,10 @@ def poll(account: ProviderAccount) -> int:
     try:
         for page in provider_client.connect(account).list_notices(since, today=calendar.operating_date(now)):
             found += _take(account, listed_channel(account), page, until)
-    except (ProviderError, ValueError) as failed:  # ValueError: a key or address that no request could carry
+    except (ProviderError, ValueError) as failed:  # ValueError: an invalid key or address
         error = str(failed)
         logger.warning("a provider could not be asked", extra={"account": account.public_id, "why": error})
-    except OperationalError as busy:  # a row that somebody holds for long: no reason not to ask the next provider
+    except OperationalError as busy:  # a row that is locked for long must not stop polling other providers
         error = "The database was busy; what is missing is asked for again."
         logger.warning("a provider's answer could not be taken in", exc_info=busy, extra={"account": account.public_id})
     if found:
@@ -73,7 +72,7 @@ def poll(account: ProviderAccount) -> int:
 
 
 def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: datetime) -> int:
-    """Take in what is missing. A notice younger than ``until`` may still come by itself."""
+    """Receive the missing notices of a page. Those later than ``until`` are skipped: they may still arrive."""
     now = clock.now()
     notices = [(raw, read(DIALECTS[channel], raw, now, hashlib.sha256(raw).hexdigest())) for raw in page]
     known = ProviderEvent.objects.filter(

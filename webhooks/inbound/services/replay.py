@@ -1,7 +1,7 @@
-"""Applying stored notices once more at somebody's wish: first shown, then done, never twice.
+"""Replay of stored notices by staff, with a preview.
 
-A replay takes the usual path. What was applied is refused, and so is a notice whose money was sent back: STP heard
-``devolver``, and nothing of it is here any more.
+A replay takes the usual path. It is refused for a notice that was applied, and for one whose money was sent back (STP
+got ``devolver``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BytesWereDropped(IllegalTransition):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What applying a notice led to, or would lead to.
+    """The effect of a replay, or its preview.
 
     ``payments`` are (id, from, to), ``deposits`` (id, state, centavos); ``postings`` and ``events`` are counts.
     """
@@ -47,7 +47,7 @@ class Effect:
 
     @property
     def changes_nothing(self) -> bool:
-        """True if nothing but the notice's own row is written."""
+        """True if only the notice's own row is written."""
         return not (self.payments or self.deposits or self.postings or self.events)
 
 
@@ -61,9 +61,9 @@ def refusal(event: ProviderEvent) -> IllegalTransition | None:
 
 
 def preview(event_pk: int) -> Effect:
-    """What a replay would do now: it is done and rolled back, checks at commit included.
+    """The effect that a replay would have now: it is executed, including deferred constraints, and rolled back.
 
-    Raises what ``replay`` would raise, whatever applying itself raises included.
+    Raises the same errors as ``replay``.
     """
     with transaction.atomic():
         try:
@@ -113,7 +113,7 @@ _POSTINGS, _EVENTS = "ledger_transaction", "merchants_event"
 
 
 def _written() -> dict[str, int]:
-    """Rows that this transaction has inserted so far: cheap, whatever the tables' size."""
+    """Rows that this transaction has inserted so far; its cost does not depend on the size of the tables."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname, n_tup_ins FROM pg_stat_xact_user_tables WHERE relname = ANY(%s)", [[_POSTINGS, _EVENTS]]

@@ -1,4 +1,4 @@
-"""The statements that store a notice: its slim row and its bytes, or nothing if the account has one with this id."""
+"""SQL that finds, locks and inserts notices: the row of the notice and its raw body."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 
 def _event_insert(values: Iterable[str], source: str) -> str:
-    """The statement for the rows of ``source`` that no account has yet."""
+    """INSERT of the rows of ``source`` that are not stored yet."""
     return (
         f"INSERT INTO webhooks_providerevent ({', '.join(_COLUMNS)}) SELECT {', '.join(values)}{source} "  # noqa: S608
         "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING id, account_id, event_id"
@@ -52,7 +52,7 @@ def _event_insert(values: Iterable[str], source: str) -> str:
 
 
 def _body_insert(source: str, values: Iterable[str] = ("%s::timestamptz", "%s::jsonb", "%s::bytea")) -> str:
-    """The statement for the bytes of notices whose rows, in the same statement, are ``source``: ``t``."""
+    """INSERT of the bodies of notices whose rows the same statement inserts: ``source`` with the alias ``t``."""
     return (
         "INSERT INTO webhooks_providereventbody (event_id, received_at, headers, body) "  # noqa: S608
         f"SELECT t.id, {', '.join(values)} FROM {source} RETURNING event_id AS id"
@@ -69,7 +69,7 @@ _INSERT = numbered(
     "FROM (VALUES (1)) one LEFT JOIN event ON true "
     "LEFT JOIN webhooks_providerevent known ON known.account_id = %s AND known.event_id = %s"
 )
-"""With the row that was there: a repetition costs no further question."""
+"""Also returns the stored row, so that a repetition needs no second query."""
 
 _FIND = f"SELECT {_STORED} FROM webhooks_providerevent WHERE account_id = %s AND event_id = %s"  # noqa: S608
 _FIND_NUMBERED = numbered(_FIND)
@@ -78,7 +78,7 @@ _ONLY_IF_NEW = "AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE"
 
 @dataclass(frozen=True, slots=True)
 class IncomingNotice:
-    """What came, from whom and how: all that is kept of a notice beside its meaning."""
+    """A notice as it was received: account, channel, raw body and headers."""
 
     account: ProviderAccount
     channel: Channel
@@ -94,7 +94,7 @@ class IncomingNotice:
         return hashlib.sha256(self.raw).hexdigest()
 
     def event(self, *, digest: str, event_id: str, event_type: str, business_key: str = "") -> ProviderEvent:
-        """Its row, not stored yet."""
+        """The row of the notice, not stored yet."""
         return new_instance(
             ProviderEvent,
             account=self.account,
@@ -113,7 +113,7 @@ class IncomingNotice:
 
 @dataclass(frozen=True, slots=True)
 class StoredNotice:
-    """A row that was there, as far as a repetition must know it; not locked."""
+    """The columns of a stored notice that a repetition needs; not locked."""
 
     pk: int
     status: str
@@ -128,9 +128,9 @@ class StoredNotice:
 
 
 def insert(incoming: IncomingNotice, event: ProviderEvent) -> StoredNotice | None:
-    """Store the event as it is by one statement, or give what is there; None: stored. No transaction is needed.
+    """Insert the event by one statement, without a transaction; returns the stored notice if its id is known.
 
-    Nobody may hold anything that whoever stores the same id waits for.
+    The caller must not hold a lock that another transaction inserting the same id waits for.
     """
     values = (*_event_values(event), *_body_values(incoming), event.account_id, event.event_id)
     (row,) = fetch(_INSERT, values)
@@ -139,22 +139,22 @@ def insert(incoming: IncomingNotice, event: ProviderEvent) -> StoredNotice | Non
         event.pk = new_id
         event._state.adding = False
         return None
-    if known[0] is None:  # stored by a transaction that ended while this one waited for it
+    if known[0] is None:  # inserted by a concurrent transaction for which this statement waited
         (known,) = fetch(_FIND_NUMBERED, [event.account_id, event.event_id])
     return _stored_notice(known)
 
 
 def insert_all(arrived: Sequence[tuple[IncomingNotice, ProviderEvent]]) -> list[bool]:
-    """Store several events as they are by one statement; for each, whether it was new. No two have the same id."""
+    """Insert events with distinct ids by one statement; returns for each whether it was new."""
     values = [value for incoming, event in arrived for value in (*_event_values(event), *_body_values(incoming))]
     stored = set(fetch(_insert_all_sql(len(arrived)), values))
     return [(event.account_id, event.event_id) in stored for _, event in arrived]
 
 
 def lock_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ...] | None]:
-    """For each event that is not stored yet the row of what it is about, locked; None if there is none.
+    """For each event that is not stored yet the locked row of its target; None if there is none.
 
-    Nobody is waited for: a row that somebody else holds counts as not there.
+    Does not wait: rows that are locked by other transactions are skipped (None).
     """
     rows: list[tuple[Any, ...] | None] = [None] * len(queries)
     alike = dict[tuple[str, tuple[str, ...]], list[int]]()
@@ -173,7 +173,7 @@ def lock_all(queries: Sequence[tuple[ProviderEvent, Sql]]) -> list[tuple[Any, ..
 def find_or_lock(
     account_pk: int, event_id: str, about: Sql | None
 ) -> tuple[StoredNotice | None, tuple[Any, ...] | None]:
-    """What is stored under a notice's id; else, by the same statement, the row of ``about``, which locks."""
+    """The stored notice with this id; else, by the same statement, the locked row of the lock query ``about``."""
     if about is None:
         rows = fetch(_FIND_NUMBERED, [account_pk, event_id])
         return (_stored_notice(rows[0]) if rows else None), None
@@ -217,7 +217,7 @@ def _insert_all_sql(count: int) -> str:
 
 
 def add_insert(writes: Writes, incoming: IncomingNotice, event: ProviderEvent) -> None:
-    """Let ``writes`` store the event as it is by then; executing raises ``Overtaken`` if one with its id is there."""
+    """Add the INSERT of the event, as it is at execution, to ``writes``. It raises ``Overtaken`` for a known id."""
     writes.insert(event, on_conflict_do_nothing=("account", "event_id"), missing=Overtaken())
     writes.add(Sql(_body_insert(AFTER), _body_values(incoming)), after=event, missing=Overtaken())
 

@@ -1,4 +1,4 @@
-"""What is still open is applied by the worker: batches claimed with SKIP LOCKED, one bad notice stopping no other."""
+"""The worker applies open notices, in batches claimed with SKIP LOCKED; one failing notice does not stop others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DROPPED = "its bytes were dropped"
 _SLOTS_KEY = 4_737_002
 _OPEN = [ProviderEvent.Status.RECEIVED, ProviderEvent.Status.RETRY]
 _TOO_MANY = 1_000
-"""So many failures in one sweep mean that something else is wrong: the next sweep is soon enough."""
+"""Failures after which a sweep ends, because the cause is not in the notices."""
 
 
 def sweep(*, now: datetime | None = None, seconds: float = 20) -> int:
-    """Apply the open notices that are due, the longest waiting first, for ``seconds`` at most; how many were settled.
+    """Apply due open notices, the longest waiting first, for at most ``seconds``; returns how many were settled.
 
-    Two sweeps at once share the work; a third finds no slot and ends. ``now`` says what is due.
+    Two concurrent sweeps share the work; a third finds no slot and ends. ``now`` decides which notices are due.
     """
     until, settled, postponed = time.monotonic() + seconds, 0, set[int]()
     while time.monotonic() < until and len(postponed) < _TOO_MANY:
@@ -39,13 +39,13 @@ def sweep(*, now: datetime | None = None, seconds: float = 20) -> int:
 
 
 def sweep_one(event_pk: int) -> bool:
-    """Apply one open notice, due or not. False if it is settled already, given up, or somebody else holds it."""
+    """Apply one open notice, due or not. False if it is settled, dead, or locked by another transaction."""
     with transaction.atomic():
         return bool(_apply_all(list(_open().filter(pk=event_pk))))
 
 
 def _batch(now: datetime, without: set[int]) -> tuple[set[int], set[int]]:
-    """(claimed, settled of them). All in one transaction; if one fails, each again in a transaction of its own."""
+    """Ids (claimed, settled). One transaction for all; if one fails, each is retried in its own transaction."""
     claimed: list[int] = []
     try:
         with transaction.atomic():
@@ -64,13 +64,13 @@ def _alone(event_pk: int) -> bool:
     try:
         return sweep_one(event_pk)
     except Exception as error:
-        applying.fail(event_pk, error, applying.WORKER_ORIGIN)  # raises in turn if the database is away
+        applying.fail(event_pk, error, applying.WORKER_ORIGIN)  # raises if the database is down
         return False
 
 
 @transaction_required
 def _slot() -> bool:
-    """Take one of two places; a sweep that finds none leaves the work to the others."""
+    """Take one of two slots; False if both are taken."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT CASE WHEN pg_try_advisory_xact_lock(%s, 1) THEN true ELSE pg_try_advisory_xact_lock(%s, 2) END",
@@ -85,13 +85,13 @@ def _claim(now: datetime, without: set[int]) -> list[ProviderEvent]:
 
 
 def _open() -> QuerySet[ProviderEvent]:
-    """Open notices that nobody else holds, locked as they are read."""
+    """Open notices that are not locked by another transaction, locked as they are read."""
     rows = ProviderEvent.objects.select_for_update(of=("self",), skip_locked=True).select_related("account")
     return rows.filter(status__in=_OPEN)
 
 
 def _apply_all(events: list[ProviderEvent]) -> set[int]:
-    """The ids of those that are settled now."""
+    """Apply the notices; returns the ids of those that are settled now."""
     bodies = _bodies(events)
     for event in events:
         raw = bodies.get(event.pk)

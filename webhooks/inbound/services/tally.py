@@ -1,8 +1,7 @@
-"""How many repetitions and refusals there were: counted in memory, added to the hour's row every few seconds.
+"""Counters of repeated and refused notices: counted in memory and added to the row of the hour every few seconds.
 
-A repetition writes nothing else, and whoever floods us with forgeries costs one statement in ten seconds. A process
-that is killed takes at most its last seconds of these counts with it; they are figures for people, nothing depends on
-them.
+A repetition writes nothing else, and a flood of forged notices costs one statement per ten seconds. A killed process
+loses the counts of its last seconds; they are statistics on which nothing depends.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _written = 0.0
 
 
 def count(channel: str, kind: InboxTally.Kind) -> None:
-    """One more; written now if the last time is long enough ago. Never raises, must be outside any transaction."""
+    """Count one notice and write the counters if that is due. Never raises; must be outside any transaction."""
     hour = clock.now().replace(minute=0, second=0, microsecond=0)
     with _lock:
         _counts[hour, channel, kind] += 1
@@ -39,7 +38,7 @@ def count(channel: str, kind: InboxTally.Kind) -> None:
 
 
 def _write_if_due() -> None:
-    global _written  # noqa: PLW0603 - one moment for the whole process
+    global _written  # noqa: PLW0603 - one timestamp per process
     with _lock:
         now = time.monotonic()
         if _written and now - _written < settings.INBOX_TALLY_SECONDS:

@@ -1,3 +1,5 @@
+"""Command ``provider_event_bodies``: maintains the partitions of notice bodies."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,10 +11,11 @@ from webhooks.inbound.services import bodies
 
 
 class Command(BaseCommand):
-    """Makes room for the bytes of notices to come, drops what was kept long enough, and shows what there is."""
+    """Create and drop partitions of notice bodies, and list them."""
 
     help = (
-        "Make partitions ahead, drop bodies older than INBOX_BODY_DAYS, list the partitions. A daily job does the same."
+        "Create partitions in advance, drop bodies older than INBOX_BODY_DAYS and list the partitions. "
+        "A daily job does the same."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -20,6 +23,6 @@ class Command(BaseCommand):
         with connection.cursor() as cursor:
             cursor.execute("SELECT name, since, until, bytes FROM webhooks_body_partition ORDER BY since NULLS LAST")
             for name, since, until, size in cursor.fetchall():
-                span = f"{since:%Y-%m-%d} to {until:%Y-%m-%d}" if since and until else "whatever has no partition"
+                span = f"{since:%Y-%m-%d} to {until:%Y-%m-%d}" if since and until else "default partition"
                 self.stdout.write(f"{name}: {span}, {size // 1024} KiB")
         self.stdout.write(f"{made} made, {len(dropped)} dropped.")

@@ -1,3 +1,5 @@
+"""Command ``replay_event``: applies stored notices again."""
+
 from __future__ import annotations
 
 import argparse
@@ -20,11 +22,11 @@ REPLAYABLE = ["received", "retry", "ignored", "conflict", "dead"]
 
 
 class Command(BaseCommand):
-    """Shows what applying stored notices again would do and, with --yes, does it."""
+    """Preview the replay of stored notices and, with --yes, execute it."""
 
     help = (
-        "Apply stored provider events again: by id, or all that match. Without --yes it only shows what would happen. "
-        "What was applied is never applied twice."
+        "Apply stored provider events again, by id or by filters. Without --yes only a preview is shown. An event that "
+        "was applied is never applied twice."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,15 +37,15 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="Only events whose reason or last error begins like this.")
         parser.add_argument("--since", type=moment, help="Received at or after, e.g. 2026-11-23T00:00:00-06:00.")
         parser.add_argument("--until", type=moment, help="Received before.")
-        parser.add_argument("--limit", type=int, default=1_000, help="At most so many (default 1000).")
-        parser.add_argument("--yes", action="store_true", help="Do it.")
-        parser.add_argument("--by", default="", help="Who does it (needed with --yes).")
-        parser.add_argument("--why", default="", help="Why (needed with --yes).")
+        parser.add_argument("--limit", type=int, default=1_000, help="Maximum number of events (default 1000).")
+        parser.add_argument("--yes", action="store_true", help="Execute the replay.")
+        parser.add_argument("--by", default="", help="Your name (required with --yes).")
+        parser.add_argument("--why", default="", help="The reason (required with --yes).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = _chosen(options)
         if options["yes"] and not (options["by"].strip() and options["why"].strip()):
-            raise CommandError("With --yes say who you are (--by) and why (--why): both are kept.")
+            raise CommandError("--yes requires your name (--by) and the reason (--why); both are stored.")
         origin = Origin(TransitionRow.Cause.STAFF, options["by"].strip()[:100], "replay_event")
         counts = {"changed": 0, "nothing": 0, "refused": 0, "failed": 0}
         for event in chosen:
@@ -71,7 +73,7 @@ class Command(BaseCommand):
 
 
 def in_words(effect: Effect) -> str:
-    """One line: what became of the notice, and what that changed."""
+    """The effect in one line."""
     told = [f"{effect.status} ({effect.reason})"]
     told += [f"{payment} {before} → {after}" for payment, before, after in effect.payments]
     told += [f"{deposit} {status} {format_mxn(amount)}" for deposit, status, amount in effect.deposits]
@@ -83,7 +85,7 @@ def in_words(effect: Effect) -> str:
 
 
 def moment(text: str) -> datetime:
-    """An aware moment; ``ArgumentTypeError`` else."""
+    """Parse a date and time, by default in Mexico City's time zone; raises ``ArgumentTypeError``."""
     try:
         parsed = parse_datetime(text)
     except ValueError:
@@ -94,7 +96,7 @@ def moment(text: str) -> datetime:
 
 
 def _chosen(options: dict[str, Any]) -> list[ProviderEvent]:
-    """The events in the order of their incoming. ``CommandError`` for nothing to go by, or an unknown id."""
+    """The selected events in the order of arrival. Raises ``CommandError`` without a selection or for an unknown id."""
     ids = options["ids"]
     filters = {
         "status": options["status"],
@@ -105,9 +107,11 @@ def _chosen(options: dict[str, Any]) -> list[ProviderEvent]:
     }
     given = {name: value for name, value in filters.items() if value}
     if not ids and not given and not options["reason"]:
-        raise CommandError("Name events, or say which: --status, --provider, --type, --reason, --since, --until.")
+        raise CommandError(
+            "Give event ids or at least one of --status, --provider, --type, --reason, --since, --until."
+        )
     if options["limit"] < 1:
-        raise CommandError("--limit is a number of one or more.")
+        raise CommandError("--limit must be at least 1.")
     events: QuerySet[ProviderEvent] = ProviderEvent.objects.filter(**given).order_by("id")
     if ids:
         unknown = sorted(
