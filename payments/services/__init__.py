@@ -1,1 +1,1 @@
-"""What can be done with payments: each use case takes its locks, writes once, and leaves a trace."""
+"""Services of payments, deposits, review cases, reports and provider accounts."""

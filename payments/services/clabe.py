@@ -1,4 +1,4 @@
-"""Reusable CLABEs: handed out once, closed once. What arrives on them is booked by ``payments.services.notice``."""
+"""Creation and closing of reusable CLABEs. ``payments.services.notice`` books their deposits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from payments.services.transition import record_clabe
 
 @dataclass(frozen=True, slots=True)
 class NewClabe:
-    """A valid request for a reusable CLABE. Amounts in centavos; None is no limit."""
+    """A valid request for a reusable CLABE. Amounts in centavos; None: no limit."""
 
     label: str = ""
     customer_name: str = ""
@@ -33,9 +33,9 @@ class NewClabe:
 
 @transaction_required
 def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Origin) -> Clabe:
-    """Hand out a CLABE.
+    """Create a reusable CLABE.
 
-    Raises ``KycRequired`` and ``ProviderUnavailable`` as a SPEI payment does.
+    Raises ``KycRequired`` and ``ProviderUnavailable`` like the creation of a SPEI payment.
     """
     account = account_for(merchant, registry.CLABE_METHOD.name, livemode=livemode)
     clabe = Clabe(
@@ -59,7 +59,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewClabe, origin: Orig
 
 @transaction_required
 def close(clabe_id: int, *, origin: Origin) -> Clabe:
-    """Take no more transfers; closing it again changes nothing. What a payer sent before is still accepted."""
+    """Close a CLABE; closing it again changes nothing. Transfers sent before are still accepted."""
     clabe = Clabe.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=clabe_id)
     if clabe.status == Clabe.Status.CLOSED:
         return clabe

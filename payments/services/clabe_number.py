@@ -1,4 +1,4 @@
-"""Numbers for CLABEs: fetched from the account's database sequence by the handful, handed out once each."""
+"""Numbers for CLABEs: fetched in batches from the account's database sequence, each used once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from core.writes import fetch
 from payments.models import ProviderAccount
 
 BATCH_SIZE = 16
-"""Numbers fetched at once. A process that ends loses what it has left; ten million for each prefix bear that."""
+"""Numbers fetched at once. A process that ends loses its remaining ones, which ten million per prefix allow."""
 
 _left: dict[str, deque[int]] = {}
 
 
 def take(account: ProviderAccount) -> int:
-    """Seven digits never given out before by this account; sequences do not roll back, so gaps are normal."""
+    """A number (seven digits) that this account has not used. Sequences do not roll back, so gaps are normal."""
     sequence = f"payments_clabe_{account.clabe_sequence}"
     try:
         return _left[sequence].popleft()
@@ -29,12 +29,12 @@ def take(account: ProviderAccount) -> int:
 
 
 def give_back(account: ProviderAccount, number: int) -> None:
-    """Hand this number out again: it is certain that nothing was written with it."""
+    """Return a number with which nothing was written."""
     _left.setdefault(f"payments_clabe_{account.clabe_sequence}", deque()).appendleft(number)
 
 
 def forget() -> None:
-    """Fetch the next number afresh: in a child, whose parent has the same left, or with another database."""
+    """Discard the fetched numbers: in a forked child, which shares them with its parent, or for another database."""
     _left.clear()
 
 

@@ -1,7 +1,7 @@
-"""Booking deposits: the one path by which money that arrived enters a payment, or suspense.
+"""Booking of deposits: the only path by which received money is credited to a payment or put in suspense.
 
-Lock order: inbox row, review case, payment, ledger accounts. What a function changes, the books and the rows that tell
-of it go into the database by one statement: the unit of work that its caller has open, or one of its own.
+Lock order: inbox row, review case, payment, ledger accounts. All changes of a function, including postings, transition
+rows and events, join the caller's unit of work; without one, they are one statement.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _PAYMENT_COLUMNS = (
     "operating_date",
     "completed_at",
 )
-"""What a deposit changes of its payment."""
+"""Columns of a payment that a deposit changes."""
 
 
 @transaction_required
 def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
-    """A deposit that has just arrived pays ``payment``, whose row is locked or was made in this transaction."""
+    """Credit a new deposit to ``payment``, whose row is locked or was created in this transaction."""
     before, seen = payment.status, _amounts(payment)
     _apply_deposit(deposit, payment)
     with joined() as writes:
@@ -65,7 +65,7 @@ def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
 
 @transaction_required
 def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, reason: str) -> None:
-    """A deposit in suspense pays ``payment``; both rows are locked. Takes effect now: until now it was nobody's."""
+    """Credit a deposit in suspense to ``payment``; both rows are locked. The posting takes effect now."""
     before, seen = payment.status, _amounts(payment)
     now = clock.now()
     _apply_deposit(deposit, payment)
@@ -95,7 +95,7 @@ def suspend(
     reusable_clabe: Clabe | None,
     origin: Origin,
 ) -> None:
-    """A deposit that has just arrived is kept in suspense, with a review case. ``payment`` is what it was sent to."""
+    """Put a new deposit in suspense, with a review case. ``payment`` and ``reusable_clabe`` are its destination."""
     deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
     with joined() as writes:
         writes.insert(deposit)
@@ -121,7 +121,7 @@ def suspend(
 
 
 def _open_review_case(deposit: Deposit, origin: Origin) -> None:
-    """Ask a person about a deposit that was just put in suspense."""
+    """Open a review case for a new deposit in suspense."""
     sent_to = deposit.payment or deposit.reusable_clabe
     now = clock.now()
     case = ReviewCase(
@@ -139,7 +139,7 @@ def _open_review_case(deposit: Deposit, origin: Origin) -> None:
 
 
 def _apply_deposit(deposit: Deposit, payment: Payment) -> None:
-    """Let the deposit pay the payment, in memory: states, fee, figures."""
+    """Apply the deposit to the payment in memory: states, fee and amounts."""
     fee, fee_tax = additional_fee(payment, deposit.amount)
     deposit.credit(payment=payment, fee=fee, fee_tax=fee_tax)
     if payment.status == Payment.Status.COMPLETED:
@@ -153,7 +153,7 @@ def _amounts(payment: Payment) -> dict[str, Any]:
 
 
 def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin: Origin, reason: str = "") -> None:
-    """``payment.completed`` with the first deposit, ``payment.updated`` and the former figures with every other."""
+    """Record ``payment.completed`` for the first deposit, else ``payment.updated`` with the former amounts."""
     further = before == payment.status
     record_payment(
         payment,
@@ -166,8 +166,8 @@ def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin:
 
 
 def _when(deposit: Deposit) -> When:
-    """The provider's own moment. News that comes later than the ledger takes counts from the oldest moment it takes.
+    """The provider's time of payment, but not older than the ledger accepts.
 
-    The ledger looks at the clock a little later than this; without the slack it would refuse the money.
+    The slack is needed because the ledger reads the clock a little later.
     """
     return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE + _SLACK), deposit.operating_date)

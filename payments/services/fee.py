@@ -1,4 +1,4 @@
-"""Fees and the IVA on them: which rule holds for a payment, and what a deposit adds to what was charged before."""
+"""Fees and the IVA on them: the rule for a payment, and the fee of each deposit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PERCENT, _FIXED = _OF_RULE.format("percent"), _OF_RULE.format("fixed")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a payment costs its merchant: ``percent`` of what is received, ``fixed`` centavos, IVA at rate ``iva``."""
+    """The fee of a payment: ``percent`` of the amount received, ``fixed`` centavos, IVA at rate ``iva``."""
 
     percent: Decimal
     fixed: int
@@ -35,28 +35,28 @@ class Terms:
 
 
 def terms(merchant: Merchant, method: str, day: date) -> Terms:
-    """The terms of a payment that is made on ``day`` (Mexico City)."""
+    """The terms of a payment created on ``day`` (Mexico City)."""
     percent, fixed = next(iter(fetch(_RULE, [Int8(merchant.pk), method, day])), (Decimal(0), 0))
     return Terms(percent, fixed, iva_rate(day))
 
 
 def terms_sql(merchant: Merchant, method: str, day: date) -> dict[str, Sql]:
-    """``fee_percent`` and ``fee_fixed`` of a payment made on ``day``, for the statement that inserts it to find."""
+    """SQL of ``fee_percent`` and ``fee_fixed`` of a payment created on ``day``, for the INSERT of the payment."""
     rule = (Int8(merchant.pk), method, day)
     return {"fee_percent": Sql(_PERCENT, rule), "fee_fixed": Sql(_FIXED, rule)}
 
 
 def iva_rate(day: date) -> Decimal:
-    """The IVA rate on ``day``, of ``settings.IVA_RATES``: (first day, rate), the newest last."""
+    """The IVA rate on ``day`` from ``settings.IVA_RATES``: (first day, rate), newest last."""
     return next(rate for first_day, rate in reversed(settings.IVA_RATES) if first_day <= day)
 
 
 def additional_fee(payment: Payment, amount: int) -> tuple[int, int]:
-    """Fee and IVA in centavos that a further ``amount`` adds to what ``payment`` was charged.
+    """Fee and IVA in centavos that a further deposit of ``amount`` adds to those of ``payment``.
 
-    Both follow from all that was received, rounded half-up once, so that several deposits cost what one would have
-    cost; the fixed part is charged once. A deposit never costs more than it brings: what a few centavos cannot carry
-    is charged with the next deposit, if there is one.
+    Both are computed from the total received and rounded half-up once, so that several deposits cost the same as one;
+    the fixed part is charged once. The fee of a deposit never exceeds its amount: the rest is charged with the next
+    deposit, if there is one.
     """
     fee, fee_tax = fee_with_iva(
         payment.amount_received + amount, percent=payment.fee_percent, fixed=payment.fee_fixed, rate=payment.fee_iva

@@ -1,7 +1,6 @@
-"""The order at a provider behind a cash payment, once it exists: read again, withdrawn, expired on Conekta's word.
+"""Orders of cash payments at Conekta: cancelling them, and reading them when a payment is overdue.
 
-A webhook is only a hint: what a re-read says goes through the same path as a notice. Nothing here holds a transaction
-while Conekta is asked.
+An order that turns out to be paid is booked like a notice. No transaction is open during a call to Conekta.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from payments.services.payment import WAITING, expire, lock
 logger = logging.getLogger(__name__)
 
 EXPIRES_AFTER = timedelta(minutes=60)
-"""How long after ``expires_at`` Conekta itself may still say what became of an order; then it is asked."""
+"""Delay after ``expires_at`` during which Conekta may still report an order itself; then the order is read."""
 _ASK_AGAIN = timedelta(minutes=10)
 _RETRY, _RETRY_MAX = timedelta(seconds=15), timedelta(hours=1)
 _GIVE_UP_ASKING = 3
-"""So many failures in one run: Conekta is away, or we are; the next run tries again."""
+"""Failures after which a run ends, because Conekta or the network is down; the next run continues."""
 _WITH_ORDER = [spec.name for spec in registry.METHODS.values() if spec.needs_order]
 
 
 @transaction_forbidden
 def withdraw(payment_id: int, *, attempt: int) -> None:
-    """Cancel the order of a cancelled payment at Conekta, so that nobody can pay it any more.
+    """Cancel the order of a cancelled payment at Conekta, so that it can no longer be paid.
 
-    Tried again after 15 s, 30 s, … 1 h until Conekta answers, or the order has expired by itself. If it was paid in
-    that moment, the money is booked as always.
+    Retried after 15 s, 30 s, … 1 h until Conekta responds or the order has expired by itself. If the order was paid
+    meanwhile, the money is booked as usual.
     """
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
     if payment.status != Payment.Status.CANCELLED or clock.now() > payment.expires_at + EXPIRES_AFTER:
@@ -52,7 +51,7 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
             return
         try:
             client.cancel_order(order_id)
-        except ProviderRefused:  # not pending any more (canceled before, expired, or paid), or gone
+        except ProviderRefused:  # no longer pending (cancelled, expired or paid), or unknown to Conekta
             order = _read(client, payment)
             if order is not None and not _book_if_paid(payment, order) and order.is_payable:
                 raise OutcomeUnknown("Conekta did not withdraw an order that can still be paid.") from None
@@ -68,9 +67,9 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
 
 @transaction_forbidden
 def expire_unpaid(*, limit: int = 50) -> int:
-    """Expire OXXO payments that are an hour over their time and, says Conekta, unpaid; how many were decided.
+    """Expire OXXO payments that are an hour overdue and unpaid at Conekta; returns how many were decided.
 
-    Paid ones, whose notice was lost, are booked. What Conekta does not say stays as it is, and is asked again.
+    Paid ones, whose notice was lost, are booked. Payments without a response from Conekta are retried later.
     """
     now = clock.now()
     over = Payment.objects.filter(
@@ -80,7 +79,7 @@ def expire_unpaid(*, limit: int = 50) -> int:
         expires_at__lte=now - EXPIRES_AFTER,
     )
     decided = failures = 0
-    # Asked longest ago first: payments about which no answer comes keep no other from its end.
+    # Least recently requested first, so that payments without a response do not block others.
     over = over.order_by(F("voucher_asked_until").asc(nulls_first=True), "expires_at")
     for payment_id in over.values_list("pk", flat=True)[:limit]:
         try:
@@ -88,7 +87,7 @@ def expire_unpaid(*, limit: int = 50) -> int:
         except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
             failures += 1
             logger.warning("Conekta did not say what became of an order", extra={"why": error.message})
-        except Exception:  # a fault of ours about one payment must not keep the others from their end
+        except Exception:  # an internal error about one payment must not block the others
             failures += 1
             logger.exception("what became of an order could not be decided", extra={"payment_pk": payment_id})
         if failures >= _GIVE_UP_ASKING:
@@ -115,9 +114,9 @@ def _expire_if_unpaid(payment_id: int) -> bool:
 
 
 def _read(client: CashOrderClient, payment: Payment) -> CashOrder | None:
-    """The order as Conekta has it now; None if Conekta knows none, neither by its id nor by the payment's.
+    """The current order at Conekta; None if there is none with the order's or the payment's id.
 
-    The second question also tells an order that is gone from an address where nothing is found.
+    The second request also distinguishes a deleted order from a wrong API address, where nothing is found.
     """
     if payment.order_id:
         try:
@@ -128,7 +127,7 @@ def _read(client: CashOrderClient, payment: Payment) -> CashOrder | None:
 
 
 def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
-    """Book what a re-read says was paid, as its notice would have been. False if it was not."""
+    """Book a paid order like its notice. False if it is not paid."""
     if not order.has_money or not order.charge_id:
         return False
     account = payment.provider_account
@@ -146,7 +145,10 @@ def _book_if_paid(payment: Payment, order: CashOrder) -> bool:
     )
     with unit_of_work():
         outcome = notice.apply(account, found, event_id=order.order_id)
-    logger.warning("paid, but nobody told us", extra={"payment": payment.public_id, "outcome": outcome.reason})
+    logger.warning(
+        "order paid, but no notice arrived",
+        extra={"payment": payment.public_id, "outcome": outcome.reason},
+    )
     return True
 
 

@@ -1,4 +1,7 @@
-"""Creating payments: a CLABE of our own for SPEI at once, a voucher from Conekta for OXXO in a second step."""
+"""Creation, expiry and cancellation of payments, and vouchers for OXXO payments.
+
+A SPEI payment gets its CLABE at once; the voucher of an OXXO payment is requested from Conekta in a second step.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +46,14 @@ logger = logging.getLogger(__name__)
 DEFAULT_LIFETIME = timedelta(days=3)
 MAX_LIFETIME = timedelta(days=30)
 WAITING = (Payment.Status.PENDING, Payment.Status.PROCESSING)
-"""States of a payment that nobody has paid and that has not ended."""
+"""States of an open payment: unpaid and not ended."""
 EXPIRY_BATCH = 100
 _WITHOUT_ORDER = [spec.name for spec in registry.METHODS.values() if not spec.needs_order]
 _VOUCHER_RETRY = timedelta(seconds=15)
 _VOUCHER_RESCUE = timedelta(seconds=60)
-"""When the worker looks after a voucher whose request may have died with its process."""
+"""Delay after which the worker requests a voucher whose web process may have been killed."""
 _VOUCHER_LEASE = timedelta(seconds=30)
-"""How long one asker keeps others away: longer than a search and a creation take at most."""
+"""Lease of a voucher request: longer than a search and a creation at Conekta can take."""
 _VOUCHER_RETRY_MAX = timedelta(hours=1)
 
 
@@ -71,7 +74,7 @@ class NewPayment:
 
 @transaction_required
 def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Origin) -> Payment:
-    """Record a pending payment. A SPEI payment is complete with its CLABE; an OXXO one still needs its voucher.
+    """Create a pending payment. A SPEI payment gets its CLABE here; an OXXO payment still needs its voucher.
 
     Raises ``KycRequired`` in live mode without an approved case, ``DuplicateExternalId`` (once it is written), and
     ``ProviderUnavailable`` if no account at the method's provider takes new payments in this mode.
@@ -108,14 +111,14 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayment, origin: Or
         record_payment(payment, from_status="", origin=origin, event_type="payment.created")
         if needs_order:  # the job names the row's key
             writes.after_write(lambda: _schedule_retry(payment, after=_VOUCHER_RESCUE, attempt=1, alone=False))
-    # The database has worked them out: whoever asks reads them.
+    # The database computed them: they are loaded on access.
     del payment.fee_percent, payment.fee_fixed
     return payment
 
 
 @transaction_required
 def expire(payment: Payment, *, origin: Origin) -> None:
-    """Nobody paid in time; the payment's row is locked and waits. Money that comes all the same is booked."""
+    """Expire an open payment, whose row is locked. Money that arrives later is still booked."""
     before = payment.status
     payment.expire()
     payment.save(update_fields=["status"])
@@ -124,10 +127,10 @@ def expire(payment: Payment, *, origin: Origin) -> None:
 
 @transaction.atomic
 def expire_due() -> int:
-    """Expire one batch of payments without an order whose time is over, and return how many.
+    """Expire one batch of overdue payments without an order; returns how many.
 
-    Rows that somebody else holds are skipped: a deposit that arrives in this moment decides first, and the next batch
-    looks again. Those with an order expire on the provider's word (``payments.services.order``).
+    Locked rows are skipped: a concurrent deposit decides first, and the next batch checks again. Payments with an order
+    expire when the provider confirms it (``payments.services.order``).
     """
     now = clock.now()
     due = (
@@ -143,10 +146,10 @@ def expire_due() -> int:
 
 
 def account_for(merchant: Merchant, method: str, *, livemode: bool) -> ProviderAccount:
-    """The provider account that takes the merchant's money by ``method`` in this mode.
+    """The provider account for the merchant's new payments by ``method`` in this mode.
 
-    Raises ``KycRequired`` in live mode without an approved case, ``ProviderUnavailable`` if no such account takes
-    new payments.
+    Raises ``KycRequired`` in live mode without an approved case, ``ProviderUnavailable`` if no account takes new
+    payments.
     """
     if livemode and not kyc_case.is_approved(merchant):
         raise KycRequired
@@ -161,7 +164,7 @@ def account_for(merchant: Merchant, method: str, *, livemode: bool) -> ProviderA
 def create_for_deposit(
     deposit: Deposit, merchant: Merchant, *, reusable_clabe: Clabe | None, origin: Origin, reason: str = ""
 ) -> Payment:
-    """A pending payment for money that is there already: sent to a reusable CLABE, or assigned to the merchant."""
+    """Create a pending payment for money that arrived at a reusable CLABE or was assigned to the merchant."""
     now = clock.now()
     account = reusable_clabe.provider_account if reusable_clabe else deposit.provider_account
     method = Payment.Method(registry.method_at(account.provider).name)
@@ -187,7 +190,7 @@ def create_for_deposit(
         expires_at=now,
         created_at=now,
     )
-    with separately() as writes:  # the deposit changes the row at once
+    with separately() as writes:  # crediting the deposit changes the row again
         writes.insert(payment)
         record_payment(payment, from_status="", origin=origin, event_type="payment.created", reason=reason)
     return payment
@@ -195,10 +198,10 @@ def create_for_deposit(
 
 @transaction_required
 def cancel(payment_id: int, *, origin: Origin) -> Payment:
-    """Withdraw a payment that nobody has paid; cancelling it again changes nothing.
+    """Cancel an open payment; cancelling it again changes nothing.
 
-    The worker withdraws the order at Conekta afterwards. Money that the payer sends all the same is booked by the
-    merchant's policy. Raises ``IllegalTransition`` for a payment that has ended otherwise.
+    The worker then cancels its order at Conekta. Money that arrives later is booked by the merchant's policy. Raises
+    ``IllegalTransition`` for a payment that was paid or has ended otherwise.
     """
     payment = lock(payment_id)
     if payment.status == Payment.Status.CANCELLED:
@@ -216,18 +219,18 @@ def cancel(payment_id: int, *, origin: Origin) -> Payment:
 
 @transaction_forbidden
 def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
-    """Get the voucher of a pending OXXO payment from Conekta and attach it.
+    """Request the voucher of a pending OXXO payment from Conekta and attach it.
 
-    ``attempt`` 0 is the first try ever, by the request that made the payment. Every other one searches Conekta for an
-    order of this payment before it creates one: an earlier try may have reached it, even if its process died. A
-    payment that has its voucher, is not pending any more or has expired is left as it is. If Conekta cannot be reached
-    or its answer stays unknown, the worker tries again after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
+    ``attempt`` 0 is the first one, by the request that created the payment. Every later attempt searches Conekta for an
+    order of this payment before it creates one, because an earlier attempt may have reached Conekta. A payment that has
+    its voucher, is no longer pending or has expired is not changed. If Conekta cannot be reached or the outcome is
+    unknown, the worker retries after 15 s, 30 s, … 1 h; if Conekta refuses, the payment fails.
     """
     payment = Payment.objects.select_related("provider_account", "merchant").get(pk=payment_id)
     if payment.status != Payment.Status.PENDING or payment.order_id or clock.now() >= payment.expires_at:
         return
     rows = Payment.objects.filter(pk=payment_id)
-    if not lease.take(rows, "voucher_asked_until", _VOUCHER_LEASE):  # two askers at once could make two orders
+    if not lease.take(rows, "voucher_asked_until", _VOUCHER_LEASE):  # concurrent requests could create two orders
         return
     account = payment.provider_account
     client = provider_client.connect_for_cash(account, about=payment.public_id)
@@ -238,7 +241,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
                 payment_id=payment.public_id,
                 amount=payment.amount,
                 description=payment.description,
-                # Conekta wants all three; our merchants need not know them.
+                # Conekta requires all three, our merchants may omit them.
                 customer_name=payment.customer_name or payment.merchant.name,
                 customer_email=payment.customer_email or settings.CONEKTA_CUSTOMER_EMAIL,
                 customer_phone=payment.customer_phone or settings.CONEKTA_CUSTOMER_PHONE,
@@ -246,7 +249,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
             )
     except (ProviderNotContacted, OutcomeUnknown) as error:
         lease.release(rows, "voucher_asked_until")
-        logger.warning("voucher not had yet", extra={"payment": payment.public_id, "why": error.message})
+        logger.warning("voucher not available yet", extra={"payment": payment.public_id, "why": error.message})
         _schedule_retry(
             payment, after=backoff(attempt, first=_VOUCHER_RETRY, most=_VOUCHER_RETRY_MAX), attempt=attempt + 1
         )
@@ -257,7 +260,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
 
 
 def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
-    """The order that an earlier try made. A search that is refused says nothing about whether there is one."""
+    """The order created by an earlier attempt. A refused search is an unknown outcome: the order may exist."""
     try:
         order = client.find_order(payment.public_id)
     except ProviderRefused as error:
@@ -268,7 +271,7 @@ def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
 
 
 def _schedule_retry(payment: Payment, *, after: timedelta, attempt: int, alone: bool = True) -> None:
-    """Let the worker try later. ``alone``: unless another retry waits already; the rescue does not count as one."""
+    """Schedule a voucher request by the worker. ``alone``: unless a retry is scheduled already."""
     jobs.defer(
         "payments.request_voucher",
         queueing_lock=f"voucher:{payment.public_id}" if alone else None,
@@ -287,7 +290,7 @@ def _attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
     payment.voucher_reference = order.reference
     payment.voucher_barcode_url = order.barcode_url
     payment.voucher_store_name = order.store_name
-    if payment.status == Payment.Status.CANCELLED:  # while Conekta was asked: nobody must pay it any more
+    if payment.status == Payment.Status.CANCELLED:  # during the call to Conekta: it must not be paid any more
         jobs.defer("payments.withdraw_order", payment_id=payment.pk, attempt=0)
     payment.save(
         update_fields=["order_id", "voucher_reference", "voucher_barcode_url", "voucher_store_name"],
@@ -319,7 +322,7 @@ def _fail(payment_id: int, error: ProviderRefused, *, actor: str) -> None:
 
 @transaction_required
 def lock(payment_id: int) -> Payment:
-    """The payment's row, locked until the transaction ends: the first thing every change of state does."""
+    """Lock the payment's row until the end of the transaction, as every change of state does first."""
     found = fetch(
         f"SELECT {payment_and_merchant()} FROM payments_payment p "  # noqa: S608 - constants only
         "JOIN merchants_merchant m ON m.id = p.merchant_id WHERE p.id = $1 FOR NO KEY UPDATE OF p",
@@ -331,7 +334,7 @@ def lock(payment_id: int) -> Payment:
 
 
 def locked(row: Sequence[Any]) -> Payment:
-    """The payment with its merchant from a row of ``payment_and_merchant``."""
+    """The payment with its merchant, from a row of the columns ``payment_and_merchant``."""
     payment = hydrate(Payment, row[: len(Payment._meta.concrete_fields)])
     payment.merchant = hydrate(Merchant, row[len(Payment._meta.concrete_fields) :])
     return payment
@@ -339,5 +342,5 @@ def locked(row: Sequence[Any]) -> Payment:
 
 @cache
 def payment_and_merchant() -> str:
-    """What ``locked`` reads, of ``payments_payment p`` and ``merchants_merchant m``."""
+    """The columns that ``locked`` reads, of ``payments_payment p`` and ``merchants_merchant m``."""
     return f"{column_names(Payment, 'p')}, {column_names(Merchant, 'm')}"

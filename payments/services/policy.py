@@ -1,4 +1,4 @@
-"""What becomes of money that arrived: credited, or kept in suspense for a person. The table of docs/adr/0021."""
+"""Deposit policy: which deposits are credited and which are kept in suspense (docs/adr/0021)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PAYABLE = frozenset(
         Payment.Status.COMPLETED,
     }
 )
-"""States in which a payment can take money; failed and reversed ones never do."""
+"""States in which a payment accepts money; failed and reversed payments never do."""
 
 ALWAYS_SUSPENDED = frozenset({Reason.UNKNOWN_CLABE, Reason.UNKNOWN_ORDER, Reason.RETURNED_TRANSFER, Reason.NOT_PAYABLE})
-"""What no policy credits: nobody knows whose it is, or it can have no place."""
+"""Reasons that no policy credits: the owner is unknown, or the payment cannot accept money."""
 
 SUSPENDED: dict[str, frozenset[Reason]] = {
     Policy.EXACT: frozenset(
@@ -40,11 +40,11 @@ SUSPENDED: dict[str, frozenset[Reason]] = {
         }
     ),
 }
-"""Policy -> what it keeps in suspense, beside ``ALWAYS_SUSPENDED``."""
+"""Policy -> further reasons for which it keeps money in suspense."""
 
 
 def differences_from_payment(payment: Payment, deposit: Deposit) -> list[Reason]:
-    """How ``deposit`` differs from what ``payment`` asked for, the weightiest first. Late by the provider's time."""
+    """The differences of ``deposit`` from ``payment``, most important first. Late by the provider's time."""
     if payment.status not in PAYABLE:
         return [Reason.NOT_PAYABLE]
     if payment.status == Payment.Status.COMPLETED:
@@ -58,7 +58,7 @@ def differences_from_payment(payment: Payment, deposit: Deposit) -> list[Reason]
 
 
 def differences_from_clabe(clabe: Clabe, deposit: Deposit) -> list[Reason]:
-    """How ``deposit`` differs from what ``clabe`` takes, the weightiest first."""
+    """The differences of ``deposit`` from the terms of ``clabe``, most important first."""
     found = []
     if clabe.was_closed(deposit.paid_at):
         found.append(Reason.CLABE_CLOSED)
@@ -68,6 +68,6 @@ def differences_from_clabe(clabe: Clabe, deposit: Deposit) -> list[Reason]:
 
 
 def suspense_reason(merchant: Merchant, differences: Collection[Reason]) -> Reason | None:
-    """The first difference for which the merchant's policy keeps the money in suspense; None: it is credited."""
+    """The first difference for which the merchant's policy keeps the money in suspense; None: credit it."""
     kept = ALWAYS_SUSPENDED | SUSPENDED[merchant.deposit_policy]
     return next((reason for reason in differences if reason in kept), None)

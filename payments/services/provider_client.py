@@ -1,4 +1,4 @@
-"""Calls to providers: each is recorded before it is sent and after it is answered, outside of any transaction."""
+"""Clients for provider accounts. Every call is recorded before and after it, outside of any transaction."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ logger = logging.getLogger(__name__)
 
 
 def can_connect(account: ProviderAccount) -> bool:
-    """True if the account has the address, credentials and key that its provider's requests need, here."""
+    """True if this process has the address, credentials and key for requests of the account."""
     return registry.provider(account.provider).can_connect(_access(account))
 
 
 def connect(account: ProviderAccount, *, about: str = "") -> ProviderClient:
-    """A client of the account's provider. ``about`` is the public id of the object that its calls are made for.
+    """A client of the account's provider. ``about`` is the public id of the object of its calls.
 
-    Each request writes a ``ProviderCall`` in a transaction of its own, and holds no database connection while it waits.
-    Raises ``ValueError`` for a key or an address that no request could carry.
+    Each request writes a ``ProviderCall`` in a separate transaction and holds no database connection while it waits.
+    Raises ``ValueError`` for an invalid key or address.
     """
     return registry.provider(account.provider).connect(_access(account, about))
 
 
 def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient:
-    """A client of a provider whose method of payment needs orders; as ``connect``."""
+    """As ``connect``, for a provider whose method of payment needs orders."""
     if not registry.method_at(account.provider).needs_order:
         raise ValueError(f"{account.provider} knows no cash orders")
     return cast("CashOrderClient", connect(account, about=about))
 
 
 def connect_for_payouts(account: ProviderAccount, *, about: str = "") -> PayoutClient:
-    """A client of a provider that pays out; as ``connect``. Only the worker's lane ``providers`` holds its key."""
+    """As ``connect``, for a provider that pays out. Only the worker's lane ``providers`` has its key."""
     if not registry.provider(account.provider).pays_out:
         raise ValueError(f"{account.provider} does not pay out")
     return cast("PayoutClient", connect(account, about=about))
@@ -64,7 +64,7 @@ def _access(account: ProviderAccount, about: str = "") -> Access:
 
 
 def _signing_key(account: ProviderAccount) -> bytes | None:
-    """The account's key, from a folder that only the worker can read; None if it has none."""
+    """The account's signing key, from a folder that only the worker can read; None if there is none."""
     if settings.STP_SIGNING_KEYS is None or not registry.provider(account.provider).signs:
         return None
     try:
@@ -75,7 +75,7 @@ def _signing_key(account: ProviderAccount) -> bytes | None:
 
 @contextmanager
 def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None]:
-    """Commit the call, let it be made without a database connection, and fill in what came of it."""
+    """Commit the call's row, release the database connection during the call, then fill in the outcome."""
     if connection.in_atomic_block:
         raise RuntimeError("no provider is called inside a transaction")
     if call.quota and not provider_quota.spend(account, call.quota):
@@ -88,7 +88,7 @@ def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None
         request=call.request,
         began_at=clock.now(),
     )
-    connection.close()  # back to the pool: the provider may take its time, and others wait for a connection
+    connection.close()  # back to the pool, because the call may take long
     began, failure = time.monotonic(), None
     try:
         yield
@@ -100,7 +100,7 @@ def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None
 
 
 def _fill(row: ProviderCall, call: Call, outcome: str, duration_ms: int) -> None:
-    """The answer counts more than its record: a database that is away leaves the row open, and is no error here."""
+    """Record the outcome. A database error is only logged and leaves the row open: the response matters more."""
     try:
         ProviderCall.objects.filter(pk=row.pk).update(
             outcome=outcome, status=call.status, answer=call.answer, duration_ms=duration_ms

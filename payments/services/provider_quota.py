@@ -1,6 +1,6 @@
-"""Quotas of a provider: requests of one kind that a company may make within an hour of the clock.
+"""Quotas of a provider: requests of one kind that a company may make per hour of the clock.
 
-Counted in PostgreSQL, exactly, for all processes together. The limits are ``settings.PROVIDER_QUOTAS``.
+Counted exactly, in PostgreSQL, across all processes. The limits are ``settings.PROVIDER_QUOTAS``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from payments.services.provider_account import company_accounts
 
 
 def spend(account: ProviderAccount, name: str, count: int = 1) -> bool:
-    """Take ``count`` requests of this hour's; False, and none is taken, if fewer are left."""
+    """Spend ``count`` requests of this hour's quota; False, and none is spent, if fewer are left."""
     limit = settings.PROVIDER_QUOTAS[name]
     if count > limit:
         return False
@@ -31,7 +31,7 @@ def spend(account: ProviderAccount, name: str, count: int = 1) -> bool:
 
 
 def left(account: ProviderAccount, name: str) -> int:
-    """How many requests of this hour are left; others may take them at any moment."""
+    """Requests left in this hour; other processes may spend them at any time."""
     rows = ProviderQuota.objects.filter(account=company_accounts(account)[0], name=name, hour=_hour())
     limit: int = settings.PROVIDER_QUOTAS[name]
     return max(0, limit - (rows.values_list("spent", flat=True).first() or 0))

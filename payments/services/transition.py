@@ -1,6 +1,6 @@
-"""Leaving a trace: the transition row and the merchant's event that belong to every change of state.
+"""Records of changes of state: the transition row and, for merchants, the event.
 
-Each trace joins the unit of work that is open, or is one statement.
+They join the open unit of work; without one, they are one statement.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def record_payment(
     previous: dict[str, Any] | None = None,
     reason: str = "",
 ) -> None:
-    """Write the payment's transition row (if its state changed) and the event its merchant sees."""
+    """Write the payment's transition row, if its state changed, and the merchant's event."""
     with joined() as writes:
         if from_status != payment.status:
             _insert(PaymentTransition, origin, reason, writes, from_status, payment.status, payment=payment)
@@ -60,7 +60,7 @@ def record_deposit(deposit: Deposit, *, from_status: str, origin: Origin, reason
 
 @transaction_required
 def record_clabe(clabe: Clabe, *, from_status: str, origin: Origin, event_type: str) -> None:
-    """Write the CLABE's transition row and the event its merchant sees."""
+    """Write the CLABE's transition row and the merchant's event."""
     with joined() as writes:
         _insert(ClabeTransition, origin, "", writes, from_status, clabe.status, clabe=clabe)
         event.record(
@@ -74,7 +74,7 @@ def record_clabe(clabe: Clabe, *, from_status: str, origin: Origin, event_type: 
 
 @transaction_required
 def record_review_case(case: ReviewCase, *, from_status: str, origin: Origin, reason: str) -> None:
-    """Write the review case's transition row: who decided, and why. Merchants hear of it through their payment."""
+    """Write the review case's transition row. Merchants get events of their payment only."""
     with joined() as writes:
         _insert(ReviewCaseTransition, origin, reason, writes, from_status, case.status, review_case=case)
 
