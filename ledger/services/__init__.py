@@ -1,1 +1,1 @@
-"""The only door to the books: ``posting`` writes through ``post``, ``balance`` reads."""
+"""Services of the ledger: ``postings`` write through ``journal.post``, ``balance`` reads."""

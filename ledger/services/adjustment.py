@@ -23,8 +23,8 @@ from core.money import format_mxn
 from ledger.models import Account, Adjustment, Transaction
 from ledger.services import balance, reversal
 from ledger.services.chart import AccountName
-from ledger.services.door import Leg, When
 from ledger.services.errors import UnknownAccount
+from ledger.services.journal import Leg, PostingTime
 from ledger.services.postings.adjustment import adjustment as post_adjustment
 from merchants.models import Merchant
 from staff.models import Approval
@@ -158,7 +158,7 @@ def _post(adjustment: Adjustment, amount: int | None) -> Transaction:
             return reversal.reverse(
                 adjustment.reverses,
                 source=adjustment.public_id,
-                when=When(now, calendar.operating_date(now)),
+                when=PostingTime(now, calendar.operating_date(now)),
                 description=adjustment.description,
                 amount=amount,
             )
@@ -168,7 +168,7 @@ def _post(adjustment: Adjustment, amount: int | None) -> Transaction:
             livemode=adjustment.livemode,
             source=adjustment.public_id,
             legs=_named(adjustment),
-            when=When(adjustment.effective_at, adjustment.operating_date),
+            when=PostingTime(adjustment.effective_at, adjustment.operating_date),
             description=adjustment.description,
         )
     except InsufficientFunds as error:

@@ -17,10 +17,10 @@ from core import calendar, clock
 from core.db import transaction_required
 from core.unit_of_work import open_unit
 from ledger.models import Account
-from ledger.services import balance, door
+from ledger.services import balance, journal
 from ledger.services.chart import AccountName
-from ledger.services.door import When
 from ledger.services.errors import AlreadyPosted
+from ledger.services.journal import PostingTime
 from ledger.services.postings import payout
 from merchants.models import Merchant
 
@@ -46,7 +46,7 @@ def lock(merchant: Merchant, *, livemode: bool) -> Funds:
 
     Postings that the open unit of work will write count.
     """
-    locked = door.lock([AccountName(purpose, merchant) for purpose in _LOCKED], livemode=livemode)
+    locked = journal.lock([AccountName(purpose, merchant) for purpose in _LOCKED], livemode=livemode)
     # A statement of its own, so that it sees what was committed while the locks were waited for.
     rows = Account.objects.filter(pk__in=[account.pk for account in locked.values()])
     unit = open_unit()
@@ -59,7 +59,7 @@ def lock(merchant: Merchant, *, livemode: bool) -> Funds:
 
 
 @transaction_required
-def recover(merchant: Merchant, funds: Funds, *, livemode: bool, source: str, when: When) -> Funds:
+def recover(merchant: Merchant, funds: Funds, *, livemode: bool, source: str, when: PostingTime) -> Funds:
     """Take from the locked ``funds`` what the merchant owes, as far as they go. Ledger: available -> debt.
 
     Returns what is left of both. ``source``: the public id of the hold, or of the transaction that credited money.
@@ -110,7 +110,7 @@ def recover_all() -> int:
 def _recover_one(merchant_id: int, livemode: bool, source: str) -> bool:
     merchant = Merchant.objects.get(pk=merchant_id)
     now = clock.now()
-    when = When(now, calendar.operating_date(now))
+    when = PostingTime(now, calendar.operating_date(now))
     try:
         with transaction.atomic():
             before = lock(merchant, livemode=livemode)

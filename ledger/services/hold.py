@@ -1,9 +1,9 @@
 """Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing.
 
-Nothing else moves ``reserved``: the door refuses it (``MoneyHeld``), so that it always is the sum of open holds. A hold
-does not ask the gate (``ledger.services.gate``): what sends the order does, right before.
+Nothing else moves ``reserved``: the journal refuses it (``MoneyHeld``), so that it always equals the sum of open holds.
+A hold does not check the gate (``ledger.services.gate``): the caller does, immediately before it sends the order.
 
-A hold's source is the payout, one attempt of it: what can be tried again gets a new payout and a new hold.
+The source of a hold is one attempt, a payout or a batch: a retry gets a new payout and a new hold.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from core.unit_of_work import joined
 from core.writes import Sql
 from ledger.models import Hold, Transaction
 from ledger.services import debt
-from ledger.services.door import When, valid_amount
 from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, InvalidAmount
+from ledger.services.journal import PostingTime, valid_amount
 from ledger.services.postings import payout
 from ledger.services.postings.legs import part_or_zero
 from ledger.services.postings.payout import ReturnedTo
@@ -42,7 +42,9 @@ _SOURCE_UNIQUE = "ledger_hold_source_key"
 
 
 @transaction_required
-def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpose: Hold.Purpose, when: When) -> Hold:
+def place(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, purpose: Hold.Purpose, when: PostingTime
+) -> Hold:
     """Hold ``amount`` centavos for ``source``: the public id of a payout, or of a batch. Ledger: available -> reserved.
 
     What the merchant owes is recovered first. Raises ``InsufficientFunds`` if what is left does not cover it (what
@@ -61,7 +63,7 @@ def place(merchant: Merchant, *, livemode: bool, source: str, amount: int, purpo
 
 
 @transaction_required
-def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Hold:
+def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Hold:
     """Hold a credited payment that must go back, for the payout ``source``. Ledger: available, debt -> reserved.
 
     What the merchant does not have, it owes from now on. Raises ``AlreadyPosted`` for a second hold of one source.
@@ -122,7 +124,7 @@ def split(hold_id: int, parts: Sequence[tuple[str, int]]) -> None:
 
 
 @transaction_required
-def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: When) -> Hold:
+def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: PostingTime) -> Hold:
     """Spend a hold: ``amount`` left us, ``fee`` and ``fee_tax`` are ours; what is left goes back to available.
 
     Raises ``HoldResolved`` if it was captured or released before, ``InvalidAmount`` for more than it holds.
@@ -151,7 +153,7 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
 
 
 @transaction_required
-def release(hold_id: int, *, when: When) -> Hold:
+def release(hold_id: int, *, when: PostingTime) -> Hold:
     """Give a hold back to available; a return's first lowers the debt that it made, as far as it is still owed.
 
     Of a batch's hold, what was not passed on. Raises ``HoldResolved`` if it was captured or released before.
@@ -165,7 +167,7 @@ def release(hold_id: int, *, when: When) -> Hold:
 
 
 @transaction_required
-def settle_late(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: When) -> Transaction:
+def settle_late(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: PostingTime) -> Transaction:
     """Book that a payout whose hold was released went out after all: from available, what is missing is owed.
 
     Raises ``HoldOpen``, ``HoldResolved`` if it was captured, ``InvalidAmount`` for more than was held, and
@@ -201,7 +203,7 @@ def take_back(
     fee_tax: int = 0,
     cash: ReturnedTo = "stp_cash",
     source: str | None = None,
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """Book a payout that came back after it settled. Ledger: ``cash`` -> available, for a return its debt first.
 
@@ -261,7 +263,7 @@ def _insert(hold: Hold) -> None:
         )
 
 
-def _give_back(hold: Hold, amount: int, when: When) -> None:
+def _give_back(hold: Hold, amount: int, when: PostingTime) -> None:
     if hold.purpose == Hold.Purpose.RETURN:
         to_debt = min(amount, _still_owed(hold))
         payout.payment_return_failed(

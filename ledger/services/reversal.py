@@ -8,15 +8,15 @@ from django.db.models import Sum
 from core.db import transaction_required
 from ledger.models import Entry, Transaction
 from ledger.services.chart import AccountName
-from ledger.services.door import Leg, When, post, valid_amount
 from ledger.services.errors import NothingLeftToReverse
+from ledger.services.journal import Leg, PostingTime, post, valid_amount
 
 KIND = "reversal"
 
 
 @transaction_required
 def reverse(
-    original: Transaction, *, source: str, when: When, description: str, amount: int | None = None
+    original: Transaction, *, source: str, when: PostingTime, description: str, amount: int | None = None
 ) -> Transaction:
     """Post the opposite of what is left of ``original``, or of ``amount`` centavos of its debits.
 

@@ -16,7 +16,7 @@ from core import calendar, clock
 from core.db import transaction_required
 from core.state import Origin
 from core.unit_of_work import joined
-from ledger.services.door import OLDEST_EFFECTIVE, When
+from ledger.services.journal import OLDEST_EFFECTIVE, PostingTime
 from ledger.services.postings import pay_in
 from payments.models import Clabe, Deposit, Payment, ReviewCase
 from payments.providers import registry
@@ -80,7 +80,7 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
             amount=deposit.amount,
             fee=deposit.fee,
             fee_tax=deposit.fee_tax,
-            when=When(now, calendar.operating_date(now)),
+            when=PostingTime(now, calendar.operating_date(now)),
         )
         record_deposit(deposit, from_status=Deposit.Status.SUSPENDED, origin=origin, reason=reason)
         _record_payment(payment, before, seen, origin, reason)
@@ -165,9 +165,9 @@ def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin:
     )
 
 
-def _when(deposit: Deposit) -> When:
+def _when(deposit: Deposit) -> PostingTime:
     """The provider's time of payment, but not older than the ledger accepts.
 
     The slack is needed because the ledger reads the clock a little later.
     """
-    return When(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE + _SLACK), deposit.operating_date)
+    return PostingTime(max(deposit.paid_at, clock.now() - OLDEST_EFFECTIVE + _SLACK), deposit.operating_date)

@@ -22,7 +22,7 @@ from django.urls import reverse
 from core import clock
 from ledger.models import Account, Adjustment, Hold, Transaction
 from ledger.services import adjustment, balance, hold
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
 from staff.models import Approval, Vote
@@ -53,7 +53,7 @@ def checker(maker: Client) -> Client:
 
 def deposit(merchant: Merchant, amount: int, source: str, *, days_ago: int = 0) -> Transaction:
     moment = clock.now() - timedelta(days=days_ago)
-    when = When(moment, moment.date())
+    when = PostingTime(moment, moment.date())
     with transaction.atomic():
         return pay_in.spei_deposit(merchant, livemode=False, source=source, amount=amount, fee=0, fee_tax=0, when=when)
 
@@ -244,7 +244,7 @@ def test_what_is_missing_when_it_is_approved_is_said_in_figures(
     deposit(merchant, 123_456, "dep_1")
     found = proposed_by(maker, account_0=f"{merchant.public_id}:available", account_1="platform:owner_funds")
     with transaction.atomic():
-        when = When(clock.now(), clock.now().date())
+        when = PostingTime(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_1", amount=1, purpose=Hold.Purpose.PAYOUT, when=when)
     before = rows()
 

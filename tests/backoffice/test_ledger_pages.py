@@ -16,7 +16,7 @@ from django.urls import reverse
 from core import clock
 from ledger.models import Account, Breach, Entry, Hold
 from ledger.services import chain, hold
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
 from staff.models import Approval
@@ -62,7 +62,7 @@ def test_a_past_days_balances_cost_the_same_for_few_accounts_and_for_many(
             amount=100,
             fee=1,
             fee_tax=1,
-            when=When(clock.now(), clock.now().date()),
+            when=PostingTime(clock.now(), clock.now().date()),
         )
 
     assert cost() == few
@@ -114,7 +114,9 @@ def test_verifying_runs_every_check_and_shows_what_is_broken(admin_client: Clien
     assert "Todas las comprobaciones se cumplen." in well
     assert Breach.objects.count() == 0
     with transaction.atomic():
-        pay_in.oxxo_received(livemode=False, source="mv_1", amount=100, when=When(clock.now(), clock.now().date()))
+        pay_in.oxxo_received(
+            livemode=False, source="mv_1", amount=100, when=PostingTime(clock.now(), clock.now().date())
+        )
     Hold.objects.create(merchant=merchant, livemode=False, purpose="payout", source="po_1", amount=77)
     Account.objects.get_or_create(
         code=f"{merchant.public_id}:reserved",
@@ -134,7 +136,7 @@ def test_verifying_runs_every_check_and_shows_what_is_broken(admin_client: Clien
 def test_every_page_of_the_books_opens_and_none_can_be_changed(viewer: Client, merchant: Merchant) -> None:
     found = proposed_by(signed_in("mario", "add_adjustment", "add_approval"))
     posted = deposit(merchant, 5_000, "dep_1")
-    when = When(clock.now(), clock.now().date())
+    when = PostingTime(clock.now(), clock.now().date())
     with transaction.atomic():
         held = hold.place(
             merchant, livemode=False, source=posted.public_id, amount=1, purpose=Hold.Purpose.PAYOUT, when=when

@@ -24,7 +24,7 @@ from kyc.services import case as kyc_case
 from kyc.services import document
 from ledger.models import Breach, Hold
 from ledger.services import adjustment, chain, chart, hold, snapshot
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout
 from merchants.models import IdempotencyKey, Merchant
 from merchants.services import api_key
@@ -127,7 +127,7 @@ def _populate() -> None:
         wanted = report.NewReport(Report.Type.PAYMENTS, day, day)
         report.create(merchant, livemode=False, wanted=wanted, origin=ORIGIN)
     with transaction.atomic():
-        when = When(clock.now(), clock.now().date())
+        when = PostingTime(clock.now(), clock.now().date())
         hold.place(merchant, livemode=False, source="po_held", amount=50_000, purpose=Hold.Purpose.PAYOUT, when=when)
         pay_in.suspense_return_created(livemode=False, source="po_back", amount=40_000, when=when)
         late = {"amount": 300, "fee": 0, "fee_tax": 0, "from_debt": 300}

@@ -11,16 +11,16 @@ from core import clock
 from ledger.models import Entry, Hold, Transaction
 from ledger.services import balance
 from ledger.services.chart import MERCHANT_PURPOSES, AccountName
-from ledger.services.door import When, post
+from ledger.services.journal import PostingTime, post
 from merchants.models import Merchant
 
 DAY = date(2026, 11, 23)
 _number = itertools.count(1)
 
 
-def when(effective_at: datetime | None = None) -> When:
+def when(effective_at: datetime | None = None) -> PostingTime:
     """A moment, and a banking day that need not be its own."""
-    return When(effective_at or clock.now(), DAY)
+    return PostingTime(effective_at or clock.now(), DAY)
 
 
 def fund(purpose: str, amount: int, merchant: Merchant | None = None, *, livemode: bool = False) -> Transaction:

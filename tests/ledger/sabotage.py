@@ -17,7 +17,7 @@ from psycopg import sql
 from core import clock
 from ledger.models import Entry, Hold, Transaction
 from ledger.services import hold, snapshot
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
 from tests import cluster
@@ -37,16 +37,16 @@ TABLES = (
 )
 
 
-def now() -> When:
+def now() -> PostingTime:
     moment = clock.now()
-    return When(moment, moment.date())
+    return PostingTime(moment, moment.date())
 
 
 @transaction.atomic
 def deposit(merchant: Merchant, source: str = "dep_1", *, effective_at: datetime | None = None) -> Transaction:
     """1,000 pesos by SPEI, committed: stp_cash 1000 / available 988.40, fee_revenue 10, iva_payable 1.60."""
     moment = effective_at or clock.now()
-    figures = {"amount": 100_000, "fee": 1_000, "fee_tax": 160, "when": When(moment, moment.date())}
+    figures = {"amount": 100_000, "fee": 1_000, "fee_tax": 160, "when": PostingTime(moment, moment.date())}
     return pay_in.spei_deposit(merchant, livemode=False, source=source, **figures)
 
 

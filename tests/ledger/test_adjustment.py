@@ -1,7 +1,7 @@
 """Guards adjustments: nothing in the books before a second person approves, then exactly what was proposed, once.
 
-A proposal is refused by the door's own errors and leaves nothing behind, neither rows nor a file. The database refuses
-an adjustment that is called posted without an approval or without its transaction, and any edit of a proposal.
+A proposal is refused by the journal's own errors and leaves nothing behind, neither rows nor a file. The database
+refuses an adjustment that is called posted without an approval or without its transaction, and any edit of a proposal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from core import clock
 from core.errors import InsufficientFunds, InvalidRequest
 from ledger.models import Account, Adjustment, Entry, Transaction
 from ledger.services import adjustment, balance
-from ledger.services.door import When
 from ledger.services.errors import (
     InvalidAmount,
     InvalidDescription,
@@ -31,6 +30,7 @@ from ledger.services.errors import (
     Unbalanced,
     UnknownAccount,
 )
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from staff.models import Approval, Vote
@@ -86,14 +86,14 @@ def deposit(merchant: Merchant, amount: int = 100_000, source: str = "dep_1") ->
     now = clock.now()
     with transaction.atomic():
         return pay_in.spei_deposit(
-            merchant, livemode=False, source=source, amount=amount, fee=0, fee_tax=0, when=When(now, now.date())
+            merchant, livemode=False, source=source, amount=amount, fee=0, fee_tax=0, when=PostingTime(now, now.date())
         )
 
 
 def take(merchant: Merchant, amount: int) -> None:
     now = clock.now()
     with transaction.atomic():
-        payout.payout_created(merchant, livemode=False, source="po_1", amount=amount, when=When(now, now.date()))
+        payout.payout_created(merchant, livemode=False, source="po_1", amount=amount, when=PostingTime(now, now.date()))
 
 
 def files() -> list[Path]:

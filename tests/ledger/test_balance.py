@@ -14,7 +14,7 @@ from core import clock
 from ledger.models import Account
 from ledger.services import balance
 from ledger.services.chart import AccountName, open_accounts
-from ledger.services.door import post
+from ledger.services.journal import post
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from tests.ledger.books import fund, held, platform, when

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-import ledger.jobs
 from core.errors import InsufficientFunds
 from core.unit_of_work import unit_of_work
+from ledger.jobs.debt import recover_debts
 from ledger.models import Hold, Transaction
 from ledger.services import debt, hold
 from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, InvalidAmount
@@ -95,8 +95,8 @@ def test_the_worker_recovers_from_what_came_in(merchant, other_merchant, livemod
         for source, amount in (("dep_1", 10_000), ("dep_2", 5_000))
     ]
 
-    ledger.jobs.recover_debts(0)
-    ledger.jobs.recover_debts(0)
+    recover_debts(0)
+    recover_debts(0)
 
     recovered = Transaction.objects.get(kind="debt_recovered")
     assert (recovered.source, legs(recovered)) == (credited[1].public_id, {"available": 15_000, "debt": -15_000})

@@ -28,7 +28,7 @@ from core.money import MAX_AMOUNT, centavos_to_pesos
 from ledger.management import output
 from ledger.models import Account, Hold, Transaction
 from ledger.services import balance, export, hold, reversal, stream
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout, treasury
 from merchants.models import Merchant
 from tests.concurrency.threads import at_once
@@ -56,11 +56,11 @@ def books(merchant: Merchant, other_merchant: Merchant) -> Merchant:
     test = {"livemode": False}
     with time_machine.travel(NOW, tick=False), transaction.atomic():
         for day in range(3):
-            when = When(NOW - timedelta(days=3 - day), DAY - timedelta(days=3 - day))
+            when = PostingTime(NOW - timedelta(days=3 - day), DAY - timedelta(days=3 - day))
             paid = {"amount": 100_000, "fee": 1_000, "fee_tax": 160, "when": when} | test
             deposit = pay_in.spei_deposit(merchant, source=f"dep_{day}", **paid)
             pay_in.oxxo_paid(other_merchant, source=f"oxxo_{day}", **paid)
-        when = When(NOW, DAY)
+        when = PostingTime(NOW, DAY)
         held = hold.place(merchant, source="po_1", amount=50_580, purpose=Hold.Purpose.PAYOUT, when=when, **test)
         hold.capture(held.pk, amount=50_000, fee=500, fee_tax=80, when=when)
         reversal.reverse(deposit, source="cau_1", when=when, description="Undone", amount=1)
@@ -176,7 +176,7 @@ def test_a_centavo_that_is_missing_is_found(books):
 @pytest.mark.django_db
 @pytest.mark.parametrize("description", HOSTILE)
 def test_a_hostile_description_arrives_as_it_is(merchant, description):
-    when = When(NOW, DAY)
+    when = PostingTime(NOW, DAY)
     with time_machine.travel(NOW, tick=False):
         paid = pay_in.spei_deposit(merchant, livemode=False, source="dep_1", amount=1, fee=0, fee_tax=0, when=when)
         reversal.reverse(paid, source='";\\\n', when=when, description=description)
@@ -293,7 +293,7 @@ def test_a_long_export_says_how_far_it_is(books, tmp_path, monkeypatch):
 def test_an_export_sees_one_state_of_the_books_while_others_post(committed_db, books):
     def post() -> None:
         with transaction.atomic():
-            pay_in.merchant_top_up(books, livemode=False, source="top_1", amount=5, when=When(clock.now(), DAY))
+            pay_in.merchant_top_up(books, livemode=False, source="top_1", amount=5, when=PostingTime(clock.now(), DAY))
 
     before = ours()
     with stream.snapshot():

@@ -11,8 +11,8 @@ from django.conf import settings
 from ledger.models import Hold, Transaction
 from ledger.services import debt, hold, invariant
 from ledger.services.chart import AccountName
-from ledger.services.door import HOLD_KINDS, post
 from ledger.services.errors import AlreadyPosted, HoldOpen, HoldResolved, MoneyHeld
+from ledger.services.journal import HOLD_KINDS, post
 from ledger.services.postings import payout
 from tests.ledger.books import fund, held, legs, nothing_written, when
 

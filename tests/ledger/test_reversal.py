@@ -17,8 +17,8 @@ from core.money import MAX_AMOUNT
 from ledger.models import Hold, Transaction
 from ledger.services import hold, invariant, reversal
 from ledger.services.chart import AccountName
-from ledger.services.door import post
 from ledger.services.errors import AlreadyPosted, EffectiveTooOld, InvalidAmount, MoneyHeld, NothingLeftToReverse
+from ledger.services.journal import post
 from ledger.services.postings import pay_in, payout
 from tests.ledger.books import fund, held, legs, nothing_written, platform, when, written
 

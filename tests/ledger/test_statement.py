@@ -17,7 +17,7 @@ from core.errors import InvalidRequest
 from ledger.models import Hold
 from ledger.resources.statement import Figures, Movement, Statement
 from ledger.services import hold, statement, stream
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
 
@@ -45,15 +45,15 @@ def november(merchant: Merchant) -> Merchant:
                 amount=100_000,
                 fee=1_000,
                 fee_tax=160,
-                when=When(moment, date(2026, 11, 3) if number == 0 else date(2026, 12, 1)),
+                when=PostingTime(moment, date(2026, 11, 3) if number == 0 else date(2026, 12, 1)),
             )
-    when = When(LAST_MINUTE, date(2026, 12, 1))
+    when = PostingTime(LAST_MINUTE, date(2026, 12, 1))
     with time_machine.travel(LAST_MINUTE, tick=False):
         held = hold.place(
             merchant, livemode=False, source="po_1", amount=50_580, purpose=Hold.Purpose.PAYOUT, when=when
         )
     with time_machine.travel(LAST_MINUTE + timedelta(seconds=1), tick=False):
-        later = When(LAST_MINUTE + timedelta(seconds=1), date(2026, 12, 1))
+        later = PostingTime(LAST_MINUTE + timedelta(seconds=1), date(2026, 12, 1))
         hold.capture(held.pk, amount=50_000, fee=500, fee_tax=80, when=later)
     return merchant
 
@@ -118,7 +118,9 @@ def test_movements_stream_in_constant_memory(merchant, monkeypatch):
     monkeypatch.setattr(stream, "CHUNK", 20)
     moment = datetime(2026, 11, 10, tzinfo=UTC)
     with time_machine.travel(moment, tick=False):
-        pay_in.merchant_top_up(merchant, livemode=False, source="top_0", amount=1, when=When(moment, moment.date()))
+        pay_in.merchant_top_up(
+            merchant, livemode=False, source="top_0", amount=1, when=PostingTime(moment, moment.date())
+        )
     with connection.cursor() as cursor:
         cursor.execute(
             """

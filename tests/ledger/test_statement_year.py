@@ -17,8 +17,8 @@ from core.errors import InsufficientFunds
 from ledger.models import Account, Hold
 from ledger.resources.statement import Figures, Movement, Statement
 from ledger.services import balance, hold, reversal
-from ledger.services.door import When
 from ledger.services.errors import NothingLeftToReverse
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
 from tests.ledger.test_statement import NOTHING, take
@@ -79,7 +79,7 @@ class History:
         self.now = NOTHING
         self.said: list[tuple[datetime, Figures, int, int]] = []
 
-    def step(self, number: int, kind: str, amount: int, when: When) -> None:
+    def step(self, number: int, kind: str, amount: int, when: PostingTime) -> None:
         """One event; what the books cannot carry does not happen."""
         common = {"livemode": False, "source": f"src_{number}", "when": when}
         fee, iva = amount // 50, amount // 300
@@ -117,7 +117,7 @@ class History:
                 self.made[held.pk] = amount - covered
                 self._say(when, Figures(-covered, 0, amount, 0, amount - covered))
 
-    def _capture(self, held: Hold, amount: int, when: When) -> None:
+    def _capture(self, held: Hold, amount: int, when: PostingTime) -> None:
         spent = min(held.amount, amount)
         fee = iva = 0
         if held.purpose == Hold.Purpose.PAYOUT and spent > 10:
@@ -127,23 +127,23 @@ class History:
         if rest := held.amount - spent - fee - iva:
             self._back(held, rest, when)
 
-    def _recover(self, when: When) -> None:
+    def _recover(self, when: PostingTime) -> None:
         """A hold pays first what is owed."""
         if owed := min(self.now.available, self.now.debt):
             self._say(when, Figures(-owed, 0, 0, 0, -owed))
 
-    def _back(self, held: Hold, amount: int, when: When) -> None:
+    def _back(self, held: Hold, amount: int, when: PostingTime) -> None:
         """What comes back of a hold: of a return, first to the debt that it made."""
         owed = min(amount, self.made.get(held.pk, 0), self.now.debt)
         self._say(when, Figures(amount - owed, 0, -amount, 0, -owed))
 
-    def _reverse(self, amount: int, source: str, when: When) -> None:
+    def _reverse(self, amount: int, source: str, when: PostingTime) -> None:
         undone = reversal.reverse(self.posted[-1], amount=amount, description="Undone", source=source, when=when)
         by_purpose = {entry.account.purpose: entry.amount for entry in undone.entries.select_related("account")}
         change = Figures(-by_purpose.get("available", 0), 0, 0, 0, 0)
         self._say(when, change, -by_purpose.get("fee_revenue", 0), -by_purpose.get("iva_payable", 0))
 
-    def _say(self, when: When, change: Figures, fee: int = 0, iva: int = 0) -> None:
+    def _say(self, when: PostingTime, change: Figures, fee: int = 0, iva: int = 0) -> None:
         self.said.append((when.effective_at, change, fee, iva))
         self.now = self.now.plus(change)
 
@@ -153,7 +153,7 @@ def play(merchant: Merchant, steps) -> list[tuple[datetime, Figures, int, int]]:
     history = History(merchant)
     for number, (moment, late, kind, amount) in enumerate(sorted(steps, key=lambda s: s[0] + s[1])):
         with time_machine.travel(moment + late, tick=False):
-            when = When(moment, moment.date())
+            when = PostingTime(moment, moment.date())
             try:
                 with transaction.atomic():
                     history.step(number, kind, amount, when)

@@ -12,7 +12,7 @@ from core import clock
 from core.clock import to_rfc3339
 from ledger.models import Hold
 from ledger.services import balance, hold
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from tests.problems import assert_problem
 
@@ -29,12 +29,12 @@ def history(merchant):
         with time_machine.travel(moment, tick=False):
             figures = {"amount": 100_000, "fee": 1_000, "fee_tax": 160} if source == "dep_1" else {"amount": 100}
             figures = {"fee": 0, "fee_tax": 0} | figures
-            when = When(effective_at, effective_at.date())
+            when = PostingTime(effective_at, effective_at.date())
             pay_in.spei_deposit(merchant, livemode=False, source=source, when=when, **figures)
         if source == "dep_1":
             later = PAID + timedelta(days=1)
             with time_machine.travel(later, tick=False):
-                when = When(later, later.date())
+                when = PostingTime(later, later.date())
                 hold.place(
                     merchant, livemode=False, source="po_1", amount=50_580, purpose=Hold.Purpose.PAYOUT, when=when
                 )

@@ -12,7 +12,7 @@ from django.db import transaction
 from ledger.models import Hold
 from ledger.services import balance, hold
 from ledger.services.balance_transaction import WINDOW
-from ledger.services.door import When
+from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from payments.models import Payment
 from tests.problems import assert_problem, rows
@@ -55,7 +55,7 @@ def book(merchant):
         number = next(count)
         moment = START + timedelta(minutes=number)
         with time_machine.travel(moment, tick=False), transaction.atomic():
-            when = When(moment, moment.date())
+            when = PostingTime(moment, moment.date())
             options = {"livemode": False, "source": f"src_{number}", "amount": amount, "when": when}
             if kind == "deposit":
                 pay_in.spei_deposit(whose or merchant, fee=1_000, fee_tax=160, **options)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.models import Transaction
-from ledger.services.door import ADJUSTMENT, Leg, When, post
+from ledger.services.journal import ADJUSTMENT, Leg, PostingTime, post
 
 
-def adjustment(*, livemode: bool, source: str, legs: Sequence[Leg], when: When, description: str) -> Transaction:
+def adjustment(*, livemode: bool, source: str, legs: Sequence[Leg], when: PostingTime, description: str) -> Transaction:
     """Adjustment (four eyes, reason, evidence): any named pair. Debits are positive, in centavos."""
     return post(ADJUSTMENT, source, legs, livemode=livemode, when=when, description=description)

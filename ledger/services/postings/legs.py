@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ledger.services.chart import AccountName
-from ledger.services.door import Leg, valid_amount
 from ledger.services.errors import InvalidAmount
+from ledger.services.journal import Leg, valid_amount
 from merchants.models import Merchant
 
 

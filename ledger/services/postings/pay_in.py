@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ledger.models import Transaction
-from ledger.services.door import When, post
+from ledger.services.journal import PostingTime, post
 from ledger.services.postings.legs import credit, debit, merchant_share
 from merchants.models import Merchant
 
@@ -34,7 +34,7 @@ def spei_deposit(
     amount: int,
     fee: int,
     fee_tax: int,
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """SPEI deposit credited: stp_cash / available, fee_revenue, iva_payable."""
     legs = [debit("stp_cash", amount), *merchant_share("available", merchant, amount, fee, fee_tax)]
@@ -50,7 +50,7 @@ def oxxo_paid(
     amount: int,
     fee: int,
     fee_tax: int,
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """OXXO paid: conekta_receivable / pending, fee_revenue, iva_payable."""
     legs = [debit("conekta_receivable", amount), *merchant_share("pending", merchant, amount, fee, fee_tax)]
@@ -58,25 +58,25 @@ def oxxo_paid(
     return post("oxxo_paid", source, legs, livemode=livemode, when=when, description=description)
 
 
-def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: When) -> Transaction:
+def conekta_fee(*, livemode: bool, source: str, fee: int, fee_tax: int, when: PostingTime) -> Transaction:
     """Conekta's own fee: provider_fees, iva_creditable / conekta_receivable."""
     legs = [debit("provider_fees", fee), debit("iva_creditable", fee_tax), credit("conekta_receivable", fee + fee_tax)]
     return post("conekta_fee", source, legs, livemode=livemode, when=when, description="Comisión de Conekta y su IVA")
 
 
-def oxxo_received(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def oxxo_received(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """OXXO received at the bank (matched transfer): bank_cash / conekta_receivable."""
     legs = [debit("bank_cash", amount), credit("conekta_receivable", amount)]
     return post("oxxo_received", source, legs, livemode=livemode, when=when, description="Transferencia de Conekta")
 
 
-def oxxo_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def oxxo_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """… and released to the merchant: pending / available."""
     legs = [debit("pending", amount, merchant), credit("available", amount, merchant)]
     return post("oxxo_released", source, legs, livemode=livemode, when=when, description="Dinero de OXXO liberado")
 
 
-def merchant_top_up(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def merchant_top_up(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Merchant top-up by its funding CLABE (no fee): stp_cash / available."""
     legs = [debit("stp_cash", amount), credit("available", amount, merchant)]
     return post("merchant_top_up", source, legs, livemode=livemode, when=when, description="Fondeo del comercio")
@@ -89,7 +89,7 @@ def deposit_suspended(
     cash: Cash,
     amount: int,
     reason: str,
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """Deposit not creditable (unknown CLABE, policy, late): stp_cash or conekta_receivable / suspense."""
     legs = [debit(cash, amount), credit("suspense", amount)]
@@ -105,7 +105,7 @@ def suspense_assigned(
     amount: int,
     fee: int,
     fee_tax: int,
-    when: When,
+    when: PostingTime,
     share: Literal["available", "pending"] = "available",
 ) -> Transaction:
     """Suspense assigned to a merchant: suspense / available, fee_revenue, iva_payable.
@@ -117,7 +117,7 @@ def suspense_assigned(
     return post("suspense_assigned", source, legs, livemode=livemode, when=when, description=description)
 
 
-def suspense_return_created(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def suspense_return_created(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, created: suspense / suspense_reserved."""
     legs = [debit("suspense", amount), credit("suspense_reserved", amount)]
     return post(
@@ -130,7 +130,7 @@ def suspense_return_created(*, livemode: bool, source: str, amount: int, when: W
     )
 
 
-def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, settled: suspense_reserved / stp_cash."""
     legs = [debit("suspense_reserved", amount), credit("stp_cash", amount)]
     return post(
@@ -143,7 +143,7 @@ def suspense_return_settled(*, livemode: bool, source: str, amount: int, when: W
     )
 
 
-def suspense_return_failed(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def suspense_return_failed(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, failed: suspense_reserved / suspense."""
     legs = [debit("suspense_reserved", amount), credit("suspense", amount)]
     return post(
@@ -156,7 +156,7 @@ def suspense_return_failed(*, livemode: bool, source: str, amount: int, when: Wh
     )
 
 
-def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, settled although it counted as failed, while the deposit is in suspense: suspense / stp_cash.
 
     When the deposit has left suspense meanwhile it is ``payout.excess_settled``.
@@ -172,7 +172,7 @@ def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, wh
     )
 
 
-def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, came back: stp_cash / suspense.
 
     By the provider's notice. An incoming transfer that is booked already needs no posting: its money is the deposit's.
@@ -188,14 +188,14 @@ def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: 
     )
 
 
-def return_cleared(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def return_cleared(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Return found in suspense of a payout that had not settled, or whose return is booked: suspense / stp_cash."""
     legs = [debit("suspense", amount), credit("stp_cash", amount)]
     description = "Transferencia regresada que no cambia el saldo"
     return post("return_cleared", source, legs, livemode=livemode, when=when, description=description)
 
 
-def deposit_voided(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def deposit_voided(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Forged or withdrawn deposit voided by two people: suspense / stp_cash.
 
     ``source``: the deposit's public id; with a number behind it (``dep_…:2``) when it was voided before.
@@ -204,7 +204,7 @@ def deposit_voided(*, livemode: bool, source: str, amount: int, when: When) -> T
     return post("deposit_voided", source, legs, livemode=livemode, when=when, description="Depósito anulado")
 
 
-def deposit_unvoided(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def deposit_unvoided(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Voided deposit found in a list of the provider after all: stp_cash / suspense. ``source`` as for its void."""
     legs = [debit("stp_cash", amount), credit("suspense", amount)]
     return post(

@@ -11,22 +11,22 @@ from __future__ import annotations
 from typing import Literal
 
 from ledger.models import Transaction
-from ledger.services.door import Leg, When, post, valid_amount
 from ledger.services.errors import Unbalanced
+from ledger.services.journal import Leg, PostingTime, post, valid_amount
 from ledger.services.postings.legs import credit, debit, fee_credits, fee_debits, part_or_zero
 from merchants.models import Merchant
 
 ReturnedTo = Literal["stp_cash", "suspense"]
 
 
-def payout_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def payout_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Payout created (hold): available / reserved. ``amount`` includes our fee and its IVA."""
     legs = [debit("available", amount, merchant), credit("reserved", amount, merchant)]
     return post("payout_created", source, legs, livemode=livemode, when=when, description="Dispersión: dinero retenido")
 
 
 def payout_settled(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, fee: int, fee_tax: int, when: PostingTime
 ) -> Transaction:
     """Payout settled: reserved / stp_cash, fee_revenue, iva_payable. ``amount`` is what the beneficiary got."""
     held = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
@@ -34,7 +34,7 @@ def payout_settled(
     return post("payout_settled", source, legs, livemode=livemode, when=when, description="Dispersión liquidada")
 
 
-def payout_failed(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def payout_failed(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Payout failed (also a return before it settled): reserved / available."""
     legs = [debit("reserved", amount, merchant), credit("available", amount, merchant)]
     return post(
@@ -51,7 +51,7 @@ def payout_settled_late(
     fee: int,
     fee_tax: int,
     from_debt: int,
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """Payout settled although it counted as failed: available, debt / stp_cash, fee_revenue, iva_payable.
 
@@ -77,7 +77,7 @@ def payout_returned(
     fee: int = 0,
     fee_tax: int = 0,
     cash: ReturnedTo = "stp_cash",
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """Payout returned after settlement: stp_cash or suspense, by setting fee_revenue and iva_payable / available."""
     back = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
@@ -85,7 +85,7 @@ def payout_returned(
     return post("payout_returned", source, legs, livemode=livemode, when=when, description="Dispersión devuelta")
 
 
-def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Batch accepted, one posting for all of its rows: available / reserved. ``amount`` includes all fees and IVA.
 
     The batch's hold is then split into the payouts' holds without a posting.
@@ -96,7 +96,7 @@ def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: i
     )
 
 
-def batch_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def batch_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """What no payout of a batch took over: reserved / available."""
     legs = [debit("reserved", amount, merchant), credit("available", amount, merchant)]
     return post(
@@ -104,19 +104,19 @@ def batch_released(merchant: Merchant, *, livemode: bool, source: str, amount: i
     )
 
 
-def refund_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def refund_created(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Refund created (hold), from available and never from pending: available / reserved."""
     legs = [debit("available", amount, merchant), credit("reserved", amount, merchant)]
     return post("refund_created", source, legs, livemode=livemode, when=when, description="Reembolso: dinero retenido")
 
 
-def refund_settled(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def refund_settled(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Refund settled: reserved / stp_cash."""
     legs = [debit("reserved", amount, merchant), credit("stp_cash", amount)]
     return post("refund_settled", source, legs, livemode=livemode, when=when, description="Reembolso liquidado")
 
 
-def refund_failed(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def refund_failed(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Refund failed: reserved / available."""
     legs = [debit("reserved", amount, merchant), credit("available", amount, merchant)]
     return post(
@@ -125,7 +125,7 @@ def refund_failed(merchant: Merchant, *, livemode: bool, source: str, amount: in
 
 
 def refund_settled_late(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: PostingTime
 ) -> Transaction:
     """Refund settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
     legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
@@ -135,7 +135,7 @@ def refund_settled_late(
 
 
 def refund_returned(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: PostingTime
 ) -> Transaction:
     """Refund returned by the receiving bank: stp_cash or suspense / available."""
     legs = [debit(cash, amount), credit("available", amount, merchant)]
@@ -143,7 +143,7 @@ def refund_returned(
 
 
 def payment_reversed(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: PostingTime
 ) -> Transaction:
     """Credited SPEI that must go back (cause 18/26, authority): available, debt / reserved, then as a payout.
 
@@ -155,7 +155,9 @@ def payment_reversed(
     )
 
 
-def payment_return_settled(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def payment_return_settled(
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime
+) -> Transaction:
     """… settled: reserved / stp_cash."""
     legs = [debit("reserved", amount, merchant), credit("stp_cash", amount)]
     return post(
@@ -164,7 +166,7 @@ def payment_return_settled(merchant: Merchant, *, livemode: bool, source: str, a
 
 
 def payment_return_failed(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, to_debt: int, when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, to_debt: int, when: PostingTime
 ) -> Transaction:
     """… failed: reserved / debt, available. ``to_debt`` is the part that the merchant still owes for it."""
     legs = [debit("reserved", amount, merchant), *_debt_then_available(merchant, amount, to_debt)]
@@ -174,7 +176,7 @@ def payment_return_failed(
 
 
 def payment_return_settled_late(
-    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: When
+    merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: PostingTime
 ) -> Transaction:
     """… settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
     legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
@@ -196,7 +198,7 @@ def payment_return_returned(
     amount: int,
     to_debt: int,
     cash: ReturnedTo = "stp_cash",
-    when: When,
+    when: PostingTime,
 ) -> Transaction:
     """… came back after it settled: stp_cash or suspense / debt, available. ``to_debt`` as for a failed one."""
     legs = [debit(cash, amount), *_debt_then_available(merchant, amount, to_debt)]
@@ -210,14 +212,14 @@ def payment_return_returned(
     )
 
 
-def excess_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def excess_settled(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Another attempt of a refund or suspense return went out too, or more than was received: losses / stp_cash."""
     legs = [debit("losses", amount), credit("stp_cash", amount)]
     return post("excess_settled", source, legs, livemode=livemode, when=when, description="Devolución pagada de más")
 
 
 def excess_returned(
-    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: PostingTime
 ) -> Transaction:
     """… one of several attempts that went out came back: stp_cash or suspense / losses."""
     legs = [debit(cash, amount), credit("losses", amount)]
@@ -231,7 +233,7 @@ def excess_returned(
     )
 
 
-def penny_test_settled(*, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def penny_test_settled(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Penny test, ours and not the merchant's: provider_fees / stp_cash."""
     legs = [debit("provider_fees", amount), credit("stp_cash", amount)]
     return post(
@@ -240,7 +242,7 @@ def penny_test_settled(*, livemode: bool, source: str, amount: int, when: When) 
 
 
 def penny_test_returned(
-    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: When
+    *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: PostingTime
 ) -> Transaction:
     """Penny test came back: stp_cash or suspense / provider_fees."""
     legs = [debit(cash, amount), credit("provider_fees", amount)]
@@ -249,19 +251,19 @@ def penny_test_returned(
     )
 
 
-def debt_recovered(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def debt_recovered(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Debt recovered from new money: available / debt."""
     legs = [debit("available", amount, merchant), credit("debt", amount, merchant)]
     return post("debt_recovered", source, legs, livemode=livemode, when=when, description="Adeudo recuperado")
 
 
-def debt_written_off(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def debt_written_off(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Debt written off: losses / debt."""
     legs = [debit("losses", amount), credit("debt", amount, merchant)]
     return post("debt_written_off", source, legs, livemode=livemode, when=when, description="Adeudo cancelado")
 
 
-def funds_blocked(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def funds_blocked(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Compliance freeze: available / blocked."""
     legs = [debit("available", amount, merchant), credit("blocked", amount, merchant)]
     return post(
@@ -269,7 +271,7 @@ def funds_blocked(merchant: Merchant, *, livemode: bool, source: str, amount: in
     )
 
 
-def funds_unblocked(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: When) -> Transaction:
+def funds_unblocked(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Compliance release: blocked / available."""
     legs = [debit("blocked", amount, merchant), credit("available", amount, merchant)]
     return post(

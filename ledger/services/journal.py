@@ -1,4 +1,4 @@
-"""The one door to the books. Named postings (``ledger.services.postings``) assemble legs; nobody else does."""
+"""The journal: ``post`` is the only way to write a transaction. Only ``ledger.services.postings`` calls it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ledger.services.errors import (
 
 OLDEST_EFFECTIVE = timedelta(days=7)
 ADJUSTMENT = "adjustment"
-"""The one kind that may take effect long ago."""
+"""The only kind that may take effect more than ``OLDEST_EFFECTIVE`` ago."""
 
 HOLD_KINDS = frozenset(
     [f"{what}_{step}" for what in ("payout", "refund") for step in ("created", "settled", "failed")]
@@ -37,12 +37,12 @@ HOLD_KINDS = frozenset(
 """The only kinds that move ``reserved``; ``ledger.services.hold`` alone posts them, each with its hold."""
 
 Leg = tuple[AccountName, int]
-"""An account and what it gets, in centavos: debits positive, credits negative."""
+"""An account and the amount posted to it, in centavos: debits positive, credits negative."""
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """When money moved: the provider's own moment, and the banking day it counts for."""
+class PostingTime:
+    """When money moved: the provider's time, and the banking day it belongs to."""
 
     effective_at: datetime
     operating_date: date
@@ -55,16 +55,17 @@ def post(
     legs: Sequence[Leg],
     *,
     livemode: bool,
-    when: When,
+    when: PostingTime,
     description: str,
     reverses: Transaction | None = None,
     currency: str = CURRENCY,
 ) -> Transaction:
-    """Write one balanced transaction, or nothing, as part of the unit of work that is open.
+    """Write one balanced transaction as part of the open unit of work.
 
-    ``source`` is the public id of the object that caused it: a second posting for the same ``(kind, source)`` raises
-    ``AlreadyPosted``. A moment in the future counts as now. Whatever takes money from an account with a floor locks it
-    and raises ``InsufficientFunds`` if the balance does not cover it. Else one of ``ledger.services.errors``, by name.
+    ``source`` is the public id of the object that caused it: a second posting with the same ``(kind, source)`` raises
+    ``AlreadyPosted``. A time in the future counts as now. A posting that takes money from an account with a floor locks
+    the account and raises ``InsufficientFunds`` if its balance is too low. Other invalid input raises one of the errors
+    in ``ledger.services.errors``.
     """
     now = clock.now()
     _refuse_bad_input(kind, legs, when, description, currency, now)
@@ -89,9 +90,9 @@ def post(
 
 @transaction_required
 def lock(names: Sequence[AccountName], *, livemode: bool) -> dict[str, Account]:
-    """The accounts by code, locked in the order of their ids until the transaction ends: debits pass one by one.
+    """Lock the accounts in the order of their ids until the transaction ends, and return them by code.
 
-    Credits need no lock: they can only raise what a debit found.
+    Debits lock; credits need not, because they only increase the balance that a debit has read.
     """
     pks = [account.pk for account in open_accounts(names, livemode=livemode).values()]
     locked = Account.objects.filter(pk__in=pks).select_for_update(no_key=True).order_by("pk")
@@ -99,14 +100,14 @@ def lock(names: Sequence[AccountName], *, livemode: bool) -> dict[str, Account]:
 
 
 def valid_amount(amount: int) -> int:
-    """``amount`` if it is money that can be moved: centavos, an ``int`` from 1 to 2^53 - 1; else ``InvalidAmount``."""
+    """``amount``, if it is an ``int`` of centavos from 1 to 2^53 - 1; else raises ``InvalidAmount``."""
     if type(amount) is not int or not 0 < amount <= MAX_AMOUNT:
         raise InvalidAmount(f"{amount!r} is not an amount: a whole number of centavos from 1 to 2^53 - 1.")
     return amount
 
 
 def _require_funds(legs: Sequence[Leg], livemode: bool, writes: Writes) -> None:
-    """Lock what loses money and see that it has it. Postings that the same unit of work will write count."""
+    """Lock the accounts that lose money and check their balances, including postings of the same unit of work."""
     taken = {name: abs(amount) for name, amount in legs if name.floor is not None and _takes(name, amount)}
     locked = lock(list(taken), livemode=livemode) if taken else {}
     for name, amount in taken.items():
@@ -125,7 +126,7 @@ def _takes(name: AccountName, amount: int) -> bool:
 
 
 def _refuse_bad_input(
-    kind: str, legs: Sequence[Leg], when: When, description: str, currency: str, now: datetime
+    kind: str, legs: Sequence[Leg], when: PostingTime, description: str, currency: str, now: datetime
 ) -> None:
     if currency != CURRENCY:
         raise UnsupportedCurrency(f"{currency} is not supported; the only currency is {CURRENCY}.")
@@ -144,10 +145,10 @@ def _refuse_bad_input(
 
 
 def _write(writes: Writes, posted: Transaction, legs: Sequence[Leg], currency: str) -> None:
-    """The transaction and its legs: the guard sees a complete set.
+    """Add the transaction and its entries to ``writes`` as one set, as the database guard requires.
 
-    No error where the kind and source are in the books already, so that the caller's transaction lives on. Accounts go
-    by code: what this process believes of them cannot book to the wrong one.
+    A known kind and source raises no database error, so that the caller's transaction stays usable. Accounts are found
+    by code in SQL, so that a stale cache cannot book to a wrong account.
     """
     writes.insert(
         posted,

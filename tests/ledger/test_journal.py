@@ -1,4 +1,4 @@
-"""ledger.services.door: what is posted is whole, balanced, covered and written once, or refused by name."""
+"""ledger.services.journal: what is posted is whole, balanced, covered and written once, or refused by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from core.errors import InsufficientFunds
 from core.money import MAX_AMOUNT
 from ledger.models import Account, Entry, Transaction
-from ledger.services import balance, chart, door
+from ledger.services import balance, chart, journal
 from ledger.services.chart import FLOORED, MERCHANT_PURPOSES, PLATFORM_PURPOSES, AccountName, open_accounts
 from ledger.services.errors import (
     AlreadyPosted,
@@ -31,9 +31,9 @@ NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 CASH, SUSPENSE, FEES = (AccountName(purpose) for purpose in ("stp_cash", "suspense", "fee_revenue"))
 
 
-def post(*legs: door.Leg, kind="test", source="src_1", livemode=False, **changes) -> Transaction:
+def post(*legs: journal.Leg, kind="test", source="src_1", livemode=False, **changes) -> Transaction:
     given = {"when": when(), "description": "Test"} | changes
-    return door.post(kind, source, legs or [(CASH, 700), (SUSPENSE, -700)], livemode=livemode, **given)
+    return journal.post(kind, source, legs or [(CASH, 700), (SUSPENSE, -700)], livemode=livemode, **given)
 
 
 @pytest.mark.django_db
@@ -101,7 +101,7 @@ BAD_AMOUNTS = [0, 1.0, 700.0, float("nan"), True, Decimal(700), "700", None, MAX
 @pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=repr)
 @pytest.mark.parametrize("side", [0, 1])
 def test_an_amount_that_is_not_whole_centavos_is_refused(amount, side):
-    wrong: list[door.Leg] = [(CASH, 700), (SUSPENSE, -700)]
+    wrong: list[journal.Leg] = [(CASH, 700), (SUSPENSE, -700)]
     wrong[side] = (wrong[side][0], amount)
 
     with nothing_written(), pytest.raises(InvalidAmount):
@@ -113,12 +113,12 @@ def test_an_amount_that_is_not_whole_centavos_is_refused(amount, side):
 @pytest.mark.parametrize("amount", [*BAD_AMOUNTS, -1, -MAX_AMOUNT], ids=repr)
 def test_what_is_no_amount_has_its_own_error(amount):
     with pytest.raises(InvalidAmount):
-        door.valid_amount(amount)
+        journal.valid_amount(amount)
 
 
 @pytest.mark.parametrize("amount", [1, 700, MAX_AMOUNT])
 def test_what_is_an_amount_is_given_back(amount):
-    assert door.valid_amount(amount) is amount
+    assert journal.valid_amount(amount) is amount
 
 
 @pytest.mark.django_db
@@ -147,7 +147,7 @@ def test_legs_that_do_not_balance_are_refused(wrong):
 @pytest.mark.django_db
 def test_a_posting_without_legs_is_refused():
     with nothing_written(), pytest.raises(Unbalanced):
-        door.post("test", "src_1", [], livemode=False, when=when(), description="Test")
+        journal.post("test", "src_1", [], livemode=False, when=when(), description="Test")
 
 
 @pytest.mark.django_db
@@ -249,7 +249,7 @@ def test_a_posting_needs_its_callers_transaction(committed_db):
     with nothing_written(), pytest.raises(RuntimeError, match=r"post must run inside transaction\.atomic"):
         post()
     with pytest.raises(RuntimeError, match=r"lock must run inside transaction\.atomic"):
-        door.lock([CASH], livemode=False)
+        journal.lock([CASH], livemode=False)
 
 
 def test_a_posting_is_rolled_back_with_what_caused_it(committed_db):
