@@ -227,7 +227,7 @@ def test_one_notice_twice_in_a_group_is_stored_once_and_answered_twice(
 ):
     lead, payment, neighbour = make_payments(merchant, "oxxo", 3)
     ignored = sending(conekta, conekta.event(payment, "customer.created", event_id="ignored"))
-    monkeypatch.setattr("webhooks.inbound.services.inbox._REMEMBERED", 0)  # as if they came to other processes
+    monkeypatch.setattr("webhooks.inbound.services.inbox._MAX_RECENT", 0)  # as if they came to other processes
     sends = [paid(conekta, payment), paid(conekta, payment), ignored, ignored, paid(conekta, neighbour)]
 
     answers = deliver_together(paid(conekta, lead), sends, monkeypatch)

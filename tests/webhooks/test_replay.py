@@ -134,8 +134,8 @@ def test_the_command_shows_first_and_does_it_when_told_to(dead):
     [
         ([], "Give event ids"),
         (["pev_00000000000000000000000000"], "There is no such event"),
-        (["--status", "dead", "--yes"], "say who you are"),
-        (["--status", "dead", "--yes", "--by", "ana"], "say who you are"),
+        (["--status", "dead", "--yes"], "requires your name"),
+        (["--status", "dead", "--yes", "--by", "ana"], "requires your name"),
         (["--status", "dead", "--since", "yesterday"], "write a date and time"),
         (["--status", "dead", "--since", "2026-13-40T00:00:00"], "write a date and time"),
         (["--status", "dead", "--limit", "0"], "--limit"),

@@ -102,7 +102,7 @@ def _in_group(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, 
 
 
 def _individually(incoming: IncomingNotice, notice: ParsedNotice, dialect: Dialect, digest: str) -> NoticeResponse:
-    """Raises ``Overtaken``, and writes nothing, if the same notice or deposit is stored concurrently."""
+    """Raises ``Overtaken``, and writes nothing, if the same notice or money is stored concurrently."""
     event = incoming.event(digest=digest, **_identity(notice))
     answer = applying.decide(event, notice, dialect)
     if answer is not None:  # one statement, no transaction
