@@ -73,6 +73,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     delivery.start()
+    stp.lives.start()
     threading.Thread(target=server.serve_forever, args=(0.2,), name="server", daemon=True).start()
     print(f"sandbox: listening on http://{chosen.host}:{chosen.port}/", file=sys.stderr, flush=True)
     while not stop.wait(1.0):

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -85,13 +86,15 @@ class Call:
         """The URL of this request without its query."""
         return self.base_url + str(self.environ["PATH_INFO"])
 
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty body is an empty object."""
+    def json(self, *, exact: bool = False) -> dict[str, Any]:
+        """The body as a JSON object; an empty body is an empty object. ``exact``: numbers keep their digits."""
         raw = read_body(self.environ)
         try:
             value = json.loads(raw) if raw.strip() else {}
             # Refuse values that can neither be stored nor sent back: NaN, infinities, lone surrogates.
             json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+            if exact and raw.strip():
+                value = json.loads(raw, parse_float=Decimal)
         except (ValueError, RecursionError):
             raise Refused(400, "invalid_json", "the body is not valid JSON") from None
         if not isinstance(value, dict):
@@ -149,6 +152,8 @@ class App:
             reply = self._answer(environ)
         except Refused as error:
             reply = Reply(error.status, error_body(error, self.world) if in_conekta else control_body(error))
+        except ConnectionAbortedError:
+            raise
         except Exception:
             traceback.print_exc(file=sys.stderr)
             failure = Refused(500, "internal_error", "the simulator failed; its log says why")
@@ -199,6 +204,23 @@ class App:
             ("POST", "/_sim/faults", lambda c: Reply(200, self.faults.add(c.json()))),
             ("DELETE", "/_sim/faults", lambda c: Reply(200, self.faults.clear())),
             ("POST", "/stp/efws/API/V2/conciliacion", lambda c: Reply(*stp.conciliation(c.json()))),
+            ("POST", "/stp/efws/API/consultaOrden", lambda c: Reply(*stp.orders.question(c.json()))),
+            ("POST", "/stp/efws/API/consultaSaldoCuenta", lambda c: Reply(*stp.companies.account_balance(c.json()))),
+            (
+                "PUT",
+                "/stp/speiws/rest/ordenPago/registra",
+                lambda c: Reply(200, stp.orders.register(c.json(exact=True))),
+            ),
+            ("PUT", "/stp/speiws/rest/cuentaModule/(fisica|moral)", self._account),
+            ("DELETE", "/stp/speiws/rest/cuentaModule/(fisica|moral)", self._account),
+            ("GET", "/_sim/stp/accounts", lambda c: Reply(200, stp.accounts.registered(c.query.get("empresa", "")))),
+            ("GET", "/_sim/stp/balance", lambda c: Reply(200, stp.companies.balance(c.query.get("empresa", "")))),
+            ("PUT", "/_sim/stp/scripts/([^/]+)", lambda c: Reply(200, stp.orders.write_script(c.args[0], c.json()))),
+            ("GET", "/_sim/stp/orders", lambda c: Reply(200, stp.orders.search(c.query))),
+            ("GET", "/_sim/stp/orders/([^/]+)", lambda c: Reply(200, stp.orders.show(c.args[0]))),
+            ("PUT", "/_sim/stp/orders/([^/]+)", lambda c: Reply(200, stp.orders.finish(c.args[0], c.json()))),
+            ("POST", "/_sim/stp/orders/([^/]+)/notices", lambda c: Reply(202, stp.orders.notify(c.args[0], c.json()))),
+            ("POST", "/_sim/stp/phantoms", lambda c: Reply(200, stp.orders.add_phantom(c.json()))),
             ("PUT", "/_sim/stp/config", lambda c: Reply(200, stp.configure(c.json()))),
             ("POST", "/_sim/stp/deposits", lambda c: Reply(202, stp.send(c.json()))),
             ("GET", "/_sim/stp/deposits/([^/]+)", lambda c: Reply(200, stp.show(c.args[0]))),
@@ -240,6 +262,13 @@ class App:
             raise Refused(422, "invalid_field", message, param="shift")
         self.world.shift = float(shift)
         return self._clock()
+
+    def _register(self, call: Call) -> Reply:
+        return Reply(200, self.stp.orders.register(call.json(exact=True)))
+
+    def _account(self, call: Call) -> Reply:
+        removing = call.environ["REQUEST_METHOD"] == "DELETE"
+        return Reply(200, self.stp.accounts.change(call.args[0], call.json(), removing=removing))
 
     def _pay(self, call: Call) -> Reply:
         body = call.json()
@@ -287,9 +316,8 @@ def _break(environ: WSGIEnvironment, start_response: StartResponse, fault: Fault
     read_body(environ)
     status = 200 if fault.kind == "garbage" else fault.status
     body = fault.body.encode()
-    start_response(
-        f"{status} {http.client.responses.get(status, 'Unknown')}", [*JSON_HEADERS, ("Content-Length", str(len(body)))]
-    )
+    headers = [("Content-Type", f"{fault.content_type}; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response(f"{status} {http.client.responses.get(status, 'Unknown')}", headers)
     return [body]
 
 

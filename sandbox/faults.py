@@ -16,6 +16,18 @@ from typing import Any
 from .errors import Refused
 
 KINDS = ("delay", "status", "garbage", "lose_request", "lose_answer")
+PRESETS = {
+    "forbidden": (403, "text/html", "<html><head><title>403 Forbidden</title></head><body>nginx</body></html>"),
+    "soap_fault": (
+        500,
+        "text/xml",
+        '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body><soapenv:Fault>'
+        "<faultcode>soapenv:Server</faultcode><faultstring>Error interno</faultstring></soapenv:Fault></soapenv:Body>"
+        "</soapenv:Envelope>",
+    ),
+    "rate_limit": (400, "application/json", '{"estado":3,"mensaje":"Se excedio el limite de consultas"}'),
+}
+"""Answers that come from before STP's program, by name: a ``status`` fault with its status, type and body."""
 MAX_DELAY = 120.0
 
 
@@ -24,7 +36,8 @@ class Fault:
     """One fault, by ``kind``:
 
     - ``delay``: wait ``seconds`` and continue.
-    - ``status``: answer with ``status`` and ``body`` without processing the request.
+    - ``status``: answer with ``status`` and ``body`` without processing the request; ``preset`` names one of
+      ``PRESETS`` instead.
     - ``garbage``: answer 200 with ``body``, which need not be JSON, without processing the request.
     - ``lose_request``: close the connection without processing the request.
     - ``lose_answer``: process the request and close the connection without a response.
@@ -38,6 +51,7 @@ class Fault:
     seconds: float
     status: int
     body: str
+    content_type: str
 
     def applies_to(self, method: str, path: str) -> bool:
         """True if this fault applies to the request."""
@@ -54,6 +68,10 @@ class Faults:
 
     def add(self, body: dict[str, Any]) -> dict[str, Any]:
         """``POST /_sim/faults``: add a fault and return it with its id."""
+        if "preset" in body:
+            status, content_type, text = PRESETS[_one_of(body, "preset", tuple(PRESETS))]
+            body = {name: value for name, value in body.items() if name != "preset"}
+            body |= {"kind": "status", "status": status, "content_type": content_type, "body": text}
         unknown = sorted(set(body) - set(Fault.__dataclass_fields__) | set(body) & {"id"})
         if unknown:
             raise Refused(422, "unknown_field", f"unknown field {unknown[0]}", param=unknown[0])
@@ -66,6 +84,7 @@ class Faults:
             seconds=float(_number(body, "seconds", 0, MAX_DELAY, default=0)),
             status=int(_number(body, "status", 200, 599, default=503)),
             body=str(body.get("body", "")),
+            content_type=str(body.get("content_type", "application/json")),
         )
         with self._lock:
             self._remaining.append(fault)

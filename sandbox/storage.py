@@ -20,6 +20,29 @@ CREATE TABLE IF NOT EXISTS stp_key (empresa TEXT PRIMARY KEY, public_key TEXT NO
 CREATE TABLE IF NOT EXISTS stp_deposit (
     id INTEGER PRIMARY KEY, clabe_prefix TEXT NOT NULL, clabe TEXT NOT NULL, amount INTEGER NOT NULL,
     tracking_key TEXT NOT NULL, notice TEXT NOT NULL, status TEXT NOT NULL, cause INTEGER, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS stp_company (
+    empresa TEXT PRIMARY KEY, orders_url TEXT NOT NULL DEFAULT '', opening_balance INTEGER NOT NULL DEFAULT 0,
+    pace REAL NOT NULL DEFAULT 1.0, efws_per_hour INTEGER NOT NULL DEFAULT 0, read_only INTEGER NOT NULL DEFAULT 0,
+    closed TEXT NOT NULL DEFAULT '[]', chances TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS stp_order (
+    id INTEGER PRIMARY KEY, empresa TEXT NOT NULL, tracking_key TEXT NOT NULL, day INTEGER NOT NULL,
+    amount INTEGER NOT NULL, body TEXT NOT NULL, script TEXT NOT NULL, status TEXT NOT NULL, cause INTEGER,
+    counts INTEGER NOT NULL, hidden_until REAL NOT NULL, captured_at REAL NOT NULL, seconds REAL NOT NULL,
+    settled_at REAL, UNIQUE (empresa, tracking_key, day));
+CREATE INDEX IF NOT EXISTS stp_order_day ON stp_order (empresa, day, id);
+CREATE TABLE IF NOT EXISTS stp_order_step (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL, due_at REAL NOT NULL, status TEXT NOT NULL,
+    cause INTEGER);
+CREATE INDEX IF NOT EXISTS stp_order_step_due ON stp_order_step (due_at);
+CREATE TABLE IF NOT EXISTS stp_order_notice (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL, body TEXT NOT NULL, status TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS stp_order_notice_order ON stp_order_notice (order_id);
+CREATE TABLE IF NOT EXISTS stp_return (deposit_id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS stp_script (tracking_key TEXT PRIMARY KEY, script TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stp_account (
+    empresa TEXT NOT NULL, clabe TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (empresa, clabe));
+CREATE TABLE IF NOT EXISTS stp_question (
+    empresa TEXT NOT NULL, hour INTEGER NOT NULL, asked INTEGER NOT NULL, PRIMARY KEY (empresa, hour));
 CREATE TABLE IF NOT EXISTS conekta_account (
     id INTEGER PRIMARY KEY, key_hash TEXT NOT NULL UNIQUE, livemode INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS conekta_order (

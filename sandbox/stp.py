@@ -9,19 +9,23 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from . import signing
+from .banking_days import operating_date
 from .delivery import Answer, Attempt, Delivery, Request, attempts, check_url
 from .errors import Refused
 from .storage import Storage
-from .world import MEXICO_CITY, World
+from .stp_account import Accounts
+from .stp_company import Companies
+from .stp_life import Lives
+from .stp_orders import Orders
+from .stp_rules import check_digit, exact, is_clabe
+from .world import World
 
 KIND = "stp"
 STP_INSTITUTION = 90646
-CUT_HOUR = 18
 MAX_AMOUNT = 10**14
 RETRY_DELAY = 30.0
 CONCILIATION_PAGE = 1000
@@ -47,17 +51,6 @@ DEPOSIT_FIELDS = frozenset(
 )
 
 
-def check_digit(first_17: str) -> str:
-    """Check digit: weights 3, 7, 1 over 17 digits, each product mod 10, ten's complement of the sum (CLABE)."""
-    total = sum(int(digit) * weight % 10 for digit, weight in zip(first_17, (3, 7, 1) * 6, strict=False))
-    return str(-total % 10)
-
-
-def is_clabe(text: str) -> bool:
-    """True for 18 ASCII digits with a correct check digit."""
-    return re.fullmatch(r"[0-9]{18}", text) is not None and check_digit(text[:17]) == text[17]
-
-
 def institution_of(clabe: str) -> int:
     """SPEI code of the bank with the first three digits: its class of participant, then these digits."""
     bank = int(clabe[:3])
@@ -66,15 +59,6 @@ def institution_of(clabe: str) -> int:
     if bank in (6, 9, 19, 135, 166, 168):
         return 37000 + bank
     return (90000 if bank >= 600 else 40000) + bank
-
-
-def operating_date(moment: datetime) -> date:
-    """Operating date of a transfer: from 18:00 in Mexico City the next day; Saturday and Sunday become Monday."""
-    local = moment.astimezone(MEXICO_CITY)
-    day = local.date() + timedelta(days=local.hour >= CUT_HOUR)
-    while day.weekday() >= 5:
-        day += timedelta(days=1)
-    return day
 
 
 def pesos(centavos: int) -> str:
@@ -97,10 +81,19 @@ class Stp:
         self._world = world
         self._retry_delay = RETRY_DELAY if retry_delay is None else retry_delay
         self.tries = 3
+        self.companies = Companies(storage, world)
+        self.accounts = Accounts(storage, self.companies)
+        self.lives = Lives(storage, delivery, world, retry_delay=self._retry_delay)
+        self.orders = Orders(storage, delivery, world, self.companies, self.lives)
         delivery.register(KIND, self)
 
     def configure(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Set the notification URL of a CLABE prefix. The response does not contain the credentials."""
+        """Set the notification URL of a CLABE prefix, and what is given of the company's settings.
+
+        The response does not contain the credentials. Only test accounts may be simulated.
+        """
+        if body.get("livemode") is True:
+            raise Refused(422, "live_account", "only accounts of the test mode are simulated", param="livemode")
         empresa = _text(body, "empresa", 1, 60)
         prefix = _text(body, "clabe_prefix", 3, 17)
         if re.fullmatch(r"[0-9]+", prefix) is None:
@@ -111,6 +104,7 @@ class Stp:
             if body.get("public_key") is not None:
                 key = _text(body, "public_key", 1, 4000)
                 db.execute("INSERT OR REPLACE INTO stp_key VALUES (?, ?)", (empresa, key))
+            self.companies.configure(db, empresa, body)
         return {"empresa": empresa, "clabe_prefix": prefix}
 
     def send(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -133,28 +127,28 @@ class Stp:
         self._delivery.wake()
         return {"id": deposit_id, "tracking_key": notice["claveRastreo"], "status": "sent", "deliveries": []}
 
-    def conciliation(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """``POST /efws/API/V2/conciliacion``: the received orders of a day. Returns (HTTP status, body)."""
-        company, kind, day = body.get("empresa"), body.get("tipoOrden"), body.get("fechaOperacion", "")
+    def conciliation(self, body: dict[str, Any]) -> tuple[int, str]:
+        """``POST /efws/API/V2/conciliacion``: the orders of a day, sent or received. (HTTP status, JSON text)."""
+        company, kind, day = body.get("empresa"), body.get("tipoOrden"), body.get("fechaOperacion")
         page = body.get("page", 0)
+        if fault := self.companies.efws_fault(body, [company, kind, day]):
+            return fault
+        if kind not in ("E", "R") or type(page) is not int or page < 0:
+            return 400, exact({"estado": 2, "mensaje": "Solicitud invalida"})
+        if kind == "E":
+            return self.orders.listed(str(company), day, page)
         with self._storage.reading() as db:
-            key = db.execute("SELECT public_key FROM stp_key WHERE empresa = ?", (company,)).fetchone()
-            signed = f"||{company}|{kind}|{day}||".encode()
-            if key is None or not signing.is_signed(key["public_key"], str(body.get("firma", "")), signed):
-                return 400, {"estado": 2, "mensaje": "Firma invalida Firma Invalida"}
-            if kind != "R" or type(page) is not int or page < 0:
-                return 400, {"estado": 2, "mensaje": "Solicitud invalida"}
-            wanted = int(day) if str(day).isdecimal() else int(operating_date(self._world.moment()).strftime("%Y%m%d"))
             rows = db.execute(
-                "SELECT notice, status FROM stp_deposit WHERE json_extract(notice, '$.empresa') = ? "
+                "SELECT notice, amount, status FROM stp_deposit WHERE json_extract(notice, '$.empresa') = ? "
                 "AND json_extract(notice, '$.fechaOperacion') = ? ORDER BY created_at",
-                (company, wanted),
+                (company, self.companies.day(day)),
             ).fetchall()
         if not rows:
-            return 400, {"estado": 6, "mensaje": "No se encontraron datos relacionados"}
+            return 400, exact({"estado": 6, "mensaje": "No se encontraron datos relacionados"})
         part = rows[page * CONCILIATION_PAGE : (page + 1) * CONCILIATION_PAGE]
-        records = [_listed(json.loads(row["notice"]), row["status"]) for row in part]
-        return 200, {"estado": 0, "mensaje": "Datos consultados correctamente", "datos": records, "total": len(rows)}
+        records = [_listed(json.loads(row["notice"]), row["amount"], row["status"]) for row in part]
+        told = {"estado": 0, "mensaje": "Datos consultados correctamente", "datos": records, "total": len(rows)}
+        return 200, exact(told)
 
     def show(self, deposit_id: str) -> dict[str, Any]:
         """One transfer with its notice (``body`` is the exact text sent) and its deliveries."""
@@ -269,18 +263,20 @@ def _notice(world: World, body: dict[str, Any], clabe: str, empresa: str, now: d
     }
 
 
-def _listed(notice: dict[str, Any], status: str) -> dict[str, Any]:
+def _listed(notice: dict[str, Any], amount: int, status: str) -> dict[str, Any]:
     """A received order as in the conciliation list: the notice's fields under the list's names."""
     return {
         "idEF": notice["id"],
         **{name: notice[name] for name in LISTED},
+        "monto": Decimal(amount).scaleb(-2),
         "estado": "D" if status == "returned" else "LQ",
         "institucionContraparte": notice["institucionOrdenante"],
         "institucionOperante": STP_INSTITUTION,
         "medioEntrega": 3,
         "tsCaptura": int(notice["tsLiquidacion"]),
         "tsLiquidacion": int(notice["tsLiquidacion"]),
-        "causaDevolucion": None,
+        "causaDevolucion": notice.get("causaDevolucion"),
+        "claveRastreoDevolucion": notice.get("claveRastreoDevolucion"),
         "urlCEP": None,
     }
 

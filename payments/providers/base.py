@@ -181,7 +181,8 @@ class CashOrder:
 class Access:
     """What an adapter needs to call its provider for one account. No repr shows a secret.
 
-    ``signing_key`` is PEM, and only the worker's lane ``providers`` has it.
+    ``signing_key`` is PEM, and only the worker's lane ``providers`` has it. ``orders_url`` is where orders are sent if
+    that is another host than ``base_url`` (STP's demo), else "".
     """
 
     company: str
@@ -190,6 +191,7 @@ class Access:
     signing_key: bytes | None = field(default=None, repr=False)
     signing_password: str = field(default="", repr=False)
     record: Record = unrecorded
+    orders_url: str = ""
 
 
 class ProviderClient(Protocol):

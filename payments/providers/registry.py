@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from payments.providers.base import Access, ProviderClient
 from payments.providers.conekta import client as conekta
+from payments.providers.stp import catalogue as stp_catalogue
 from payments.providers.stp import client as stp
 
 
@@ -41,6 +42,7 @@ class ProviderSpec:
     without which nothing can be asked; ``signs``: so is the signing key. ``proves_by`` is what authenticates its
     notices. ``has_companies``: several of our accounts may be one company at the provider, which then reports the money
     of all of them to any. ``pays_out``: its client is a ``payments.providers.payout.PayoutClient``.
+    ``explain`` puts an error's code and the provider's words in plain words of a language ("es", "en").
     """
 
     name: str
@@ -50,6 +52,7 @@ class ProviderSpec:
     signs: bool = False
     has_companies: bool = False
     pays_out: bool = False
+    explain: Callable[[str, str, str], str] = lambda code, detail, language: detail
 
     def can_connect(self, access: Access) -> bool:
         """True if the account has all that a request needs."""
@@ -89,7 +92,13 @@ PROVIDERS: Final = {
     spec.name: spec
     for spec in (
         ProviderSpec(
-            name="stp", connect=stp.connect, proves_by="secret", signs=True, has_companies=True, pays_out=True
+            name="stp",
+            connect=stp.connect,
+            proves_by="secret",
+            signs=True,
+            has_companies=True,
+            pays_out=True,
+            explain=stp_catalogue.explain,
         ),
         ProviderSpec(name="conekta", connect=conekta.connect, proves_by="key", credentials=("api_key",)),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from .process import Receiver, Simulator
+from .stp_company import Company
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,23 @@ def receiver() -> Iterator[Receiver]:
     listening = Receiver()
     yield listening
     listening.close()
+
+
+@pytest.fixture
+def company(simulator: Simulator) -> Company:
+    made = Company(simulator)
+    assert made.configure().status_code == 200
+    return made
+
+
+@pytest.fixture
+def notified(simulator: Simulator, receiver: Receiver) -> Company:
+    """A company whose notices arrive at ``receiver``."""
+    receiver.default = (200, {"mensaje": "recibido"})
+    made = Company(simulator)
+    answer = made.configure(
+        orders_url=f"http://stp:s3cret@{receiver.address}/webhooks/stp/orders",
+        deposits_url=f"http://stp:s3cret@{receiver.address}/webhooks/stp/deposits",
+    )
+    assert answer.status_code == 200 and "s3cret" not in answer.text
+    return made

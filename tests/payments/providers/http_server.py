@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.connections.add(self.client_address)
         self.server.answer(self)
 
-    do_GET = do_POST
+    do_GET = do_PUT = do_DELETE = do_POST
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""

@@ -1,0 +1,11 @@
+"""HTTP statuses of STP and of the gateways before it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TURNED_AWAY: Final = frozenset({401, 403, 404, 405, 410, 429})
+"""Credentials or address refused, or too many requests: STP's program did nothing."""
+
+REQUEST_TIMEOUT: Final = 408
+"""A gateway got no answer in time: STP may have the request."""
