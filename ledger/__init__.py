@@ -1,1 +1,1 @@
-"""Double entry. It knows nothing of payments: who moves money names a kind, a source and legs."""
+"""Double-entry ledger. It does not depend on payments: callers pass a kind, a source and legs."""

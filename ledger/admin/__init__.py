@@ -1,4 +1,4 @@
-"""Staff's view of the books: nothing in them can be changed, only proposed and approved by somebody else."""
+"""Admin pages of the ledger: read-only; corrections are proposed and approved by a second person."""
 
 from ledger.admin.account import AccountAdmin
 from ledger.admin.adjustment import AdjustmentAdmin

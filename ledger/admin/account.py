@@ -27,7 +27,7 @@ from ledger.services import balance
 
 PURPOSES = {
     "available": _("available"),
-    "pending": _("pending of reception"),
+    "pending": _("pending reception"),
     "reserved": _("reserved"),
     "blocked": _("blocked"),
     "debt": _("debt of the merchant"),
@@ -41,12 +41,12 @@ PURPOSES = {
     "fee_revenue": _("revenue from fees"),
     "iva_payable": _("IVA to pay"),
     "suspense": _("suspense"),
-    "suspense_reserved": _("suspense on its way back"),
+    "suspense_reserved": _("suspense being returned"),
     "owner_funds": _("funds of the owner"),
     "losses": _("losses"),
     "rounding": _("rounding"),
 }
-"""The chart's purposes in words."""
+"""Names of the chart's purposes."""
 
 _balance = money("balance", _("balance"))
 _balance.admin_order_field = None  # type: ignore[attr-defined]
@@ -67,7 +67,7 @@ def account_link(account: Account) -> str:
 
 
 class DayField(forms.Form):
-    """One day, by the browser's own date field."""
+    """A day, entered in the browser's date field."""
 
     def __init__(self, name: str, label: Any, data: Any) -> None:
         super().__init__(data=data)
@@ -76,7 +76,7 @@ class DayField(forms.Form):
 
 
 class AsOfFilter(TextFilter):
-    """Which day's balances are shown; every account stays in the list."""
+    """Selects the day of the balances shown; it does not filter accounts."""
 
     title = _("balance at the end of the day")
     parameter_name = "as_of"
@@ -89,7 +89,7 @@ class AsOfFilter(TextFilter):
 
 
 class PurposeFilter(DropdownFilter):
-    """What an account is for, in words."""
+    """Filters accounts by purpose."""
 
     title = _("purpose")
     parameter_name = "purpose"
@@ -123,7 +123,7 @@ class AccountAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        """Each account with ``balance``: the sum of its entries, positive on its normal side. All in one statement."""
+        """Accounts with ``balance`` (positive on the normal side), all read in one statement."""
         found = super().get_queryset(request).annotate(total=balance.Total(F("pk")))
         day = day_asked(request)
         if day is not None:
@@ -163,14 +163,14 @@ class AccountAdmin(ReadOnlyAdmin):
         icon="balance",
     )
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The form for proposing, begun with this account."""
+        """The form for an adjustment, prefilled with this account."""
         account = object_or_404(self, request, object_id)
         query = urlencode({"account": account.code, "mode": "live" if account.livemode else "test"})
         return HttpResponseRedirect(f"{reverse('admin:ledger_adjustment_add')}?{query}")
 
 
 def day_asked(request: HttpRequest) -> date | None:
-    """The day in ``?as_of=``, if it is one."""
+    """The day in ``?as_of=``, or None if it is missing or invalid."""
     try:
         day = forms.DateField().to_python(request.GET.get("as_of"))
     except forms.ValidationError:

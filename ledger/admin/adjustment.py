@@ -85,7 +85,7 @@ class AdjustmentAdmin(DecisionAdmin):
     texts = {
         "approve": _("It is posted in the books at once and cannot be undone, only reversed."),
         "reject": _("The books stay as they are. Say why."),
-        "withdraw": _("Nobody decides about it any more; the books stay as they are."),
+        "withdraw": _("The proposal is closed without a decision; the books stay as they are."),
     }
     refusals = staticmethod(said_to_people)
     change_form_outer_after_template = "backoffice/trail.html"
@@ -116,7 +116,7 @@ class AdjustmentAdmin(DecisionAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Propose. What the service refuses is said on the form, and nothing is written."""
+        """The form for an adjustment. Refusals of the service are shown on it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = AdjustmentForm(request.POST, request.FILES) if request.method == "POST" else _empty_form(request)
@@ -156,7 +156,7 @@ class AdjustmentAdmin(DecisionAdmin):
         return f"{obj.description}: {_debits(obj)}"
 
     def evidence(self, request: HttpRequest, public_id: str) -> FileResponse:
-        """The evidence, as a download that no browser runs. Who asked is logged, also if it is refused."""
+        """The evidence as a download. Each access is logged, also a refused one."""
         who = {"adjustment": public_id, "staff": request.user.get_username()}
         if not self.has_view_permission(request):
             logger.warning("evidence refused", extra=who)
@@ -174,7 +174,7 @@ class AdjustmentAdmin(DecisionAdmin):
 
 
 def _empty_form(request: HttpRequest) -> AdjustmentForm:
-    """A form for now; an account's page may name its account and mode."""
+    """A form with the current time, and with the account and mode of the page that links to it."""
     now = timezone.localtime(clock.now(), clock.MEXICO_CITY)
     initial = {
         "effective_at": now.replace(second=0, microsecond=0),
@@ -186,7 +186,7 @@ def _empty_form(request: HttpRequest) -> AdjustmentForm:
 
 
 def _trail(admin_page: AdjustmentAdmin, found: Adjustment) -> list[dict[str, Any]]:
-    """Below the page: its legs, who decided what, and the transaction it became."""
+    """Tables below the page: legs, votes and the posted transaction."""
     opened = {a.code: a for a in Account.objects.filter(code__in=[leg["account"] for leg in found.legs])}
     legs = [
         [

@@ -1,4 +1,4 @@
-"""Forms for proposing: amounts in pesos, read exactly, and what every proposal must bring along."""
+"""Forms of adjustments: exact amounts in pesos, reason and evidence."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from ledger.services.errors import PostingRefused, UnknownAccount
 from merchants.models import Merchant
 
 ROWS = 6
-"""Legs that the form has room for."""
+"""Number of legs in the form."""
 
 MERCHANTS_OFFERED = 200
-"""Merchants whose accounts the picker lists, newest first; any other account's code can be typed."""
+"""Newest merchants whose accounts the picker lists; codes of other accounts can be typed."""
 
 _PESOS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\Z")
 
 
 class PesosField(forms.CharField):
-    """An amount in pesos as people write it (``1,250.50``); its value is in centavos, None if it is empty."""
+    """An amount in pesos (``1,250.50``); its value is in centavos, None if empty."""
 
     def __init__(self, **options: Any) -> None:
         attrs = {"inputmode": "decimal", "placeholder": "0.00", "autocomplete": "off"}
@@ -58,7 +58,7 @@ class PesosField(forms.CharField):
 
 
 class EvidenceForm(forms.Form):
-    """Why, and what proves it. Whether they are there and good, the service decides."""
+    """Reason and evidence. The service validates them."""
 
     reason = forms.CharField(
         label=_("reason"),
@@ -87,12 +87,12 @@ class AdjustmentForm(EvidenceForm):
     description = forms.CharField(
         label=_("description"),
         required=False,
-        help_text=_("What the books will say, at most 200 characters."),
+        help_text=_("Shown in the books, at most 200 characters."),
         widget=UnfoldAdminTextInputWidget,
     )
     effective_at = forms.DateTimeField(
         label=_("effective"),
-        help_text=_("When the money moved, by the clock of Mexico City. It may be long ago."),
+        help_text=_("When the money moved, in Mexico City time. It may be long ago."),
         widget=forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}
         ),
@@ -119,11 +119,11 @@ class AdjustmentForm(EvidenceForm):
         return [(self[f"account_{n}"], self[f"debit_{n}"], self[f"credit_{n}"]) for n in range(ROWS)]
 
     def head(self) -> list[BoundField]:
-        """The fields that are no leg's."""
+        """The fields other than legs."""
         return [self[name] for name in self.field_order]
 
     def clean(self) -> dict[str, Any]:
-        """The service's arguments; rows with nothing in them do not count."""
+        """The service's arguments; empty rows are ignored."""
         data = self.cleaned_data
         legs = [leg for number in range(ROWS) if (leg := self._leg(number)) is not None]
         return {**{name: data[name] for name in self.field_order if name in data}, "legs": legs}
@@ -137,7 +137,7 @@ class AdjustmentForm(EvidenceForm):
         try:
             account_named(account or "")
         except UnknownAccount:
-            self.add_error(f"account_{number}", _("Choose an account of the list."))
+            self.add_error(f"account_{number}", _("Choose an account from the list."))
             return None
         if debit is not None and credit is None:
             return str(account), debit
@@ -149,7 +149,7 @@ class AdjustmentForm(EvidenceForm):
 
 @contextmanager
 def said_to_people() -> Iterator[None]:
-    """The ledger's refusals as what a form can say: the general sentence of each, which is translated."""
+    """Convert the ledger's refusals to form errors, with the translated message of their class."""
     try:
         yield
     except PostingRefused as refused:
@@ -157,7 +157,7 @@ def said_to_people() -> Iterator[None]:
 
 
 def accounts_offered() -> list[tuple[str, str]]:
-    """Code and name of every account that the picker lists, opened or not yet."""
+    """Code and name of every account that the picker lists, opened or not."""
     platform = [(f"platform:{purpose}", f"{_('Platform')} · {PURPOSES[purpose]}") for purpose in PLATFORM_PURPOSES]
     merchants = Merchant.objects.order_by("-pk")[:MERCHANTS_OFFERED]
     return platform + [

@@ -86,7 +86,7 @@ class BreachAdmin(ReadOnlyAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def verify(self, request: HttpRequest) -> HttpResponse:
-        """Ask, and by POST run every check and show what came out; it opens and clears breaches as the worker does."""
+        """GET asks for confirmation; POST runs every check, opens and clears breaches, and shows the results."""
         context = {
             **self.admin_site.each_context(request),
             "title": _("Verify now"),
@@ -109,7 +109,7 @@ def _results(broken: list[str]) -> dict[str, Any]:
         faults.setdefault(breach.invariant, []).append(breach.message)
     rows = [
         [
-            label(_("broken"), "danger") if found.name in broken else label(_("it holds"), "success"),
+            label(_("broken"), "danger") if found.name in broken else label(_("passed"), "success"),
             gettext(found.meaning),
             "; ".join(faults.get(found.name, [])),
         ]

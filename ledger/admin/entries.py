@@ -1,7 +1,7 @@
-"""An account's entries, page by page, each with the balance after it, in the order in which they were booked.
+"""An account's entries with the balance after each, in pages, in the order of booking.
 
-The newest page starts from the account's balance; every further one from what the page before it ended with, carried
-in a signed cursor. No page reads more rows than it shows, however long the history is.
+The first page starts from the account's balance; each further page from the balance at the end of the previous one,
+carried in a signed cursor. No page reads more rows than it shows.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ PER_PAGE = 50
 
 
 def page_of(account: Account, cursor: str) -> tuple[dict[str, Any], str]:
-    """A table of entries from ``cursor`` on ("" or anything unsigned: from the newest), and the next page's cursor."""
+    """A table of entries from ``cursor`` on (newest first page if empty or invalid), and the next page's cursor."""
     salt = f"ledger.entries:{account.pk}"
-    # A subselect of its own: reckoned once, and of the same moment as the rows.
+    # A subquery: computed once, and consistent with the rows.
     now = RawSQL("(SELECT ledger_total(%s))", [account.pk], output_field=BigIntegerField())
     rows = Entry.objects.filter(account=account).select_related("transaction").annotate(now=now)
     total: int | None = None

@@ -59,7 +59,7 @@ def _reversals(transaction: Transaction) -> str:
 
 
 class ReversalForm(EvidenceForm):
-    """How much of a transaction is reversed, and why."""
+    """Amount to reverse, reason and evidence."""
 
     amount = PesosField(label=_("amount"), required=False, help_text=_("Pesos. Empty: all that is left."))
     field_order = ["amount", "reason", "evidence"]
@@ -125,7 +125,7 @@ class TransactionAdmin(ReadOnlyAdmin):
         icon="undo",
     )
     def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Propose an adjustment that reverses it; a second person decides."""
+        """Propose an adjustment that reverses the transaction."""
         transaction = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> HttpResponse:
@@ -143,13 +143,13 @@ class TransactionAdmin(ReadOnlyAdmin):
 
 
 def with_totals(transactions: QuerySet[Transaction]) -> QuerySet[Transaction]:
-    """Each transaction with ``total``: the sum of its debits."""
+    """Transactions annotated with ``total``, the sum of their debits."""
     debits = Entry.objects.filter(transaction=OuterRef("pk"), amount__gt=0).order_by().values("transaction")
     return transactions.annotate(total=Subquery(debits.annotate(s=Cast(Sum("amount"), BigIntegerField())).values("s")))
 
 
 def rows_about(sources: Sequence[str]) -> list[list[Any]]:
-    """The transactions that these objects caused, oldest first: id, when recorded, kind, amount."""
+    """Transactions with these sources, oldest first: id, time recorded, kind, amount."""
     return [
         [
             object_link(t.public_id),

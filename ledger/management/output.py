@@ -1,4 +1,4 @@
-"""Where a command writes: standard output, or a file that is complete or not there."""
+"""Output of commands: standard output, or a file that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @contextmanager
 def destination(path: str | None, stdout: OutputWrapper) -> Iterator[Callable[[str], object]]:
-    """A function that writes text as UTF-8, line ends as they are: to ``stdout``, or to ``whole_file(path)``."""
+    """Yield a function that writes UTF-8 text with unchanged line ends to ``stdout`` or to ``whole_file(path)``."""
     if path is None:
         yield lambda text: stdout.write(text, ending="")
         stdout.flush()
@@ -33,9 +33,9 @@ def destination(path: str | None, stdout: OutputWrapper) -> Iterator[Callable[[s
 
 @contextmanager
 def whole_file(path: str) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when everything is written and on disk, readable by its owner only.
+    """Yield a file that appears under its name once it is complete and synced, readable only by its owner.
 
-    Until then, and after any failure, the file that was there stays. Raises ``CommandError`` with the path and reason.
+    Until then, and after a failure, an existing file stays unchanged. Raises ``CommandError`` with path and reason.
     """
     target = Path(path)
     if target.is_dir():
@@ -57,7 +57,7 @@ def whole_file(path: str) -> Iterator[IO[bytes]]:
 
 
 def day(text: str) -> date:
-    """A command line's date, ``2026-11-30``; ``argparse.ArgumentTypeError`` for anything else."""
+    """Parse a date like ``2026-11-30``. Raises ``argparse.ArgumentTypeError``."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)

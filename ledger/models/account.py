@@ -7,13 +7,13 @@ from core import clock
 from core.db import Frozen, NoDelete
 
 FLOORED = ("available", "pending", "reserved", "blocked", "debt", "suspense", "suspense_reserved")
-"""Purposes whose accounts never fall below zero on their normal side."""
+"""Purposes whose balance never falls below zero."""
 
 
 class Account(models.Model):
-    """One account of one merchant, or of the platform, in one mode and currency.
+    """An account of a merchant or of the platform, in one mode and currency.
 
-    ``code`` is what accountants read: ``mer_x:available``, ``platform:iva_payable``.
+    ``code`` identifies it: ``mer_x:available``, ``platform:iva_payable``.
     """
 
     class Side(models.TextChoices):

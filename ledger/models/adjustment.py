@@ -15,24 +15,24 @@ from core.state import ProtectedRefreshMixin, StatusField
 
 
 def evidence_path(adjustment: Adjustment, filename: str) -> str:
-    """Where the evidence lies: a name of ours; the sender's file name decides nothing."""
+    """Storage path of the evidence; the uploaded file name is not used."""
     return f"ledger/{adjustment.public_id}"
 
 
 class Adjustment(ProtectedRefreshMixin):
-    """A correction of the books that one person proposed, with reason and evidence, and a second one decides about.
+    """A correction of the ledger, proposed by one person with reason and evidence and decided by a second one.
 
     ``legs``: ``[{"account": code, "amount": centavos}, …]``, debits positive. One that reverses a transaction takes
-    effect when it is approved and has no moment of its own.
+    effect when it is approved and has no time of its own.
     """
 
     class Status(models.TextChoices):
         PROPOSED = "proposed", _("proposed")
-        """Waiting for a second person; the books are as they were."""
+        """Waiting for a second person; nothing is posted."""
         POSTED = "posted", _("posted")
-        """Approved, and in the books since that moment."""
+        """Approved and posted at the same time."""
         REJECTED = "rejected", _("rejected")
-        """Rejected, withdrawn or expired; the books never changed."""
+        """Rejected, withdrawn or expired; nothing was posted."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "adjustment")

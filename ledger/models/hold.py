@@ -134,7 +134,7 @@ class Hold(ProtectedRefreshMixin):
                 operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
                 timing=pgtrigger.Deferred,
                 by_index=True,
-                judges={"status": "open exactly as long as its money is booked in `reserved`"},
+                judges={"status": "open as long as its money is booked in `reserved`"},
                 declare=[("held", "bigint")],
                 func="""
                     SELECT coalesce(-sum(e.amount), 0) INTO held
@@ -149,7 +149,7 @@ class Hold(ProtectedRefreshMixin):
                             - CASE WHEN parent_id IS NULL THEN 0 ELSE amount END
                         FROM public.ledger_hold WHERE id = NEW.id
                     ) THEN
-                        RAISE EXCEPTION 'ledger_hold: % is not what the books have reserved for it', NEW.public_id
+                        RAISE EXCEPTION 'ledger_hold: % differs from the amount reserved for it', NEW.public_id
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
                     RETURN NULL;
@@ -167,7 +167,7 @@ class Hold(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.OPEN, target=Status.CAPTURED)
     def capture(self, amount: int) -> None:
-        """Spend ``amount`` centavos, up to all of it. Ledger: reserved -> where it goes, the rest -> available."""
+        """Spend ``amount`` centavos, at most the hold's amount. The rest returns to available."""
         self.captured = amount
         self.resolved_at = clock.now()
 

@@ -8,7 +8,7 @@ from core.db import AppendOnly
 
 
 class Seal(models.Model):
-    """A link of the chain over the books: the SHA-256 of the seal before and of everything one transaction says."""
+    """A link of the ledger's hash chain: the SHA-256 of the previous seal and of one transaction's content."""
 
     seq = models.BigIntegerField(_("number"), primary_key=True)
     transaction = models.OneToOneField("ledger.Transaction", models.PROTECT, related_name="seal")

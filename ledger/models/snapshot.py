@@ -9,12 +9,12 @@ from ledger.models.transaction import COUNTER
 
 
 class Snapshot(models.Model):
-    """What an account's entries below ``position`` sum to: a cache that the worker moves forward.
+    """Sum of an account's entries below ``position``: a cache that the worker advances.
 
-    A balance is this total and the entries from ``position`` on. Nothing below it can appear any more, so the cache is
-    provable from the entries at any time (``manage.py audit_ledger`` does it). The database computes ``total``, and
-    keeps ``position`` below the horizon, whatever it is told. ``checked_total`` is what the periodic check found up to
-    ``checked_position``; the next one goes on from there.
+    A balance is this total plus the entries from ``position`` on. No entry can be added below it, so that the cache can
+    be verified from the entries at any time (``manage.py audit_ledger``). The database computes ``total`` and keeps
+    ``position`` below the horizon. ``checked_total`` is the sum that the periodic check found up to
+    ``checked_position``, where the next check resumes.
     """
 
     account = models.OneToOneField("ledger.Account", models.PROTECT, primary_key=True, related_name="snapshot")
@@ -25,9 +25,9 @@ class Snapshot(models.Model):
     checked_total = models.BigIntegerField(default=0, db_default=0)
 
     free_columns = {
-        "taken_at": "when the worker moved it; no amount depends on it",
-        "checked_position": "how far the periodic check came; `audit_ledger` sums everything anew",
-        "checked_total": "what the periodic check found; a wrong one opens a breach",
+        "taken_at": "when the worker advanced it; no amount depends on it",
+        "checked_position": "how far the periodic check got; `audit_ledger` sums everything again",
+        "checked_total": "sum found by the periodic check; a wrong one opens a breach",
     }
 
     class Meta:
@@ -43,8 +43,8 @@ class Snapshot(models.Model):
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 judges={
                     "account": "never changes",
-                    "position": "only moves forward, over what is complete",
-                    "total": "is what the database itself sums",
+                    "position": "only moves forward, up to the horizon",
+                    "total": "computed by the database",
                 },
                 declare=[("since", "bigint := 0"), ("known", "bigint := 0")],
                 func=f"""
@@ -53,20 +53,20 @@ class Snapshot(models.Model):
                         known := OLD.total;
                         IF NEW.account_id <> OLD.account_id OR NEW.position < since
                                 OR (NEW.position = since AND NEW.total <> known) THEN
-                            RAISE EXCEPTION 'ledger_snapshot: it moves forward and changes in no other way'
+                            RAISE EXCEPTION 'ledger_snapshot: position only moves forward, nothing else changes'
                                 USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
                         END IF;
                         IF NEW.position = since THEN
                             RETURN NEW;
                         END IF;
                     ELSIF EXISTS (SELECT 1 FROM public.ledger_snapshot WHERE account_id = NEW.account_id) THEN
-                        RETURN NEW;  -- it meets the row that is there: refused, or turned into an update of that
+                        RETURN NEW;  -- it conflicts with the existing row: refused, or turned into its update
                     END IF;
                     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
                         RAISE EXCEPTION 'ledger_snapshot: taken at an isolation level that hides other entries'
                             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                     END IF;
-                    -- First the horizon, then the sum: a statement each, so that the sum sees all that lies below.
+                    -- Horizon and sum are separate statements, so that the sum sees everything below the horizon.
                     NEW.position := least(NEW.position, {COUNTER.horizon_sql});
                     IF NEW.position <= since THEN
                         NEW.position := since;

@@ -11,7 +11,7 @@ from core.db import AppendOnly, Guard
 from core.horizon import Counter
 
 COUNTER = Counter("ledger", "ledger_position_counter", 473_702, "ledger_transaction", "position", "recorded_at")
-"""Gives transactions their positions; see ``core.horizon`` for what readers may take."""
+"""Assigns positions to transactions; see ``core.horizon`` for which of them readers may show."""
 
 IS_APPROVED = """
     EXISTS (
@@ -36,11 +36,10 @@ IS_APPROVED = """
 
 
 class Transaction(models.Model):
-    """A balanced movement of money: why (``kind``), on account of what (``source``), and when.
+    """A balanced movement of money: its ``kind``, its ``source`` (the object that caused it), and its times.
 
-    ``effective_at`` is the moment the money moved by the provider's word, ``recorded_at`` the moment it was booked.
-    ``position`` comes from ``COUNTER`` when the row is inserted: the order of booking, complete below the counter's
-    horizon.
+    ``effective_at`` is when the money moved according to the provider, ``recorded_at`` when it was booked. ``position``
+    is assigned by ``COUNTER`` on insert: the order of booking, complete below the counter's horizon.
     """
 
     public_id = models.CharField(_("id"), max_length=40, unique=True, default=partial(ids.new_id, "transaction"))
@@ -61,7 +60,7 @@ class Transaction(models.Model):
         verbose_name_plural = _("transactions")
         ordering = ["-id"]
         constraints = [
-            # In this order it also finds what a source posted.
+            # In this order it also serves lookups by source.
             models.UniqueConstraint(fields=["source", "kind"], name="transaction_kind_source_unique"),
         ]
         indexes = [
@@ -85,7 +84,7 @@ class Transaction(models.Model):
                 operation=pgtrigger.Insert,
                 timing=pgtrigger.Deferred,
                 declare=[("legs", "bigint"), ("debited", "bigint[]"), ("account", "record"), ("found", "bigint")],
-                # Accounts by outer join: the legs of one transaction are few, those of one account are not.
+                # Outer join, so that the plan starts from the few legs of the transaction and not from an account.
                 func="""
                     SELECT count(*), array_agg(a.id) FILTER (
                         WHERE a.floor IS NOT NULL AND (e.amount > 0) = (a.normal_side = 'credit')
@@ -144,11 +143,12 @@ class Transaction(models.Model):
 
 
 class Entry(models.Model):
-    """One leg of a transaction: ``amount`` centavos, debits positive, credits negative.
+    """A leg of a transaction: ``amount`` centavos, debits positive, credits negative.
 
-    ``position`` and ``effective_at`` repeat the transaction's, so that one index answers what an account held when.
-    No foreign keys in the database: ``balanced`` refuses an entry whose transaction or account is not there, and
-    neither can be removed or renumbered. A key would check the same eight times a posting and lock the accounts' rows.
+    ``position`` and ``effective_at`` are copied from the transaction, so that one index serves past balances. There are
+    no foreign keys in the database: the trigger ``balanced`` refuses an entry whose transaction or account does not
+    exist, and neither can be deleted or renumbered. Keys would check the same eight times per posting and lock the
+    accounts' rows.
     """
 
     transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="entries", db_constraint=False)
@@ -181,23 +181,23 @@ class Entry(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="added"),
                 declare=[("fault", "text")],
-                # All legs come in one statement: what came later would evade a check of floors that was done already.
-                # So a transaction that has none before is of this database transaction: ``complete`` lets none be
-                # committed without entries.
+                # All legs must be inserted in one statement: a later one would evade a floor check that already ran.
+                # A transaction without earlier entries is therefore of this database transaction, because ``complete``
+                # lets none be committed without entries.
                 func="""
                     SELECT judged.fault INTO fault FROM (
                         SELECT CASE
-                            WHEN t.id IS NULL THEN 'an entry cannot come without its transaction'
+                            WHEN t.id IS NULL THEN 'an entry needs its transaction'
                             WHEN legs.count <> stored.count THEN
-                                'all entries come at once: an entry cannot join an earlier transaction'
+                                'all entries are inserted at once: an entry cannot join an earlier transaction'
                             WHEN t.position < (SELECT max(position) FROM public.ledger_snapshot) THEN
                                 'positions fell behind the snapshots of another cluster: run manage.py release'
                             WHEN legs.lowest <> t.position OR legs.highest <> t.position
                                     OR legs.earliest <> t.effective_at OR legs.latest <> t.effective_at THEN
-                                'an entry and its transaction differ in position or moment'
+                                'an entry and its transaction differ in position or time'
                             WHEN stored.of_its_account < stored.count THEN
                                 'an entry and its account differ in mode or currency'
-                            WHEN legs.count < 2 THEN 'entries come two or more at once'
+                            WHEN legs.count < 2 THEN 'a transaction needs two or more entries'
                             WHEN legs.total <> 0 OR legs.a_currency <> legs.z_currency THEN
                                 'entries do not sum to zero in one currency'
                         END AS fault

@@ -9,7 +9,7 @@ from core.clock import to_rfc3339
 
 @dataclass(frozen=True, slots=True)
 class MerchantBalance:
-    """What a merchant has, in centavos, each figure positive on its account's normal side."""
+    """A merchant's balances in centavos, each positive on its account's normal side."""
 
     livemode: bool
     available: int
@@ -22,7 +22,7 @@ class MerchantBalance:
 
 
 def balance(figures: MerchantBalance) -> dict[str, Any]:
-    """A merchant's balance as ``GET /v1/balance`` answers it."""
+    """The response of ``GET /v1/balance``."""
     return {
         "object": "balance",
         "livemode": figures.livemode,

@@ -11,10 +11,10 @@ from ledger.resources.statement import Figures
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one ledger transaction meant for a merchant, and what the merchant had after it; centavos.
+    """The effect of one ledger transaction on a merchant, and the balance after it, in centavos.
 
-    ``gross`` is the money before our part of it: ``net + fee + fee_tax``, negative for money that went out. ``net`` is
-    how much all figures together changed: zero for money that only moved between them.
+    ``gross`` is the amount before our fee: ``net + fee + fee_tax``, negative for outgoing money. ``net`` is the change
+    of the merchant's total, zero if money only moved between its accounts.
     """
 
     transaction: str
@@ -33,12 +33,12 @@ class Line:
 
     @property
     def net(self) -> int:
-        """How much the merchant's money changed by."""
+        """Change of the merchant's total."""
         return self.change.total
 
 
 def balance_transaction(line: Line) -> dict[str, Any]:
-    """The line as ``GET /v1/balance/transactions`` answers it."""
+    """The line as an item of ``GET /v1/balance/transactions``."""
     return {
         "id": line.transaction,
         "object": "balance_transaction",

@@ -1,4 +1,4 @@
-"""A merchant's statement, and its two forms: a table and a text to read. Both are in Spanish."""
+"""A merchant's statement, rendered as a table or as text, both in Spanish."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Figures:
 
     @property
     def total(self) -> int:
-        """What is the merchant's: everything less what it owes us."""
+        """The merchant's total: everything less its debt."""
         return self.available + self.pending + self.reserved + self.blocked - self.debt
 
     def plus(self, change: Figures) -> Figures:
@@ -33,11 +33,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What one ledger transaction meant for the merchant, in centavos.
+    """The effect of one ledger transaction on the merchant, in centavos.
 
-    ``gross`` is the money before our part of it: ``net + fee + iva``. All four are positive for money that comes in,
-    and negative for money that goes out and for fees given back. ``net`` is zero for money that only moved between the
-    merchant's own accounts (a hold); ``change`` tells from where to where. ``balance`` is the total after it.
+    ``gross`` is the amount before our fee: ``net + fee + iva``. Incoming money is positive; outgoing money and refunded
+    fees are negative. ``net`` is zero if money only moved between the merchant's accounts (a hold); ``change`` shows
+    which. ``balance`` is the total afterwards.
     """
 
     transaction: str
@@ -69,7 +69,7 @@ class Totals:
 class Statement:
     """A merchant's money over a period of Mexico City days, both included, by effective time.
 
-    ``movements`` can be walked through once, inside the transaction in which the statement was asked for.
+    ``movements`` can be iterated once, inside the transaction in which the statement was created.
     """
 
     merchant: str
@@ -114,7 +114,7 @@ KINDS = {
     "reversal": "Reversión",
     "adjustment": "Ajuste",
 }
-"""Every kind of transaction that touches a merchant's accounts, and what the merchant reads for it."""
+"""Names, as merchants read them, of every kind of transaction that touches a merchant's accounts."""
 
 COLUMNS = [
     Column("Fecha", Kind.DATE),
@@ -140,8 +140,7 @@ _MONTHS = ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct",
 def table_rows(statement: Statement) -> Iterator[list[Cell]]:
     """The statement as one table: opening balance, movements, closing balance with the totals.
 
-    The last five columns hold the opening balance of each purpose, then how each movement changed it, then its closing
-    balance: they add up from top to bottom.
+    The last five columns hold the opening balance of each purpose, its changes, and its closing balance: they add up.
     """
     mode = "modo real" if statement.livemode else "modo de prueba"
     about = f"{statement.merchant_name}, {statement.first_day} a {statement.last_day}, {mode}, {statement.currency}"
@@ -164,7 +163,7 @@ def table_rows(statement: Statement) -> Iterator[list[Cell]]:
 
 
 def text_lines(statement: Statement) -> Iterator[str]:
-    """The statement as text, one line a movement."""
+    """The statement as text, one line per movement."""
     yield f"ESTADO DE CUENTA{'' if statement.livemode else ' (MODO DE PRUEBA)'}"
     yield f"Comercio: {_one_line(statement.merchant_name)} ({statement.merchant})"
     yield f"Periodo:  {_day(statement.first_day)} a {_day(statement.last_day)}, hora de la Ciudad de México"
@@ -215,5 +214,5 @@ def _day(day: date) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters: a name must not move the terminal's cursor."""
+    """Replace control characters, so that a name cannot affect the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,1 +1,1 @@
-"""Services of the ledger: ``postings`` write through ``journal.post``, ``balance`` reads."""
+"""Services of the ledger: ``journal.post`` is the only writer of transactions, ``balance`` reads."""

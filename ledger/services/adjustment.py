@@ -1,7 +1,7 @@
-"""Adjustments: what nobody foresaw is corrected here, with four eyes, so that nobody ever needs psql.
+"""Adjustments: manual corrections of the ledger with a second person's approval, instead of SQL.
 
-A proposal is tried out against the books as they are and leaves nothing in them; approving it posts it, in the
-transaction of the deciding vote (``staff.services.approval``).
+A proposal is checked by a dry run against the ledger. Approving it posts it, in the transaction of the deciding vote
+(``staff.services.approval``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from staff.services import approval
 
 KIND = "ledger.adjustment"
 OLDEST = date(2000, 1, 1)
-"""Before it nothing can have moved."""
+"""Earliest date of an adjustment."""
 
 
 @transaction.atomic
@@ -47,10 +47,10 @@ def propose(
     evidence: File[Any] | None,
     maker: User,
 ) -> Adjustment:
-    """Propose to post ``legs``: account codes and centavos, debits positive, two or more that sum to zero.
+    """Propose to post ``legs``: two or more account codes with centavos, debits positive, that sum to zero.
 
-    ``effective_at`` may be long ago, not in the future. Raises whatever posting would raise now
-    (``ledger.services.errors``, ``InsufficientFunds``), ``InvalidRequest`` for what the form got wrong, and
+    ``effective_at`` may be long ago but not in the future. Raises the errors of posting it now
+    (``ledger.services.errors``, ``InsufficientFunds``), ``InvalidRequest`` for invalid input, and
     ``DecisionNotAllowed`` for a maker without the permission; then nothing is written.
     """
     _refuse_impossible(effective_at, operating_date)
@@ -68,9 +68,9 @@ def propose(
 def propose_reversal(
     original: Transaction, *, amount: int | None = None, reason: str, evidence: File[Any] | None, maker: User
 ) -> Adjustment:
-    """Propose to reverse what is left of ``original``, or ``amount`` centavos of its debits, when it is approved.
+    """Propose to reverse what is left of ``original``, or ``amount`` centavos of its debits.
 
-    The legs are settled now: if another reversal comes first, approving this one is refused. Raises as ``propose``
+    The legs are fixed now: if another reversal is posted first, approving this one is refused. Raises as ``propose``
     does, and ``NothingLeftToReverse``.
     """
     wanted = Adjustment(
@@ -80,12 +80,12 @@ def propose_reversal(
 
 
 def approval_of(adjustment: Adjustment) -> Approval | None:
-    """The approval that decides about it."""
+    """The adjustment's approval."""
     return Approval.objects.filter(kind=KIND, subject=adjustment.public_id).select_related("maker").first()
 
 
 def content(adjustment: Adjustment, evidence_sha256: str) -> dict[str, Any]:
-    """Everything that is approved, as JSON."""
+    """The approved content, as JSON."""
     return {
         "id": adjustment.public_id,
         "livemode": adjustment.livemode,
@@ -101,7 +101,7 @@ def content(adjustment: Adjustment, evidence_sha256: str) -> dict[str, Any]:
 
 
 def account_named(code: str) -> AccountName:
-    """``platform:losses`` or ``mer_…:available`` as an account of the chart, opened or not; else ``UnknownAccount``."""
+    """``platform:losses`` or ``mer_…:available`` as an account, opened or not. Raises ``UnknownAccount``."""
     owner, _separator, purpose = code.partition(":")
     if owner == "platform":
         return AccountName(purpose)
@@ -112,7 +112,7 @@ def account_named(code: str) -> AccountName:
 
 
 def register() -> None:
-    """Let staff approve adjustments."""
+    """Register adjustments as a kind of approval."""
     approval.register(KIND, _on_approved, _on_rejected, _content_of)
 
 
@@ -137,11 +137,11 @@ def _propose(
 
 
 class _TriedOut(Exception):
-    """Undoes what was posted only to see whether it can be."""
+    """Rolls back the dry run."""
 
 
 def _try_out(wanted: Adjustment, amount: int | None) -> list[dict[str, Any]]:
-    """The legs that posting it now would write. Everything is undone."""
+    """Dry run: the legs that posting it now would write. Everything is rolled back."""
     legs: list[dict[str, Any]] = []
     try:
         with transaction.atomic():
@@ -192,7 +192,7 @@ def _on_rejected(given: Approval) -> None:
 
 
 def _content_of(public_id: str) -> dict[str, Any]:
-    """What would be approved now, with the evidence as it lies in storage."""
+    """The content that would be approved now, with the evidence as stored."""
     adjustment = Adjustment.objects.filter(public_id=public_id).select_related("reverses").first()
     if adjustment is None:
         raise LookupError(public_id)
@@ -213,14 +213,14 @@ def _named(adjustment: Adjustment) -> list[Leg]:
 
 
 def _legs_of(posted: Transaction) -> list[dict[str, Any]]:
-    """Its legs in one order: debits first, by account."""
+    """The transaction's legs, debits first, then by account code."""
     legs = [(entry.account.code, entry.amount) for entry in posted.entries.select_related("account")]
     legs.sort(key=lambda leg: (leg[1] < 0, leg[0]))
     return [{"account": code, "amount": amount} for code, amount in legs]
 
 
 def _what_is_missing(adjustment: Adjustment) -> str | None:
-    """A sentence about the first account that does not hold what would be taken from it."""
+    """A sentence about the first account whose balance does not suffice."""
     for name, amount in _named(adjustment):
         if name.floor is not None and (amount > 0) == (name.normal_side == Account.Side.CREDIT):
             held = balance.of_name(name, livemode=adjustment.livemode)

@@ -1,7 +1,7 @@
-"""Auditing the books from their entries alone: no trigger, snapshot or seal is believed.
+"""Audit of the ledger from its entries alone, without trusting triggers, snapshots or seals.
 
-Everything is read in one snapshot of the database, so that postings may go on meanwhile. What is large is summed by
-PostgreSQL, piece by piece, or read through cursors on the server: memory does not grow with the books.
+Everything is read in one snapshot of the database, so that postings can continue. Large tables are summed by PostgreSQL
+in pieces or read through server-side cursors: memory does not grow with the ledger.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Say = Callable[[str], object]
 Row = tuple[Any, ...]
 
 PIECE = 20_000
-"""Transactions that are checked by one statement, rows that are fetched at once from a cursor on the server."""
+"""Transactions per statement, and rows per fetch from a server-side cursor."""
 
 _IN_FULL = {
     "entries_sum_to_zero",
@@ -37,12 +37,12 @@ _IN_FULL = {
     "reserved_is_held",
     "guards_enabled",
 }
-"""Registered invariants that look at a part or trust a snapshot; here the same is looked at whole."""
+"""Registered invariants that check a part or trust a snapshot; the audit checks the same in full."""
 
 
 @dataclass(slots=True)
 class Audit:
-    """What was counted, amounts in centavos. ``head`` is the hash of the newest seal, if the chain was walked."""
+    """Counts, and amounts in centavos. ``head`` is the hash of the newest seal if the chain was checked."""
 
     transactions: int = 0
     entries: int = 0
@@ -55,7 +55,7 @@ class Audit:
 
 @dataclass(slots=True)
 class Progress:
-    """Says at most once a second how far a step has come; a step shorter than that says nothing."""
+    """Reports the progress of a step at most once per second; a shorter step reports nothing."""
 
     say: Say
     step: str
@@ -76,7 +76,7 @@ class Progress:
 def run(*, on_fault: Say, on_warning: Say, on_progress: Say, with_chain: bool = False) -> Audit:
     """Check everything; call ``on_fault`` with a sentence for each fault as it is found.
 
-    ``with_chain``: walk every seal from the first one, too. Must be called outside of any transaction.
+    ``with_chain``: also check every seal from the first one. Must be called outside of any transaction.
     """
     found = Audit()
     with transaction.atomic(durable=True):
@@ -101,7 +101,7 @@ def run(*, on_fault: Say, on_warning: Say, on_progress: Say, with_chain: bool = 
 
 
 def _be_patient() -> None:
-    """Until the transaction ends. Invariants may set timeouts of their own, so this is said again after them."""
+    """Raise the timeouts of this transaction. Invariants may change them, so this is called again after each."""
     allow_long_transaction(statement="6h", idle="10min")
 
 
@@ -143,12 +143,12 @@ _FAULTY_TRANSACTIONS = """
 
 
 def _transactions(found: Audit, say: Say) -> Iterator[str]:
-    """Each transaction against its own entries."""
+    """Compare each transaction with its entries."""
     progress = Progress(say, "transactions", found.transactions)
     for low, high in _ranges("ledger_transaction"):
         for name, gone, legs, total, currency, *differences in _rows(_FAULTY_TRANSACTIONS, low, high, low, high):
             if gone:
-                yield f"{name} is gone, {legs} of its entries are there"
+                yield f"{name} does not exist, but {legs} entries of it do"
             elif not legs or legs < 2:
                 yield f"{name} has {legs or 0} entries, two or more are needed"
             elif total:
@@ -170,7 +170,7 @@ def _transactions(found: Audit, say: Say) -> Iterator[str]:
 
 
 def _ranges(table: str) -> Iterator[tuple[int, int]]:
-    """Ranges of ids that hold ``PIECE`` rows of ``table`` each, and together every number there is."""
+    """Ranges of ids with ``PIECE`` rows of ``table`` each, which together cover all ids."""
     low = -(2**63)
     while True:
         query = f"SELECT id FROM {table} WHERE id >= %s ORDER BY id OFFSET {PIECE} LIMIT 1"  # noqa: S608 - constants
@@ -200,7 +200,7 @@ _ACCOUNTS = """
 
 
 def _accounts(found: Audit, say: Say) -> Iterator[str]:
-    """Each account summed from its first entry on; what was made to know its balance sooner must say the same."""
+    """Sum each account from its first entry and compare with its snapshot, ``ledger_total``, floor and holds."""
     progress = Progress(say, "accounts", found.entries)
     sums: Counter[tuple[bool, str]] = Counter()
     for code, live, currency, purpose, side, floor, fast, position, snapshot, below, total, count, held in _stream(
@@ -232,11 +232,11 @@ def _holds_without_account() -> Iterator[str]:
         ) ORDER BY h.id
     """
     for public_id, amount in _rows(query):
-        yield f"{public_id} holds {amount} centavos of a merchant who has none reserved"
+        yield f"{public_id} holds {amount} centavos of a merchant without a reserved account"
 
 
 def _splits() -> Iterator[str]:
-    """What a hold passed on is what its parts have."""
+    """The amount split off a hold equals the sum of its parts."""
     query = """
         SELECT h.public_id, h.split, coalesce(parts.total, 0) FROM ledger_hold h
         LEFT JOIN (
@@ -245,7 +245,7 @@ def _splits() -> Iterator[str]:
         WHERE h.split <> coalesce(parts.total, 0) ORDER BY h.id
     """
     for public_id, split, total in _rows(query):
-        yield f"{public_id} passed {split} centavos on, its parts have {total}"
+        yield f"{public_id} has {split} centavos split off, its parts sum to {total}"
 
 
 def _sources_posted_twice() -> Iterator[str]:
@@ -258,7 +258,7 @@ def _sources_posted_twice() -> Iterator[str]:
 
 
 def _reversals() -> Iterator[str]:
-    """What reverses a transaction lies, account by account, between nothing and all of it."""
+    """For each account, the reversals of a transaction lie between zero and the original amount."""
     query = """
         SELECT o.public_id, a.code, -undone.total, coalesce(original.total, 0)
         FROM (
@@ -281,7 +281,7 @@ def _reversals() -> Iterator[str]:
 
 
 def _other_invariants() -> Iterator[str]:
-    """What is registered beside what was looked at in full. A check that fails in itself is a fault."""
+    """Run the registered invariants that are not checked in full. A check that raises is a fault."""
     for invariant in invariants.all_invariants():
         if invariant.name in _IN_FULL:
             continue
@@ -309,7 +309,7 @@ _SEALS = """
 
 
 def _chain(found: Audit, say: Say, warn: Say) -> Iterator[str]:
-    """Every seal computed anew from what its transaction says today and the seal stored before it."""
+    """Recompute every seal from its transaction's current content and the previous stored seal."""
     ((total,),) = _rows("SELECT count(*) FROM ledger_seal")
     progress = Progress(say, "chain", total)
     expected, previous, last = 1, chain.GENESIS, (-1, 0)
@@ -317,11 +317,11 @@ def _chain(found: Audit, say: Say, warn: Say) -> Iterator[str]:
         if seq != expected:
             yield f"seals {expected} to {seq - 1} are missing"
         if pk is None:
-            yield f"seal {seq}: its transaction is gone"
+            yield f"seal {seq}: its transaction does not exist"
         else:
             posted = _transaction(said, reverses)
             entries = list(zip(codes or (), amounts or (), currencies or (), strict=True))
-            # Behind a gap nobody knows the hash that came before; the seals from there on still hold each other.
+            # After a gap the previous hash is unknown; the seals after it still verify each other.
             if seq == expected and chain.digest(previous, posted, entries) != stored:
                 yield f"seal {seq} does not fit {posted.public_id}: one of them, or seal {seq - 1}, was changed"
             if (position, pk) <= last:
@@ -342,18 +342,18 @@ def _transaction(said: list[Any], reverses: str | None) -> Transaction:
 
 
 def _behind_the_chain(last: tuple[int, int], warn: Say) -> Iterator[str]:
-    """What has no seal: before the last one it was put there afterwards; after it, it waits for the worker."""
+    """Unsealed transactions: before the last seal they were inserted later; after it they wait for the worker."""
     unsealed = "FROM ledger_transaction t LEFT JOIN ledger_seal s ON s.transaction_id = t.id WHERE s.seq IS NULL"
     query = f"SELECT t.public_id {unsealed} AND (t.position, t.id) <= (%s, %s) ORDER BY t.id"  # noqa: S608 - constants
     for (public_id,) in _stream(query, *last):
-        yield f"{public_id} has no seal though later ones have: it was inserted afterwards, or its seal was removed"
+        yield f"{public_id} has no seal but later ones have: it was inserted afterwards, or its seal was removed"
     query = f"""
         SELECT count(*) {unsealed} AND (t.position, t.id) > (%s, %s) AND t.recorded_at < now() - interval '10 minutes'
             AND t.position < %s
     """  # noqa: S608 - constants
     ((waiting,),) = _rows(query, *last, COUNTER.horizon())
     if waiting:
-        warn(f"{waiting} transactions older than ten minutes are not sealed yet: does the worker run?")
+        warn(f"{waiting} transactions older than ten minutes are not sealed yet: is the worker running?")
 
 
 def _mode(livemode: bool) -> str:
@@ -361,14 +361,14 @@ def _mode(livemode: bool) -> str:
 
 
 def _rows(query: str, *params: int) -> Iterator[Row]:
-    """The few rows of a query that PostgreSQL has summed up."""
+    """The rows of a query with a small result."""
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         yield from cursor.fetchall()
 
 
 def _stream(query: str, *params: int, fetch: int = PIECE) -> Iterable[Row]:
-    """The rows of a query, ``fetch`` at a time through a cursor on the server."""
+    """The rows of a query, ``fetch`` at a time through a server-side cursor."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(query, params)
         while rows := cursor.fetchmany(fetch):

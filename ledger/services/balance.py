@@ -1,6 +1,6 @@
-"""Balances: sums of entries, read through ``ledger_total`` (a snapshot and the entries behind it).
+"""Balances: sums of entries, read through ``ledger_total`` (a snapshot plus the entries after it).
 
-Every figure is positive on its account's normal side, in centavos.
+Every figure is in centavos, positive on its account's normal side.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Total(Func):
-    """What an account's entries sum to, debits positive: the database's own ``ledger_total``."""
+    """Sum of an account's entries, debits positive: the SQL function ``ledger_total``."""
 
     function = "ledger_total"
     output_field = BigIntegerField()
 
 
 def of_merchant(merchant: Merchant, *, livemode: bool, as_of: datetime | None = None) -> MerchantBalance:
-    """The merchant's balance in one mode, now or at any past moment by effective time.
+    """The merchant's balance in one mode, now or at a past moment by effective time.
 
-    Raises ``InvalidRequest`` for a moment that is still to come.
+    Raises ``InvalidRequest`` for a moment in the future.
     """
     moment = clock.now()
     if as_of is not None and as_of > moment:
-        message = "This moment is still to come."
+        message = "This moment is in the future."
         raise InvalidRequest(message, errors=[FieldError("as_of", "invalid", message)])
     accounts = Account.objects.filter(merchant=merchant, livemode=livemode, currency=CURRENCY)
     totals = dict.fromkeys(MERCHANT_PURPOSES, 0)
-    # One statement: money that moves between two of the accounts meanwhile is seen in both or in neither.
+    # One statement, so that concurrent money between two of the accounts is seen in both or in neither.
     rows = accounts.annotate(total=Total(F("pk")) if as_of is None else total_at(as_of))
     for purpose, side, total in rows.values_list("purpose", "normal_side", "total"):
         totals[purpose] = on_side(total, side)
@@ -65,7 +65,7 @@ def of_account(account: Account) -> int:
 
 
 def balance_at(account: Account, moment: datetime) -> int:
-    """One account's balance as it was at ``moment``, by the entries' effective time, whenever they were recorded."""
+    """One account's balance at ``moment`` by effective time, including entries that were recorded later."""
     found = Account.objects.filter(pk=account.pk).annotate(total=total_at(moment)).values_list("total", flat=True)
     return on_side(found.get(), account.normal_side)
 
@@ -82,7 +82,7 @@ def on_side(total: int, side: str) -> int:
 
 
 def total_at(moment: datetime) -> Case:
-    """What an account's entries up to ``moment`` sum to: the shorter way, up from the beginning or down from now."""
+    """Sum of an account's entries up to ``moment``, summed from the beginning or back from now, as is shorter."""
     back = min(clock.now() - moment, moment - _EARLIEST)
     return Case(
         When(created_at__gte=moment - back, then=_sum_of_entries(effective_at__lte=moment)),

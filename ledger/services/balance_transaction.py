@@ -1,8 +1,8 @@
-"""The lines that explain a merchant's balance: every ledger transaction on its accounts, newest first.
+"""Balance transactions: every ledger transaction on a merchant's accounts, newest first.
 
-The order is that of booking (``position``), below the horizon: nothing can appear there any more, so a line never
-changes what stands after it. The balance after a line is counted down from the present one; a place in the list carries
-the balance at it, so page 1,000 costs what page 1 does.
+The order is that of booking (``position``) below the horizon, where no transaction can be added, so that pages are
+stable. The balance after a line is counted back from the current one. A cursor carries the balance at its position, so
+that page 1,000 costs as much as page 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ledger.resources.statement import Figures
 from merchants.models import Merchant
 
 WINDOW = 1_000
-"""Transactions that one page looks at, at most, for those that its filters leave."""
+"""Transactions that one page examines at most when its filters skip some."""
 
 KINDS = tuple(statement.KINDS)
 """Kinds of transactions that touch a merchant's accounts."""
@@ -32,7 +32,7 @@ KINDS = tuple(statement.KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Behind a line of the list: its transaction, and what the merchant had before it."""
+    """Position in the list: a transaction, and the merchant's balance before it."""
 
     position: int
     transaction_id: int
@@ -50,9 +50,9 @@ class Place:
 
 PLACE_SIZE = 2 + len(fields(Figures))
 
-# ``part`` 0 is what the merchant had after the first line, 1 are the lines. A booking's transaction lasts less than a
-# minute, so ``recorded_at`` and ``position`` disagree by no more: that bounds where a moment can be. Fee and IVA are
-# found by transaction, never by scanning everybody's fees (OFFSET 0 keeps the planner to it).
+# ``part`` 0 is the balance after the first line, 1 the lines. The database transaction of a booking lasts less than a
+# minute, so ``recorded_at`` and ``position`` differ by at most that, which bounds the positions of a time. Fee and IVA
+# are found by transaction, not by scanning the fees of all merchants (OFFSET 0 forces that plan).
 _QUERY = """
 WITH account AS MATERIALIZED (
     SELECT id, purpose, merchant_id IS NOT NULL AS theirs FROM ledger_account
@@ -115,7 +115,7 @@ ORDER BY part, position DESC, id DESC
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lines, and the place behind the last transaction that was looked at if there may be more."""
+    """Lines, and the position after the last examined transaction if there may be more."""
 
     lines: list[Line]
     next: Place | None
@@ -131,10 +131,10 @@ def page(
     created_from: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Page:
-    """Up to ``limit`` lines behind ``after``, newest first, narrowed by kind and moment of booking.
+    """Up to ``limit`` lines after ``after``, newest first, filtered by kind and time of booking.
 
-    One statement that looks at ``WINDOW`` transactions at most: a page of a rare kind may be shorter than ``limit``,
-    even empty, and still have a ``next``.
+    One statement that examines at most ``WINDOW`` transactions: a page of a rare kind may be shorter than ``limit`` or
+    even empty and still have a ``next``.
     """
     narrowed = kind is not None or created_before is not None
     window = max(WINDOW, limit) if narrowed else limit
@@ -155,20 +155,20 @@ def page(
 
 
 HELD_BACK_AT_MOST = 30.0
-"""Seconds that a reader who must miss nothing waits for transactions that began before him."""
+"""Seconds that ``wait_until_shown`` waits for transactions that began earlier."""
 
 
 @transaction_forbidden
 def wait_until_shown() -> None:
-    """Return once the list shows everything that was booked before this call; ``TimeoutError`` if that takes long.
+    """Return once the list shows everything that was booked before this call; raise ``TimeoutError`` if it takes long.
 
-    For readers who must miss nothing: a database transaction that has booked and does not end holds lines back.
+    For readers that must not miss lines: an open database transaction that has booked delays the newest lines.
     """
     wanted = COUNTER.last()
     end = time.monotonic() + HELD_BACK_AT_MOST
     while COUNTER.horizon() <= wanted:
         if time.monotonic() > end:
-            raise TimeoutError("a database transaction that does not end holds the newest lines back")
+            raise TimeoutError("an open database transaction delays the newest lines")
         time.sleep(0.05)
 
 
@@ -180,7 +180,7 @@ def _walk(
     created_from: datetime | None,
     created_before: datetime | None,
 ) -> Iterator[tuple[Line, Place]]:
-    """Each line with the place behind it."""
+    """Each line with the position after it."""
     start = (None, None) if after is None else (Int8(after.position), Int8(after.transaction_id))
     before = None if after is not None else created_before
     horizon = None if after is not None else Int8(COUNTER.horizon())

@@ -1,7 +1,7 @@
-"""The chain over the books: transactions linked one to the next by hash, in the order in which they became final.
+"""Hash chain of the ledger: each seal hashes one transaction and the previous seal, in the order of finality.
 
-A worker seals behind the postings, off their path. Whoever changes, removes or inserts an old transaction, whatever
-rights he has, breaks every later seal (``manage.py audit_ledger --chain``).
+The worker seals asynchronously. Changing, removing or inserting an old transaction, even as the database's
+administrator, breaks every later seal (``manage.py audit_ledger --chain``).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _FINAL = """
 
 
 def seal(*, limit: int = 100_000) -> int:
-    """Seal what has become final since the last time, up to ``limit`` transactions; return how many.
+    """Seal transactions that became final since the last call, at most ``limit``; return how many.
 
-    Final is what lies below the horizon: nothing can appear there any more. Each batch of ``BATCH`` is a transaction of
-    its own; two callers at once take turns.
+    Transactions below the horizon are final: none can be added there. Each batch of ``BATCH`` is a separate database
+    transaction; concurrent callers are serialized.
     """
     sealed = 0
     while sealed < limit and (now := _seal_batch()):
@@ -42,7 +42,7 @@ def seal(*, limit: int = 100_000) -> int:
 
 
 def digest(previous: str, posted: Transaction, entries: list[tuple[str, int, str]]) -> str:
-    """The hash of one link: over the seal before and everything the transaction says, in one spelling."""
+    """Hash of one link: the previous seal and the transaction's content in canonical JSON."""
     said: dict[str, Any] = {
         "previous": previous,
         "id": posted.public_id,
@@ -60,7 +60,7 @@ def digest(previous: str, posted: Transaction, entries: list[tuple[str, int, str
 
 
 def links(ids: list[int]) -> Iterator[tuple[Transaction, list[tuple[str, int, str]]]]:
-    """The transactions with these database ids, in this order, each with its entries: account, amount, currency."""
+    """The transactions with these database ids, in this order, each with its entries (account, amount, currency)."""
     found = (
         Transaction.objects.filter(pk__in=ids)
         .select_related("reverses")

@@ -1,4 +1,4 @@
-"""Chart of accounts: every purpose, its normal side and floor, and how an account of it is opened."""
+"""Chart of accounts: purposes with normal side and floor; opens accounts on first use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLATFORM_PURPOSES = {
     "fee_revenue": _CREDIT,  # our fees
     "iva_payable": _CREDIT,  # IVA that we owe on our fees
     "suspense": _CREDIT,  # money whose owner is not known yet
-    "suspense_reserved": _CREDIT,  # … that is on its way back to its sender
+    "suspense_reserved": _CREDIT,  # the same, being returned to its sender
     "owner_funds": _CREDIT,  # prefunded by the owner
     "losses": _DEBIT,  # written off
     "rounding": _DEBIT,  # centavos by which an invoice's total differs from the sum of its lines
@@ -43,7 +43,7 @@ PLATFORM_PURPOSES = {
 
 @dataclass(frozen=True, slots=True)
 class AccountName:
-    """Which account: ``merchant`` is None for the platform's. ``UnknownAccount`` for a purpose not in the chart."""
+    """An account; ``merchant`` is None for the platform. Raises ``UnknownAccount`` for a purpose not in the chart."""
 
     purpose: str
     merchant: Merchant | None = None
@@ -67,26 +67,26 @@ class AccountName:
 
 
 _open: set[tuple[str, str, bool]] = set()
-"""Database, code and mode of accounts that this process knows to be open. A belief only: the books look again."""
+"""Cache: database, code and mode of accounts that this process knows to be open. Postings do not rely on it."""
 
 
 def make_sure_open(names: Sequence[AccountName], *, livemode: bool) -> None:
-    """Open those that do not exist yet. Costs nothing for accounts that this process has seen before."""
+    """Open the accounts that do not exist yet. Accounts in the cache cost no query."""
     database = str(connection.settings_dict["NAME"])
     wanted = {(database, name.code, livemode) for name in names}
     if wanted <= _open:
         return
     open_accounts(names, livemode=livemode)
-    transaction.on_commit(lambda: _open.update(wanted))  # until then they may be this transaction's own
+    transaction.on_commit(lambda: _open.update(wanted))  # before commit they may still be rolled back
 
 
 def forget_open_accounts() -> None:
-    """Look again: the books refused a posting, or the database was replaced."""
+    """Clear the cache, after a refused posting or when the database was replaced."""
     _open.clear()
 
 
 def open_accounts(names: Iterable[AccountName], *, livemode: bool) -> dict[str, Account]:
-    """The accounts by code, opened if they do not exist yet (two callers at once open one)."""
+    """The accounts by code; missing ones are opened. Safe to call concurrently."""
     wanted = {name.code: name for name in names}
     found = _find(wanted, livemode)
     missing = [name for code, name in wanted.items() if code not in found]

@@ -1,7 +1,7 @@
-"""What merchants owe us: made when money must leave that they do not have, recovered from what comes in.
+"""Debt of merchants: created when money leaves that they do not have, recovered from incoming money.
 
-Whatever reads or makes debt locks ``available``, ``debt`` and ``reserved`` together: a merchant can spend
-``available - debt``, and both change at once.
+A merchant can spend ``available - debt``. Code that reads or creates debt locks ``available``, ``debt`` and
+``reserved`` together, so that the difference cannot change in between.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _LOCKED = ("available", "debt", "reserved")
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What a merchant has and owes, in centavos."""
+    """A merchant's available money and debt, in centavos."""
 
     available: int
     debt: int
 
     @property
     def spendable(self) -> int:
-        """What a hold may take; negative for a merchant who owes more than it has."""
+        """What a hold may take; negative if the debt is greater than the available money."""
         return self.available - self.debt
 
 
 @transaction_required
 def lock(merchant: Merchant, *, livemode: bool) -> Funds:
-    """The merchant's funds, its accounts locked in the order of their ids until the transaction ends.
+    """The merchant's funds. Locks its accounts in the order of their ids until the transaction ends.
 
-    Postings that the open unit of work will write count.
+    Includes pending postings of the open unit of work.
     """
     locked = journal.lock([AccountName(purpose, merchant) for purpose in _LOCKED], livemode=livemode)
-    # A statement of its own, so that it sees what was committed while the locks were waited for.
+    # A separate statement, so that it sees what was committed while this one waited for the locks.
     rows = Account.objects.filter(pk__in=[account.pk for account in locked.values()])
     unit = open_unit()
     pending: Counter[Hashable] = Counter() if unit is None else unit.pending
@@ -60,9 +60,9 @@ def lock(merchant: Merchant, *, livemode: bool) -> Funds:
 
 @transaction_required
 def recover(merchant: Merchant, funds: Funds, *, livemode: bool, source: str, when: PostingTime) -> Funds:
-    """Take from the locked ``funds`` what the merchant owes, as far as they go. Ledger: available -> debt.
+    """Recover as much debt as the locked ``funds`` cover and return the remaining funds. Ledger: available -> debt.
 
-    Returns what is left of both. ``source``: the public id of the hold, or of the transaction that credited money.
+    ``source``: the public id of the hold, or of the transaction that credited money.
     """
     amount = min(funds.available, funds.debt)
     if amount > 0:
@@ -73,7 +73,7 @@ def recover(merchant: Merchant, funds: Funds, *, livemode: bool, source: str, wh
 
 @transaction_required
 def made_by(merchant: Merchant, source: str) -> int:
-    """What the postings of ``source`` made the merchant owe, less what they gave back, in centavos."""
+    """Debt that the postings of ``source`` created, less what they gave back, in centavos."""
     query = """
         SELECT coalesce(sum(e.amount), 0)
         FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
@@ -86,10 +86,10 @@ def made_by(merchant: Merchant, source: str) -> int:
 
 
 def recover_all() -> int:
-    """Recover from every merchant that owes and has money; returns from how many.
+    """Recover debt from every merchant that has debt and available money; return the number of merchants.
 
-    Credits do not look for debt: that would cost every deposit a query. The worker calls this once a minute, and every
-    hold recovers before it takes anything, so no money that is owed can leave meanwhile.
+    Credits do not look for debt, because that would cost a query per deposit. The worker calls this once a minute, and
+    every hold recovers debt first, so that owed money cannot leave in between.
     """
     query = """
         SELECT d.merchant_id, d.livemode, newest.public_id
@@ -115,5 +115,5 @@ def _recover_one(merchant_id: int, livemode: bool, source: str) -> bool:
         with transaction.atomic():
             before = lock(merchant, livemode=livemode)
             return recover(merchant, before, livemode=livemode, source=source, when=when) != before
-    except AlreadyPosted:  # another worker has just recovered it
+    except AlreadyPosted:  # another worker recovered it in the meantime
         return False

@@ -1,18 +1,18 @@
-"""Why the ledger refuses to post. Nothing was written.
+"""Errors for refused postings. Nothing was written.
 
 PostingRefused
-├── InvalidAmount        not a whole number of centavos, zero, negative where it may not be, or beyond 2^53
+├── InvalidAmount        not a whole number of centavos from 1 to 2^53 - 1, or not allowed here
 ├── UnsupportedCurrency  not MXN
 ├── UnknownAccount       not in the chart of accounts
-├── SameAccountTwice     one account on both sides
+├── SameAccountTwice     one account in two legs
 ├── Unbalanced           fewer than two legs, or they do not sum to zero
 ├── InvalidDescription   empty or over 200 characters
 ├── EffectiveTooOld      more than seven days ago, and not an adjustment
-├── AlreadyPosted        this kind and source are in the books
-├── NothingLeftToReverse more than the rest of the transaction
-├── MoneyHeld            only a hold and its outcome move reserved money
-├── HoldResolved         the hold was captured or released before
-└── HoldOpen             the hold has no outcome yet
+├── AlreadyPosted        this kind and source are already posted
+├── NothingLeftToReverse more than is left of the transaction
+├── MoneyHeld            only holds may move reserved money
+├── HoldResolved         the hold is already captured or released
+└── HoldOpen             the hold is not resolved yet
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class UnsupportedCurrency(PostingRefused):
 
 
 class UnknownAccount(PostingRefused):
-    """The chart of accounts does not know this account."""
+    """This account is not in the chart of accounts."""
 
     code = "unknown_account"
 
 
 class SameAccountTwice(PostingRefused):
-    """An account cannot stand on both sides of a transaction."""
+    """An account can appear only once in a transaction."""
 
     code = "same_account_twice"
 
 
 class Unbalanced(PostingRefused):
-    """A transaction has two legs or more, and they sum to zero."""
+    """A transaction needs two or more legs that sum to zero."""
 
     code = "unbalanced"
 
@@ -69,30 +69,30 @@ class EffectiveTooOld(PostingRefused):
 
 
 class AlreadyPosted(PostingRefused):
-    """This is posted already."""
+    """This is already posted."""
 
     code = "already_posted"
 
 
 class NothingLeftToReverse(PostingRefused):
-    """No more can be reversed than is left of the transaction."""
+    """Only what is left of the transaction can be reversed."""
 
     code = "nothing_left_to_reverse"
 
 
 class MoneyHeld(PostingRefused):
-    """Only its hold's outcome moves reserved money."""
+    """Reserved money is moved only by its hold."""
 
     code = "money_held"
 
 
 class HoldResolved(PostingRefused):
-    """This hold was captured or released before."""
+    """This hold is already captured or released."""
 
     code = "hold_resolved"
 
 
 class HoldOpen(PostingRefused):
-    """This hold has no outcome yet."""
+    """This hold is not resolved yet."""
 
     code = "hold_open"

@@ -1,13 +1,12 @@
-"""The books in Beancount's plain text (https://beancount.github.io/docs/), to be checked by a program that is not ours.
+"""Export of the ledger as Beancount text (https://beancount.github.io/docs/), to be checked by an independent program.
 
 Names: a platform account ``platform:stp_cash`` becomes ``Assets:Stp-Cash``, a merchant's ``mer_01kb…:available``
-becomes ``Liabilities:Merchants:Mer-01kb…:Available``. The root follows from the purpose; what comes after it is the
-code with capitals at the beginning of words and ``-`` for ``_``. As codes are lower case and hold no ``-``, no two
-accounts get one name, and the name leads back to the code.
+becomes ``Liabilities:Merchants:Mer-01kb…:Available``. The root follows from the purpose; the rest is the code with
+capitalized words and ``-`` for ``_``. Codes are lower case without ``-``, so names are unique and reversible.
 
-Amounts keep the ledger's signs (debits positive), which are Beancount's. Days are operating dates. What lies before the
-first day is one transaction of opening balances. Each account ends with a ``balance`` of zero tolerance, taken from
-``ledger_total``, not from the entries written above it.
+Amounts keep the ledger's signs (debits positive), which are Beancount's. Days are operating dates. Transactions before
+the first day are summed up as opening balances. Each account ends with a ``balance`` assertion of zero tolerance, taken
+from ``ledger_total`` and not from the entries written above it.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ _ROOTS = {
     "rounding": "Expenses",
     "owner_funds": "Equity",
 }
-"""Purposes that are neither what we have nor what we owe; the others are Assets or Liabilities by their normal side."""
+"""Roots of these purposes; the other purposes are Assets or Liabilities by their normal side."""
 
 _YEARS = range(1701, 2199)
-"""What Beancount reads as a date, less a year at both ends for the days before and after."""
+"""Years that Beancount accepts, less one at both ends for the day before and after."""
 _CODE = re.compile(r"(platform|[a-z][0-9a-z_]*):[a-z][0-9a-z_]*")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\f": "\\f", "\b": "\\b"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """An account of the export: its name, what it held before the first day and after the last, in centavos."""
+    """An account of the export: its name, its balance before the first day and after the last, in centavos."""
 
     name: str
     before: int
@@ -73,7 +72,7 @@ def beancount(
 
 
 def account_name(account: Account) -> str:
-    """The account's name in Beancount. ``InvariantBroken`` for a code that has none."""
+    """The account's name in Beancount. Raises ``InvariantBroken`` for a code that cannot be mapped."""
     if not _CODE.fullmatch(account.code):
         raise InvariantBroken(f"Account {account.code!r} has no name in Beancount: only a-z, 0-9 and _ are mapped.")
     side = "Assets" if account.normal_side == Account.Side.DEBIT else "Liabilities"
@@ -122,7 +121,7 @@ def _text(text: str) -> str:
 
 
 def _accounts(livemode: bool, first_day: date | None, last_day: date | None) -> dict[int, _Named]:
-    """By database id, in the order of their names. Two accounts with one name are refused: sums would be mixed."""
+    """Accounts by database id, sorted by name. Two accounts with one name are refused, as their sums would be mixed."""
     query = """
         SELECT a.id,
             coalesce(sum(e.amount) FILTER (WHERE t.operating_date < %s), 0)::bigint,
@@ -146,7 +145,7 @@ def _accounts(livemode: bool, first_day: date | None, last_day: date | None) -> 
 
 
 def _days(livemode: bool, first_day: date | None, last_day: date | None) -> tuple[date, date]:
-    """The day on which accounts are opened, and the one on whose morning their balances are said."""
+    """The day on which accounts are opened, and the day of the balance assertions."""
     query = """
         SELECT coalesce(min(operating_date), current_date), coalesce(max(operating_date), current_date)
         FROM ledger_transaction WHERE livemode = %s

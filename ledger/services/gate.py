@@ -1,4 +1,4 @@
-"""The gate in front of outgoing money: closed while an invariant is broken, for the money that the fault concerns."""
+"""The gate for outgoing money: closed while an invariant is broken, for money in the scope of the fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class GateClosed(ServiceUnavailable):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Broken:
-    """An invariant that is known to be broken, and in which modes."""
+    """A broken invariant and the modes in which it is broken."""
 
     name: str
     live: bool
@@ -38,8 +38,8 @@ class Broken:
 def require_open(merchant: Merchant | None, *, livemode: bool, provider_account: str) -> None:
     """Raise ``GateClosed`` if a broken invariant stops this money from leaving through this account.
 
-    ``provider_account`` is the account's public id; ``merchant`` None for money that is no merchant's (suspense, penny
-    tests). To be asked right before an order is sent, not when it is created: a closed gate lets it wait.
+    ``provider_account`` is the account's public id; ``merchant`` is None for money without a merchant (suspense, penny
+    tests). Call it immediately before an order is sent, not when it is created: a closed gate makes orders wait.
     """
     breach = (
         Breach.objects.filter(cleared_at=None, provider_account__in=["", provider_account])
@@ -52,7 +52,7 @@ def require_open(merchant: Merchant | None, *, livemode: bool, provider_account:
 
 
 def broken() -> list[Broken]:
-    """The invariants that are known to be broken now, by name."""
+    """The invariants that are broken now, sorted by name."""
     open_breaches = Breach.objects.filter(cleared_at=None).values_list("invariant", "livemode")
     modes: dict[str, set[bool]] = {}
     for name, livemode in open_breaches.distinct().order_by():

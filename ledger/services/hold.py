@@ -1,9 +1,9 @@
-"""Holds: a merchant's money set aside until an outcome says where it goes. An unknown outcome resolves nothing.
+"""Holds: a merchant's money reserved until an outcome is known. An unknown outcome does not resolve a hold.
 
-Nothing else moves ``reserved``: the journal refuses it (``MoneyHeld``), so that it always equals the sum of open holds.
-A hold does not check the gate (``ledger.services.gate``): the caller does, immediately before it sends the order.
+``reserved`` is always the sum of open holds: the journal refuses any other posting that moves it (``MoneyHeld``). Holds
+do not check the gate (``ledger.services.gate``): the sender of an order does, immediately before sending.
 
-The source of a hold is one attempt, a payout or a batch: a retry gets a new payout and a new hold.
+A hold's source is one payout, which is one attempt; a retry is a new payout with a new hold.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _SOURCE_UNIQUE = "ledger_hold_source_key"
 def place(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, purpose: Hold.Purpose, when: PostingTime
 ) -> Hold:
-    """Hold ``amount`` centavos for ``source``: the public id of a payout, or of a batch. Ledger: available -> reserved.
+    """Hold ``amount`` centavos for ``source``, the public id of a payout or batch. Ledger: available -> reserved.
 
-    What the merchant owes is recovered first. Raises ``InsufficientFunds`` if what is left does not cover it (what
-    other holds took counts), ``AlreadyPosted`` for a second hold of one source.
+    Debt is recovered first. Raises ``InsufficientFunds`` if ``available - debt`` does not cover it, ``AlreadyPosted``
+    for a second hold of one source.
     """
     valid_amount(amount)
     hold = Hold(merchant=merchant, livemode=livemode, purpose=purpose, source=source, amount=amount)
     with joined():
         funds = debt.lock(merchant, livemode=livemode)
         if amount > funds.spendable:
-            raise InsufficientFunds(_what_is_missing(funds, amount))
+            raise InsufficientFunds(_shortfall(funds, amount))
         debt.recover(merchant, funds, livemode=livemode, source=hold.public_id, when=when)
         _PLACED[purpose](merchant, livemode=livemode, source=source, amount=amount, when=when)
         _insert(hold)
@@ -66,7 +66,7 @@ def place(
 def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Hold:
     """Hold a credited payment that must go back, for the payout ``source``. Ledger: available, debt -> reserved.
 
-    What the merchant does not have, it owes from now on. Raises ``AlreadyPosted`` for a second hold of one source.
+    The part that ``available`` does not cover becomes debt. Raises ``AlreadyPosted`` for a second hold of one source.
     """
     valid_amount(amount)
     hold = Hold(merchant=merchant, livemode=livemode, purpose=Hold.Purpose.RETURN, source=source, amount=amount)
@@ -83,11 +83,12 @@ def place_return(merchant: Merchant, *, livemode: bool, source: str, amount: int
 
 @transaction_required
 def split(hold_id: int, parts: Sequence[tuple[str, int]]) -> None:
-    """Pass parts of a batch's hold on to payouts: each a public id and centavos. Ledger: nothing, it stays reserved.
+    """Create holds of a batch's payouts from the batch's hold. Ledger: no posting, the money stays reserved.
 
-    A row of the batch that becomes no payout takes its part under its own id; that hold is released then. At the end
-    the batch's hold is released too, with what is left of it or nothing. Raises ``HoldResolved``, ``InvalidAmount`` for
-    more than is left, and ``AlreadyPosted`` if one of the payouts has a hold; then the caller must roll back.
+    ``parts``: public id and centavos of each. A row that becomes no payout gets a part under its own id, which is then
+    released. Finally the caller releases the batch's hold, even if nothing is left of it. Raises ``HoldResolved``,
+    ``InvalidAmount`` for more than is left, and ``AlreadyPosted`` if a source already has a hold; the caller must then
+    roll back.
     """
     hold = lock(hold_id)
     if hold.status != Hold.Status.OPEN:
@@ -98,7 +99,7 @@ def split(hold_id: int, parts: Sequence[tuple[str, int]]) -> None:
     with joined() as writes:
         left = hold.left - writes.pending["split", hold.pk]
         if total > left:
-            raise InvalidAmount(f"The hold has {left} centavos left; {total} cannot be passed on.")
+            raise InvalidAmount(f"The hold has {left} centavos left; {total} cannot be split off.")
         writes.pending["split", hold.pk] += total
         writes.expect(_SOURCE_UNIQUE, AlreadyPosted("One of these payouts has a hold already."))
         writes.add(
@@ -125,9 +126,9 @@ def split(hold_id: int, parts: Sequence[tuple[str, int]]) -> None:
 
 @transaction_required
 def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: PostingTime) -> Hold:
-    """Spend a hold: ``amount`` left us, ``fee`` and ``fee_tax`` are ours; what is left goes back to available.
+    """Spend a hold: ``amount`` was sent, ``fee`` and ``fee_tax`` are ours; the rest returns to available.
 
-    Raises ``HoldResolved`` if it was captured or released before, ``InvalidAmount`` for more than it holds.
+    Raises ``HoldResolved`` if it is already captured or released, ``InvalidAmount`` for more than it holds.
     """
     hold = lock(hold_id)
     spent = _spent(hold, amount, fee, fee_tax)
@@ -154,9 +155,9 @@ def capture(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: 
 
 @transaction_required
 def release(hold_id: int, *, when: PostingTime) -> Hold:
-    """Give a hold back to available; a return's first lowers the debt that it made, as far as it is still owed.
+    """Return a hold to available. A return's hold first reduces the debt that it created and that is still owed.
 
-    Of a batch's hold, what was not passed on. Raises ``HoldResolved`` if it was captured or released before.
+    Of a batch's hold the part that was not split off. Raises ``HoldResolved`` if it is already captured or released.
     """
     hold = lock(hold_id)
     with joined():
@@ -168,7 +169,7 @@ def release(hold_id: int, *, when: PostingTime) -> Hold:
 
 @transaction_required
 def settle_late(hold_id: int, *, amount: int, fee: int = 0, fee_tax: int = 0, when: PostingTime) -> Transaction:
-    """Book that a payout whose hold was released went out after all: from available, what is missing is owed.
+    """Book a payout that settled after its hold was released: from available, and the shortfall becomes debt.
 
     Raises ``HoldOpen``, ``HoldResolved`` if it was captured, ``InvalidAmount`` for more than was held, and
     ``AlreadyPosted`` the second time.
@@ -239,16 +240,16 @@ def id_of(source: str) -> int:
     return Hold.objects.values_list("pk", flat=True).get(source=source)
 
 
-def _what_is_missing(funds: debt.Funds, amount: int) -> str:
-    owed = f", {format_mxn(funds.debt)} of it are owed" if funds.debt else ""
+def _shortfall(funds: debt.Funds, amount: int) -> str:
+    owed = f" and debt is {format_mxn(funds.debt)}" if funds.debt else ""
     return f"Available holds {format_mxn(funds.available)}{owed}; {format_mxn(amount)} are needed."
 
 
 def _spent(hold: Hold, amount: int, fee: int, fee_tax: int) -> int:
-    """What amount, fee and IVA take of the hold, if it has that much."""
+    """Sum of amount, fee and IVA; raise ``InvalidAmount`` if the hold does not allow it."""
     spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
     if hold.purpose == Hold.Purpose.BATCH:
-        raise InvalidAmount("A batch's hold is split, not spent.")
+        raise InvalidAmount("A batch's hold is split, not captured.")
     if hold.purpose != Hold.Purpose.PAYOUT and spent > amount:
         raise InvalidAmount("Only a payout has a fee.")
     if spent > hold.amount:
@@ -275,13 +276,13 @@ def _give_back(hold: Hold, amount: int, when: PostingTime) -> None:
 
 
 def _still_owed(hold: Hold) -> int:
-    """What the return made the merchant owe, as far as it was neither recovered nor written off since."""
+    """Debt that the return created and that was neither recovered nor written off since, in centavos."""
     funds = debt.lock(hold.merchant, livemode=hold.livemode)
     return max(0, min(debt.made_by(hold.merchant, hold.source), funds.debt))
 
 
 def _require_sent(hold: Hold, amount: int) -> None:
-    """Refuse to take back what never left: nothing left for a released hold, unless it was settled late."""
+    """Refuse to take back money that was never sent: a released hold sent none unless it was settled late."""
     _require_resolved(hold)
     if hold.status == Hold.Status.CAPTURED:
         if amount > hold.captured:
@@ -292,7 +293,7 @@ def _require_sent(hold: Hold, amount: int) -> None:
 
 def _require_resolved(hold: Hold) -> None:
     if hold.status == Hold.Status.OPEN:
-        raise HoldOpen(f"{hold.public_id} is open: its outcome comes first.")
+        raise HoldOpen(f"{hold.public_id} is still open.")
 
 
 def _resolve(hold: Hold, spent: int) -> None:

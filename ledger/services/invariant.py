@@ -1,4 +1,4 @@
-"""The ledger's own invariants, and running all that are registered: a broken one closes the gate."""
+"""The ledger's own invariants, and the check of all registered ones. A broken invariant closes the gate."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ledger.services import snapshot
 logger = logging.getLogger(__name__)
 
 SHOWN = 20
-"""Faults of one invariant in one mode that are written down one by one; more of them stop the whole mode."""
+"""Faults of one invariant in one mode that are recorded individually; more of them stop the whole mode."""
 
 Scope = tuple[int | None, bool | None, str]
-"""Whose money a fault stops: merchant, mode, provider account."""
+"""Scope of a fault: merchant, mode, provider account."""
 
 
 def check() -> list[str]:
     """Run every registered invariant; return the names of the broken ones.
 
-    A fault opens a ``Breach`` of its mode, merchant and provider account, as far as it names them; a breach whose fault
-    is gone is cleared. A check that cannot be carried out counts as broken in both modes.
+    A fault opens a ``Breach`` with its scope; a breach whose fault is gone is cleared. A check that fails to run counts
+    as broken in both modes.
     """
     broken = []
     for invariant in invariants.all_invariants():
@@ -42,9 +42,9 @@ def check() -> list[str]:
 
 
 def faults_of(invariant: invariants.Invariant) -> list[Fault]:
-    """The invariant's faults in one snapshot of the database, the first ``SHOWN`` of each mode.
+    """The invariant's faults, read in one transaction: the first ``SHOWN`` of each mode.
 
-    If a mode has more, one fault of the whole mode stands for the rest: test's never stop live money.
+    If a mode has more, one fault without a merchant represents the rest.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -107,7 +107,7 @@ def register() -> None:
         ),
         (
             "guards_enabled",
-            "Every trigger of the ledger and of approvals is there and always enabled.",
+            "Every trigger of the ledger and of approvals exists and is always enabled.",
             _guards_enabled,
         ),
     ):
@@ -191,7 +191,7 @@ def _reserved_is_held() -> Iterable[Fault]:
 
 
 def _covered() -> Iterable[Fault]:
-    """What Conekta takes above our own fee, and every other cost, must come from ``owner_funds``: that is cash too."""
+    """Conekta's fee above ours and every other cost must be covered by the owner's prefunded cash."""
     query = """
         SELECT livemode, coalesce(sum(ledger_total(id)) FILTER (WHERE purpose IN (
                 'stp_cash', 'bank_cash', 'cash_in_transit', 'conekta_receivable', 'debt')), 0),

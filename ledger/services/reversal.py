@@ -1,4 +1,4 @@
-"""Corrections: a new transaction that names what it reverses, whole or in part, never more than there was."""
+"""Reversals: a new transaction that reverses another one in full or in part, never more than the original."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def reverse(
 ) -> Transaction:
     """Post the opposite of what is left of ``original``, or of ``amount`` centavos of its debits.
 
-    ``source`` is the cause's public id: one cause reverses once (``AlreadyPosted``). A part is taken from every leg in
-    proportion, whole centavos, the last part of all what is left. Raises ``NothingLeftToReverse`` for more than the
-    rest, and for a transaction that is itself a reversal; ``MoneyHeld`` for one that took from or gave to ``reserved``,
-    which would no longer be what open holds say.
+    ``source`` is the public id of the cause: one cause reverses once (``AlreadyPosted``). A part is taken from every
+    leg in proportion, in whole centavos; the last part takes the exact rest. Raises ``NothingLeftToReverse`` for more
+    than the rest and for the reversal of a reversal, and ``MoneyHeld`` if the original moved ``reserved``, which must
+    stay the sum of open holds.
     """
     _take_turns(original)
     if original.reverses_id is not None:
-        raise NothingLeftToReverse("A reversal is not reversed; post what is right instead.")
+        raise NothingLeftToReverse("A reversal cannot be reversed; post a correction instead.")
     whole = _by_account(Entry.objects.filter(transaction=original))
     done = _by_account(Entry.objects.filter(transaction__reverses=original))
     rest = {pk: total + done.get(pk, 0) for pk, total in whole.items()}
@@ -45,7 +45,7 @@ def reverse(
 
 
 def _share(rest: dict[int, int], wanted: int, left: int) -> dict[int, int]:
-    """``wanted`` of ``left`` from each side, in proportion; centavos lost by rounding go to the largest legs."""
+    """``wanted`` of ``left`` on each side, in proportion; rounding differences go to the largest legs."""
     shares = {pk: (abs(total) * wanted // left) * (1 if total > 0 else -1) for pk, total in rest.items()}
     for sign in (1, -1):
         side = sorted((pk for pk, total in rest.items() if total * sign > 0), key=lambda pk: -abs(rest[pk]))
@@ -62,6 +62,6 @@ def _by_account(entries: models.QuerySet[Entry]) -> dict[int, int]:
 
 
 def _take_turns(original: Transaction) -> None:
-    """Reversals of one transaction pass one by one; its row is append-only and cannot be locked."""
+    """Serialize reversals of one transaction. Its row is append-only and cannot be locked."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [original.public_id])

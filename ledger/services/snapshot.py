@@ -1,6 +1,6 @@
-"""Moving snapshots forward: what keeps a balance cheap however long an account's history is.
+"""Advances snapshots, which keep balances cheap however long an account's history is.
 
-Nothing on the hot path writes a snapshot; credits to one account never meet on a row.
+Postings never write a snapshot, so that credits to one account do not contend for a row.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from core.db import transaction_required
 from ledger.models.transaction import COUNTER
 
 TAIL = 200
-"""Entries behind a snapshot from which on it is worth a new one."""
+"""Entries after a snapshot that make a new one worthwhile."""
 
 _LOCK_KEY = 4_737_002_024
 
 
 def take(*, tail: int = TAIL) -> int:
-    """Give every account with ``tail`` entries or more behind its snapshot a new one; return how many.
+    """Advance the snapshot of every account with ``tail`` or more entries after it; return how many.
 
-    A snapshot reaches up to the horizon: below it no entry can appear any more. Two callers at once take turns; the
-    second finds nothing to do.
+    A snapshot reaches up to the horizon, below which no entry can be added. Concurrent callers are serialized.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
@@ -49,10 +48,10 @@ def take(*, tail: int = TAIL) -> int:
 
 @transaction_required
 def wrong() -> list[tuple[str, int | None, bool, int, int]]:
-    """Snapshots that are not what their entries sum to: account, its merchant's database id, mode, total, right total.
+    """Snapshots that differ from the sum of their entries: account code, merchant's database id, mode, total, real sum.
 
-    Sums only what lies between the last check that found an account right and its snapshot, and goes on from there next
-    time: the work does not grow with the books. An entry that somebody changes below is found by ``audit_ledger``.
+    Sums only the entries between the last successful check and the snapshot, so that the work does not grow with the
+    ledger. A change of an older entry is found by ``audit_ledger``.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])

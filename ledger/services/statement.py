@@ -1,7 +1,7 @@
-"""Statements: what a merchant had, what moved, what it has, over days as Mexico City counts them.
+"""Statements of a merchant over Mexico City days: opening balance, movements, totals, closing balance.
 
-Everything is read from the entries by their effective time, in one statement of SQL: opening balance, totals and
-movements belong to the same state of the books even while others post.
+Everything is read from the entries by effective time in one SQL statement, so that opening balance, totals and
+movements are consistent under concurrent postings.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from merchants.models import Merchant
 
 MAX_DAYS = 366
 
-# ``part`` orders the answer: 0 the opening balance, 1 the sums over all movements, 2 the movements. Fee and IVA are
-# the legs of the merchant's own transactions on our two accounts: those are found by transaction, never by scanning
-# everybody's fees (OFFSET 0 keeps the planner to it, also before it has statistics). Amounts are turned so that what is
-# the merchant's is positive; debt is turned back.
+# ``part`` orders the result: 0 is the opening balance, 1 the sums over all movements, 2 the movements. Fee and IVA are
+# the legs of the merchant's transactions on our two accounts. They are found by transaction, not by scanning the fees
+# of all merchants (OFFSET 0 forces that plan, also without statistics). Signs are inverted so that the merchant's money
+# is positive; debt is positive too.
 _QUERY = """
 WITH account AS MATERIALIZED (
     SELECT id, purpose, merchant_id IS NOT NULL AS theirs FROM ledger_account
@@ -82,9 +82,9 @@ ORDER BY part, effective_at, id
 def of_merchant(merchant: Merchant, *, livemode: bool, first_day: date, last_day: date) -> Statement:
     """The merchant's statement in one mode from ``first_day`` to ``last_day``, Mexico City days, both included.
 
-    Movements come in the order of their effective time, those of one moment in the order of their booking. They are
-    read while the caller walks through them, inside the same transaction, in constant memory. Raises
-    ``InvalidRequest`` for a period that ends before it begins or has more than ``MAX_DAYS`` days.
+    Movements are ordered by effective time, then by booking. They are read lazily, in constant memory, and must be
+    consumed inside the same transaction. Raises ``InvalidRequest`` for a period that ends before it begins or has more
+    than ``MAX_DAYS`` days.
     """
     start, end = _bounds(first_day, last_day)
     found = stream.rows(_QUERY, [livemode, CURRENCY, merchant.pk, start, end, start])

@@ -204,9 +204,9 @@ def test_acting_needs_a_csrf_token_and_a_get_acts_on_nothing(maker: Client, chec
         ({"debit_0": None}, "debit_0", "Escribe un cargo o un abono."),
         ({"account_0": None}, "account_0", "Elige una cuenta de la lista."),
         ({"account_0": "platform:caja_chica"}, "account_0", "Elige una cuenta de la lista."),
-        ({"account_0": "platform:bank_cash"}, None, "Una cuenta no puede aparecer dos veces"),
-        ({"debit_0": "1.00"}, None, "los cargos son iguales a los abonos"),
-        ({"account_1": None, "credit_1": None}, None, "los cargos son iguales a los abonos"),
+        ({"account_0": "platform:bank_cash"}, None, "Una cuenta solo puede aparecer una vez"),
+        ({"debit_0": "1.00"}, None, "los cargos deben ser iguales a los abonos"),
+        ({"account_1": None, "credit_1": None}, None, "los cargos deben ser iguales a los abonos"),
         ({"account_0": "platform:suspense"}, None, "platform:suspense tiene $0.00; se necesitan $1,234.56."),
         ({"description": " "}, None, "Una descripción tiene de 1 a 200 caracteres."),
         ({"reason": ""}, "reason", "Indica un motivo."),
@@ -288,9 +288,7 @@ def test_a_reversal_is_proposed_from_the_transaction(maker: Client, checker: Cli
     body = {"amount": "1,000.01", "reason": "Se abonó de más.", "evidence": SimpleUploadedFile("a.pdf", PDF)}
 
     too_much = maker.post(url, body)
-    assert too_much.context["form"].non_field_errors() == [
-        "No se puede revertir más de lo que queda de la transacción."
-    ]
+    assert too_much.context["form"].non_field_errors() == ["Solo se puede revertir lo que queda de la transacción."]
     assert Adjustment.objects.count() == 0
     body |= {"amount": "400", "evidence": SimpleUploadedFile("a.pdf", PDF)}
     assert maker.post(url, body).status_code == 302

@@ -188,7 +188,7 @@ def test_partial_reversals_at_the_same_moment_never_exceed_the_whole(trials, com
 
 
 @pytest.mark.promise("P8", "a batch's hold split and released at the same moment")
-def test_parts_of_a_batch_and_its_release_at_the_same_moment_add_up(trials, committed_db, owner, merchant):
+def test_concurrent_splits_and_release_of_a_batch_add_up(trials, committed_db, owner, merchant):
     before, rounds, passed_on, kept = deadlocks(owner), pick(15, 100), 0, 0
     begin_with(merchant, 1_000 * rounds)
 
@@ -226,7 +226,7 @@ def test_parts_of_a_batch_and_its_release_at_the_same_moment_add_up(trials, comm
 
 
 @pytest.mark.promise("P8", "a batch's hold split by 16 threads")
-def test_no_more_of_a_batch_is_passed_on_than_it_has(trials, committed_db, merchant):
+def test_concurrent_splits_cannot_exceed_the_batch(trials, committed_db, merchant):
     begin_with(merchant, 1_000)
     batch = place(merchant, 1_000, "bat_1", purpose="batch")
 
@@ -247,7 +247,7 @@ def test_no_more_of_a_batch_is_passed_on_than_it_has(trials, committed_db, merch
 
 
 @pytest.mark.promise("P8", "holds and reversals of a merchant in debt at the same moment")
-def test_holds_and_reversals_of_a_merchant_in_debt_never_spend_what_is_owed(trials, committed_db, owner, merchant):
+def test_concurrent_holds_and_reversals_never_spend_owed_money(trials, committed_db, owner, merchant):
     before = deadlocks(owner)
     with transaction.atomic():
         hold.capture(

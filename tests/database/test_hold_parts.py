@@ -1,4 +1,4 @@
-"""What a batch's hold passed on is the sum of its parts, whoever writes: raw SQL by app and owner."""
+"""``split`` of a batch's hold is the sum of its parts, against raw SQL by the app and owner roles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def split(attacker: Attacker, pk: int) -> int:
     return attacker.run("SELECT split FROM ledger_hold WHERE id = %s", pk)
 
 
-def test_the_database_adds_up_what_is_passed_on(attacker, batch):
+def test_the_database_computes_the_split(attacker, batch):
     part(attacker, batch, 30_000)
     part(attacker, batch, 70_000, "po_more")
 
@@ -33,7 +33,7 @@ def test_the_database_adds_up_what_is_passed_on(attacker, batch):
 
 
 @pytest.mark.parametrize("amounts", [[100_001], [60_000, 40_001], [100_000, 1]])
-def test_no_more_is_passed_on_than_the_batch_has(attacker, batch, amounts):
+def test_the_split_cannot_exceed_the_batch(attacker, batch, amounts):
     *fitting, last = amounts
     for number, amount in enumerate(fitting):
         part(attacker, batch, amount, f"po_{number}")
@@ -47,7 +47,7 @@ def test_no_more_is_passed_on_than_the_batch_has(attacker, batch, amounts):
 @pytest.mark.parametrize(
     "why", ["released", "not a batch", "a batch in a batch", "another mode", "another merchant", "no hold"]
 )
-def test_a_part_is_of_an_open_batch_of_its_merchant(attacker, batch, why):
+def test_a_parts_parent_must_be_an_open_batch_of_its_merchant(attacker, batch, why):
     parent, changes = batch, {}
     match why:
         case "released":
@@ -68,7 +68,7 @@ def test_a_part_is_of_an_open_batch_of_its_merchant(attacker, batch, why):
 
 
 @pytest.mark.parametrize("value", ["0", "1", "split + 1", "split - 1", "amount"])
-def test_nothing_but_its_parts_changes_what_a_batch_passed_on(attacker, batch, value):
+def test_the_split_cannot_be_written_directly(attacker, batch, value):
     part(attacker, batch, 30_000)
 
     attacker.refused(
@@ -78,12 +78,12 @@ def test_nothing_but_its_parts_changes_what_a_batch_passed_on(attacker, batch, v
     )
 
 
-def test_no_hold_begins_with_something_passed_on(attacker):
+def test_a_hold_cannot_be_inserted_with_a_split(attacker):
     with pytest.raises(errors.RestrictViolation, match="split is computed from the parts"), attacker.attempt():
         attacker.clone("ledger_hold", public_id="hld_new", source="po_new", split=1)
 
 
-def test_what_was_passed_on_is_not_spent_again(attacker, batch):
+def test_the_split_part_cannot_be_captured_again(attacker, batch):
     part(attacker, batch, 30_000)
 
     attacker.refused(
@@ -93,7 +93,7 @@ def test_what_was_passed_on_is_not_spent_again(attacker, batch):
     )
 
 
-def test_a_part_stays_with_its_batch(attacker, batch):
+def test_a_part_cannot_change_its_parent_or_amount(attacker, batch):
     pk = part(attacker, batch, 30_000)
 
     for change in ("parent_id = NULL", "amount = amount - 1"):

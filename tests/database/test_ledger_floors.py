@@ -93,7 +93,7 @@ def test_after_an_early_check_further_debits_are_checked_as_well(attacker, cash)
     attacker.refused(
         entries((checked, available, before), (checked, cash, -before)),
         by=errors.CheckViolation,
-        saying="all entries come at once",
+        saying="all entries are inserted at once",
     )
     attacker.run("SET CONSTRAINTS ALL DEFERRED")
     attacker.refused(entries((checked, available, before), (checked, cash, -before)), by=errors.CheckViolation)
@@ -251,7 +251,7 @@ def test_a_hold_is_open_exactly_as_long_as_the_books_hold_its_money(attacker):
     for write in wrong:
         with attacker.attempt():
             write()
-            with pytest.raises(errors.CheckViolation, match="is not what the books have reserved"):
+            with pytest.raises(errors.CheckViolation, match="differs from the amount reserved"):
                 attacker.run(CHECK_DEFERRED)
 
     resolve(attacker, "released")

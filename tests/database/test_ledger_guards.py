@@ -53,7 +53,7 @@ def test_a_single_leg_is_refused_at_once_even_if_the_other_would_follow(attacker
     posted = new_transaction(attacker)
 
     attacker.refused(
-        entries((posted, cash, first)), by=errors.CheckViolation, saying="entries come two or more at once"
+        entries((posted, cash, first)), by=errors.CheckViolation, saying="a transaction needs two or more entries"
     )
 
     attacker.refused(CHECK_DEFERRED, by=errors.CheckViolation, saying="has no entries")
@@ -66,9 +66,9 @@ def test_legs_on_top_of_a_complete_set_are_refused_though_they_balance(attacker,
     attacker.refused(
         entries((posted, cash, 1), (posted, suspense, -1)),
         by=errors.CheckViolation,
-        saying="all entries come at once",
+        saying="all entries are inserted at once",
     )
-    attacker.refused(entries((posted, cash, 1)), by=errors.CheckViolation, saying="all entries come at once")
+    attacker.refused(entries((posted, cash, 1)), by=errors.CheckViolation, saying="all entries are inserted at once")
     assert attacker.run("SELECT count(*) FROM ledger_entry WHERE transaction_id = %s", posted) == 2
 
 
@@ -103,7 +103,7 @@ def test_a_copy_meets_the_same_guards(attacker, cash, suspense):
     old, posted = attacker.run("SELECT min(id) FROM ledger_transaction"), new_transaction(attacker)
     attempts = {
         "an entry cannot join an earlier": [(old, cash, 700), (old, suspense, -700)],
-        "entries come two or more at once": [(posted, cash, 700)],
+        "a transaction needs two or more entries": [(posted, cash, 700)],
         "entries do not sum to zero": [(posted, cash, 700), (posted, suspense, -699)],
     }
     position, moment = attacker.connection.execute(
@@ -130,7 +130,7 @@ def test_a_merge_that_inserts_meets_the_same_guards(attacker, cash):
         f"INSERT (transaction_id, account_id, amount, currency, position, effective_at) "
         f"VALUES ({posted}, {cash}, 700, 'MXN', t.position, t.effective_at)",
         by=errors.CheckViolation,
-        saying="entries come two or more at once",
+        saying="a transaction needs two or more entries",
     )
 
 
@@ -175,13 +175,11 @@ def test_an_entry_says_nothing_else_than_its_transaction(attacker, cash, suspens
     posted = new_transaction(attacker)
     legs = [(posted, cash, 700), (posted, suspense, -700)]
 
-    attacker.refused(
-        entries(*legs, **{column: forged}), by=errors.CheckViolation, saying="differ in position or moment"
-    )
+    attacker.refused(entries(*legs, **{column: forged}), by=errors.CheckViolation, saying="differ in position or time")
     attacker.refused(
         entries(*legs, **{column: f"CASE amount WHEN 700 THEN t.{column} ELSE {forged} END"}),
         by=errors.CheckViolation,
-        saying="differ in position or moment",
+        saying="differ in position or time",
     )
 
 
@@ -209,7 +207,7 @@ def test_entries_written_before_their_transaction_evade_no_check(attacker, cash,
     attacker.refused(
         entries((999_999, cash, 700), (999_999, live_suspense, -700), position="0", effective_at="now()"),
         by=errors.CheckViolation,
-        saying="an entry cannot come without its transaction",
+        saying="an entry needs its transaction",
     )
 
 

@@ -56,7 +56,7 @@ def test_an_adjustment_that_nobody_else_approved_is_refused_at_commit(attacker, 
 )
 def test_a_snapshot_moves_forward_and_changes_in_no_other_way(attacker, change):
     attacker.refused(
-        f"UPDATE ledger_snapshot SET {change}", by=errors.RestrictViolation, saying="moves forward and changes in no"
+        f"UPDATE ledger_snapshot SET {change}", by=errors.RestrictViolation, saying="position only moves forward"
     )
 
 

@@ -1,4 +1,4 @@
-"""Words for tests of the ledger: what was written, what accounts hold, and money to begin with."""
+"""Helpers of the ledger's tests: initial money, balances and what was written."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ _number = itertools.count(1)
 
 
 def when(effective_at: datetime | None = None) -> PostingTime:
-    """A moment, and a banking day that need not be its own."""
+    """A ``PostingTime`` with a fixed banking day."""
     return PostingTime(effective_at or clock.now(), DAY)
 
 
 def fund(purpose: str, amount: int, merchant: Merchant | None = None, *, livemode: bool = False) -> Transaction:
-    """Money to begin with: stp_cash / any account; debt is made of cash that left."""
+    """Initial money: stp_cash / the account; for debt, cash that left."""
     owner = merchant if purpose in MERCHANT_PURPOSES else None
     change = -amount if purpose == "debt" else amount
     legs = [(AccountName("stp_cash"), change), (AccountName(purpose, owner), -change)]
-    kind = "payout_created" if purpose == "reserved" else "fund"  # nothing but holds moves reserved
+    kind = "payout_created" if purpose == "reserved" else "fund"  # only kinds of holds may move reserved
     return post(kind, f"fund_{next(_number)}", legs, livemode=livemode, when=when(), description="To begin with")
 
 
 def legs(posted: Transaction) -> dict[str, int]:
-    """Purpose -> amount, debits positive, as they are in the database."""
+    """The legs in the database: purpose -> amount, debits positive."""
     return {entry.account.purpose: entry.amount for entry in posted.entries.select_related("account")}
 
 
 def held(merchant: Merchant, *, livemode: bool = False) -> dict[str, int]:
-    """The merchant's balances that are not zero."""
+    """The merchant's non-zero balances."""
     figures = balance.of_merchant(merchant, livemode=livemode)
     return {purpose: getattr(figures, purpose) for purpose in MERCHANT_PURPOSES if getattr(figures, purpose)}
 
 
 def platform(*, livemode: bool = False) -> dict[str, int]:
-    """The platform's balances that are not zero."""
+    """The platform's non-zero balances."""
     return {purpose: total for purpose, total in balance.of_platform(livemode=livemode).items() if total}
 
 
 def written() -> tuple[int, int, list[tuple[str, str, int]]]:
-    """How many transactions and entries there are, and every hold's life."""
+    """Numbers of transactions and entries, and the state of every hold."""
     holds = Hold.objects.order_by("source").values_list("source", "status", "captured")
     return Transaction.objects.count(), Entry.objects.count(), list(holds)
 
 
 @contextmanager
 def nothing_written() -> Iterator[None]:
-    """What happens inside leaves the books as they were."""
+    """Assert that the block writes nothing to the ledger."""
     before = written()
     yield
     assert written() == before

@@ -1,4 +1,4 @@
-"""Every posting with its figures: the worked example of the chart of accounts.
+"""Every posting with the figures of the worked example in the chart of accounts.
 
 A pay-in of 1,000.00 with a fee of 10.00 and IVA of 1.60, a payout of 500.00 with a fee of 5.00 and IVA of 0.80.
 """
@@ -19,7 +19,7 @@ Posting = Callable[..., Transaction]
 
 @dataclass(frozen=True)
 class Case:
-    """A call of a posting, and its legs: debits positive. What it takes from accounts with a floor is there before."""
+    """Arguments of a posting and its legs, debits positive. ``takes``: what accounts with a floor must hold before."""
 
     posting: Posting
     given: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Postings to break, and breaking them as only a superuser can: with every trigger off."""
+"""Postings, and corrupting them as a superuser with all triggers disabled."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def place_hold(merchant: Merchant, source: str = "po_1", amount: int = 500) -> H
 
 
 def take_snapshots() -> None:
-    """Of every account, up to its newest entry."""
+    """Snapshots of all accounts up to their newest entries."""
 
     def all_taken() -> bool:
         snapshot.take(tail=1)
@@ -68,7 +68,7 @@ def take_snapshots() -> None:
 
 @contextmanager
 def triggers_off() -> Iterator[psycopg.Connection[Any]]:
-    """A superuser's connection that no trigger sees; what it did is committed and the triggers are on again."""
+    """A superuser's connection without triggers; commits and enables the triggers again at the end."""
     with psycopg.connect(cluster.url("postgres")) as connection:
         for table in TABLES:
             connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER ALL").format(sql.Identifier(table)))
@@ -80,7 +80,7 @@ def triggers_off() -> Iterator[psycopg.Connection[Any]]:
 
 
 def break_books(*statements: str) -> None:
-    """Commit these statements past every trigger."""
+    """Commit these statements with all triggers disabled."""
     with triggers_off() as connection:
         for statement in statements:
             assert connection.execute(statement).rowcount > 0

@@ -175,10 +175,10 @@ NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("changes", "error", "saying"),
     [
-        ({"legs": []}, Unbalanced, "two legs or more"),
-        ({"legs": LEGS[:1]}, Unbalanced, "two legs or more"),
+        ({"legs": []}, Unbalanced, "two or more legs"),
+        ({"legs": LEGS[:1]}, Unbalanced, "two or more legs"),
         ({"legs": [LEGS[0], ("platform:bank_cash", -9_999)]}, Unbalanced, "sum to zero"),
-        ({"legs": [LEGS[0], ("platform:losses", -10_000)]}, SameAccountTwice, "both sides"),
+        ({"legs": [LEGS[0], ("platform:losses", -10_000)]}, SameAccountTwice, "only once"),
         ({"legs": [("platform:losses", 0), ("platform:bank_cash", 0)]}, InvalidAmount, "whole number of centavos"),
         ({"legs": [("platform:losses", 1.5), ("platform:bank_cash", -1.5)]}, InvalidAmount, "whole number"),
         ({"legs": [("platform:losses", 2**53), ("platform:bank_cash", -(2**53))]}, InvalidAmount, "whole number"),
@@ -218,7 +218,7 @@ def test_what_is_reserved_is_not_adjusted(amount: int, ana: User, merchant: Merc
     deposit(merchant)
     before = everything()
 
-    with pytest.raises(MoneyHeld, match="hold's outcome"):
+    with pytest.raises(MoneyHeld, match="only by its hold"):
         propose(ana, legs=[(f"{merchant.public_id}:reserved", amount), ("platform:losses", -amount)])
 
     assert everything() == before

@@ -1,4 +1,4 @@
-"""manage.py audit_ledger: finds every fault from the entries alone, a line each, and ends with 1."""
+"""manage.py audit_ledger: reports every fault from the entries alone and exits with 1."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ AVAILABLE = "(SELECT id FROM ledger_account WHERE purpose = 'available')"
         ),
         pytest.param(
             [f"DELETE FROM ledger_transaction WHERE {ONE}"],
-            ["transaction number {number} is gone, 4 of its entries are there"],
+            ["transaction number {number} does not exist, but 4 entries of it do"],
             id="no transaction",
         ),
         pytest.param(
@@ -128,14 +128,14 @@ AVAILABLE = "(SELECT id FROM ledger_account WHERE purpose = 'available')"
                 "UPDATE ledger_account SET merchant_id = NULL, purpose = 'blocked', code = 'platform:gone' "
                 "WHERE purpose = 'reserved'"
             ],
-            ["{hold} holds 500 centavos of a merchant who has none reserved"],
+            ["{hold} holds 500 centavos of a merchant without a reserved account"],
             id="hold without account",
         ),
         pytest.param(
             [sql("split = 7", "true", "ledger_hold")],
             [
                 "{mer}:reserved (test) holds 500 centavos, open holds say 493",
-                "{hold} passed 7 centavos on, its parts have 0",
+                "{hold} has 7 centavos split off, its parts sum to 0",
             ],
             id="hold split without parts",
         ),
@@ -181,7 +181,7 @@ AVAILABLE = "(SELECT id FROM ledger_account WHERE purpose = 'available')"
         ),
     ],
 )
-def test_every_fault_is_found_and_has_a_line(books, statements, faults):
+def test_every_fault_is_reported_on_one_line(books, statements, faults):
     posted = {found.source: found for found in Transaction.objects.all()}
     names = {found.source: found.public_id for found in posted.values()}
     names |= {"number": posted["dep_1"].pk, "mer": books.public_id}
@@ -205,7 +205,7 @@ def _break(statements: list[str]) -> None:
     break_books(*(statement for statement in statements if statement not in schema))
 
 
-def test_a_wrong_snapshot_is_found_by_summing_from_the_first_entry(books):
+def test_a_wrong_snapshot_is_found_by_summing_all_entries(books):
     take_snapshots()
     break_books(f"UPDATE ledger_snapshot SET total = total - 5 WHERE account_id = {AVAILABLE}")
     name = f"{books.public_id}:available (test)"
@@ -219,7 +219,7 @@ def test_a_wrong_snapshot_is_found_by_summing_from_the_first_entry(books):
     ]
 
 
-def test_an_old_entry_under_a_snapshot_is_not_hidden_by_it(books):
+def test_a_snapshot_does_not_hide_a_changed_old_entry(books):
     take_snapshots()
     break_books(sql("amount = amount + 1", entry("stp_cash")))
 
@@ -239,7 +239,7 @@ def test_a_trigger_that_is_not_always_enabled_is_a_fault(books, table, how):
     assert audit()[:2] == (1, [f"FAULT: {name} on {table} is missing or disabled"])
 
 
-def test_what_other_apps_registered_is_checked_and_a_check_that_raises_is_a_fault(books, monkeypatch):
+def test_registered_invariants_are_checked_and_a_raising_one_is_a_fault(books, monkeypatch):
     def find() -> list[Fault]:
         return [Fault(str(Entry.objects.extra(where=["no such column"]).count()))]  # noqa: S610
 
@@ -255,11 +255,11 @@ def test_what_other_apps_registered_is_checked_and_a_check_that_raises_is_a_faul
     ]
 
 
-def test_every_invariant_of_the_ledger_is_looked_at_in_full_or_run(books):
+def test_every_invariant_is_checked_in_full_or_run(books):
     assert service._IN_FULL <= {invariant.name for invariant in invariants.all_invariants()}
 
 
-def test_books_that_go_on_being_written_have_no_faults(books):
+def test_concurrent_postings_cause_no_faults(books):
     def post(number: int) -> None:
         for count in range(15):
             deposit(books, f"dep_{number}_{count}")
@@ -278,7 +278,7 @@ def test_books_that_go_on_being_written_have_no_faults(books):
     assert audit()[0] == 0
 
 
-def test_pieces_do_not_lose_a_fault_at_their_edges(books, monkeypatch):
+def test_faults_at_the_edges_of_pieces_are_found(books, monkeypatch):
     for number in range(11):
         deposit(books, f"dep_edge_{number}")
     break_books(sql("amount = amount + 1", "amount = 100000"))
@@ -293,7 +293,7 @@ def test_pieces_do_not_lose_a_fault_at_their_edges(books, monkeypatch):
     assert len(summaries) == 1
 
 
-def test_a_long_step_says_how_far_it_is():
+def test_a_long_step_reports_progress():
     said: list[str] = []
     progress = service.Progress(said.append, "accounts", 200)
     progress.advance(10)
@@ -307,14 +307,14 @@ def test_a_long_step_says_how_far_it_is():
 
 
 @pytest.mark.django_db
-def test_an_audit_needs_a_snapshot_of_its_own():
+def test_an_audit_inside_a_transaction_is_refused():
     Transaction.objects.count()
 
     with pytest.raises(InternalError, match="must be called before any query"):
         audit()
 
 
-def test_the_command_ends_with_1_and_says_nothing_else(books):
+def test_the_command_exits_with_1_and_prints_only_faults(books):
     break_books(sql("amount = amount + 1", entry("stp_cash")))
 
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""ledger.services.balance: balances are sums of entries, now and at any moment by effective time."""
+"""ledger.services.balance: balances are sums of entries, now and at past times by effective time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def account(code: str, *, livemode: bool = False) -> Account:
     return Account.objects.get(code=code, livemode=livemode)
 
 
-def test_a_merchant_without_entries_has_nothing_of_everything(merchant):
+def test_a_merchant_without_entries_has_zero_balances(merchant):
     before = clock.now()
 
     figures = balance.of_merchant(merchant, livemode=True)
@@ -38,7 +38,7 @@ def test_a_merchant_without_entries_has_nothing_of_everything(merchant):
     assert before <= figures.as_of <= clock.now()
 
 
-def test_every_balance_is_positive_on_its_own_side(merchant):
+def test_balances_are_positive_on_the_normal_side(merchant):
     for purpose, amount in {"available": 10, "pending": 20, "reserved": 30, "blocked": 40}.items():
         fund(purpose, amount, merchant)
     post(
@@ -56,7 +56,7 @@ def test_every_balance_is_positive_on_its_own_side(merchant):
     assert balance.of_name(AccountName("pending", merchant), livemode=False) == 20
 
 
-def test_an_account_that_was_never_opened_holds_nothing(merchant):
+def test_an_unopened_account_has_a_zero_balance(merchant):
     assert balance.of_name(AccountName("debt", merchant), livemode=True) == 0
     assert balance.of_platform(livemode=True) == {}
     assert Account.objects.count() == 0
@@ -71,7 +71,7 @@ def test_a_balance_is_read_in_one_statement(merchant, django_assert_num_queries)
         balance.of_platform(livemode=False)
 
 
-def test_a_past_balance_goes_by_when_money_moved_not_by_when_it_was_booked(merchant):
+def test_a_past_balance_uses_the_effective_time(merchant):
     with time_machine.travel(NOW - timedelta(days=2), tick=False):
         pay_in.merchant_top_up(merchant, livemode=False, source="dep_1", amount=1_000, when=when())
     with time_machine.travel(NOW, tick=False):
@@ -102,10 +102,10 @@ def test_a_past_balance_goes_by_when_money_moved_not_by_when_it_was_booked(merch
     asked=st.lists(st.integers(-10, 9 * 24), min_size=1, max_size=6),
     opened=st.integers(0, 40),
 )
-def test_a_past_balance_is_the_sum_of_what_had_moved_whichever_way_it_is_summed(history, asked, opened):
+def test_a_past_balance_is_the_same_summed_forwards_or_backwards(history, asked, opened):
     with transaction.atomic():
         merchant = Merchant.objects.create(name="One", legal_name="One")
-        with time_machine.travel(NOW - timedelta(days=opened), tick=False):  # decides from which end it is summed
+        with time_machine.travel(NOW - timedelta(days=opened), tick=False):  # decides the direction of the sum
             open_accounts([AccountName("available", merchant)], livemode=False)
         with time_machine.travel(NOW, tick=False):
             fund("available", 10**14, merchant)

@@ -1,4 +1,4 @@
-"""The chain over the books: sealed in order behind the postings, and broken by whoever touches what was sealed."""
+"""The ledger's hash chain: transactions are sealed in order, and any change of sealed data breaks it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def books(committed_db: None, merchant: Merchant) -> list[Transaction]:
 
 
 def seal_all() -> None:
-    """Seal whatever was posted: a transaction of another database may delay it for a moment."""
+    """Seal all postings; open transactions of other test databases may delay this briefly."""
 
     def done() -> bool:
         chain.seal()
@@ -48,7 +48,7 @@ def faults() -> list[str]:
     return [line.removeprefix("FAULT: ") for line in lines]
 
 
-def test_every_transaction_is_sealed_once_in_order_and_the_head_is_named(books):
+def test_every_transaction_is_sealed_once_in_order(books):
     seals = list(Seal.objects.order_by("seq"))
 
     assert [seal.seq for seal in seals] == [1, 2, 3, 4, 5]
@@ -59,7 +59,7 @@ def test_every_transaction_is_sealed_once_in_order_and_the_head_is_named(books):
     assert "chain" not in audit()[2]
 
 
-def test_a_seal_is_the_hash_of_the_one_before_and_of_what_the_transaction_says(books):
+def test_a_seal_hashes_the_previous_seal_and_the_transaction(books):
     ((posted, entries),) = chain.links([books[2].pk])
     second, third = Seal.objects.order_by("seq")[1:3]
 
@@ -81,7 +81,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("change", SAID)
-def test_a_changed_word_of_a_sealed_transaction_is_found(books, change):
+def test_a_changed_description_of_a_sealed_transaction_is_found(books, change):
     break_books(f"UPDATE ledger_transaction SET {change} WHERE source = 'dep_3'")
     name = Transaction.objects.get(pk=books[2].pk).public_id
 
@@ -90,7 +90,7 @@ def test_a_changed_word_of_a_sealed_transaction_is_found(books, change):
     assert found == [f"seal 3 does not fit {name}: one of them, or seal 2, was changed"]
 
 
-def test_a_moment_changed_in_a_transaction_and_its_entries_is_found(books):
+def test_a_changed_time_of_a_sealed_transaction_is_found(books):
     later = "effective_at = effective_at + interval '1 microsecond'"
     break_books(
         f"UPDATE ledger_transaction SET {later} WHERE source = 'dep_3'",
@@ -100,7 +100,7 @@ def test_a_moment_changed_in_a_transaction_and_its_entries_is_found(books):
     assert faults() == [f"seal 3 does not fit {books[2].public_id}: one of them, or seal 2, was changed"]
 
 
-def test_amounts_changed_so_that_every_sum_is_right_are_found(books):
+def test_changed_amounts_that_still_balance_are_found(books):
     break_books(
         *(
             f"UPDATE ledger_entry SET amount = amount + {sign}1 WHERE {entry(purpose, source)}"
@@ -131,11 +131,11 @@ def test_a_deleted_transaction_is_found(books, number):
         f"DELETE FROM ledger_entry WHERE transaction_id = {pk}", f"DELETE FROM ledger_transaction WHERE id = {pk}"
     )
 
-    assert faults() == [f"seal {number}: its transaction is gone"]
+    assert faults() == [f"seal {number}: its transaction does not exist"]
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_transaction_deleted_with_its_seal_leaves_a_gap(books, number):
+def test_a_transaction_deleted_with_its_seal_is_found_as_a_gap(books, number):
     pk = books[number - 1].pk
     break_books(
         f"DELETE FROM ledger_seal WHERE seq = {number}",
@@ -159,7 +159,7 @@ def test_closing_the_gap_breaks_the_next_seal(books):
     assert faults() == [f"seal 3 does not fit {books[3].public_id}: one of them, or seal 2, was changed"]
 
 
-def test_a_seal_computed_anew_breaks_the_next_one(books):
+def test_a_recomputed_seal_breaks_the_next_one(books):
     break_books("UPDATE ledger_transaction SET description = 'Forged' WHERE source = 'dep_3'")
     ((posted, entries),) = chain.links([books[2].pk])
     forged = chain.digest(Seal.objects.get(seq=2).hash, posted, entries)
@@ -168,7 +168,7 @@ def test_a_seal_computed_anew_breaks_the_next_one(books):
     assert faults() == [f"seal 4 does not fit {books[3].public_id}: one of them, or seal 3, was changed"]
 
 
-def test_seals_that_were_exchanged_are_found(books):
+def test_swapped_seals_are_found(books):
     third, fourth = books[2].pk, books[3].pk
     break_books(
         "UPDATE ledger_seal SET transaction_id = -1 WHERE seq = 3",
@@ -185,7 +185,7 @@ def test_seals_that_were_exchanged_are_found(books):
     ]
 
 
-def test_a_transaction_inserted_into_the_past_is_found(books):
+def test_a_backdated_insert_is_found(books):
     with triggers_off() as superuser:
         ((pk,),) = superuser.execute(
             "INSERT INTO ledger_transaction (public_id, kind, source, livemode, description, effective_at, "
@@ -200,12 +200,12 @@ def test_a_transaction_inserted_into_the_past_is_found(books):
         )
 
     assert faults() == [
-        "trx_forged has no seal though later ones have: it was inserted afterwards, or its seal was removed"
+        "trx_forged has no seal but later ones have: it was inserted afterwards, or its seal was removed"
     ]
     assert chain.seal() == 0
 
 
-def test_final_transactions_that_nobody_seals_are_a_warning_after_ten_minutes(committed_db, merchant):
+def test_unsealed_transactions_are_a_warning_after_ten_minutes(committed_db, merchant):
     deposit(merchant, "dep_1")
     deposit(merchant, "dep_2")
     assert audit("--chain")[:2] == (0, [])
@@ -214,13 +214,13 @@ def test_final_transactions_that_nobody_seals_are_a_warning_after_ten_minutes(co
     def warned() -> bool:
         return audit("--chain")[:2] == (
             0,
-            ["WARNING: 2 transactions older than ten minutes are not sealed yet: does the worker run?"],
+            ["WARNING: 2 transactions older than ten minutes are not sealed yet: is the worker running?"],
         )
 
     assert soon(warned)
 
 
-def test_a_running_older_transaction_delays_the_seals_of_later_ones(committed_db, merchant):
+def test_an_open_older_transaction_delays_later_seals(committed_db, merchant):
     deposit(merchant, "dep_first")
     written, finish = threading.Event(), threading.Event()
 
@@ -257,7 +257,7 @@ def test_a_rolled_back_transaction_leaves_no_gap(committed_db, merchant):
     assert list(Seal.objects.order_by("seq").values_list("seq", "transaction__source")) == [(1, "dep_1"), (2, "dep_3")]
 
 
-def test_sealing_while_threads_post_misses_nothing_and_keeps_the_order(committed_db, merchant, other_merchant):
+def test_sealing_during_concurrent_postings_is_complete_and_ordered(committed_db, merchant, other_merchant):
     posting = threading.Event()
     posting.set()
 
@@ -291,7 +291,7 @@ def test_sealing_while_threads_post_misses_nothing_and_keeps_the_order(committed
     assert faults() == []
 
 
-def test_sealers_at_once_take_turns(committed_db, merchant, monkeypatch):
+def test_concurrent_sealing_is_serialized(committed_db, merchant, monkeypatch):
     monkeypatch.setattr(chain, "BATCH", 3)
     for number in range(40):
         deposit(merchant, f"dep_{number}")
@@ -304,7 +304,7 @@ def test_sealers_at_once_take_turns(committed_db, merchant, monkeypatch):
     assert faults() == []
 
 
-def test_sealing_stops_at_its_limit_and_goes_on_later(committed_db, merchant, monkeypatch):
+def test_sealing_stops_at_its_limit_and_resumes(committed_db, merchant, monkeypatch):
     monkeypatch.setattr(chain, "BATCH", 2)
     for number in range(6):
         deposit(merchant, f"dep_{number}")
@@ -314,7 +314,7 @@ def test_sealing_stops_at_its_limit_and_goes_on_later(committed_db, merchant, mo
     assert faults() == []
 
 
-def test_the_application_cannot_touch_a_seal(books):
+def test_the_application_cannot_change_seals(books):
     for statement in (
         "UPDATE ledger_seal SET seq = 9 WHERE seq = 5",
         "DELETE FROM ledger_seal",

@@ -1,4 +1,4 @@
-"""``covered``: cash, receivables and debt are no less than what we owe, and our costs are not paid by merchants."""
+"""The invariant ``covered``: cash, receivables and debt cover what we owe; merchants do not pay our costs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.django_db
 
 
 def shortfalls() -> list[str]:
-    """What ``covered`` finds."""
+    """Messages of the faults of ``covered``."""
     (covered,) = [one for one in invariants.all_invariants() if one.name == "covered"]
     return [fault.message for fault in invariant.faults_of(covered)]
 
 
 @pytest.mark.parametrize("livemode", [False, True])
-def test_debt_that_a_reversal_made_covers_what_left(merchant, livemode):
+def test_debt_of_a_reversal_counts_as_cover(merchant, livemode):
     given = {"livemode": livemode, "when": when()}
     pay_in.spei_deposit(merchant, source="dep_1", amount=100_000, fee=0, fee_tax=0, **given)
     payout.payout_created(merchant, source="po_1", amount=40_000, **given)
@@ -36,7 +36,7 @@ def test_debt_that_a_reversal_made_covers_what_left(merchant, livemode):
 
 
 @pytest.mark.parametrize(("fee", "fee_tax"), [(1_000, 160), (0, 0)], ids=["with fees", "without fees"])
-def test_what_conekta_takes_above_our_fee_must_come_from_the_owner(merchant, fee, fee_tax):
+def test_conektas_fee_above_ours_must_be_prefunded(merchant, fee, fee_tax):
     given = {"livemode": False, "when": when()}
     pay_in.spei_deposit(merchant, source="dep_1", amount=100_000, fee=0, fee_tax=0, **given)
     pay_in.oxxo_paid(merchant, source="dep_2", amount=100_000, fee=fee, fee_tax=fee_tax, **given)
@@ -52,7 +52,7 @@ def test_what_conekta_takes_above_our_fee_must_come_from_the_owner(merchant, fee
     assert shortfalls() == []
 
 
-def test_losses_and_penny_tests_are_not_paid_by_merchants(merchant):
+def test_losses_and_penny_tests_must_be_prefunded(merchant):
     given = {"livemode": False, "when": when()}
     pay_in.spei_deposit(merchant, source="dep_1", amount=100_000, fee=0, fee_tax=0, **given)
     payout.penny_test_settled(source="po_1", amount=1, **given)

@@ -1,4 +1,4 @@
-"""Debt: a merchant spends what it has less what it owes, and what comes in pays what is owed."""
+"""Debt: a merchant spends available money less debt, and new money recovers debt."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def place(merchant, amount, *, source="po_1", purpose=PAYOUT, livemode=False) ->
 
 
 def owe(merchant, amount, *, livemode=False) -> None:
-    """A reversal of which the merchant has nothing, settled."""
+    """Create debt: a settled reversal of a merchant without money."""
     back = hold.place_return(merchant, livemode=livemode, source="po_reversal", amount=amount, when=when())
     hold.capture(back.pk, amount=amount, when=when())
 
 
 @pytest.mark.parametrize("purpose", [PAYOUT, REFUND, Hold.Purpose.BATCH])
-def test_every_hold_recovers_what_is_owed_first(merchant, purpose):
+def test_every_hold_recovers_debt_first(merchant, purpose):
     owe(merchant, 40_000)
     fund("available", 100_000, merchant)
 
@@ -41,10 +41,10 @@ def test_every_hold_recovers_what_is_owed_first(merchant, purpose):
     assert held(merchant) == {"reserved": 60_000}
 
 
-def test_what_is_owed_cannot_be_spent(merchant):
+def test_owed_money_cannot_be_spent(merchant):
     owe(merchant, 40_000)
     fund("available", 100_000, merchant)
-    saying = r"Available holds \$1,000\.00, \$400\.00 of it are owed; \$600\.01 are needed"
+    saying = r"Available holds \$1,000\.00 and debt is \$400\.00; \$600\.01 are needed"
 
     with nothing_written(), pytest.raises(InsufficientFunds, match=saying):
         place(merchant, 60_001)
@@ -52,7 +52,7 @@ def test_what_is_owed_cannot_be_spent(merchant):
     assert held(merchant) == {"available": 100_000, "debt": 40_000}
 
 
-def test_a_merchant_who_owes_more_than_it_has_spends_nothing(merchant):
+def test_a_merchant_with_more_debt_than_money_can_spend_nothing(merchant):
     owe(merchant, 40_000)
     fund("available", 39_999, merchant)
 
@@ -60,7 +60,7 @@ def test_a_merchant_who_owes_more_than_it_has_spends_nothing(merchant):
         place(merchant, 1)
 
 
-def test_debt_of_one_mode_is_not_the_other_modes(merchant, other_merchant):
+def test_debt_is_separate_by_mode_and_merchant(merchant, other_merchant):
     owe(merchant, 40_000)
     fund("available", 100, merchant, livemode=True)
     fund("available", 100, other_merchant)
@@ -72,7 +72,7 @@ def test_debt_of_one_mode_is_not_the_other_modes(merchant, other_merchant):
     assert held(other_merchant) == {"reserved": 100}
 
 
-def test_two_holds_of_one_unit_recover_once_and_share_the_rest(merchant):
+def test_two_holds_of_one_unit_of_work_recover_debt_once(merchant):
     owe(merchant, 40_000)
     fund("available", 100_000, merchant)
 
@@ -87,7 +87,7 @@ def test_two_holds_of_one_unit_recover_once_and_share_the_rest(merchant):
 
 
 @pytest.mark.parametrize("livemode", [False, True])
-def test_the_worker_recovers_from_what_came_in(merchant, other_merchant, livemode):
+def test_the_worker_recovers_debt_from_new_money(merchant, other_merchant, livemode):
     owe(merchant, 40_000, livemode=livemode)
     fund("available", 500, other_merchant, livemode=livemode)
     credited = [
@@ -108,7 +108,7 @@ def test_the_worker_recovers_from_what_came_in(merchant, other_merchant, livemod
 
 @pytest.mark.parametrize(("purpose", "fee", "fee_tax"), [(PAYOUT, 500, 80), (PAYOUT, 0, 0), (REFUND, 0, 0)])
 @pytest.mark.parametrize("available", [0, 30_000, 70_000])
-def test_a_failed_payout_that_went_out_is_paid_or_owed(merchant, purpose, fee, fee_tax, available):
+def test_a_late_settlement_takes_available_and_the_rest_becomes_debt(merchant, purpose, fee, fee_tax, available):
     spent = 50_000 + fee + fee_tax
     fund("available", spent, merchant)
     placed = place(merchant, spent, purpose=purpose)
@@ -134,7 +134,7 @@ def test_a_failed_payout_that_went_out_is_paid_or_owed(merchant, purpose, fee, f
         hold.settle_late(placed.pk, amount=50_000, fee=fee, fee_tax=fee_tax, when=when())
 
 
-def test_only_a_released_hold_is_settled_late_and_for_no_more_than_it_held(merchant):
+def test_only_a_released_hold_settles_late_up_to_its_amount(merchant):
     fund("available", 1_000, merchant)
     captured, released = place(merchant, 100), place(merchant, 100, source="po_2")
     hold.capture(captured.pk, amount=100, when=when())
@@ -149,7 +149,7 @@ def test_only_a_released_hold_is_settled_late_and_for_no_more_than_it_held(merch
 
 @pytest.mark.parametrize("purpose", [PAYOUT, REFUND])
 @pytest.mark.parametrize("cash", ["stp_cash", "suspense"])
-def test_what_settled_and_came_back_is_available_again_once(merchant, purpose, cash):
+def test_a_returned_payout_is_available_again_once(merchant, purpose, cash):
     fund("available", 50_580, merchant)
     fund("suspense", 50_580)
     placed = place(merchant, 50_580, purpose=purpose)
@@ -166,7 +166,7 @@ def test_what_settled_and_came_back_is_available_again_once(merchant, purpose, c
 
 @pytest.mark.parametrize("purpose", [PAYOUT, REFUND, Hold.Purpose.RETURN])
 @pytest.mark.parametrize("cash", ["stp_cash", "suspense"])
-def test_money_that_never_left_cannot_come_back(merchant, purpose, cash):
+def test_money_that_was_never_sent_cannot_be_returned(merchant, purpose, cash):
     fund("available", 1_000, merchant)
     fund("suspense", 1_000)
 
@@ -190,7 +190,7 @@ def test_money_that_never_left_cannot_come_back(merchant, purpose, cash):
     assert held(merchant) == {"available": 1_000}
 
 
-def test_a_fee_may_come_back_with_a_payout_and_a_new_match_has_its_own_source(merchant):
+def test_a_return_may_include_the_fee_and_a_new_match_its_own_source(merchant):
     fund("available", 50_580, merchant)
     placed = place(merchant, 50_580)
     hold.capture(placed.pk, amount=50_000, fee=500, fee_tax=80, when=when())

@@ -1,4 +1,4 @@
-"""ledger.services.export: Beancount accepts our books and comes to our balances."""
+"""ledger.services.export: Beancount accepts the export and computes the same balances."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def sums(entries) -> dict[str, Decimal]:
 
 
 def ours(livemode: bool = False) -> dict[str, Decimal]:
-    """Every account's balance as Beancount signs it: debits positive."""
+    """All balances with Beancount's signs: debits positive."""
     return {
         export.account_name(account): centavos_to_pesos(
             balance.of_account(account) * (1 if account.normal_side == "debit" else -1)
@@ -103,7 +103,7 @@ def ours(livemode: bool = False) -> dict[str, Decimal]:
 
 
 @pytest.mark.django_db
-def test_beancount_comes_to_our_balances(books):
+def test_beancount_computes_the_same_balances(books):
     entries = load(text())
 
     assert sums(entries) == ours()
@@ -114,7 +114,7 @@ def test_beancount_comes_to_our_balances(books):
 
 
 @pytest.mark.django_db
-def test_each_transaction_is_there_once_with_what_we_know_of_it(books):
+def test_each_transaction_is_exported_once_with_metadata(books):
     written = {e.meta["id"]: e for e in load(text()) if isinstance(e, data.Transaction)}
 
     transactions = Transaction.objects.filter(livemode=False).select_related("reverses")
@@ -135,7 +135,7 @@ def test_each_transaction_is_there_once_with_what_we_know_of_it(books):
 
 
 @pytest.mark.django_db
-def test_a_part_of_the_books_begins_with_opening_balances_and_closes_right(books):
+def test_a_partial_export_has_opening_and_closing_balances(books):
     written = text(first_day=DAY - timedelta(days=2), last_day=DAY - timedelta(days=1))
 
     entries = load(written)
@@ -151,7 +151,7 @@ def test_a_part_of_the_books_begins_with_opening_balances_and_closes_right(books
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("days", [{}, {"last_day": date(2020, 1, 1)}, {"first_day": date(2030, 1, 1)}])
-def test_books_without_transactions_and_days_without_any_are_accepted(days, request):
+def test_empty_exports_are_valid(days, request):
     assert load(text(**days)) == []
 
     request.getfixturevalue("books")
@@ -161,7 +161,7 @@ def test_books_without_transactions_and_days_without_any_are_accepted(days, requ
 
 
 @pytest.mark.django_db
-def test_a_centavo_that_is_missing_is_found(books):
+def test_a_missing_centavo_is_found(books):
     written = text()
 
     lost = written.replace("balance Assets:Stp-Cash  2499.99", "balance Assets:Stp-Cash  2499.98")
@@ -175,7 +175,7 @@ def test_a_centavo_that_is_missing_is_found(books):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("description", HOSTILE)
-def test_a_hostile_description_arrives_as_it_is(merchant, description):
+def test_a_hostile_description_is_escaped(merchant, description):
     when = PostingTime(NOW, DAY)
     with time_machine.travel(NOW, tick=False):
         paid = pay_in.spei_deposit(merchant, livemode=False, source="dep_1", amount=1, fee=0, fee_tax=0, when=when)
@@ -189,7 +189,7 @@ def test_a_hostile_description_arrives_as_it_is(merchant, description):
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=200))
-def test_any_text_is_read_back_as_it_is(description):
+def test_any_text_round_trips(description):
     entries, errors, _ = parser.parse_string(f"2026-11-23 * {export._text(description)}\n")
 
     assert errors == []
@@ -200,7 +200,7 @@ CODES = st.from_regex(r"(platform|mer_[0-9a-z_]{1,8}):[a-z][a-z0-9_]{0,8}", full
 
 
 @given(st.lists(st.tuples(CODES, st.sampled_from(["debit", "credit"])), unique_by=lambda pair: pair[0]))
-def test_two_accounts_never_get_one_name_and_every_name_is_beancounts(pairs):
+def test_account_names_are_unique_and_valid_in_beancount(pairs):
     names = [
         export.account_name(Account(code=code, purpose=code.split(":")[1], normal_side=side)) for code, side in pairs
     ]
@@ -210,7 +210,7 @@ def test_two_accounts_never_get_one_name_and_every_name_is_beancounts(pairs):
 
 
 @pytest.mark.parametrize("code", ["platform:Cash", "platform:a-b", "mer_1:a:b", "platform:", "mer_ñ:available"])
-def test_a_code_without_a_name_is_refused_and_named(code):
+def test_a_code_that_cannot_be_mapped_is_refused(code):
     with pytest.raises(InvariantBroken, match=code):
         export.account_name(Account(code=code, purpose="x", normal_side="debit"))
 
@@ -265,13 +265,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(books, tmp_path, monkeyp
         (["--format", "ledger"], "invalid choice"),
     ],
 )
-def test_what_cannot_be_exported_is_said(arguments, said):
+def test_invalid_arguments_are_reported(arguments, said):
     with pytest.raises(CommandError, match=said):
         run(*arguments)
 
 
 @pytest.mark.django_db
-def test_an_account_without_a_name_stops_the_export_by_its_name(tmp_path):
+def test_an_account_that_cannot_be_mapped_stops_the_export(tmp_path):
     Account.objects.create(code="platform:Ñ", purpose="x", livemode=False, currency="MXN", normal_side="debit")
 
     with pytest.raises(CommandError, match=r"'platform:Ñ' has no name"):
@@ -281,7 +281,7 @@ def test_an_account_without_a_name_stops_the_export_by_its_name(tmp_path):
 
 
 @pytest.mark.django_db
-def test_a_long_export_says_how_far_it_is(books, tmp_path, monkeypatch):
+def test_a_long_export_reports_progress(books, tmp_path, monkeypatch):
     moments = iter(range(1_000))
     monkeypatch.setattr("ledger.management.commands.export_ledger.time.monotonic", lambda: next(moments))
 
@@ -290,7 +290,7 @@ def test_a_long_export_says_how_far_it_is(books, tmp_path, monkeypatch):
     assert said.splitlines()[:2] == ["1 transactions …", "2 transactions …"]
 
 
-def test_an_export_sees_one_state_of_the_books_while_others_post(committed_db, books):
+def test_an_export_is_consistent_during_concurrent_postings(committed_db, books):
     def post() -> None:
         with transaction.atomic():
             pay_in.merchant_top_up(books, livemode=False, source="top_1", amount=5, when=PostingTime(clock.now(), DAY))

@@ -1,4 +1,4 @@
-"""ledger.services.hold: money is held once, resolved once, and never more than there is."""
+"""ledger.services.hold: money is held once, resolved once, and never overdrawn."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def release(placed: Hold) -> Hold:
 
 
 def posted(placed: Hold) -> dict[str, dict[str, int]]:
-    """Kind -> legs of everything that was posted for a hold."""
+    """Kind -> legs of all postings of a hold."""
     found = Transaction.objects.filter(source=placed.source)
     return {one.kind: legs(one) for one in found}
 
@@ -61,7 +61,7 @@ def test_a_hold_is_the_posting_from_available_to_reserved_and_a_row(merchant, pu
     assert held(merchant, livemode=not livemode) == {}
 
 
-def test_a_payout_of_500_with_its_fee_is_captured_whole(merchant):
+def test_a_payout_with_its_fee_is_captured_in_full(merchant):
     fund("available", 100_000, merchant)
     placed = place(merchant)
 
@@ -82,7 +82,7 @@ def test_a_payout_of_500_with_its_fee_is_captured_whole(merchant):
 
 @PURPOSES
 @pytest.mark.parametrize("amount", [1, 30_000, 50_579])
-def test_what_is_not_captured_goes_back(merchant, purpose, amount):
+def test_the_rest_of_a_captured_hold_returns_to_available(merchant, purpose, amount):
     fund("available", 50_580, merchant)
     placed = place(merchant, purpose=purpose)
 
@@ -98,7 +98,7 @@ def test_what_is_not_captured_goes_back(merchant, purpose, amount):
 
 
 @PURPOSES
-def test_a_released_hold_gives_everything_back(merchant, purpose):
+def test_a_released_hold_returns_everything(merchant, purpose):
     fund("available", 100_000, merchant)
     placed = place(merchant, purpose=purpose)
 
@@ -131,7 +131,7 @@ def test_a_hold_is_resolved_once(merchant, purpose, first, second):
 
 @PURPOSES
 @pytest.mark.parametrize("figures", [{"amount": 50_581}, {"amount": MAX_AMOUNT}])
-def test_no_more_is_captured_than_is_held(merchant, purpose, figures):
+def test_a_capture_cannot_exceed_the_hold(merchant, purpose, figures):
     fund("available", 100_000, merchant)
     placed = place(merchant, purpose=purpose)
 
@@ -143,7 +143,7 @@ def test_no_more_is_captured_than_is_held(merchant, purpose, figures):
 
 
 @pytest.mark.parametrize("figures", [{"fee": 501, "fee_tax": 80}, {"fee": 500, "fee_tax": 81}, {"fee": 581}])
-def test_the_fee_counts_in_what_is_captured(merchant, figures):
+def test_the_fee_counts_towards_the_capture(merchant, figures):
     fund("available", 100_000, merchant)
     placed = place(merchant)
 
@@ -153,7 +153,7 @@ def test_the_fee_counts_in_what_is_captured(merchant, figures):
 
 @PURPOSES
 @pytest.mark.parametrize("wrong", [0, -1, 1.0, True, "100", None, 2**53])
-def test_what_is_not_whole_centavos_is_neither_held_nor_captured(merchant, purpose, wrong):
+def test_holds_and_captures_need_whole_centavos(merchant, purpose, wrong):
     fund("available", 100_000, merchant)
     placed = place(merchant, purpose=purpose)
 
@@ -186,7 +186,7 @@ def test_only_a_payout_has_a_fee(merchant, wrong):
 
 
 @PURPOSES
-def test_no_more_is_held_than_there_is_and_what_is_held_is_not_there(merchant, purpose):
+def test_holds_cannot_exceed_available_money(merchant, purpose):
     fund("available", 50_000, merchant)
 
     with nothing_written(), pytest.raises(InsufficientFunds):
@@ -200,7 +200,7 @@ def test_no_more_is_held_than_there_is_and_what_is_held_is_not_there(merchant, p
 
 
 @pytest.mark.parametrize("elsewhere", ["pending", "reserved", "blocked", "another merchant's", "the other mode's"])
-def test_only_the_merchants_own_available_money_can_be_held(merchant, other_merchant, elsewhere):
+def test_only_available_money_of_the_same_merchant_and_mode_is_held(merchant, other_merchant, elsewhere):
     match elsewhere:
         case "another merchant's":
             fund("available", 100_000, other_merchant)
@@ -227,7 +227,7 @@ def test_one_source_is_held_once(merchant):
 
 
 @pytest.mark.parametrize("livemode", [False, True])
-def test_while_the_gate_is_closed_money_is_held_and_outcomes_are_booked(merchant, livemode):
+def test_a_closed_gate_does_not_refuse_holds_and_outcomes(merchant, livemode):
     fund("available", 100_000, merchant, livemode=livemode)
     captured = place(merchant, 100, livemode=livemode)
     breach = Breach.objects.create(invariant="covered", livemode=livemode, message="out by one centavo")
@@ -248,7 +248,7 @@ def test_while_the_gate_is_closed_money_is_held_and_outcomes_are_booked(merchant
     gate.require_open(merchant, livemode=livemode, provider_account="pac_1")
 
 
-def test_a_hold_of_years_ago_is_as_open_as_ever(merchant):
+def test_a_hold_never_expires(merchant):
     fund("available", 100_000, merchant)
     placed = place(merchant)
 
@@ -259,7 +259,7 @@ def test_a_hold_of_years_ago_is_as_open_as_ever(merchant):
         assert capture(placed, 50_580).status == "captured"
 
 
-def test_nothing_that_runs_by_the_clock_knows_holds():
+def test_no_periodic_job_uses_holds():
     base = Path(settings.BASE_DIR)
     jobs = [path for pattern in ("*/jobs.py", "*/jobs/*.py", "*/*/jobs/*.py") for path in base.glob(pattern)]
 
@@ -269,7 +269,7 @@ def test_nothing_that_runs_by_the_clock_knows_holds():
     assert {change.name for change in Hold().get_all_status_transitions()} == {"capture", "release"}
 
 
-def test_the_model_itself_refuses_a_second_outcome(merchant):
+def test_the_model_refuses_a_second_outcome(merchant):
     fund("available", 100_000, merchant)
     placed = release(place(merchant))
 

@@ -1,4 +1,4 @@
-"""A batch has one hold; payouts take their parts of it without a posting, and reserved stays the sum of open holds."""
+"""A batch's hold is split into holds of its payouts without postings; reserved stays the sum of open holds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def batch_of(merchant, amount, *, source="bat_1", livemode=False) -> Hold:
 
 
 def kinds() -> list[tuple[str, str]]:
-    """Kind and source of every posting, without those that gave the merchant money to begin with."""
+    """Kind and source of every posting except initial money."""
     return list(Transaction.objects.exclude(kind="fund").order_by("id").values_list("kind", "source"))
 
 
 @pytest.mark.parametrize("livemode", [False, True])
-def test_a_batch_is_held_once_and_its_payouts_take_their_parts_without_a_posting(merchant, livemode):
+def test_a_batch_is_held_once_and_split_without_postings(merchant, livemode):
     fund("available", 200_000, merchant, livemode=livemode)
     batch = batch_of(merchant, 151_740, livemode=livemode)
 
@@ -45,7 +45,7 @@ def test_a_batch_is_held_once_and_its_payouts_take_their_parts_without_a_posting
     assert invariant.check() == []
 
 
-def test_the_parts_have_their_own_outcomes_and_the_rest_goes_back(merchant):
+def test_parts_have_their_own_outcomes_and_the_rest_returns(merchant):
     fund("available", 151_740, merchant)
     batch = batch_of(merchant, 151_740)
     hold.split(batch.pk, [("po_1", 50_580), ("row_2", 50_580)])
@@ -66,7 +66,7 @@ def test_the_parts_have_their_own_outcomes_and_the_rest_goes_back(merchant):
     assert invariant.check() == []
 
 
-def test_a_batch_of_which_nothing_is_left_ends_without_a_posting(merchant):
+def test_releasing_a_fully_split_batch_posts_nothing(merchant):
     fund("available", 300, merchant)
     batch = batch_of(merchant, 300)
     hold.split(batch.pk, [("po_1", 100)])
@@ -80,7 +80,7 @@ def test_a_batch_of_which_nothing_is_left_ends_without_a_posting(merchant):
         hold.split(batch.pk, [("po_4", 1)])
 
 
-def test_no_more_is_passed_on_than_is_left(merchant):
+def test_a_split_cannot_exceed_what_is_left(merchant):
     fund("available", 1_000, merchant)
     batch = batch_of(merchant, 300)
     hold.split(batch.pk, [("po_1", 100)])
@@ -93,7 +93,7 @@ def test_no_more_is_passed_on_than_is_left(merchant):
             hold.split(batch.pk, [("po_2", wrong)])
 
 
-def test_splits_of_one_unit_count_together(merchant):
+def test_splits_of_one_unit_of_work_count_together(merchant):
     fund("available", 300, merchant)
     batch = batch_of(merchant, 300)
 
@@ -109,7 +109,7 @@ def test_splits_of_one_unit_count_together(merchant):
     assert invariant.check() == []
 
 
-def test_a_payout_that_has_a_hold_takes_no_second_part(merchant):
+def test_a_source_with_a_hold_gets_no_second_part(merchant):
     fund("available", 1_000, merchant)
     batch = batch_of(merchant, 300)
     hold.split(batch.pk, [("po_1", 100)])
@@ -122,7 +122,7 @@ def test_a_payout_that_has_a_hold_takes_no_second_part(merchant):
     assert batch.split == 100
 
 
-def test_only_a_batch_is_split_and_a_batch_is_not_spent(merchant):
+def test_only_a_batch_is_split_and_a_batch_is_not_captured(merchant):
     fund("available", 1_000, merchant)
     batch = batch_of(merchant, 300)
     single = hold.place(merchant, livemode=False, source="po_1", amount=300, purpose=Hold.Purpose.PAYOUT, when=when())
@@ -131,11 +131,11 @@ def test_only_a_batch_is_split_and_a_batch_is_not_spent(merchant):
     for other in (single, back):
         with nothing_written(), pytest.raises(InvalidAmount, match="Only a batch's hold is split"):
             hold.split(other.pk, [("po_3", 100)])
-    with nothing_written(), pytest.raises(InvalidAmount, match="split, not spent"):
+    with nothing_written(), pytest.raises(InvalidAmount, match="split, not captured"):
         hold.capture(batch.pk, amount=100, when=when())
 
 
-def test_ten_thousand_payouts_take_their_parts_in_chunks(merchant):
+def test_a_batch_is_split_into_ten_thousand_parts_in_chunks(merchant):
     fund("available", 10_000, merchant)
     batch = batch_of(merchant, 10_000)
 

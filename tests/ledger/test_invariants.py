@@ -1,4 +1,4 @@
-"""Each invariant broken in turn: it is named, a breach is open, outgoing money stops; repaired, it flows again."""
+"""Each invariant is broken in turn: a breach opens and closes the gate; after the repair it clears."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.ledger.test_adjustment import decide, person, propose
 
 @dataclass(frozen=True)
 class Sabotage:
-    """Statements that break what ``broken`` names, others that repair it, and ``whose`` money stops."""
+    """SQL that breaks the invariants in ``broken``, SQL that repairs them, and ``whose`` money is stopped."""
 
     name: str
     broken: set[str]
@@ -61,14 +61,14 @@ SABOTAGES = [
         {"entries_sum_to_zero", "transactions_balance"},
         (add(1, entry("stp_cash")),),
         (add(-1, entry("stp_cash")),),
-        "everybody",
+        "all",
     ),
     Sabotage(
         "transactions_balance",
         {"transactions_balance"},
         (add(1, entry("stp_cash", "dep_1")), add(-1, entry("stp_cash", "dep_2"))),
         (add(-1, entry("stp_cash", "dep_1")), add(1, entry("stp_cash", "dep_2"))),
-        "everybody",
+        "all",
     ),
     Sabotage(
         "floors_hold",
@@ -96,21 +96,21 @@ SABOTAGES = [
         {"adjustments_approved"},
         ("UPDATE staff_vote SET user_id = (SELECT id FROM auth_user WHERE username = 'ana')",),
         ("UPDATE staff_vote SET user_id = (SELECT id FROM auth_user WHERE username = 'berta')",),
-        "everybody",
+        "all",
     ),
     Sabotage(
         "adjustments_approved",
         {"adjustments_approved"},
         ("UPDATE ledger_transaction SET kind = 'adjustment' WHERE source = 'dep_2'",),
         ("UPDATE ledger_transaction SET kind = 'spei_deposit' WHERE source = 'dep_2'",),
-        "everybody",
+        "all",
     ),
     Sabotage(
         "adjustments_approved",
         {"adjustments_approved"},
         (add(1, ADJUSTED + "amount > 0"), add(-1, ADJUSTED + "amount < 0")),
         (add(-1, ADJUSTED + "amount > 0"), add(1, ADJUSTED + "amount < 0")),
-        "everybody",
+        "all",
     ),
     Sabotage(
         "covered",
@@ -120,7 +120,7 @@ SABOTAGES = [
             "UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE code = 'platform:stp_cash') "
             "WHERE amount = 100000 AND transaction_id = (SELECT id FROM ledger_transaction WHERE source = 'dep_1')",
         ),
-        "everybody",
+        "all",
     ),
 ]
 
@@ -148,9 +148,7 @@ def refuses(merchant: Merchant | None, *, livemode: bool = False, account: str =
 
 
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
-def test_a_broken_invariant_is_named_and_stops_outgoing_money_until_it_is_repaired(
-    books, merchant, other_merchant, sabotage
-):
+def test_a_broken_invariant_closes_the_gate_until_it_is_repaired(books, merchant, other_merchant, sabotage):
     if sabotage.name == "snapshots_match":
         take_snapshots()
     break_books(*sabotage.statements)
@@ -163,8 +161,8 @@ def test_a_broken_invariant_is_named_and_stops_outgoing_money_until_it_is_repair
     assert (breach.livemode, breach.provider_account) == (False, "")
     assert breach.message
     assert refuses(merchant)
-    assert refuses(other_merchant) == (sabotage.broken != {sabotage.name} or sabotage.whose == "everybody")
-    assert not any(refuses(anybody, livemode=True) for anybody in (None, merchant, other_merchant))
+    assert refuses(other_merchant) == (sabotage.broken != {sabotage.name} or sabotage.whose == "all")
+    assert not any(refuses(who, livemode=True) for who in (None, merchant, other_merchant))
 
     break_books(*sabotage.repair)
 
@@ -184,7 +182,7 @@ def declared_triggers() -> list[tuple[str, str]]:
     ]
 
 
-def test_a_trigger_that_is_off_stops_everybodys_outgoing_money(books, merchant, other_merchant):
+def test_a_disabled_trigger_stops_all_outgoing_money(books, merchant, other_merchant):
     assert len(declared_triggers()) >= 14
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
         for number, (table, name) in enumerate(declared_triggers()):
@@ -205,7 +203,7 @@ def test_a_trigger_that_is_off_stops_everybodys_outgoing_money(books, merchant, 
     assert refuses(other_merchant)
 
 
-def test_a_breach_stays_one_row_while_it_lasts_and_a_second_one_gets_its_own(books, merchant):
+def test_a_breach_is_one_row_until_it_is_cleared(books, merchant):
     break_books("UPDATE ledger_hold SET amount = amount + 1")
     for _ in range(3):
         invariant.check()
@@ -246,7 +244,7 @@ def test_a_check_that_breaks_its_transaction_does_not_hide_the_others(books, mon
     assert invariant.check() == ["a_test", "reserved_is_held"]
 
 
-def test_more_faults_than_are_written_down_stop_their_whole_mode(books, merchant, other_merchant, monkeypatch):
+def test_too_many_faults_stop_the_whole_mode(books, merchant, other_merchant, monkeypatch):
     merchants = [Merchant.objects.create(name=f"M{n}", legal_name=f"M{n}") for n in range(invariant.SHOWN)]
     faults = [Fault("broken", found.pk, livemode=False) for found in [*merchants, merchant]]
     faults.append(Fault("broken", merchant.pk, livemode=True))
@@ -254,13 +252,13 @@ def test_more_faults_than_are_written_down_stop_their_whole_mode(books, merchant
 
     invariant.check()
 
-    for anybody in (None, merchants[0], merchant, other_merchant):
-        assert refuses(anybody)
-        assert refuses(anybody, livemode=True) == (anybody == merchant)
+    for who in (None, merchants[0], merchant, other_merchant):
+        assert refuses(who)
+        assert refuses(who, livemode=True) == (who == merchant)
 
 
 @pytest.mark.django_db
-def test_a_fault_of_one_provider_account_stops_no_other_account_and_no_other_mode(merchant, monkeypatch):
+def test_a_fault_of_a_provider_account_stops_only_that_account(merchant, monkeypatch):
     fault = Fault("STP says 5 centavos less", livemode=True, provider_account="pac_2")
     monkeypatch.setitem(invariants._registered, "test", invariants.Invariant("test", "One account.", lambda: [fault]))
 
@@ -270,8 +268,8 @@ def test_a_fault_of_one_provider_account_stops_no_other_account_and_no_other_mod
         (account, livemode)
         for account in ("pac_1", "pac_2", "pac_3")
         for livemode in (True, False)
-        for anybody in (merchant, None)
-        if refuses(anybody, livemode=livemode, account=account)
+        for who in (merchant, None)
+        if refuses(who, livemode=livemode, account=account)
     ]
     assert stopped == [("pac_2", True)] * 2
     assert [str(found) for found in gate.broken()] == ["test (live)"]
@@ -281,7 +279,7 @@ def test_a_fault_of_one_provider_account_stops_no_other_account_and_no_other_mod
 
 
 @pytest.mark.django_db
-def test_faults_of_several_scopes_open_and_clear_one_by_one(merchant, other_merchant, monkeypatch):
+def test_breaches_open_and_clear_by_scope(merchant, other_merchant, monkeypatch):
     faults = [
         Fault("a", merchant.pk, livemode=True),
         Fault("b", merchant.pk, livemode=False),
@@ -304,14 +302,14 @@ def test_faults_of_several_scopes_open_and_clear_one_by_one(merchant, other_merc
 
 
 @pytest.mark.parametrize("scope", [{"merchant_id": 1}, {"provider_account": "pac_1"}])
-def test_a_fault_of_a_merchant_or_an_account_names_its_mode(scope):
+def test_a_fault_of_a_merchant_or_account_requires_a_mode(scope):
     with pytest.raises(ValueError, match="names its mode"):
         Fault("broken", **scope)
 
     assert Fault("broken", livemode=False, **scope).livemode is False
 
 
-def test_an_old_entry_that_was_changed_differs_from_its_snapshot(books, merchant):
+def test_a_changed_old_entry_differs_from_the_snapshot(books, merchant):
     take_snapshots()
     break_books(
         add(1, entry("stp_cash")),
@@ -322,7 +320,7 @@ def test_an_old_entry_that_was_changed_differs_from_its_snapshot(books, merchant
     assert refuses(merchant)
 
 
-def test_a_breach_is_not_cleared_because_its_fault_grows_old(books, merchant):
+def test_an_old_fault_stays_a_breach(books, merchant):
     take_snapshots()
     break_books(
         add(1, entry("stp_cash", "dep_1")),
@@ -345,7 +343,7 @@ def test_a_breach_is_not_cleared_because_its_fault_grows_old(books, merchant):
     assert refuses(merchant)
 
 
-def test_a_wrong_snapshot_is_found_though_it_moved_on_meanwhile(books, merchant):
+def test_a_wrong_snapshot_that_advanced_is_still_found(books, merchant):
     take_snapshots()
     assert invariant.check() == []
     break_books(f"UPDATE ledger_snapshot SET total = total - 5 WHERE {AVAILABLE}")
@@ -359,7 +357,7 @@ def test_a_wrong_snapshot_is_found_though_it_moved_on_meanwhile(books, merchant)
     assert invariant.check() == []
 
 
-def test_the_check_of_snapshots_reads_only_what_it_has_not_read(books, merchant):
+def test_the_check_of_snapshots_is_incremental(books, merchant):
     take_snapshots()
     invariant.check()
     read = (
@@ -370,7 +368,7 @@ def test_the_check_of_snapshots_reads_only_what_it_has_not_read(books, merchant)
         cursor.execute(read)
         assert cursor.fetchone() == (0, 0)
     break_books(add(1, entry("stp_cash", "dep_1")), add(-1, entry("stp_cash", "dep_2")))
-    assert invariant.check() == ["transactions_balance"]  # what is below was read before: the audit finds it
+    assert invariant.check() == ["transactions_balance"]  # older entries are checked by the audit
     break_books(add(7, entry("stp_cash", "dep_1")))
     assert "snapshots_match" not in invariant.check()
     assert any("the snapshot of platform:stp_cash" in line for line in audit()[1])

@@ -1,4 +1,4 @@
-"""ledger.services.journal: what is posted is whole, balanced, covered and written once, or refused by name."""
+"""ledger.services.journal: postings are complete, balanced, funded and unique, or refused with a specific error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def post(*legs: journal.Leg, kind="test", source="src_1", livemode=False, **chan
 
 
 @pytest.mark.django_db
-def test_a_posting_is_in_the_database_as_it_was_said():
+def test_a_posting_is_stored_as_given():
     with time_machine.travel(NOW, tick=False):
         posted = post((CASH, 700), (SUSPENSE, -300), (FEES, -400), when=when(NOW - timedelta(hours=1)))
 
@@ -53,16 +53,16 @@ def test_a_posting_is_in_the_database_as_it_was_said():
 
 
 @pytest.mark.django_db
-def test_a_posting_with_known_accounts_takes_two_statements_and_a_debit_five(django_assert_num_queries):
+def test_a_credit_takes_two_statements_and_a_debit_five(django_assert_num_queries):
     post()
 
     with django_assert_num_queries(2):  # the accounts; the transaction with its entries
         post(source="src_2")
-    with django_assert_num_queries(5):  # and: the accounts once more, their lock, what is there
+    with django_assert_num_queries(5):  # plus the accounts again, their lock and their balances
         post((SUSPENSE, 700), (CASH, -700), source="src_3")
 
 
-def test_accounts_that_are_known_to_be_open_are_not_asked_for_again(committed_db, django_assert_num_queries):
+def test_open_accounts_are_cached(committed_db, django_assert_num_queries):
     with transaction.atomic():
         post()
 
@@ -70,7 +70,7 @@ def test_accounts_that_are_known_to_be_open_are_not_asked_for_again(committed_db
         post(source="src_2")
 
 
-def test_accounts_that_a_rolled_back_posting_opened_are_opened_again(committed_db):
+def test_accounts_of_a_rolled_back_posting_are_opened_again(committed_db):
     with transaction.atomic():
         post()
         transaction.set_rollback(True)
@@ -81,7 +81,7 @@ def test_accounts_that_a_rolled_back_posting_opened_are_opened_again(committed_d
     assert Entry.objects.count() == 2
 
 
-def test_a_belief_in_accounts_that_are_not_there_books_nothing_and_is_given_up(committed_db):
+def test_a_stale_account_cache_posts_nothing_and_is_cleared(committed_db):
     database = connection.settings_dict["NAME"]
     chart._open.update({(database, name.code, True) for name in (CASH, SUSPENSE)})
 
@@ -100,7 +100,7 @@ BAD_AMOUNTS = [0, 1.0, 700.0, float("nan"), True, Decimal(700), "700", None, MAX
 @pytest.mark.django_db
 @pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=repr)
 @pytest.mark.parametrize("side", [0, 1])
-def test_an_amount_that_is_not_whole_centavos_is_refused(amount, side):
+def test_amounts_other_than_whole_centavos_are_refused(amount, side):
     wrong: list[journal.Leg] = [(CASH, 700), (SUSPENSE, -700)]
     wrong[side] = (wrong[side][0], amount)
 
@@ -111,13 +111,13 @@ def test_an_amount_that_is_not_whole_centavos_is_refused(amount, side):
 
 
 @pytest.mark.parametrize("amount", [*BAD_AMOUNTS, -1, -MAX_AMOUNT], ids=repr)
-def test_what_is_no_amount_has_its_own_error(amount):
+def test_an_invalid_amount_has_its_own_error(amount):
     with pytest.raises(InvalidAmount):
         journal.valid_amount(amount)
 
 
 @pytest.mark.parametrize("amount", [1, 700, MAX_AMOUNT])
-def test_what_is_an_amount_is_given_back(amount):
+def test_a_valid_amount_is_returned(amount):
     assert journal.valid_amount(amount) is amount
 
 
@@ -159,7 +159,7 @@ def test_a_posting_without_legs_is_refused():
         [(CASH, 100), (SUSPENSE, -50), (SUSPENSE, -50)],
     ],
 )
-def test_an_account_that_stands_there_twice_is_refused(wrong):
+def test_an_account_in_two_legs_is_refused(wrong):
     with nothing_written(), pytest.raises(SameAccountTwice):
         post(*wrong)
 
@@ -172,14 +172,14 @@ def test_another_currency_is_refused(currency):
 
 
 @pytest.mark.parametrize("purpose", ["petty_cash", "available", "debt", "", "STP_CASH"])
-def test_an_account_that_the_platform_does_not_have_cannot_be_named(purpose):
+def test_an_unknown_platform_account_is_refused(purpose):
     with pytest.raises(UnknownAccount):
         AccountName(purpose)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("purpose", ["stp_cash", "suspense", "losses", "", "Available"])
-def test_an_account_that_a_merchant_does_not_have_cannot_be_named(merchant, purpose):
+def test_an_unknown_merchant_account_is_refused(merchant, purpose):
     with pytest.raises(UnknownAccount):
         AccountName(purpose, merchant)
 
@@ -205,7 +205,7 @@ def test_a_description_has_1_to_200_characters(length, accepted):
         (timedelta(days=7), NOW - timedelta(days=7)),
     ],
 )
-def test_money_moved_when_the_provider_says_so_but_not_in_the_future(ago, expected):
+def test_the_effective_time_is_never_in_the_future(ago, expected):
     with time_machine.travel(NOW, tick=False):
         posted = post(when=when(NOW - ago))
 
@@ -215,12 +215,12 @@ def test_money_moved_when_the_provider_says_so_but_not_in_the_future(ago, expect
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("moment", [NOW - timedelta(days=7, microseconds=1), datetime(2001, 1, 1, tzinfo=UTC)])
-def test_what_moved_more_than_seven_days_ago_is_refused_unless_it_is_an_adjustment(moment):
+def test_only_adjustments_are_backdated_more_than_seven_days(moment):
     with time_machine.travel(NOW, tick=False):
         with nothing_written(), pytest.raises(EffectiveTooOld):
             post(when=when(moment))
 
-        with transaction.atomic():  # undone: nobody approved it
+        with transaction.atomic():  # rolled back, as it is not approved
             assert post(kind="adjustment", when=when(moment)).effective_at == moment
             transaction.set_rollback(True)
 
@@ -233,7 +233,7 @@ def test_a_moment_without_a_time_zone_is_refused():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("livemode", [False, True])
-def test_one_source_is_posted_once_in_whatever_mode_and_the_callers_transaction_lives_on(livemode):
+def test_a_duplicate_source_is_refused_and_the_transaction_stays_usable(livemode):
     post()
 
     with nothing_written(), pytest.raises(AlreadyPosted, match="test src_1 is posted already"):
@@ -269,7 +269,7 @@ def test_a_posting_is_rolled_back_with_what_caused_it(committed_db):
 FLOORED_NAMES = sorted(FLOORED)
 
 
-def test_the_accounts_that_have_a_floor_are_the_ones_whose_money_is_not_ours():
+def test_accounts_that_hold_others_money_have_a_floor():
     assert FLOORED_NAMES == [
         "available",
         "blocked",
@@ -285,7 +285,7 @@ def test_the_accounts_that_have_a_floor_are_the_ones_whose_money_is_not_ours():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("purpose", FLOORED_NAMES)
-def test_no_centavo_more_than_there_is_can_be_taken_from_an_account_with_a_floor(merchant, purpose):
+def test_an_account_with_a_floor_cannot_be_overdrawn(merchant, purpose):
     name = AccountName(purpose, merchant if purpose in MERCHANT_PURPOSES else None)
     fund(purpose, 500, merchant)
 
@@ -302,7 +302,7 @@ def test_no_centavo_more_than_there_is_can_be_taken_from_an_account_with_a_floor
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("purpose", sorted({*MERCHANT_PURPOSES, *PLATFORM_PURPOSES} - {*FLOORED, "stp_cash"}))
-def test_an_account_without_a_floor_may_be_overdrawn(merchant, purpose):
+def test_an_account_without_a_floor_can_be_overdrawn(merchant, purpose):
     name = AccountName(purpose, merchant if purpose in MERCHANT_PURPOSES else None)
     sign = 1 if name.normal_side == "credit" else -1
 
@@ -312,7 +312,7 @@ def test_an_account_without_a_floor_may_be_overdrawn(merchant, purpose):
 
 
 @pytest.mark.django_db
-def test_what_is_taken_from_two_accounts_must_be_there_in_both(merchant):
+def test_a_debit_of_two_accounts_needs_funds_in_both(merchant):
     available, blocked = AccountName("available", merchant), AccountName("blocked", merchant)
     fund("available", 500, merchant)
     fund("blocked", 100, merchant)
@@ -324,7 +324,7 @@ def test_what_is_taken_from_two_accounts_must_be_there_in_both(merchant):
 
 
 @pytest.mark.django_db
-def test_modes_and_merchants_have_books_of_their_own(merchant, other_merchant):
+def test_modes_and_merchants_have_separate_books(merchant, other_merchant):
     available = AccountName("available", merchant)
     fund("available", 700, merchant, livemode=True)
     fund("available", 9, other_merchant)
@@ -343,7 +343,7 @@ def test_modes_and_merchants_have_books_of_their_own(merchant, other_merchant):
 
 
 @pytest.mark.django_db
-def test_an_account_is_opened_as_the_chart_says(merchant):
+def test_accounts_are_opened_as_the_chart_defines(merchant):
     names = [AccountName(purpose, merchant) for purpose in MERCHANT_PURPOSES]
     names += [AccountName(purpose) for purpose in PLATFORM_PURPOSES]
 
@@ -354,7 +354,7 @@ def test_an_account_is_opened_as_the_chart_says(merchant):
     }
 
 
-def test_threads_that_open_the_same_accounts_open_each_once(committed_db):
+def test_concurrent_postings_open_each_account_once(committed_db):
     def one(number: int) -> None:
         with transaction.atomic():
             post(source=f"src_{number}")
@@ -366,7 +366,7 @@ def test_threads_that_open_the_same_accounts_open_each_once(committed_db):
     assert platform() == {"stp_cash": 5_600, "suspense": 5_600}
 
 
-def test_threads_that_post_one_source_post_it_once(committed_db):
+def test_concurrent_postings_of_one_source_post_once(committed_db):
     def one() -> str:
         try:
             with transaction.atomic():

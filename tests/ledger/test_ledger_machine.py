@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the books are a pure model's: Hypothesis drives the ledger's services.
+"""Hypothesis drives the ledger's services with random operations and compares the ledger with a pure model.
 
 The model knows nothing of entries: it moves figures between named pots. After every step all balances are the model's,
 everything sums to zero, and what the database checks at commit is checked. ``FULL=1``: 300 runs of 60 steps.
@@ -40,7 +40,7 @@ from tests.promises import Trials, pick
 AMOUNTS = st.one_of(st.integers(1, 300), st.integers(1, 10**9))
 WHICH = st.integers(0, 1)
 PERCENT = st.integers(1, 130)
-"""Of what there is: sometimes more."""
+"""Percentage of the money in an account, sometimes more than all of it."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Books(RuleBasedStateMachine):
     """Two merchants, two modes; ``self.pots`` is the model: (mode, merchant or None, purpose) -> centavos."""
 
     runs: ClassVar[list[int]] = []
-    """Of each run that is over, how many sources it had."""
+    """Number of sources of each finished run."""
 
     @initialize()
     def begin(self) -> None:
@@ -81,7 +81,7 @@ class Books(RuleBasedStateMachine):
             self.atomic.__exit__(None, None, None)
             self.runs.append(self.sources)
 
-    # --- words ---------------------------------------------------------------------------------------------------
+    # --- helpers ---------------------------------------------------------------------------------------------------
 
     def source(self) -> str:
         self.sources += 1
@@ -98,7 +98,7 @@ class Books(RuleBasedStateMachine):
         return self.pots[livemode, which, purpose]
 
     def take(self, livemode: bool, which: int | None, purpose: str, amount: int, call: Any) -> bool:
-        """Call what takes ``amount`` from a pot: refused by name exactly if it is not there."""
+        """Call a posting that takes ``amount`` from a pot; it must be refused exactly if the pot lacks it."""
         if amount > self.pot(livemode, which, purpose):
             with pytest.raises(InsufficientFunds):
                 call()
@@ -142,7 +142,7 @@ class Books(RuleBasedStateMachine):
     # --- holds ----------------------------------------------------------------------------------------------------
 
     def recover(self, which: int, livemode: bool) -> None:
-        """What the model's merchant owes is paid from what it has."""
+        """Recover debt in the model."""
         owed = min(self.pot(livemode, which, "available"), self.pot(livemode, which, "debt"))
         self.move(livemode, which, available=-owed, debt=-owed)
 
@@ -394,7 +394,7 @@ def faults(name: str) -> list[Any]:
 
 @pytest.mark.promise("P6", "services in any order against a pure model of the books (Hypothesis)")
 @pytest.mark.django_db
-def test_whatever_happens_the_books_are_the_models(trials: Trials) -> None:
+def test_the_ledger_agrees_with_the_model(trials: Trials) -> None:
     Books.runs.clear()
     run_state_machine_as_test(
         Books,

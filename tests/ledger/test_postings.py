@@ -1,4 +1,4 @@
-"""ledger.services.postings: every named flow is its line of the chart of accounts (``flows.CASES``), to the centavo."""
+"""ledger.services.postings: every posting matches the chart of accounts (``flows.CASES``) to the centavo."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def prepare(case: Case, merchant, *, livemode=False) -> None:
 
 @pytest.fixture
 def undone(db: None) -> Iterator[None]:
-    """A savepoint that is rolled back: whatever waits for a commit, like an adjustment's approval, is not asked."""
+    """A savepoint that is rolled back, so that deferred triggers (an adjustment's approval) do not run."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
-def test_every_posting_has_a_case_here():
+def test_every_posting_has_a_case():
     assert set(every_posting().values()) == {case.posting for case in CASES}
     assert len(every_posting()) >= 47
 
@@ -69,7 +69,7 @@ def test_every_posting_has_a_case_here():
 @pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("livemode", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=label)
-def test_a_flow_is_posted_as_the_chart_says(case, merchant, livemode):
+def test_a_flow_posts_the_legs_of_the_chart(case, merchant, livemode):
     prepare(case, merchant, livemode=livemode)
 
     posted = call(case, merchant, livemode=livemode)
@@ -94,7 +94,7 @@ def test_every_account_of_the_chart_is_used_by_some_flow():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", [case for case in CASES if case.takes], ids=label)
-def test_a_flow_never_takes_what_is_not_there(case, merchant):
+def test_a_flow_cannot_overdraw_an_account(case, merchant):
     for purpose, amount in case.takes.items():
         if amount > 1:
             fund(purpose, amount - 1, merchant)
@@ -121,7 +121,7 @@ AMOUNTS = [(case, name) for case in CASES for name, value in case.given.items() 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("case", "name"), AMOUNTS, ids=lambda v: label(v) if isinstance(v, Case) else v)
-def test_a_figure_that_is_not_whole_centavos_is_refused(case, name, merchant):
+def test_figures_other_than_whole_centavos_are_refused(case, name, merchant):
     prepare(case, merchant)
 
     for wrong in (1.0, True, "700", None, MAX_AMOUNT + 1, -MAX_AMOUNT - 1):
@@ -135,7 +135,7 @@ def test_a_figure_that_is_not_whole_centavos_is_refused(case, name, merchant):
     [(case, wrong) for case, name in AMOUNTS if name == "amount" for wrong in (0, -1, -100_000)],
     ids=lambda v: label(v) if isinstance(v, Case) else v,
 )
-def test_an_amount_of_nothing_or_less_is_refused(case, wrong, merchant):
+def test_a_zero_or_negative_amount_is_refused(case, wrong, merchant):
     prepare(case, merchant)
 
     with nothing_written(), pytest.raises(InvalidAmount):
@@ -168,7 +168,7 @@ SHARED = [case for case in CASES if case.posting in (pay_in.spei_deposit, pay_in
     ],
 )
 @pytest.mark.parametrize("case", SHARED, ids=label)
-def test_a_part_of_nothing_has_no_leg(case, figures, net, ours, merchant):
+def test_a_zero_part_has_no_leg(case, figures, net, ours, merchant):
     prepare(case, merchant)
     (cash, amount), (to, _) = list(case.legs.items())[:2]
 
@@ -201,7 +201,7 @@ def test_a_payout_may_have_no_fee_or_no_iva(merchant):
 
 
 @pytest.mark.django_db
-def test_no_more_becomes_debt_than_goes_back(merchant):
+def test_debt_cannot_exceed_the_amount(merchant):
     fund("available", 100_000, merchant)
 
     with nothing_written(), pytest.raises(Unbalanced):
@@ -214,7 +214,7 @@ def test_no_more_becomes_debt_than_goes_back(merchant):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("first", ["stp_cash", "suspense"])
-def test_a_return_by_notice_and_by_transfer_is_posted_once(first, merchant):
+def test_a_return_reported_by_notice_and_transfer_is_posted_once(first, merchant):
     fund("suspense", 50_000)
     second = {"stp_cash": "suspense", "suspense": "stp_cash"}[first]
     given = {"livemode": False, "source": "po_1", "amount": 50_000, "when": when()}
@@ -225,7 +225,7 @@ def test_a_return_by_notice_and_by_transfer_is_posted_once(first, merchant):
 
 
 @pytest.mark.django_db
-def test_a_deposit_is_voided_again_under_a_numbered_source(merchant):
+def test_a_deposit_can_be_voided_again_with_a_numbered_source(merchant):
     fund("suspense", 100_000)
 
     for number in ("", ":2", ":3"):
@@ -236,7 +236,7 @@ def test_a_deposit_is_voided_again_under_a_numbered_source(merchant):
     assert platform() == {"stp_cash": 100_000, "suspense": 100_000}
 
 
-def test_every_kind_is_named_for_staff_and_merchants():
+def test_every_kind_has_names_for_staff_and_merchants():
     kinds = {case.posting.__name__ for case in CASES}
     theirs = {case.posting.__name__ for case in CASES if {*case.legs} & {*MERCHANT_PURPOSES}}
 
@@ -245,22 +245,22 @@ def test_every_kind_is_named_for_staff_and_merchants():
 
 
 @pytest.mark.django_db
-def test_a_rounding_of_nothing_is_refused():
+def test_a_zero_rounding_is_refused():
     with nothing_written(), pytest.raises(InvalidAmount):
         treasury.iva_rounded(livemode=False, source="inv_1", difference=0, when=when())
 
 
 @given(amount=st.integers(1, MAX_AMOUNT), fee=st.integers(-5, MAX_AMOUNT), fee_tax=st.integers(-5, MAX_AMOUNT))
 def test_shares_sum_to_the_amount_or_are_refused(amount, fee, fee_tax):
-    class Nobody:
+    class AnyMerchant:
         public_id = "mer_x"
 
     possible = fee >= 0 and fee_tax >= 0 and fee + fee_tax <= amount
 
     if possible:
-        shares = legs.merchant_share("available", Nobody(), amount, fee, fee_tax)  # type: ignore[arg-type]
+        shares = legs.merchant_share("available", AnyMerchant(), amount, fee, fee_tax)  # type: ignore[arg-type]
         assert sum(share for _, share in shares) == -amount
         assert all(share < 0 for _, share in shares)
     else:
         with pytest.raises(InvalidAmount):
-            legs.merchant_share("available", Nobody(), amount, fee, fee_tax)  # type: ignore[arg-type]
+            legs.merchant_share("available", AnyMerchant(), amount, fee, fee_tax)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Reversals: a credited payment that must go back is a hold too, and nothing but holds moves reserved money."""
+"""Reversals: a credited payment that must go back is a hold too; only holds move reserved money."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def place_return(merchant, amount=100_000, *, source="po_1", livemode=False) -> 
 
 
 def posted(placed: Hold) -> dict[str, dict[str, int]]:
-    """Kind -> legs of everything that was posted for a hold."""
+    """Kind -> legs of all postings of a hold."""
     return {one.kind: legs(one) for one in Transaction.objects.filter(source=placed.source)}
 
 
@@ -34,7 +34,7 @@ def recover(merchant, source: str) -> None:
 
 
 @pytest.mark.parametrize("livemode", [False, True])
-def test_a_payment_that_must_go_back_is_held_and_what_the_merchant_lacks_is_owed(merchant, livemode):
+def test_a_reversal_is_held_and_the_shortfall_becomes_debt(merchant, livemode):
     fund("available", 60_000, merchant, livemode=livemode)
     fund("owner_funds", 40_000, livemode=livemode)
 
@@ -56,7 +56,7 @@ def test_a_payment_that_must_go_back_is_held_and_what_the_merchant_lacks_is_owed
 @pytest.mark.parametrize(
     ("available", "amount", "from_debt"), [(0, 1, 1), (100, 100, 0), (100, 101, 1), (60_000, 100_000, 40_000)]
 )
-def test_a_reversal_takes_what_is_there_and_the_rest_is_owed(merchant, available, amount, from_debt):
+def test_a_reversal_takes_available_first_and_then_debt(merchant, available, amount, from_debt):
     if available:
         fund("available", available, merchant)
 
@@ -66,7 +66,7 @@ def test_a_reversal_takes_what_is_there_and_the_rest_is_owed(merchant, available
     assert held(merchant) == {purpose: figure for purpose, figure in expected.items() if figure}
 
 
-def test_a_second_reversal_recovers_first_and_owes_the_rest(merchant):
+def test_a_second_reversal_recovers_debt_first(merchant):
     place_return(merchant, 300)
     fund("available", 500, merchant)
 
@@ -80,7 +80,7 @@ def test_a_second_reversal_recovers_first_and_owes_the_rest(merchant):
     assert held(merchant) == {"reserved": 1_300, "debt": 800}
 
 
-def test_a_return_that_failed_leaves_the_merchant_as_before(merchant):
+def test_a_failed_return_restores_the_merchants_balances(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
 
@@ -96,7 +96,7 @@ def test_a_return_that_failed_leaves_the_merchant_as_before(merchant):
     ("recovered", "still_owed"), [(0, 40_000), (15_000, 25_000), (40_000, 0)], ids=["nothing", "a part", "all"]
 )
 @pytest.mark.parametrize("how", ["failed", "came back", "came back, found in suspense"])
-def test_what_comes_back_lowers_only_a_debt_that_is_still_owed(merchant, recovered, still_owed, how):
+def test_a_returned_reversal_reduces_only_debt_still_owed(merchant, recovered, still_owed, how):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
     placed = place_return(merchant)
@@ -121,7 +121,7 @@ def test_what_comes_back_lowers_only_a_debt_that_is_still_owed(merchant, recover
     assert held(merchant) == {"available": 60_000 + recovered}
 
 
-def test_of_a_return_in_part_the_rest_goes_to_the_debt_first(merchant):
+def test_the_rest_of_a_partial_return_reduces_debt_first(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
     placed = place_return(merchant)
@@ -133,7 +133,7 @@ def test_of_a_return_in_part_the_rest_goes_to_the_debt_first(merchant):
     assert invariant.check() == []
 
 
-def test_a_return_that_failed_and_went_out_after_all_is_owed_again(merchant):
+def test_a_failed_return_that_settles_late_creates_debt_again(merchant):
     fund("available", 60_000, merchant)
     fund("owner_funds", 40_000)
     placed = place_return(merchant)
@@ -148,7 +148,7 @@ def test_a_return_that_failed_and_went_out_after_all_is_owed_again(merchant):
     assert held(merchant) == {"available": 60_000}
 
 
-def test_a_return_is_held_once_for_one_attempt(merchant):
+def test_a_return_has_one_hold_per_attempt(merchant):
     fund("available", 60_000, merchant)
     first = place_return(merchant)
 
@@ -162,7 +162,7 @@ def test_a_return_is_held_once_for_one_attempt(merchant):
     assert held(merchant) == {"reserved": 100_000, "debt": 40_000}
 
 
-def test_no_other_posting_moves_what_is_reserved(merchant):
+def test_only_hold_postings_move_reserved_money(merchant):
     fund("available", 100_000, merchant)
     placed = place_return(merchant, 50_000)
     reserved, cash = AccountName("reserved", merchant), AccountName("stp_cash")
@@ -182,8 +182,8 @@ def test_no_other_posting_moves_what_is_reserved(merchant):
     assert held(merchant)["reserved"] == placed.amount
 
 
-def test_only_this_module_posts_what_moves_reserved_money():
-    """Each such posting has its hold: no other code of ours calls one of them."""
+def test_only_the_hold_service_moves_reserved_money():
+    """No code outside ``ledger.services.hold`` calls these postings."""
     own = Path(hold.__file__)
     callers = {
         f"{path.relative_to(settings.BASE_DIR)}: {name}"

@@ -1,4 +1,4 @@
-"""ledger.services.reversal: a correction names what it reverses, in parts or whole, never more and never twice."""
+"""ledger.services.reversal: a transaction is reversed in parts or in full, never beyond the original."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def negated(amounts: dict[str, int]) -> dict[str, int]:
     return {purpose: -amount for purpose, amount in amounts.items()}
 
 
-def test_a_whole_reversal_is_the_opposite_and_leaves_nothing(deposit, merchant):
+def test_a_full_reversal_is_the_exact_opposite(deposit, merchant):
     reversed_by = reverse(deposit)
 
     assert legs(reversed_by) == negated(WHOLE)
@@ -52,7 +52,7 @@ def test_a_whole_reversal_is_the_opposite_and_leaves_nothing(deposit, merchant):
     assert legs(deposit) == WHOLE
 
 
-def test_a_reversal_stays_in_the_mode_of_what_it_reverses(merchant):
+def test_a_reversal_has_the_originals_mode(merchant):
     live = pay_in.merchant_top_up(merchant, livemode=True, source="dep_1", amount=700, when=when())
     fund("available", 700, merchant)
 
@@ -61,7 +61,7 @@ def test_a_reversal_stays_in_the_mode_of_what_it_reverses(merchant):
     assert (held(merchant), held(merchant, livemode=True)) == ({"available": 700}, {})
 
 
-def test_a_part_is_taken_from_every_leg_in_proportion(deposit):
+def test_a_partial_reversal_is_proportional_on_every_leg(deposit):
     assert legs(reverse(deposit, amount=50_000)) == {
         "stp_cash": -50_000,
         "available": 49_420,
@@ -70,12 +70,12 @@ def test_a_part_is_taken_from_every_leg_in_proportion(deposit):
     }
 
 
-def test_what_rounding_loses_goes_to_the_largest_leg(deposit):
+def test_rounding_differences_go_to_the_largest_leg(deposit):
     assert legs(reverse(deposit, amount=333)) == {"stp_cash": -333, "available": 330, "fee_revenue": 3}
     assert legs(reverse(deposit, source="cau_2", amount=1)) == {"stp_cash": -1, "available": 1}
 
 
-def test_parts_may_be_reversed_until_nothing_is_left(deposit, merchant):
+def test_partial_reversals_are_allowed_until_nothing_is_left(deposit, merchant):
     parts = [reverse(deposit, source=f"cau_{n}", amount=30_000) for n in range(3)]
     last = reverse(deposit, source="cau_last")
 
@@ -89,7 +89,7 @@ def test_parts_may_be_reversed_until_nothing_is_left(deposit, merchant):
             reverse(deposit, source="cau_more", amount=amount)
 
 
-def test_more_than_the_rest_is_refused(deposit, merchant):
+def test_reversing_more_than_the_rest_is_refused(deposit, merchant):
     fund("available", 10**6, merchant)
     with nothing_written(), pytest.raises(NothingLeftToReverse, match="100000 centavos are left"):
         reverse(deposit, amount=100_001)
@@ -102,7 +102,7 @@ def test_more_than_the_rest_is_refused(deposit, merchant):
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.0, True, "100", MAX_AMOUNT + 1])
-def test_what_is_not_whole_centavos_is_refused(deposit, amount):
+def test_reversals_need_whole_centavos(deposit, amount):
     with nothing_written(), pytest.raises(InvalidAmount):
         reverse(deposit, amount=amount)
 
@@ -116,15 +116,15 @@ def test_one_cause_reverses_once(deposit, merchant):
             reverse(original, amount=100)
 
 
-def test_a_reversal_is_not_reversed(deposit):
+def test_a_reversal_cannot_be_reversed(deposit):
     part = reverse(deposit, amount=100)
 
     for amount in (None, 1):
-        with nothing_written(), pytest.raises(NothingLeftToReverse, match="A reversal is not reversed"):
+        with nothing_written(), pytest.raises(NothingLeftToReverse, match="A reversal cannot be reversed"):
             reverse(part, source="cau_2", amount=amount)
 
 
-def test_what_the_merchant_no_longer_has_is_not_taken_back(deposit, merchant):
+def test_spent_money_cannot_be_reversed(deposit, merchant):
     with transaction.atomic():
         payout.funds_blocked(merchant, livemode=False, source="case_1", amount=90_000, when=when())
 
@@ -134,7 +134,7 @@ def test_what_the_merchant_no_longer_has_is_not_taken_back(deposit, merchant):
     assert legs(reverse(deposit, amount=8_900))["available"] == 8_797
 
 
-def test_money_on_hold_is_not_taken_back(deposit, merchant):
+def test_held_money_cannot_be_reversed(deposit, merchant):
     held_for = hold.place(
         merchant, livemode=False, source="po_1", amount=98_840, purpose=Hold.Purpose.PAYOUT, when=when()
     )
@@ -147,7 +147,7 @@ def test_money_on_hold_is_not_taken_back(deposit, merchant):
     assert held(merchant) == {}
 
 
-def test_only_an_outcome_moves_what_is_reserved(deposit, merchant):
+def test_a_posting_of_reserved_money_cannot_be_reversed(deposit, merchant):
     placed = hold.place(
         merchant, livemode=False, source="po_1", amount=50_580, purpose=Hold.Purpose.PAYOUT, when=when()
     )
@@ -163,7 +163,7 @@ def test_only_an_outcome_moves_what_is_reserved(deposit, merchant):
     assert invariant.check() == []
 
 
-def test_what_was_booked_years_ago_is_reversed_today(merchant):
+def test_an_old_transaction_can_be_reversed(merchant):
     with time_machine.travel(clock.now() - timedelta(days=900)):
         old = pay_in.merchant_top_up(merchant, livemode=False, source="dep_1", amount=700, when=when())
 
@@ -184,7 +184,7 @@ PART = st.one_of(st.integers(1, 400), st.integers(1, 10**12))
     cuts=st.lists(st.one_of(st.integers(1, 5), PART), max_size=8),
     two_debits=st.booleans(),
 )
-def test_whatever_is_reversed_in_whatever_parts_no_centavo_is_lost_or_invented(credits, cuts, two_debits):
+def test_partial_reversals_sum_to_the_original(credits, cuts, two_debits):
     purposes = ["fee_revenue", "iva_payable", "owner_funds", "provider_payable", "suspense_reserved"]
     total = sum(credits)
     second = total // 3 if two_debits else 0

@@ -1,4 +1,4 @@
-"""Snapshots: a cache that is never wrong, whoever posts while it is moved."""
+"""Snapshots: a cache that stays correct under concurrent postings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DIFFERENT = """
 
 
 def wrong_balances() -> list[tuple[object, ...]]:
-    """Accounts whose balance, in the snapshot of one statement, is not the plain sum of their entries."""
+    """Accounts whose balance differs from the plain sum of their entries, read in one statement."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '30s'")
         cursor.execute(DIFFERENT)
         return cursor.fetchall()
 
 
-def test_a_snapshot_of_a_fresh_account_is_what_its_entries_sum_to(committed_db, merchant):
+def test_the_first_snapshot_is_the_sum_of_the_entries(committed_db, merchant):
     assert snapshot.take(tail=1) == 0
     deposit(merchant)
 
@@ -60,7 +60,7 @@ def test_only_accounts_with_a_long_tail_get_a_snapshot(committed_db, merchant, o
     assert balance.of_platform(livemode=False)["stp_cash"] == 400_000
 
 
-def test_a_posting_that_is_running_is_not_lost_by_a_snapshot_taken_meanwhile(committed_db, merchant):
+def test_a_snapshot_does_not_lose_an_open_posting(committed_db, merchant):
     written, finish = threading.Event(), threading.Event()
 
     def older() -> None:
@@ -98,7 +98,7 @@ def test_a_snapshot_never_moves_back(committed_db, merchant):
     assert wrong_balances() == []
 
 
-def test_balances_are_the_plain_sums_while_threads_post_and_snapshots_are_taken(committed_db, merchant, other_merchant):
+def test_balances_are_correct_during_postings_and_snapshots(committed_db, merchant, other_merchant):
     going = threading.Event()
     going.set()
     for owner in (merchant, other_merchant):
@@ -139,7 +139,7 @@ def test_balances_are_the_plain_sums_while_threads_post_and_snapshots_are_taken(
     assert audit()[:2] == (0, [])
 
 
-def test_a_balance_at_a_past_moment_does_not_depend_on_snapshots(committed_db, merchant):
+def test_past_balances_do_not_depend_on_snapshots(committed_db, merchant):
     moment = clock.now()
     deposit(merchant, "dep_1")
     between = clock.now()
@@ -152,8 +152,8 @@ def test_a_balance_at_a_past_moment_does_not_depend_on_snapshots(committed_db, m
     assert balance.balance_at(account, clock.now()) == 2 * 98_840
 
 
-def test_a_database_restored_into_a_new_cluster_goes_on_counting(committed_db, merchant):
-    """Its rows were copied without the counter, as logical replication does."""
+def test_positions_continue_after_a_restore_into_a_new_cluster(committed_db, merchant):
+    """As after logical replication, which copies rows but not the counter."""
     with psycopg.connect(cluster.url("payments_owner"), autocommit=True) as owner:
         deposit(merchant, "dep_old_1")
         deposit(merchant, "dep_old_2")

@@ -1,4 +1,4 @@
-"""ledger.services.statement: whose days, whose money, what a statement looks like as a table and as text."""
+"""ledger.services.statement: days, contents, and the statement as a table and as text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def take(merchant: Merchant, first_day: date, last_day: date) -> tuple[Statement
 
 
 LAST_MINUTE = datetime(2026, 12, 1, 5, 59, 59, tzinfo=UTC)
-"""The last second of November in Mexico City; in UTC it is December already."""
+"""The last second of November in Mexico City, which is in December in UTC."""
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def november(merchant: Merchant) -> Merchant:
     return merchant
 
 
-def test_a_month_is_mexico_citys_and_the_second_after_it_the_next_ones(november):
+def test_months_end_at_midnight_in_mexico_city(november):
     found, movements = take(november, date(2026, 11, 1), date(2026, 11, 30))
 
     assert (found.opening, found.opening.total) == (Figures(98_840, 0, 0, 0, 0), 98_840)
@@ -75,7 +75,7 @@ def test_a_month_is_mexico_citys_and_the_second_after_it_the_next_ones(november)
     assert astuple(december.totals) == (0, 50_000, 500, 80, -50_580)
 
 
-def test_other_merchants_and_the_other_mode_are_not_in_it(november, other_merchant):
+def test_a_statement_has_only_its_merchant_and_mode(november, other_merchant):
     live = statement.of_merchant(november, livemode=True, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
 
     assert (live.opening, live.closing, list(live.movements)) == (NOTHING, NOTHING, [])
@@ -91,18 +91,18 @@ def test_other_merchants_and_the_other_mode_are_not_in_it(november, other_mercha
         (date(9999, 12, 1), date.max),
     ],
 )
-def test_a_period_that_is_none_is_refused_by_name(merchant, first_day, last_day):
+def test_an_invalid_period_is_refused(merchant, first_day, last_day):
     with pytest.raises(InvalidRequest) as refused:
         take(merchant, first_day, last_day)
 
     assert refused.value.errors[0].field == "last_day"
 
 
-def test_366_days_are_one_statement(merchant):
+def test_a_statement_covers_up_to_366_days(merchant):
     take(merchant, date(2026, 1, 1), date(2027, 1, 1))
 
 
-def test_a_statement_needs_the_transaction_in_which_it_is_read(committed_db, merchant):
+def test_a_statement_requires_a_transaction(committed_db, merchant):
     with pytest.raises(RuntimeError, match=r"must run inside transaction\.atomic"):
         take(merchant, date(2026, 11, 1), date(2026, 11, 30))
 
@@ -198,7 +198,7 @@ def test_the_table_has_mexico_city_days_pesos_and_spanish_headings(november):
         ('a"b,c\nd', 'a"b,c\nd, 2026'),
     ],
 )
-def test_a_cell_never_becomes_a_formula(november, name, shown):
+def test_text_is_never_a_formula(november, name, shown):
     Merchant.objects.filter(pk=november.pk).update(name=name)
 
     about = table(run(november.public_id, *NOVEMBER, "--format", "csv"))[1][5]
@@ -224,11 +224,11 @@ def test_the_text_is_readable(november):
     ]
 
 
-def test_the_command_reads_outside_any_transaction_of_others(committed_db, merchant):
+def test_the_command_uses_its_own_transaction(committed_db, merchant):
     assert "0 movimientos" in run(merchant.public_id, *NOVEMBER)
 
 
-def test_a_statement_can_go_to_a_file_whole_or_not_at_all(november, tmp_path):
+def test_a_statement_file_is_complete_or_absent(november, tmp_path):
     target = tmp_path / "noviembre.csv"
 
     run(november.public_id, *NOVEMBER, "--format", "csv", "--output", str(target))
@@ -255,7 +255,7 @@ def test_a_workbook_of_the_statement_has_typed_cells(november, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{merchant}", *NOVEMBER, "--format", "xlsx"], "A workbook is no text: name its file with --output."),
+        (["{merchant}", *NOVEMBER, "--format", "xlsx"], "xlsx needs a file: use --output."),
         (["mer_nobody", *NOVEMBER], "There is no merchant mer_nobody."),
         (["{merchant}", "--from", "2026-11-31", "--to", "2026-12-01"], "'2026-11-31' is not a date like 2026-11-30."),
         (["{merchant}", "--from", "20261101", "--to", "2026-12-01"], "'20261101' is not a date like 2026-11-30."),
@@ -264,6 +264,6 @@ def test_a_workbook_of_the_statement_has_typed_cells(november, tmp_path):
         (["{merchant}", "--from", "2026-11-01"], "--to"),
     ],
 )
-def test_what_cannot_be_asked_is_said(merchant, arguments, said):
+def test_invalid_statement_arguments_are_reported(merchant, arguments, said):
     with pytest.raises(CommandError, match=said):
         run(*(argument.format(merchant=merchant.public_id) for argument in arguments))

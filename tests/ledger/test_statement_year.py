@@ -1,4 +1,4 @@
-"""ledger.services.statement: a year's statements chained are the ledger, whatever happened at whatever hour."""
+"""ledger.services.statement: twelve monthly statements add up to the ledger, for any events at any hour."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ STEPS = st.lists(
 
 
 class History:
-    """Random events of one merchant, and a plain list of what each meant: when, change by purpose, fee, IVA."""
+    """Random events of one merchant, and the expected effects: time, change by purpose, fee, IVA."""
 
     def __init__(self, merchant: Merchant) -> None:
         self.merchant = merchant
@@ -80,7 +80,7 @@ class History:
         self.said: list[tuple[datetime, Figures, int, int]] = []
 
     def step(self, number: int, kind: str, amount: int, when: PostingTime) -> None:
-        """One event; what the books cannot carry does not happen."""
+        """Post one event; skip it if the ledger refuses it."""
         common = {"livemode": False, "source": f"src_{number}", "when": when}
         fee, iva = amount // 50, amount // 300
         match kind:
@@ -128,12 +128,12 @@ class History:
             self._back(held, rest, when)
 
     def _recover(self, when: PostingTime) -> None:
-        """A hold pays first what is owed."""
+        """Record the recovery of debt by a hold."""
         if owed := min(self.now.available, self.now.debt):
             self._say(when, Figures(-owed, 0, 0, 0, -owed))
 
     def _back(self, held: Hold, amount: int, when: PostingTime) -> None:
-        """What comes back of a hold: of a return, first to the debt that it made."""
+        """Record the return of a hold: a return's first reduces the debt that it created."""
         owed = min(amount, self.made.get(held.pk, 0), self.now.debt)
         self._say(when, Figures(amount - owed, 0, -amount, 0, -owed))
 
@@ -149,7 +149,7 @@ class History:
 
 
 def play(merchant: Merchant, steps) -> list[tuple[datetime, Figures, int, int]]:
-    """Post ``steps`` in the order of their booking; what happened by effective time, in the statement's order."""
+    """Post ``steps`` in order of booking; return the expected effects in the statement's order."""
     history = History(merchant)
     for number, (moment, late, kind, amount) in enumerate(sorted(steps, key=lambda s: s[0] + s[1])):
         with time_machine.travel(moment + late, tick=False):
@@ -163,7 +163,7 @@ def play(merchant: Merchant, steps) -> list[tuple[datetime, Figures, int, int]]:
 
 
 def held_before(merchant: Merchant, moment: datetime) -> Figures:
-    """What the ledger's own balances were just before ``moment``."""
+    """The ledger's balances just before ``moment``."""
     accounts = {account.purpose: account for account in Account.objects.filter(merchant=merchant, livemode=False)}
     before = moment - timedelta(microseconds=1)
     return Figures(
@@ -181,7 +181,7 @@ def added(figures: list[Figures]) -> Figures:
 @pytest.mark.django_db
 @settings(max_examples=25)
 @given(steps=STEPS)
-def test_a_years_statements_chained_are_the_ledger_and_the_years_statement(steps):
+def test_monthly_statements_add_up_to_the_ledger_and_the_year(steps):
     with transaction.atomic():
         merchant = Merchant.objects.create(name="One", legal_name="One")
 

@@ -1,4 +1,4 @@
-"""What the books keep in suspense is what deposits say, in each mode."""
+"""Invariants: the suspense accounts equal the deposits in that status, in each mode."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_suspense_is_the_sum_of_suspended_deposits_in_each_mode(stp):
     ]
 
 
-def test_what_is_on_its_way_back_is_the_sum_of_returning_deposits(stp):
+def test_suspense_being_returned_is_the_sum_of_returning_deposits(stp):
     raw = stp.deposit("646180157099999990", 70_000, claveRastreo="STRAY", id=1)
     assert stp.post(raw).status_code == 200
     assert faults("suspense_reserved_is_deposits") == []

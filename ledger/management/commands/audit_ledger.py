@@ -9,13 +9,13 @@ from ledger.services import audit
 
 
 class Command(BaseCommand):
-    """Recomputes the books from their entries: a line per fault on stderr, a summary on stdout, exit code 1 if any."""
+    """Recomputes the ledger: one line per fault on stderr, a summary on stdout, exit code 1 if there is a fault."""
 
     help = "Check the ledger from its entries alone: sums, balances, floors, holds, reversals, triggers, the chain."
-    requires_system_checks = ()  # the books are looked at whatever the settings are like
+    requires_system_checks = ()  # must run with any settings
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--chain", action="store_true", help="also compute every seal of the chain anew")
+        parser.add_argument("--chain", action="store_true", help="also recompute every seal of the chain")
 
     def handle(self, *args: Any, chain: bool, **options: Any) -> None:
         found = audit.run(

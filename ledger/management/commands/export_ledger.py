@@ -12,7 +12,7 @@ from ledger.services import export, stream
 
 
 class Command(BaseCommand):
-    """Writes one mode's books for another program to check (``bean-check FILE``); long ones say how far they are."""
+    """Writes one mode's ledger for ``bean-check FILE``; reports progress on stderr."""
 
     help = "Export the ledger as Beancount: accounts, transactions by operating date, balance assertions."
 

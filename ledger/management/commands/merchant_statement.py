@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
 def _write_workbook(merchant: Merchant, livemode: bool, period: dict[str, date], output: str | None) -> None:
     if output is None:
-        raise CommandError("A workbook is no text: name its file with --output.")
+        raise CommandError("xlsx needs a file: use --output.")
     with whole_file(output) as file, tempfile.TemporaryDirectory() as scratch:
         table = XlsxTable(file, COLUMNS, scratch=scratch)
         with stream.snapshot():
@@ -64,7 +64,7 @@ def _statement(merchant: Merchant, livemode: bool, period: dict[str, date]) -> S
 
 
 class _Rows:
-    """What ``csv.writer`` writes to."""
+    """File-like target of ``csv.writer``."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self.write = write

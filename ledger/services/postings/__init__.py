@@ -1,5 +1,5 @@
-"""Named postings, one function a flow of money; each docstring is its line in the chart: debit / credit.
+"""Named postings, one function per flow of money; each docstring gives its accounts as debit / credit.
 
-Callers say what happened, never which legs. Every function must run inside the transaction of the change it books,
-takes amounts in centavos, and raises ``ledger.services.errors`` by name.
+Callers state what happened, not the legs. Each function must run inside the database transaction of the change that it
+books, takes amounts in centavos and raises ``ledger.services.errors``.
 """

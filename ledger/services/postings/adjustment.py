@@ -1,4 +1,4 @@
-"""Corrections by hand, after a second person approved them (``ledger.services.adjustment``)."""
+"""Manual corrections, approved by a second person (``ledger.services.adjustment``)."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from ledger.services.journal import ADJUSTMENT, Leg, PostingTime, post
 
 
 def adjustment(*, livemode: bool, source: str, legs: Sequence[Leg], when: PostingTime, description: str) -> Transaction:
-    """Adjustment (four eyes, reason, evidence): any named pair. Debits are positive, in centavos."""
+    """Adjustment (four eyes, reason, evidence): any named pair. Centavos; debits are positive."""
     return post(ADJUSTMENT, source, legs, livemode=livemode, when=when, description=description)

@@ -1,4 +1,4 @@
-"""Words for legs: what a posting takes from and gives to."""
+"""Helpers that build the legs of postings."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def credit(purpose: str, amount: int, merchant: Merchant | None = None) -> Leg:
 
 
 def fee_credits(fee: int, fee_tax: int) -> list[Leg]:
-    """Our fee and the IVA on it; either may be zero and then has no leg."""
+    """Legs of our fee and its IVA; a zero amount has no leg."""
     parts = [("fee_revenue", part_or_zero(fee)), ("iva_payable", part_or_zero(fee_tax))]
     return [credit(purpose, amount) for purpose, amount in parts if amount]
 
 
 def fee_debits(fee: int, fee_tax: int) -> list[Leg]:
-    """Our fee and the IVA on it given back."""
+    """Legs that give back our fee and its IVA."""
     return [(name, -amount) for name, amount in fee_credits(fee, fee_tax)]
 
 
 def merchant_share(purpose: str, merchant: Merchant, amount: int, fee: int, fee_tax: int) -> list[Leg]:
-    """What is left for the merchant of ``amount``, and our part of it. The rest may be zero, never negative."""
+    """Legs of the merchant's net (``amount`` less fee and IVA) and of our fee. The net may be zero, never negative."""
     net = part_or_zero(valid_amount(amount) - part_or_zero(fee) - part_or_zero(fee_tax))
     return [*([credit(purpose, net, merchant)] if net else []), *fee_credits(fee, fee_tax)]
 
 
 def part_or_zero(amount: int) -> int:
-    """A part of an amount: zero or a valid amount; else ``InvalidAmount``."""
+    """``amount`` if it is zero or valid (``valid_amount``); else raise ``InvalidAmount``."""
     if type(amount) is int and amount == 0:
         return 0
     if type(amount) is int and amount < 0:

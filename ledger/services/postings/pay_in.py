@@ -23,7 +23,7 @@ _REASONS = {
     "not_payable": "el estado del pago no admite dinero",
     "returned_transfer": "una transferencia nuestra que regresó",
 }
-"""What the books say for a reason; any other one stands there as it is."""
+"""Descriptions of reasons; an unknown reason is used as it is."""
 
 
 def spei_deposit(
@@ -157,9 +157,9 @@ def suspense_return_failed(*, livemode: bool, source: str, amount: int, when: Po
 
 
 def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Suspense sent back, settled although it counted as failed, while the deposit is in suspense: suspense / stp_cash.
+    """Suspense sent back, settled after it was booked as failed, deposit still in suspense: suspense / stp_cash.
 
-    When the deposit has left suspense meanwhile it is ``payout.excess_settled``.
+    If the deposit has left suspense since, post ``payout.excess_settled`` instead.
     """
     legs = [debit("suspense", amount), credit("stp_cash", amount)]
     return post(
@@ -175,7 +175,8 @@ def suspense_return_settled_late(*, livemode: bool, source: str, amount: int, wh
 def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Suspense sent back, came back: stp_cash / suspense.
 
-    By the provider's notice. An incoming transfer that is booked already needs no posting: its money is the deposit's.
+    For a return reported by the provider's notice. If the incoming transfer is already booked, no posting is needed:
+    its money is in suspense.
     """
     legs = [debit("stp_cash", amount), credit("suspense", amount)]
     return post(
@@ -189,7 +190,10 @@ def suspense_return_returned(*, livemode: bool, source: str, amount: int, when: 
 
 
 def return_cleared(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Return found in suspense of a payout that had not settled, or whose return is booked: suspense / stp_cash."""
+    """Returned transfer in suspense, its payout not settled or its return already booked: suspense / stp_cash.
+
+    ``source``: the public id of the returned transfer's deposit.
+    """
     legs = [debit("suspense", amount), credit("stp_cash", amount)]
     description = "Transferencia regresada que no cambia el saldo"
     return post("return_cleared", source, legs, livemode=livemode, when=when, description=description)
@@ -198,14 +202,14 @@ def return_cleared(*, livemode: bool, source: str, amount: int, when: PostingTim
 def deposit_voided(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
     """Forged or withdrawn deposit voided by two people: suspense / stp_cash.
 
-    ``source``: the deposit's public id; with a number behind it (``dep_…:2``) when it was voided before.
+    ``source``: the deposit's public id; with a number (``dep_…:2``) if it was voided before.
     """
     legs = [debit("suspense", amount), credit("stp_cash", amount)]
     return post("deposit_voided", source, legs, livemode=livemode, when=when, description="Depósito anulado")
 
 
 def deposit_unvoided(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Voided deposit found in a list of the provider after all: stp_cash / suspense. ``source`` as for its void."""
+    """Voided deposit that the provider's list shows later: stp_cash / suspense. ``source`` as in ``deposit_voided``."""
     legs = [debit("stp_cash", amount), credit("suspense", amount)]
     return post(
         "deposit_unvoided", source, legs, livemode=livemode, when=when, description="Anulación del depósito revertida"

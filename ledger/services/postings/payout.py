@@ -1,9 +1,9 @@
 """Money to others: payouts, refunds, reversals, and what comes back.
 
-What moves ``reserved`` is posted by ``ledger.services.hold`` alone, together with its hold. What can be tried again has
-the attempt's payout as ``source``. ``cash`` says where money that came back is found: in ``stp_cash`` when the
-provider's notice reports the return, in ``suspense`` when the incoming transfer was booked there first. Both have one
-kind, so that a return that is reported in both ways is posted once.
+Postings that move ``reserved`` are only made by ``ledger.services.hold``, together with the hold. Operations that can
+be retried use the attempt's payout as ``source``. ``cash`` is the account of returned money: ``stp_cash`` if the
+provider's notice reported the return, ``suspense`` if the incoming transfer was booked there first. Both use the same
+kind, so that a return that is reported both ways is posted once.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def payout_settled_late(
     from_debt: int,
     when: PostingTime,
 ) -> Transaction:
-    """Payout settled although it counted as failed: available, debt / stp_cash, fee_revenue, iva_payable.
+    """Payout settled after it was booked as failed: available, debt / stp_cash, fee_revenue, iva_payable.
 
-    ``from_debt`` is the part of amount, fee and IVA that available does not cover.
+    ``from_debt`` is the part of amount, fee and IVA that ``available`` does not cover.
     """
     spent = valid_amount(amount) + part_or_zero(fee) + part_or_zero(fee_tax)
     legs = [
@@ -86,9 +86,9 @@ def payout_returned(
 
 
 def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Batch accepted, one posting for all of its rows: available / reserved. ``amount`` includes all fees and IVA.
+    """Batch accepted, one posting for all rows: available / reserved. ``amount`` includes all fees and IVA.
 
-    The batch's hold is then split into the payouts' holds without a posting.
+    The batch's hold is then split into holds of its payouts, without a posting.
     """
     legs = [debit("available", amount, merchant), credit("reserved", amount, merchant)]
     return post(
@@ -97,7 +97,7 @@ def batch_accepted(merchant: Merchant, *, livemode: bool, source: str, amount: i
 
 
 def batch_released(merchant: Merchant, *, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """What no payout of a batch took over: reserved / available."""
+    """Part of a batch that no payout used: reserved / available."""
     legs = [debit("reserved", amount, merchant), credit("available", amount, merchant)]
     return post(
         "batch_released", source, legs, livemode=livemode, when=when, description="Lote de dispersión: dinero de vuelta"
@@ -127,7 +127,7 @@ def refund_failed(merchant: Merchant, *, livemode: bool, source: str, amount: in
 def refund_settled_late(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: PostingTime
 ) -> Transaction:
-    """Refund settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
+    """Refund settled after it was booked as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
     legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
     return post(
         "refund_settled_late", source, legs, livemode=livemode, when=when, description="Reembolso liquidado tarde"
@@ -147,7 +147,7 @@ def payment_reversed(
 ) -> Transaction:
     """Credited SPEI that must go back (cause 18/26, authority): available, debt / reserved, then as a payout.
 
-    ``from_debt`` is the part of ``amount`` that the merchant cannot cover and owes us from now on.
+    ``from_debt`` is the part of ``amount`` that ``available`` does not cover; it becomes debt.
     """
     legs = [*_available_then_debt(merchant, amount, from_debt), credit("reserved", amount, merchant)]
     return post(
@@ -178,7 +178,7 @@ def payment_return_failed(
 def payment_return_settled_late(
     merchant: Merchant, *, livemode: bool, source: str, amount: int, from_debt: int, when: PostingTime
 ) -> Transaction:
-    """… settled although it counted as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
+    """… settled after it was booked as failed: available, debt / stp_cash. ``from_debt`` as for a payout."""
     legs = [*_available_then_debt(merchant, amount, from_debt), credit("stp_cash", amount)]
     return post(
         "payment_return_settled_late",
@@ -213,7 +213,7 @@ def payment_return_returned(
 
 
 def excess_settled(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Another attempt of a refund or suspense return went out too, or more than was received: losses / stp_cash."""
+    """Second attempt of a refund or suspense return settled too, or more was sent than received: losses / stp_cash."""
     legs = [debit("losses", amount), credit("stp_cash", amount)]
     return post("excess_settled", source, legs, livemode=livemode, when=when, description="Devolución pagada de más")
 
@@ -221,7 +221,7 @@ def excess_settled(*, livemode: bool, source: str, amount: int, when: PostingTim
 def excess_returned(
     *, livemode: bool, source: str, amount: int, cash: ReturnedTo = "stp_cash", when: PostingTime
 ) -> Transaction:
-    """… one of several attempts that went out came back: stp_cash or suspense / losses."""
+    """… one of several settled attempts came back: stp_cash or suspense / losses."""
     legs = [debit(cash, amount), credit("losses", amount)]
     return post(
         "excess_returned",
@@ -234,7 +234,7 @@ def excess_returned(
 
 
 def penny_test_settled(*, livemode: bool, source: str, amount: int, when: PostingTime) -> Transaction:
-    """Penny test, ours and not the merchant's: provider_fees / stp_cash."""
+    """Penny test of an account, at our cost: provider_fees / stp_cash."""
     legs = [debit("provider_fees", amount), credit("stp_cash", amount)]
     return post(
         "penny_test_settled", source, legs, livemode=livemode, when=when, description="Prueba de cuenta con un centavo"
@@ -280,9 +280,9 @@ def funds_unblocked(merchant: Merchant, *, livemode: bool, source: str, amount: 
 
 
 def _available_then_debt(merchant: Merchant, amount: int, from_debt: int) -> list[Leg]:
-    """``amount`` taken from available, ``from_debt`` of it owed instead."""
+    """Debits of ``available`` and ``debt`` that sum to ``amount``, of which ``from_debt`` is debt."""
     if part_or_zero(from_debt) > valid_amount(amount):
-        raise Unbalanced("The debt is more than the amount that goes out.")
+        raise Unbalanced("The debt is greater than the amount.")
     covered = amount - from_debt
     return [
         *([debit("available", covered, merchant)] if covered else []),
@@ -291,7 +291,7 @@ def _available_then_debt(merchant: Merchant, amount: int, from_debt: int) -> lis
 
 
 def _debt_then_available(merchant: Merchant, amount: int, to_debt: int) -> list[Leg]:
-    """``amount`` given back, ``to_debt`` of it to what is owed."""
+    """Credits of ``debt`` and ``available`` that sum to ``amount``, of which ``to_debt`` reduces debt."""
     rest = part_or_zero(valid_amount(amount) - part_or_zero(to_debt))
     return [
         *([credit("debt", to_debt, merchant)] if to_debt else []),

@@ -48,7 +48,7 @@ def stp_invoice_paid(*, livemode: bool, source: str, amount: int, when: PostingT
 def iva_rounded(*, livemode: bool, source: str, difference: int, when: PostingTime) -> Transaction:
     """Month-end invoice rounding of IVA: iva_payable / rounding, or rounding / iva_payable.
 
-    ``difference`` in centavos: what the lines sum to less the invoice's total. Positive: we booked too much IVA.
+    ``difference``: sum of the lines less the invoice's total, in centavos. Positive: too much IVA was booked.
     """
     if type(difference) is int and difference < 0:
         legs = [debit("rounding", -difference), credit("iva_payable", -difference)]
