@@ -104,6 +104,14 @@ def old(database: str, as_owner: psycopg.Connection[Any]) -> dict[str, int]:  # 
         clabe_prefix="6461801570", clabe_sequence=1, created_at=MADE,
     )  # fmt: skip
     rows.insert("payments_feerule", merchant_id=merchant, method="spei", percent=1, fixed=0)
+    for owner, purpose, side in ((merchant, "debt", "debit"), (None, "suspense_reserved", "credit")):
+        rows.insert(
+            "ledger_account",
+            code=f"{owner}:{purpose}", purpose=purpose, merchant_id=owner, livemode=True, currency="MXN",
+            normal_side=side, floor=None, created_at=MADE,
+        )  # fmt: skip
+    for owner in (merchant, None):
+        rows.insert("ledger_breach", invariant="covered", message="old", merchant_id=owner, found_at=MADE)
     payments: dict[str, int] = {}
     for number, (state, changes) in enumerate(STATES.items()):
         payments[state] = rows.insert(
@@ -160,5 +168,11 @@ def test_a_release_brings_rows_of_every_state_into_the_new_life_cycle(old, datab
     assert as_owner.execute(cancelled).fetchall() == [("pay_cancelled", ENDED)]
     rules = "SELECT method, valid_from::text, valid_until FROM payments_feerule"
     assert as_owner.execute(rules).fetchall() == [("spei", "2020-01-01", None)]
+    assert as_owner.execute("SELECT purpose, floor FROM ledger_account ORDER BY id").fetchall() == [
+        ("debt", 0),
+        ("suspense_reserved", 0),
+    ]
+    breaches = "SELECT merchant_id IS NOT NULL, livemode, provider_account FROM ledger_breach ORDER BY id"
+    assert as_owner.execute(breaches).fetchall() == [(True, True, ""), (False, None, "")]
     made = "SELECT DISTINCT made_by, fee_iva, reusable_clabe_id FROM payments_payment"
     assert [(by, float(iva), clabe) for by, iva, clabe in as_owner.execute(made)] == [("request", 0.16, None)]
