@@ -1,4 +1,4 @@
-"""Conekta as a real process that tests of our side talk to over HTTP (pytest plugin: name it in ``pytest_plugins``)."""
+"""Conekta and STP as a real process that tests of our side talk to over HTTP (name it in ``pytest_plugins``)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from payments.models import ProviderAccount
-from tests.provider_messages import ConektaSender
+from tests.payments.providers.stp_orders import key_pair
+from tests.provider_messages import ConektaSender, StpSender
 from tests.sandbox.process import Simulator
 
 
@@ -62,6 +64,64 @@ def at_conekta(conekta_process: Simulator, conekta: ConektaSender) -> AtConekta:
     conekta.account.base_url = f"{conekta_process.url}/conekta"
     conekta.account.save(update_fields=["credentials", "base_url"])
     return AtConekta(conekta_process, conekta.account, api_key)
+
+
+@dataclass
+class AtStp:
+    """Our account as the simulated STP sees it; this process holds its signing key."""
+
+    simulator: Simulator
+    account: ProviderAccount
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings of the company: ``orders_url``, ``deposits_url``, ``opening_balance``, ``pace`` …"""
+        self._put("config", {"deposits_url": "http://127.0.0.1:9/lost", **self._company, **settings})
+
+    def script(self, tracking_key: str, **script: Any) -> None:
+        """How the order with this key will go (``sandbox.stp_script.Script``)."""
+        self._put(f"scripts/{tracking_key}", script)
+
+    def change(self, tracking_key: str, **script: Any) -> dict[str, Any]:
+        """How an order that was taken goes on from now."""
+        return self._put(f"orders/{tracking_key}", script)
+
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """The company's orders by tracking key, phantoms too."""
+        answer = self.simulator.client.get("/_sim/stp/orders", params={"empresa": self.account.name, "limit": "100000"})
+        return {order["tracking_key"]: order for order in answer.json()["data"]}
+
+    def notify(self, tracking_key: str, *states: str, cause: int | None = None) -> None:
+        """Send these notices of an order, in this order, whatever its state is."""
+        path = f"/_sim/stp/orders/{tracking_key}/notices"
+        self.simulator.client.post(path, json={"states": states, "cause": cause}).raise_for_status()
+
+    def balance(self) -> int:
+        """Centavos on the account at STP."""
+        answer = self.simulator.client.get("/_sim/stp/balance", params={"empresa": self.account.name})
+        return int(answer.json()["balance"])
+
+    @property
+    def _company(self) -> dict[str, Any]:
+        return {"empresa": self.account.name, "clabe_prefix": self.account.clabe_prefix, "public_key": key_pair()[1]}
+
+    def _put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.simulator.client.put(f"/_sim/stp/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+@pytest.fixture
+def at_stp(conekta_process: Simulator, stp: StpSender, tmp_path: Path, settings: Any) -> AtStp:
+    """The test account of fixture ``stp`` as a company of its own at the running simulator, with its key here."""
+    stp.account.base_url = f"{conekta_process.url}/stp"
+    stp.account.name = f"EMPRESA_{secrets.token_hex(4)}"
+    stp.account.save(update_fields=["base_url", "name"])
+    (tmp_path / f"{stp.account.public_id}.pem").write_bytes(key_pair()[0])
+    settings.STP_SIGNING_KEYS, settings.STP_SIGNING_PASSWORD = tmp_path, ""
+    at = AtStp(conekta_process, stp.account)
+    at.configure(pace=0.1)
+    return at
 
 
 @pytest.fixture

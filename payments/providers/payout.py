@@ -90,8 +90,8 @@ class SendResult:
 
     ``outcome``: ``accepted`` (the provider has the order, ``order_id`` is its number), ``refused`` (final, it was not
     carried out), ``not_sent`` (nothing was done, it may be sent again), ``unknown`` (it may exist: ask, never send
-    again). ``code`` is the provider's own code ("-7"), "" if it gave none; ``detail`` its words, printable, at most 300
-    characters; ``raw`` the answer as it may be stored, redacted.
+    again). ``code`` is the provider's own code ("-7"), "" if it gave none; ``detail`` its words, printable, accounts
+    masked, at most 300 characters; ``raw`` the answer as it may be stored, redacted.
     """
 
     outcome: Outcome

@@ -18,7 +18,7 @@ MAX_LISTED: Final = 3
 
 _SECRET = re.compile(r"firma|signature|secret|password|token|api_?key|public_key|credential", re.IGNORECASE)
 _PERSONAL = re.compile(
-    r"nombre|name|e?mail|correo|phone|telefono|celular|rfc|curp|tax_id|concepto|description|address|direccion|customer"
+    r"nombre|name|apellido|nacimiento|e?mail|correo|phone|telefono|celular|rfc|curp|tax_id|concepto|description|address|direccion|customer"
     r"|beneficiar|ordenante|cuenta|account|clabe|last4",
     re.IGNORECASE,
 )

@@ -33,8 +33,10 @@ def connect(account: ProviderAccount, *, about: str = "") -> ProviderClient:
     """A client of the account's provider. ``about`` is the public id of the object of its calls.
 
     Each request writes a ``ProviderCall`` in a separate transaction and holds no database connection while it waits.
-    Raises ``ValueError`` for an invalid key or address.
+    Raises ``ValueError`` for an invalid key or address, and for a live account at the simulators.
     """
+    if account.livemode and settings.SANDBOX.url and account.base_url.startswith(settings.SANDBOX.url):
+        raise ValueError("a live account must not use the simulators")
     return registry.provider(account.provider).connect(_access(account, about))
 
 
@@ -50,6 +52,21 @@ def connect_for_payouts(account: ProviderAccount, *, about: str = "") -> PayoutC
     if not registry.provider(account.provider).pays_out:
         raise ValueError(f"{account.provider} does not pay out")
     return cast("PayoutClient", connect(account, about=about))
+
+
+def signing_key_faults() -> list[str]:
+    """What is wrong with the signing keys that this process can read: a line for each account that cannot be called."""
+    signing = [spec.name for spec in registry.PROVIDERS.values() if spec.signs]
+    faults = []
+    for account in ProviderAccount.objects.filter(provider__in=signing, hears_notices=True).order_by("pk"):
+        try:
+            if not can_connect(account):
+                faults.append(f"{account.public_id}: no {account.public_id}.pem, or the account has no address")
+            else:
+                connect(account)
+        except (OSError, ValueError) as error:
+            faults.append(f"{account.public_id}: {error}")
+    return faults
 
 
 def _access(account: ProviderAccount, about: str = "") -> Access:

@@ -15,6 +15,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from core.masking import masked
 from core.money import MAX_AMOUNT, centavos_to_pesos, pesos_to_centavos
 from core.mx import clabe
 from core.mx.spei_text import fold
@@ -124,7 +125,7 @@ def read_sent(status: int, raw: bytes) -> SendResult:
         return SendResult(Outcome.UNKNOWN, SendReason.UNREADABLE, detail=f"STP answered HTTP {status}, unreadable.")
     number, text = answer.get("id"), answer.get("descripcionError")
     is_blank = text is None or (isinstance(text, str) and not text.strip())
-    detail = printable(text)[:MAX_DETAIL_LENGTH]
+    detail = masked(printable(text))[:MAX_DETAIL_LENGTH]
     code = str(number)[:20] if type(number) is int else ""
     unclear = SendResult(Outcome.UNKNOWN, SendReason.UNREADABLE, code=code, detail=detail)
     if type(number) is not int or status >= 500 or status == REQUEST_TIMEOUT or 300 <= status < 400:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from typing import Any, Final
 
+from core.masking import masked
 from core.mx import clabe as clabes
 from payments.providers.calls import Outcome
 from payments.providers.errors import UnreadableNotice, printable
@@ -61,7 +62,7 @@ def read_registered(status: int, raw: bytes, *, removing: bool) -> RegistrationR
     if type(number) is not int:
         outcome = Outcome.NOT_SENT if status in TURNED_AWAY else Outcome.UNKNOWN
         return RegistrationResult(outcome, detail=f"STP answered HTTP {status}.")
-    code, detail = str(number)[:20], printable(text)[:MAX_DETAIL_LENGTH]
+    code, detail = str(number)[:20], masked(printable(text))[:MAX_DETAIL_LENGTH]
     entry = look_up(ACCOUNT_ERRORS, number, detail)
     if entry is None or status >= 500 or status == REQUEST_TIMEOUT or 300 <= status < 400:
         return RegistrationResult(Outcome.UNKNOWN, code=code, detail=detail)

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from core import horizon
+from payments.services import provider_client
 from payments_site.checks import SPARE, Budget, allowed_connections
 from payments_site.health import redis_fault, unapplied_migrations
 from payments_site.models import Release
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             self._open_transactions,
             self._connections,
             self._redis,
+            self._signing_keys,
             self._checks,
         ):
             look()
@@ -134,6 +136,19 @@ class Command(BaseCommand):
         )
         meanwhile = "sign-ins are counted in PostgreSQL and requests of API keys not at all"
         return self._say(False, f"redis: {fault}; meanwhile {meanwhile}. {hint}")
+
+    def _signing_keys(self) -> None:
+        """Report whether this environment can sign calls to providers, which only one kind of process may."""
+        if settings.STP_SIGNING_KEYS is None:
+            return self._say(True, "signing keys: none here; only the worker's lane 'providers' needs them")
+        try:
+            faults = provider_client.signing_key_faults()
+        except DatabaseError:
+            return None
+        for fault in faults:
+            self._say(False, f"signing key of {fault}")
+        where = "this environment can send money: give it only to the worker's lane 'providers'"
+        return self._say(True, f"signing keys: {where}")
 
     def _checks(self) -> None:
         try:

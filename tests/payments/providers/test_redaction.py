@@ -35,6 +35,21 @@ def test_stp_orders_keep_what_identifies_them_and_no_person():
     }
 
 
+def test_a_registered_holder_keeps_no_name_and_no_birthday():
+    holder = {"apellidoPaterno": "SANCHEZ", "apellidoMaterno": "RUIZ", "nombre": "ANA", "fechaNacimiento": "19800416"}
+
+    kept = json.loads(redacted({**holder, "fechaOperacion": "20261127", "folioOrigen": "po_1"}))
+
+    assert kept == {
+        "apellidoPaterno": "S…",
+        "apellidoMaterno": "R…",
+        "nombre": "A…",
+        "fechaNacimiento": "1…",
+        "fechaOperacion": "20261127",
+        "folioOrigen": "po_1",
+    }
+
+
 def test_conekta_orders_keep_their_ids_and_no_customer():
     order = {
         "id": "ord_1",
