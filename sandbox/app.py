@@ -291,7 +291,9 @@ class App:
         return Reply(200, barcode.svg(call.args[0]), (("Content-Type", "image/svg+xml"),))
 
     def _page(self, call: Call, error: Refused | None = None) -> Reply:
-        html = page.render(self.stp.recent(PAGE_ROWS), self.conekta.recent(PAGE_ROWS), error.message if error else "")
+        sent = self.stp.orders.search({"limit": str(PAGE_ROWS)})["data"]
+        message = error.message if error else ""
+        html = page.render(self.stp.recent(PAGE_ROWS), sent, self.conekta.recent(PAGE_ROWS), message)
         return Reply(error.status if error else 200, html, HTML_HEADERS)
 
     def _spei(self, call: Call) -> Reply:

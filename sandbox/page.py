@@ -21,6 +21,15 @@ STATUS = {
     "expired": "vencida",
     "canceled": "cancelada",
 }
+SENT = {
+    "C": "capturada",
+    "L": "liberada",
+    "A": "autorizada",
+    "E": "enviada",
+    "LQ": "liquidada",
+    "D": "devuelta",
+    "CN": "cancelada",
+}
 STYLE = (
     "body{font:15px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ccc;padding:.35rem;text-align:left;"
@@ -45,8 +54,13 @@ def pesos(amount: int) -> str:
     return f"${Decimal(amount).scaleb(-2):,.2f}"
 
 
-def render(transfers: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]], error: str = "") -> str:
-    """The page, with ``error`` at the top."""
+def render(
+    transfers: Iterable[dict[str, Any]],
+    sent: Iterable[dict[str, Any]],
+    orders: Iterable[dict[str, Any]],
+    error: str = "",
+) -> str:
+    """The page, with ``error`` at the top: transfers that came, orders that were sent, cash orders."""
     message = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     return f"""<!doctype html><html lang="es"><head><meta charset="utf-8"><title>Simuladores: STP y Conekta</title>
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
@@ -58,6 +72,8 @@ def render(transfers: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]
 <label>Concepto <input name="concept" maxlength="40"></label><button>Enviar</button></form>
 <h2>Transferencias SPEI</h2><table><thead><tr><th>Clave de rastreo<th>CLABE<th>Importe<th>Ordenante<th>Estado
 <th>Avisos</thead><tbody>{"".join(map(_transfer, transfers)) or _empty(6)}</tbody></table>
+<h2>Órdenes SPEI enviadas</h2><table><thead><tr><th>Clave de rastreo<th>CLABE<th>Importe<th>Beneficiario<th>Estado
+<th>Avisos</thead><tbody>{"".join(map(_sent, sent)) or _empty(6)}</tbody></table>
 <h2>Órdenes OXXO</h2><table><thead><tr><th>Referencia<th>Cliente<th>Importe<th>Estado<th>Avisos<th>Caja</thead>
 <tbody>{"".join(map(_order, orders)) or _empty(6)}</tbody></table></body></html>"""
 
@@ -72,6 +88,16 @@ def _transfer(transfer: dict[str, Any]) -> str:
         f"<tr><td>{escape(transfer['tracking_key'])}<td>{escape(transfer['clabe'])}"
         f'<td class="n">{pesos(transfer["amount"])}<td>{escape(transfer["notice"]["nombreOrdenante"])}'
         f"<td>{STATUS[transfer['status']]}{cause}<td>{_deliveries(transfer['deliveries'])}"
+    )
+
+
+def _sent(order: dict[str, Any]) -> str:
+    cause = f" (causa {order['cause']})" if order["cause"] is not None else ""
+    notices = "".join(f"<b>{escape(n['body']['estado'])}</b>{_deliveries(n['deliveries'])}" for n in order["notices"])
+    return (
+        f"<tr><td>{escape(order['tracking_key'])}<td>{escape(str(order['order']['cuentaBeneficiario']))}"
+        f'<td class="n">{pesos(order["amount"])}<td>{escape(str(order["order"]["nombreBeneficiario"]))}'
+        f"<td>{SENT[order['status']]}{cause}<td>{notices}"
     )
 
 

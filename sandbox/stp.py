@@ -1,4 +1,4 @@
-"""Simulator of STP's incoming side: a bank customer sends SPEI to a CLABE, and STP notifies the account's holder.
+"""Simulator of STP: its incoming side. A bank customer sends SPEI to a CLABE, and STP notifies the account's holder.
 
 Source of the wire format (the abono notice sendAbono and its answers, CLABEs, the operating day): publications of STP's
 integrators.

@@ -89,8 +89,12 @@ class Orders:
         return asdict(script)
 
     def finish(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Change how an order that is here goes on: a script without ``answer``, from now on."""
+        """Change how an order that is here goes on from now; one that is still to come gets the script (200 too)."""
         script = stp_script.read(body)
+        try:
+            self.show(name)
+        except Refused:
+            return {"tracking_key": name, "status": None, "script": self.write_script(name, body)}
         with self._storage.transaction() as db:
             row = self._row(db, name)
             db.execute("DELETE FROM stp_order_step WHERE order_id = ?", (row["id"],))

@@ -242,6 +242,27 @@ def test_only_test_accounts_are_simulated_and_bad_commands_name_their_field(comp
     assert client.post("/_sim/faults", json={"preset": "flood", "path": "/stp/.*"}).status_code == 422
 
 
+def test_one_command_decides_about_an_order_that_is_here_or_still_to_come(company: Company) -> None:
+    client, here, to_come = company.simulator.client, company.script(final="none"), "K" + "0" * 20
+    company.register(claveRastreo=here)
+
+    answers = [client.put(f"/_sim/stp/orders/{key}", json={"answer": -9, "final": "cancel"}) for key in (here, to_come)]
+
+    assert [answer.json()["status"] for answer in answers] == ["CN", None]
+    assert company.register(claveRastreo=to_come)["id"] == -9
+
+
+def test_the_page_shows_sent_orders_and_escapes_them(notified: Company, receiver: Receiver) -> None:
+    key = notified.register(nombreBeneficiario="<script>Ana", monto="1250.50")["key"]
+    notified.until(key, "LQ")
+    wait_for(lambda: receiver.received)
+
+    page = notified.simulator.client.get("/").text
+
+    assert key in page and "liquidada" in page and "$1,250.50" in page
+    assert "&lt;script&gt;Ana" in page and "<script>" not in page
+
+
 def test_orders_outlive_the_process(own_simulator: Simulator) -> None:
     company = Company(own_simulator)
     company.configure()
