@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from typing import get_type_hints
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ledger.services.postings import pay_in
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.providers import base, registry
+from payments.providers.payout import PayoutClient
 from tests.architecture.test_modules import ROOT
 
 NAMES = re.compile(r"Provider\.(STP|CONEKTA)|Method\.(SPEI|OXXO)\b|\bConektaClient\b|\bStpClient\b|\bis_stp\b")
@@ -45,6 +47,9 @@ def test_every_client_keeps_the_protocol(spec):
 
     missing = [name for name in dir(wanted) if not name.startswith("_") and not callable(getattr(client, name, None))]
     assert missing == []
+    payout = [name for name in vars(PayoutClient) if not name.startswith("_")]
+    for name in payout if spec.pays_out else ():
+        assert signature(getattr(client, name)) == signature(getattr(PayoutClient, name)), name
 
 
 def test_only_the_registry_and_the_border_import_an_adapter():
@@ -59,3 +64,22 @@ def test_only_the_registry_and_the_border_import_an_adapter():
     ]
 
     assert found == []
+
+
+def test_the_signing_key_is_read_in_one_place_and_dropped_in_another():
+    """Only the worker's lane ``providers`` keeps it (``payments_site.startup``), only a client's maker opens it."""
+    rooms = ("backoffice", "core", "kyc", "ledger", "merchants", "payments", "payments_site", "staff", "webhooks")
+    named = {
+        str(path.relative_to(ROOT))
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        if "STP_SIGNING" in path.read_text()
+    }
+
+    assert named == {
+        "payments/services/provider_client.py",
+        "payments_site/env.py",
+        "payments_site/management/commands/doctor.py",
+        "payments_site/settings/base.py",
+        "payments_site/startup.py",
+    }

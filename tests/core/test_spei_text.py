@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.mx.spei_text import MAX_LENGTH, UnsendableText, fold
 
@@ -59,3 +61,16 @@ def test_a_concept_is_measured_after_folding_and_never_cut():
         with pytest.raises(UnsendableText) as refused:
             fold(text)
         assert refused.value.code == "too_long"
+
+
+@given(st.text(max_size=60), st.booleans())
+def test_whatever_is_typed_becomes_sendable_text_or_is_refused(text, cut):
+    try:
+        folded = fold(text, cut=cut)
+    except UnsendableText:
+        return
+
+    assert 1 <= len(folded) <= MAX_LENGTH
+    assert folded.isascii() and folded.isprintable() and "|" not in folded
+    assert folded == folded.strip() and "  " not in folded
+    assert fold(folded) == folded

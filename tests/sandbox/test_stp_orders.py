@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -125,6 +126,16 @@ def test_a_tracking_key_is_used_once_a_day_by_each_company(company: Company, sim
     assert company.register(claveRastreo=key, monto="5.00")["id"] == -1
     assert other.register(claveRastreo=key)["id"] >= 1000
     assert len(company.listed()) == len(other.listed()) == 1
+
+
+def test_of_equal_orders_at_once_one_is_taken(company: Company) -> None:
+    for _ in range(5):
+        key = f"K{secrets.token_hex(8)}"
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _, key=key: company.register(claveRastreo=key)["id"], range(8)))
+
+        assert sorted(answers)[:7] == [-1] * 7 and max(answers) >= 1000
+    assert len(company.listed()) == 5
 
 
 @pytest.mark.parametrize("code", sorted(TEXTS))

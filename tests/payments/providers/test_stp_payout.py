@@ -72,6 +72,16 @@ CATALOGUE = [
 ]
 
 
+ANYTHING = st.dictionaries(
+    st.sampled_from(["resultado", "id", "descripcionError", "estado"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(max_value=999) | st.floats(allow_nan=False) | st.text(max_size=9),
+        lambda inner: st.dictionaries(st.sampled_from(["id", "descripcionError"]), inner, max_size=2) | st.lists(inner),
+        max_leaves=4,
+    ),
+)
+
+
 def sent(status: int, body: Any) -> tuple[str, str, str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     result = read_sent(status, raw)
@@ -133,6 +143,14 @@ def test_an_order_is_accepted_only_by_a_number_without_an_error():
     ]
     for status, answer in unclear:
         assert sent(status, {"resultado": answer})[::2] == ("unknown", ""), (status, answer)
+
+
+@given(st.integers(100, 599), st.binary(max_size=40) | st.builds(lambda x: json.dumps(x).encode(), ANYTHING))
+def test_no_other_answer_is_ever_taken_for_an_order(status, raw):
+    result = read_sent(status, raw)
+
+    assert result.outcome is not Outcome.ACCEPTED
+    assert result.reason != "" and result.order_id == ""
 
 
 def test_a_refusal_by_a_failing_server_refuses_nothing():
