@@ -7,5 +7,5 @@ from staff.services import approval
 
 @jobs.periodic("*/10 * * * *", "staff.close_expired_approvals", lane=Lane.MONEY)
 def close_expired_approvals(timestamp: int) -> None:
-    """Cancel expired approvals."""
+    """End expired approvals."""
     approval.close_expired()

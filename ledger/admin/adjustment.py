@@ -47,7 +47,7 @@ STATUS_COLOURS = {
     Adjustment.Status.REJECTED: "danger",
 }
 
-_amount = column("amount", _("amount"), lambda a: in_one_line(_debits(a)))
+_amount = column("amount", _("amount"), lambda a: in_one_line(format_mxn(service.debits(a))))
 _evidence = column(
     "evidence",
     _("evidence"),
@@ -57,10 +57,6 @@ _evidence = column(
         a.evidence_name,
     ),
 )
-
-
-def _debits(found: Adjustment) -> str:
-    return format_mxn(sum(leg["amount"] for leg in found.legs if leg["amount"] > 0))
 
 
 @admin.register(Adjustment)
@@ -151,9 +147,6 @@ class AdjustmentAdmin(DecisionAdmin):
 
     def approval_of(self, obj: Adjustment) -> Approval | None:
         return service.approval_of(obj)
-
-    def summary(self, obj: Adjustment) -> str:
-        return f"{obj.description}: {_debits(obj)}"
 
     def evidence(self, request: HttpRequest, public_id: str) -> FileResponse:
         """The evidence as a download. Each access is logged, also a refused one."""

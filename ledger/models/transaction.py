@@ -18,9 +18,8 @@ IS_APPROVED = """
         SELECT 1 FROM public.ledger_adjustment j
         JOIN public.staff_approval a
             ON a.subject = j.public_id AND a.kind = 'ledger.adjustment' AND a.maker_id = j.maker_id
-        JOIN public.staff_vote v
-            ON v.approval_id = a.id AND v.decision = 'approve' AND v.user_id <> a.maker_id
-        WHERE j.public_id = t.source AND j.status = 'posted' AND a.status = 'approved' AND j.livemode = t.livemode
+        WHERE j.public_id = t.source AND j.status = 'posted' AND j.livemode = t.livemode
+            AND public.staff_approved(a.id)
             AND t.kind = CASE WHEN j.reverses_id IS NULL THEN 'adjustment' ELSE 'reversal' END
             AND j.reverses_id IS NOT DISTINCT FROM t.reverses_id
             AND j.legs = (
@@ -32,7 +31,7 @@ IS_APPROVED = """
             )
     )
 """
-"""SQL: the transaction ``t`` is, leg by leg, an adjustment that somebody else than its maker approved."""
+"""SQL: the transaction ``t`` is, leg by leg, an adjustment that was approved by staff's rule."""
 
 
 class Transaction(models.Model):

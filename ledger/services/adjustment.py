@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile, File
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core import calendar, clock
 from core.errors import FieldError, InsufficientFunds, InvalidRequest
@@ -81,7 +82,7 @@ def propose_reversal(
 
 def approval_of(adjustment: Adjustment) -> Approval | None:
     """The adjustment's approval."""
-    return Approval.objects.filter(kind=KIND, subject=adjustment.public_id).select_related("maker").first()
+    return approval.of(KIND, adjustment.public_id)
 
 
 def content(adjustment: Adjustment, evidence_sha256: str) -> dict[str, Any]:
@@ -100,6 +101,11 @@ def content(adjustment: Adjustment, evidence_sha256: str) -> dict[str, Any]:
     }
 
 
+def debits(adjustment: Adjustment) -> int:
+    """Centavos that it moves."""
+    return sum(leg["amount"] for leg in adjustment.legs if leg["amount"] > 0)
+
+
 def account_named(code: str) -> AccountName:
     """``platform:losses`` or ``mer_…:available`` as an account, opened or not. Raises ``UnknownAccount``."""
     owner, _separator, purpose = code.partition(":")
@@ -113,7 +119,17 @@ def account_named(code: str) -> AccountName:
 
 def register() -> None:
     """Register adjustments as a kind of approval."""
-    approval.register(KIND, _on_approved, _on_rejected, _content_of)
+    approval.register(
+        approval.Kind(
+            KIND,
+            title=gettext_lazy("Adjustment of the books"),
+            page="ledger_adjustment",
+            content_of=_content_of,
+            on_approved=_on_approved,
+            on_closed=_on_closed,
+            describe=_describe,
+        )
+    )
 
 
 def _propose(
@@ -177,15 +193,14 @@ def _post(adjustment: Adjustment, amount: int | None) -> Transaction:
 
 def _on_approved(given: Approval) -> None:
     adjustment = _locked(given)
-    amount = sum(leg["amount"] for leg in adjustment.legs if leg["amount"] > 0)
-    posted = _post(adjustment, amount)
+    posted = _post(adjustment, debits(adjustment))
     if _legs_of(posted) != adjustment.legs:
         raise approval.ContentChanged("Another part of the transaction was reversed since; propose it again.")
     adjustment.book()
     adjustment.save(update_fields=["status", "resolved_at"])
 
 
-def _on_rejected(given: Approval) -> None:
+def _on_closed(given: Approval) -> None:
     adjustment = _locked(given)
     adjustment.reject()
     adjustment.save(update_fields=["status", "resolved_at"])
@@ -201,6 +216,13 @@ def _content_of(public_id: str) -> dict[str, Any]:
             return content(adjustment, sha256_of(file))
     except FileNotFoundError as error:
         raise LookupError(f"the evidence of {public_id}") from error
+
+
+def _describe(public_id: str) -> list[str]:
+    adjustment = Adjustment.objects.filter(public_id=public_id).first()
+    if adjustment is None:
+        raise LookupError(public_id)
+    return [f"{adjustment.description}: {format_mxn(debits(adjustment))}"]
 
 
 def _locked(given: Approval) -> Adjustment:

@@ -107,7 +107,7 @@ def register() -> None:
         ),
         (
             "guards_enabled",
-            "Every trigger of the ledger and of approvals exists and is always enabled.",
+            "Every trigger of the ledger, approvals and merchants exists and is always enabled.",
             _guards_enabled,
         ),
     ):
@@ -206,6 +206,6 @@ def _covered() -> Iterable[Fault]:
 
 
 def _guards_enabled() -> Iterable[Fault]:
-    for app in ("ledger", "staff"):
+    for app in ("ledger", "staff", "merchants"):
         for guard in missing_guards(apps.get_app_config(app).get_models()):
             yield Fault(f"{guard} is missing or disabled")

@@ -45,6 +45,12 @@ def _state(key: ApiKey) -> str:
     return label(_("ends soon"), "warning") if ends_soon else label(_("valid"), "success")
 
 
+def _issuer(key: ApiKey) -> str:
+    if key.created_by_key is not None:
+        return object_link(key.created_by_key.public_id)
+    return key.created_by.get_username() if key.created_by else str(_("command on the host"))
+
+
 def _explained(key: ApiKey) -> str:
     """Scopes with their descriptions, one per line."""
     known = dict(ApiKey.Scope.choices)
@@ -95,7 +101,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     ]
     list_filter = [ModeFilter, ("revoked_at", admin.EmptyFieldListFilter)]
     search_fields = ["public_id__exact", "prefix", "name", "merchant__name"]
-    list_select_related = ["merchant", "replaces"]
+    list_select_related = ["merchant", "replaces", "created_by", "created_by_key"]
     actions_detail = ["restrict", "revoke"]
     fieldsets = [
         (
@@ -109,7 +115,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
                     (moment("last_used_at", _("last used")), moment("expires_at", _("expires"))),
                     (moment("created_at", _("created")), moment("revoked_at", _("revoked"))),
                     (
-                        column("created_by", _("created by"), lambda key: object_link(key.created_by)),
+                        column("created_by", _("created by"), _issuer),
                         related("replaces", _("replaces")),
                     ),
                 ]

@@ -121,7 +121,7 @@ class MerchantAdmin(NoDeleteAdmin):
                 scopes=data["scopes"],
                 networks=data["networks"],
                 expires_at=clock.local_day_bounds(day)[1] if day else None,
-                created_by=request.user.get_username()[:100],
+                created_by=request.user,  # type: ignore[arg-type]
             )
             context = {
                 **self.admin_site.each_context(request),

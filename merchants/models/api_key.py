@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 import pgtrigger
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -21,6 +22,10 @@ class ApiKey(models.Model):
     """A merchant's credential. The secret is shown once; only its first characters and its SHA-256 are stored.
 
     Scopes never change: other scopes need a new key. An expiry, once set, can only become earlier.
+
+    A key is issued by a person in the admin (``created_by``), by a key that rolled another (``created_by_key``), or, if
+    both are empty, by a command on the host. The SQL function ``merchants_key_issuers`` computes from this who may know
+    the secret; for a key issued on the host that is an unknown person.
     """
 
     class Scope(models.TextChoices):
@@ -49,12 +54,23 @@ class ApiKey(models.Model):
         blank=True,
         help_text=_("Only from these addresses or networks; from anywhere if there are none."),
     )
-    created_by = models.CharField(
-        _("created by"),
-        max_length=100,
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        verbose_name=_("created by"),
+        related_name="+",
+        null=True,
         blank=True,
-        db_default="",
-        help_text=_("The staff user, or the API key that asked for it."),
+        help_text=_("The person who issued it."),
+    )
+    created_by_key = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("created by API key"),
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text=_("The API key that asked for it."),
     )
     replaces = models.ForeignKey(
         "self",
@@ -98,6 +114,9 @@ class ApiKey(models.Model):
                 condition=Q(livemode=True, prefix__startswith="sk_live_")
                 | Q(livemode=False, prefix__startswith="sk_test_"),
             ),
+            models.CheckConstraint(
+                name="api_key_one_issuer", condition=Q(created_by__isnull=True) | Q(created_by_key__isnull=True)
+            ),
             models.UniqueConstraint(
                 name="api_key_one_successor", fields=["replaces"], condition=Q(revoked_at__isnull=True)
             ),
@@ -114,6 +133,7 @@ class ApiKey(models.Model):
                 "secret_sha256",
                 "scopes",
                 "created_by",
+                "created_by_key",
                 "replaces",
                 "created_at",
             ),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from core import addresses, clock
@@ -43,10 +44,14 @@ def create(
     scopes: Sequence[str] = tuple(ApiKey.Scope.values),
     networks: Iterable[Network | str] = (),
     expires_at: datetime | None = None,
-    created_by: str = "",
+    created_by: User | ApiKey | None = None,
     replaces: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return it with its secret, which cannot be read again."""
+    """Create a key and return it with its secret, which cannot be read again.
+
+    ``created_by`` is the person or the key that issues it, None for a command on the host. An issuer's vote does not
+    count on what the key proposes; on proposals of a key from the host no vote counts.
+    """
     secret = f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
         merchant=merchant,
@@ -57,7 +62,8 @@ def create(
         scopes=[str(scope) for scope in scopes],
         networks=list(networks),
         expires_at=expires_at,
-        created_by=created_by,
+        created_by=created_by if isinstance(created_by, User) else None,
+        created_by_key=created_by if isinstance(created_by, ApiKey) else None,
         replaces=replaces,
     )
     return key, secret
@@ -130,7 +136,7 @@ def roll(key_id: int, *, by: ApiKey, old_key_expires_at: datetime | None = None)
         scopes=old.scopes,
         networks=old.networks,
         expires_at=old.expires_at if successor is None else successor.expires_at,
-        created_by=by.public_id,
+        created_by=by,
         replaces=old,
     )
     end = max(now, old_key_expires_at or now + OVERLAP)

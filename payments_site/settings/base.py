@@ -232,9 +232,6 @@ REPORT_KEPT = timedelta(days=30)
 REPORT_LINK_LIFETIME = timedelta(hours=1)
 """How long a report's download link is valid."""
 
-APPROVAL_LIFETIME = timedelta(days=7)
-"""How long a proposal waits for approval before it expires."""
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -6,13 +6,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import EMPTY, ReadOnlyAdmin, ReadOnlyInline, badge, breakable, column, moment, object_link
-from staff.admin.proposal import described
-from staff.models import AccountProposal, Approval, Vote
-from staff.services import account
+from core.admin import EMPTY, ReadOnlyAdmin, ReadOnlyInline, badge, breakable, column, moment, object_link, short_id
+from staff.models import Approval, Vote
 from staff.services import approval as approval_service
 
 STATUS_COLOURS = {
@@ -20,27 +22,50 @@ STATUS_COLOURS = {
     Approval.Status.APPROVED: "success",
     Approval.Status.REJECTED: "danger",
     Approval.Status.CANCELLED: "",
+    Approval.Status.EXPIRED: "",
 }
 
-_KINDS = {"ledger.adjustment": _("Adjustment of the books"), account.KIND: _("Account that approves")}
-_subject = column("subject", _("about"), lambda approval: object_link(approval.subject))
+
+def _title(approval: Approval) -> str:
+    kind = approval_service.kind_of(approval.kind)
+    return approval.kind if kind is None else str(kind.title)
+
+
+def _subject(approval: Approval, text: str = "") -> str:
+    kind = approval_service.kind_of(approval.kind)
+    if kind is None:
+        return text or approval.subject
+    url = reverse(f"admin:{kind.page}_change", args=[approval.subject])
+    return format_html('<a href="{}" class="text-link">{}</a>', url, text or approval.subject)
+
+
+def _lines(approval: Approval) -> list[tuple[str]]:
+    return [(line,) for line in approval_service.describe(approval)]
 
 
 def _what(approval: Approval) -> str:
-    """What an account would be granted; other kinds are described on the object's page."""
-    if approval.kind != account.KIND:
-        return EMPTY
-    proposal = AccountProposal.objects.filter(public_id=approval.subject).select_related("user", "group").first()
-    return EMPTY if proposal is None else described(proposal)
+    return format_html_join("", "<p>{}</p>", _lines(approval)) or EMPTY
 
 
-_kind = column("kind", _("action"), lambda approval: _KINDS.get(approval.kind, approval.kind), order="kind")
-_action = column(
-    "action",
-    _("action"),
-    lambda a: _what(a) if a.kind == account.KIND else _KINDS.get(a.kind, a.kind),
-    order="kind",
-)
+def _action(approval: Approval) -> str:
+    return format_html("{}{}", _title(approval), format_html_join("", "<p>{}</p>", _lines(approval)))
+
+
+def _maker(approval: Approval, text: str = "") -> str:
+    return approval.maker.get_username() if approval.maker else object_link(approval.maker_key, text)
+
+
+def _issuers(approval: Approval) -> str:
+    issuers = User.objects.filter(pk__in=filter(None, approval.issuers)).order_by("username")
+    names = [user.get_username() for user in issuers]
+    if None in approval.issuers:
+        names.append(str(_("command on the host")))
+    return ", ".join(names) or EMPTY
+
+
+def _approvals(approval: Approval) -> str:
+    given = sum(given.decision == Vote.Decision.APPROVE for given in approval.votes.all())
+    return str(_("%(given)d of %(needed)d") % {"given": given, "needed": approval.approvers})
 
 
 class VoteInline(ReadOnlyInline):
@@ -55,32 +80,36 @@ class VoteInline(ReadOnlyInline):
 
 @admin.register(Approval)
 class ApprovalAdmin(ReadOnlyAdmin):
-    """List of approvals. Each line links to the object's page, which has the buttons."""
+    """List of approvals of every kind. Each line links to the object's page, which has the buttons."""
 
     list_filter = ["status"]
-    search_fields = ["public_id__exact", "subject__exact", "maker__username"]
+    search_fields = ["public_id__exact", "subject__exact", "maker__username", "maker_key__exact"]
     list_select_related = ["maker"]
     inlines = [VoteInline]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
+        return super().get_queryset(request).prefetch_related("votes")
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [
-            _action,
-            _subject,
+            column("kind", _("action"), _action, order="kind"),
+            column("subject", _("about"), lambda a: _subject(a, short_id(a.subject))),
             badge("status", STATUS_COLOURS, _("status")),
-            "maker",
-            moment("created_at", _("proposed")),
+            column("maker", _("proposed by"), lambda a: _maker(a, short_id(a.maker_key)), order="maker__username"),
             moment("expires_at", _("expires")),
+            column("approvals", _("approvals"), _approvals),
             _who_may_decide(),
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = [
             ("public_id", badge("status", STATUS_COLOURS, _("status"))),
-            (_kind, _subject),
-            column("what", _("what is granted"), _what),
-            ("maker", moment("created_at", _("proposed"))),
+            (column("kind", _("action"), _title), column("subject", _("about"), _subject)),
+            column("what", _("what would be done"), _what),
+            (column("maker", _("proposed by"), _maker), moment("created_at", _("proposed"))),
+            column("issuers", _("API key issued by"), _issuers),
             (moment("expires_at", _("expires")), moment("resolved_at", _("decided"))),
-            _who_may_decide(),
+            (column("approvals", _("approvals"), _approvals), _who_may_decide()),
             column("sha256", _("SHA-256 of the content"), lambda approval: breakable(approval.content_sha256)),
         ]
         return [(None, {"fields": fields})]
@@ -90,16 +119,17 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
 
 def _who_may_decide() -> Any:
-    """A column with the accounts that may decide, without barred ones; queries the permission once per page."""
-    names: list[tuple[int, str]] = []
+    """A column with the accounts that may still vote, without barred ones; queries the permissions once per page."""
+    names: dict[str, list[tuple[int, str]]] = {}
 
     def show(approval: Approval) -> str:
         if approval.status != Approval.Status.PENDING:
             return EMPTY
-        if not names:
-            names.extend((user.pk, user.get_username()) for user in approval_service.deciders())
+        if approval.kind not in names:
+            deciders = approval_service.deciders(approval.kind)
+            names[approval.kind] = [(user.pk, user.get_username()) for user in deciders]
         barred = approval_service.barred(approval)
-        others = [name for pk, name in names if pk not in barred]
+        others = [name for pk, name in names[approval.kind] if pk not in barred]
         return ", ".join(others[:5]) + (" …" if len(others) > 5 else "") if others else str(_("no eligible account"))
 
     return column("deciders", _("who may decide"), show)

@@ -41,10 +41,6 @@ class DecisionAdmin(ReadOnlyAdmin):
         """The approval of ``obj``."""
         raise NotImplementedError
 
-    def summary(self, obj: Any) -> str:
-        """Description of the decision, a sentence without full stop."""
-        raise NotImplementedError
-
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         found = self.get_object(request, str(object_id))
         asked = self.approval_of(found) if found is not None else None
@@ -96,9 +92,9 @@ class DecisionAdmin(ReadOnlyAdmin):
             ]
             for v in asked.votes.select_related("user")
         ]
-        if not decided and asked.status == asked.Status.PENDING:
+        if asked.status == asked.Status.PENDING:
             waiting = _("until %(moment)s") % {"moment": format_moment(asked.expires_at)}
-            decided = [["", str(_("waiting for a second person")), "", str(waiting)]]
+            decided.append(["", str(_("waiting for a second person")), "", str(waiting)])
         return {
             "title": _("Decision"),
             "headers": [_("when"), _("decision"), _("by"), _("comment")],
@@ -119,7 +115,7 @@ class DecisionAdmin(ReadOnlyAdmin):
             title=self.titles[step],
             form_class=CommentForm,
             run=run,
-            text=f"{self.summary(found)}. {self.texts[step]}",
+            text=f"{'; '.join(approval_service.describe(self._asked(found)))}. {self.texts[step]}",
             danger=decision == Vote.Decision.REJECT,
         )
 

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.admin import ReadOnlyAdmin, badge, column, moment
@@ -15,35 +14,10 @@ from staff.admin.decision import DecisionAdmin
 from staff.models import AccountChange, AccountProposal, Approval
 from staff.services import account
 
-_WORDS = {
-    AccountChange.Kind.SUPERUSER: gettext_lazy("superuser: may do everything and decide approvals"),
-    AccountChange.Kind.STAFF: gettext_lazy("access to the back office, with the right to decide approvals"),
-    AccountChange.Kind.ACTIVE: gettext_lazy("account active again, with the right to decide approvals"),
-    AccountChange.Kind.PASSWORD: gettext_lazy("new password for an account that decides approvals"),
-}
-
-
-def lines(proposal: AccountProposal) -> list[str]:
-    """Description of each grant."""
-    target = (
-        _("account %(name)s") % {"name": proposal.user.get_username()}
-        if proposal.user
-        else _("all members of the group %(name)s") % {"name": proposal.group}
-    )
-    said = []
-    for kind, detail in account.split(proposal):
-        if kind == AccountChange.Kind.GROUP:
-            said.append(_("member of the group %(name)s, which decides approvals") % {"name": detail})
-        elif kind == AccountChange.Kind.PERMISSION:
-            said.append(_("permission to decide approvals"))
-        else:
-            said.append(str(_WORDS[AccountChange.Kind(kind)]))
-    return [f"{target}: {text}" for text in said]
-
 
 def described(proposal: AccountProposal) -> str:
     """The grants as HTML, one per line."""
-    return format_html_join("", "<p>{}</p>", ((text,) for text in lines(proposal)))
+    return format_html_join("", "<p>{}</p>", ((text,) for text in account.lines(proposal)))
 
 
 @admin.register(AccountProposal)
@@ -86,9 +60,6 @@ class AccountProposalAdmin(DecisionAdmin):
 
     def approval_of(self, obj: AccountProposal) -> Approval | None:
         return account.approval_of(obj)
-
-    def summary(self, obj: AccountProposal) -> str:
-        return "; ".join(lines(obj))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) or request.user.has_perm(account.DECIDE)

@@ -14,6 +14,8 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core import clock
 from core.db import transaction_required
@@ -21,7 +23,7 @@ from staff.models import AccountChange, AccountProposal, Approval
 from staff.services import approval
 
 KIND = "staff.make_approver"
-DECIDE = "staff.decide_approval"
+DECIDE = approval.DECIDE
 OPERATOR = "operator"
 """Actor of commands on the host, instead of a user."""
 
@@ -30,6 +32,12 @@ _FLAGS = {
     AccountChange.Kind.ACTIVE: "is_active",
     AccountChange.Kind.STAFF: "is_staff",
     AccountChange.Kind.SUPERUSER: "is_superuser",
+}
+_WORDS = {
+    AccountChange.Kind.SUPERUSER: gettext_lazy("superuser: may do everything and decide approvals"),
+    AccountChange.Kind.STAFF: gettext_lazy("access to the back office, with the right to decide approvals"),
+    AccountChange.Kind.ACTIVE: gettext_lazy("account active again, with the right to decide approvals"),
+    AccountChange.Kind.PASSWORD: gettext_lazy("new password for an account that decides approvals"),
 }
 
 
@@ -107,17 +115,45 @@ def split(proposal: AccountProposal) -> list[tuple[str, str]]:
 
 def approval_of(proposal: AccountProposal) -> Approval | None:
     """The approval of the proposal."""
-    return Approval.objects.filter(kind=KIND, subject=proposal.public_id).select_related("maker").first()
+    return approval.of(KIND, proposal.public_id)
+
+
+def lines(proposal: AccountProposal) -> list[str]:
+    """Description of each grant."""
+    target = (
+        _("account %(name)s") % {"name": proposal.user.get_username()}
+        if proposal.user
+        else _("all members of the group %(name)s") % {"name": proposal.group}
+    )
+    said = []
+    for kind, detail in split(proposal):
+        if kind == AccountChange.Kind.GROUP:
+            said.append(_("member of the group %(name)s, which decides approvals") % {"name": detail})
+        elif kind == AccountChange.Kind.PERMISSION:
+            said.append(_("permission to decide approvals"))
+        else:
+            said.append(str(_WORDS[AccountChange.Kind(kind)]))
+    return [f"{target}: {text}" for text in said]
 
 
 def register() -> None:
     """Register the approval kind."""
-    approval.register(KIND, _on_approved, _on_rejected, _content_of)
+    approval.register(
+        approval.Kind(
+            KIND,
+            title=gettext_lazy("Account that approves"),
+            page="staff_accountproposal",
+            content_of=lambda public_id: content(_found(public_id)),
+            on_approved=_on_approved,
+            on_closed=_on_closed,
+            describe=lambda public_id: lines(_found(public_id)),
+        )
+    )
 
 
 def _on_approved(given: Approval) -> None:
     proposal = _locked(given)
-    with acting(given.maker), _setting("payments.proposal", proposal.public_id):
+    with acting(proposal.maker), _setting("payments.proposal", proposal.public_id):
         if proposal.user is not None:
             _grant(proposal, User.objects.select_for_update().get(pk=proposal.user.pk))
         if proposal.group is not None:
@@ -140,22 +176,22 @@ def _grant(proposal: AccountProposal, user: User) -> None:
     user.save(update_fields=["password", *_FLAGS.values()])
 
 
-def _on_rejected(given: Approval) -> None:
+def _on_closed(given: Approval) -> None:
     proposal = _locked(given)
     proposal.password = ""
     proposal.save(update_fields=["password"])
 
 
-def _content_of(public_id: str) -> dict[str, Any]:
+def _found(public_id: str) -> AccountProposal:
     proposal = AccountProposal.objects.filter(public_id=public_id).select_related("user", "group").first()
     if proposal is None:
         raise LookupError(public_id)
-    return content(proposal)
+    return proposal
 
 
 def _locked(given: Approval) -> AccountProposal:
-    found = AccountProposal.objects.select_for_update(of=("self",), no_key=True).select_related("user", "group")
-    return found.get(public_id=given.subject)
+    found = AccountProposal.objects.select_related("user", "group", "maker")
+    return found.select_for_update(of=("self",), no_key=True).get(public_id=given.subject)
 
 
 def _named(labels: Any) -> list[Permission]:

@@ -1,13 +1,17 @@
-"""Approvals: one person proposes, a second one decides; an approved action runs in the same transaction.
+"""Approvals: a person or an API key proposes, other people decide; an approved action runs in the same transaction.
 
-Apps register actions in ``ready()``, so staff imports none of them. The database enforces the same rules
+Apps register their kinds of action in ``ready()``, so staff imports none of them. The database enforces the same rule
 (``staff.models.approval``).
+
+Lock order: the approval first, then its subject. A decision locks them so, and so must an app that ends a subject of
+its own: ``lock_of``, then its row, then ``discard``.
 
 ApprovalRefused
 ├── DecisionNotAllowed  403  the permission is missing
-├── OwnApproval         403  the maker votes on their own proposal
-├── VoterBarred         403  the account was recently controlled by the maker, or the reverse
-├── AlreadyDecided      409  already approved, rejected or cancelled
+├── OwnApproval         403  the voter proposed it, or issued the API key that did
+├── VoterBarred         403  the account may be controlled by the maker or an earlier voter, or the reverse
+├── AlreadyVoted        409  this person has voted; others must
+├── AlreadyDecided      409  already approved, rejected, cancelled or expired
 ├── ApprovalExpired     409  the time to decide is over
 └── ContentChanged      409  the object changed or is gone
 """
@@ -16,18 +20,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils.functional import Promise
 
 from core import clock
 from core.db import transaction_required
 from core.errors import FieldError, InvalidRequest, RequestRefused
+from core.unit_of_work import joined
 from staff.models import Approval, Vote
+
+logger = logging.getLogger(__name__)
+
+PROPOSE = "staff.add_approval"
+"""Permission that every person needs who proposes."""
+
+DECIDE = "staff.decide_approval"
+"""Permission that every voter needs, besides the one of the kind. Only two people can grant it."""
+
+LIFETIME = timedelta(days=7)
+"""How long a proposal waits for a decision, unless its kind says otherwise."""
 
 
 class ApprovalRefused(RequestRefused):
@@ -52,10 +70,16 @@ class OwnApproval(ApprovalRefused):
 
 
 class VoterBarred(ApprovalRefused):
-    """Your account or the maker's was created, reset or given rights too recently: another person must decide."""
+    """Your account, the maker's or a voter's was created, reset or given rights too recently: another must decide."""
 
     code = "voter_barred"
     http_status = 403
+
+
+class AlreadyVoted(ApprovalRefused):
+    """You have voted already: another person must approve too."""
+
+    code = "already_voted"
 
 
 class AlreadyDecided(ApprovalRefused):
@@ -77,85 +101,93 @@ class ContentChanged(ApprovalRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """An action that can be approved. Its functions are called inside the transaction of the decision.
+class Kind:
+    """A kind of action that needs approval. Its functions are called inside the transaction of the decision.
 
     ``content_of`` returns the content to approve, as JSON, by the subject's public id, or raises ``LookupError``.
-    ``on_approved`` executes the action; an exception rolls back the vote. ``on_rejected`` closes the subject, also when
-    the approval is withdrawn or expires.
+    ``on_approved`` executes the action; an exception rolls back the vote. ``on_closed`` closes the subject when the
+    approval ends in another way; its status says how: rejected, cancelled or expired.
     """
 
-    on_approved: Callable[[Approval], object]
-    on_rejected: Callable[[Approval], object]
+    name: str
+    """``app.noun``; the database's guards and stored approvals use it, so it never changes."""
+    title: str | Promise
+    page: str
+    """Name of the admin's pages of the subject, as in ``ledger_adjustment``."""
     content_of: Callable[[str], Any]
+    on_approved: Callable[[Approval], object]
+    on_closed: Callable[[Approval], object]
+    describe: Callable[[str], Sequence[str]]
+    """What would be done, in sentences without full stop, by the subject's public id."""
+    approvers: int = 1
+    """How many people must approve."""
+    lifetime: timedelta = LIFETIME
+    permission: str = ""
+    """Permission that a voter needs besides ``DECIDE``; "" for none."""
 
 
-_actions: dict[str, Action] = {}
+_kinds: dict[str, Kind] = {}
 
 
-def register(
-    kind: str,
-    on_approved: Callable[[Approval], object],
-    on_rejected: Callable[[Approval], object],
-    content_of: Callable[[str], Any],
-) -> None:
-    """Register the action of ``kind``; ``ValueError`` if it is registered with other functions."""
-    action = Action(on_approved, on_rejected, content_of)
-    if _actions.setdefault(kind, action) != action:
-        raise ValueError(f"the approval of {kind} is registered already")
+def register(kind: Kind) -> None:
+    """Register ``kind``; ``ValueError`` if its name is registered with other contents."""
+    if _kinds.setdefault(kind.name, kind) != kind:
+        raise ValueError(f"the approval of {kind.name} is registered already")
+
+
+def kind_of(name: str) -> Kind | None:
+    """The registered kind; None if no app registers it any more."""
+    return _kinds.get(name)
 
 
 @transaction_required
-def request(kind: str, subject: str, content: Any, maker: User) -> Approval:
-    """Request a second person's decision; it expires after ``settings.APPROVAL_LIFETIME``.
+def request(kind: str, subject: str, content: Any, maker: User | str) -> Approval:
+    """Request other people's decision. Joins the open unit of work.
 
-    ``content`` is the JSON that the action's ``content_of`` returns. Raises ``DecisionNotAllowed`` if the maker may not
-    propose, ``KeyError`` for an unregistered kind.
+    ``content`` is the JSON that the kind's ``content_of`` returns. ``maker`` is a person or the public id of an API
+    key, whose rights the caller has checked. Raises ``DecisionNotAllowed`` if a person may not propose, ``KeyError``
+    for an unregistered kind.
     """
-    _actions[kind]
-    if not maker.has_perm("staff.add_approval"):
+    registered = _kinds[kind]
+    if isinstance(maker, User) and not maker.has_perm(PROPOSE):
         raise DecisionNotAllowed
     now = clock.now()
-    return Approval.objects.create(
+    asked = Approval(
         kind=kind,
         subject=subject,
         content_sha256=digest(content),
-        maker=maker,
+        maker=maker if isinstance(maker, User) else None,
+        maker_key="" if isinstance(maker, User) else maker,
+        approvers=registered.approvers,
         created_at=now,
-        expires_at=now + settings.APPROVAL_LIFETIME,
+        expires_at=now + registered.lifetime,
     )
+    with joined() as writes:
+        writes.insert(asked)
+    return asked
 
 
 @transaction.atomic
 def vote(approval_id: int, user: User, decision: str, comment: str) -> Vote:
-    """Vote on an approval. One vote decides; approving executes the action in this transaction.
+    """Vote on an approval. The last vote it needs executes the action in this transaction; one rejection ends it.
 
     ``decision`` is one of ``Vote.Decision``; a rejection needs a comment (``InvalidRequest``). Raises a subclass of
     ``ApprovalRefused`` or the action's own error; then nothing has changed.
     """
     comment = _checked(decision, comment)
     approval = lock(approval_id)
-    if approval.maker_id == user.pk:
-        raise OwnApproval
-    if not user.has_perm("staff.decide_approval"):
-        raise DecisionNotAllowed
-    if user.pk in barred(approval):
-        raise VoterBarred
-    if approval.status != Approval.Status.PENDING:
-        raise AlreadyDecided
-    if approval.expires_at < clock.now():
-        raise ApprovalExpired
-    action = _actions[approval.kind]
-    _require_unchanged(approval, action)
+    kind = _kinds[approval.kind]
+    _refuse_voter(approval, kind, user)
+    _require_unchanged(approval, kind)
     given = Vote.objects.create(approval=approval, user=user, decision=decision, comment=comment)
-    if decision == Vote.Decision.APPROVE:
-        approval.approve()
-        approval.save(update_fields=["status", "resolved_at"])
-        action.on_approved(approval)
-    else:
+    if decision == Vote.Decision.REJECT:
         approval.reject()
-        approval.save(update_fields=["status", "resolved_at"])
-        action.on_rejected(approval)
+        _save(approval)
+        kind.on_closed(approval)
+    elif _votes(approval, decision) >= approval.approvers:
+        approval.approve()
+        _save(approval)
+        kind.on_approved(approval)
     return given
 
 
@@ -165,46 +197,93 @@ def cancel(approval_id: int, user: User) -> Approval:
     approval = lock(approval_id)
     if approval.maker_id != user.pk:
         raise DecisionNotAllowed("Only the person who proposed it can withdraw it.")
+    discard(approval)
+    _kinds[approval.kind].on_closed(approval)
+    return approval
+
+
+@transaction_required
+def discard(approval: Approval) -> None:
+    """Cancel an approval that the caller has locked, because its own app ends the subject. Joins the open unit of work.
+
+    Calls nothing: the caller changes the subject. Raises ``AlreadyDecided``.
+    """
     if approval.status != Approval.Status.PENDING:
         raise AlreadyDecided
-    return _close(approval)
+    approval.cancel()
+    _save(approval)
 
 
 def close_expired() -> int:
-    """Cancel expired approvals, each in its own transaction; return how many."""
+    """End expired approvals, each in its own transaction with what its kind does about it; return how many.
+
+    One whose subject cannot be closed stays pending, is logged, and does not delay the others.
+    """
     closed = 0
     for pk in Approval.objects.filter(status=Approval.Status.PENDING, expires_at__lt=clock.now()).values_list("pk"):
-        with transaction.atomic():
-            approval = lock(pk[0])
-            if approval.status == Approval.Status.PENDING:
-                _close(approval)
+        try:
+            with transaction.atomic():
+                approval = lock(pk[0])
+                if approval.status != Approval.Status.PENDING:
+                    continue
+                approval.expire()
+                _save(approval)
+                _kinds[approval.kind].on_closed(approval)
                 closed += 1
+        except Exception:
+            logger.exception("an expired approval could not be closed", extra={"approval": pk[0]})
     return closed
+
+
+def of(kind: str, subject: str) -> Approval | None:
+    """The newest approval of the subject."""
+    return Approval.objects.filter(kind=kind, subject=subject).select_related("maker").order_by("-id").first()
+
+
+@transaction_required
+def lock_of(kind: str, subject: str) -> Approval | None:
+    """The newest approval of the subject, locked until the transaction ends; lock the subject after it."""
+    found = of(kind, subject)
+    return None if found is None else lock(found.pk)
+
+
+def describe(approval: Approval) -> Sequence[str]:
+    """What would be done, in sentences without full stop; nothing if its kind or its subject is gone."""
+    kind = kind_of(approval.kind)
+    try:
+        return kind.describe(approval.subject) if kind is not None else ()
+    except LookupError:
+        return ()
 
 
 def may_decide(approval: Approval, user: User) -> bool:
     """True if ``vote`` would accept this user's vote now."""
-    return (
-        approval.status == Approval.Status.PENDING
-        and approval.maker_id != user.pk
-        and approval.expires_at >= clock.now()
-        and user.has_perm("staff.decide_approval")
-        and user.pk not in barred(approval)
-    )
+    kind = kind_of(approval.kind)
+    if kind is None:
+        return False
+    try:
+        _refuse_voter(approval, kind, user)
+    except ApprovalRefused:
+        return False
+    return True
 
 
-def deciders() -> list[User]:
-    """Accounts with the permission to decide, by name; some may be ``barred`` from a given approval."""
-    return list(User.objects.with_perm("staff.decide_approval").filter(is_staff=True).order_by("username"))
+def deciders(kind: str) -> list[User]:
+    """Accounts with the permissions to decide, by name; some may be ``barred`` from a given approval."""
+    registered = kind_of(kind)
+    found = User.objects.with_perm(DECIDE).filter(is_staff=True)
+    if registered is not None and registered.permission:
+        found &= User.objects.with_perm(registered.permission)
+    return list(found.order_by("username"))
 
 
 def barred(approval: Approval) -> set[int]:
-    """Ids of accounts that cannot vote: the maker's, and those that the maker may control.
+    """Ids of accounts that cannot vote: of the maker, of earlier voters, and those that these may control.
 
-    Computed by the SQL function ``staff_barred``, which the database's guards use too.
+    Computed by the SQL function ``staff_barred_from``, which the database's guards use too.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT public.staff_barred(ARRAY[%s]::integer[])", [approval.maker_id])
+        cursor.execute("SELECT public.staff_barred_from(%s)", [approval.pk])
         return {account for (account,) in cursor.fetchall()}
 
 
@@ -219,16 +298,40 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _close(approval: Approval) -> Approval:
-    approval.cancel()
-    approval.save(update_fields=["status", "resolved_at"])
-    _actions[approval.kind].on_rejected(approval)
-    return approval
+def _refuse_voter(approval: Approval, kind: Kind, user: User) -> None:
+    if approval.maker_id == user.pk:
+        raise OwnApproval
+    if user.pk in approval.issuers:
+        raise OwnApproval("You issued the API key that proposed this: another person must decide.")
+    if not all(user.has_perm(name) for name in (DECIDE, kind.permission) if name):
+        raise DecisionNotAllowed
+    if approval.status != Approval.Status.PENDING:
+        raise AlreadyDecided
+    if approval.expires_at < clock.now():
+        raise ApprovalExpired
+    if approval.votes.filter(user=user).exists():
+        raise AlreadyVoted
+    if None in approval.issuers:
+        raise VoterBarred("The issuer of the API key that proposed this is unknown: no one can decide about it.")
+    if user.pk in barred(approval):
+        raise VoterBarred
 
 
-def _require_unchanged(approval: Approval, action: Action) -> None:
+def _votes(approval: Approval, decision: str) -> int:
+    """How many people's votes count, by the database's rule."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public.staff_votes(%s, %s)", [approval.pk, decision])
+        return int(cursor.fetchone()[0])
+
+
+def _save(approval: Approval) -> None:
+    with joined() as writes:
+        writes.update(approval, "status", "resolved_at")
+
+
+def _require_unchanged(approval: Approval, kind: Kind) -> None:
     try:
-        content = action.content_of(approval.subject)
+        content = kind.content_of(approval.subject)
     except LookupError as error:
         raise ContentChanged from error
     if digest(content) != approval.content_sha256:

@@ -16,7 +16,11 @@ MOST_LINES = 420
 ROOT = Path(settings.BASE_DIR)
 NOT_OURS = {".git", ".venv", "migrations", "node_modules", "staticfiles", "var", "venv"}
 
-STATEFUL = [m for m in apps.get_models() if any(isinstance(f, FSMFieldMixin) for f in m._meta.concrete_fields)]
+STATEFUL = [
+    m
+    for m in apps.get_models()
+    if not m._meta.proxy and any(isinstance(f, FSMFieldMixin) for f in m._meta.concrete_fields)
+]
 
 
 def our_modules() -> list[Path]:

@@ -106,7 +106,7 @@ def test_a_new_key_gets_what_was_chosen_for_it_and_its_maker_is_kept(merchant: M
     assert key.scopes == ["payments:read", "reports:read"]
     assert [str(network) for network in key.networks] == ["203.0.113.7/32", "2001:db8::/32", "198.51.100.0/24"]
     assert key.expires_at == datetime(2100, 1, 1, 6, tzinfo=UTC)  # midnight in Mexico City
-    assert key.created_by == "admin"
+    assert (key.created_by.username, key.created_by_key) == ("admin", None)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ OTHER_VALUE = {
     "bytea": "{column} || '\\x00'",
     "jsonb": "jsonb_build_array({column})",
     "numeric": "coalesce({column}, 0) + 1",
-    "ARRAY": "{column} || ARRAY['z']::varchar[]",
+    "ARRAY": "array_append({column}, NULL)",
 }
 """Type of a column -> an expression for another value of it."""
 

@@ -57,10 +57,11 @@ LEGAL = {
     "ledger_hold": {"open": {"captured", "released"}, "captured": set(), "released": set()},
     "ledger_adjustment": {"proposed": {"posted", "rejected"}, "posted": set(), "rejected": set()},
     "staff_approval": {
-        "pending": {"approved", "rejected", "cancelled"},
+        "pending": {"approved", "rejected", "cancelled", "expired"},
         "approved": set(),
         "rejected": set(),
         "cancelled": set(),
+        "expired": set(),
     },
     "webhooks_providerevent": {
         "received": {"processed", "ignored", "retry", "conflict", "dead"},

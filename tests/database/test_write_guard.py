@@ -7,7 +7,9 @@ from django.db import connection
 
 from core.write_guard import may_write
 
-ONLY_READ = {"horizon", "staff_barred", "staff_decides", "staff_makes_approver", "staff_permission_label"}
+ONLY_READ = {"horizon", "merchants_key_issuers"}
+ONLY_READ |= {"staff_approved", "staff_barred", "staff_barred_from", "staff_decides", "staff_makes_approver"}
+ONLY_READ |= {"staff_permission_label", "staff_votes"}
 """Functions that are volatile because they must see the newest rows or locks; they write nothing."""
 
 

@@ -15,9 +15,10 @@ from django.contrib.auth.models import User
 from psycopg import errors
 
 from ledger.models import Transaction
-from ledger.services import adjustment
-from staff.services import approval
+from ledger.services import adjustment, invariant
+from staff.services import account, approval
 from tests import cluster
+from tests.ledger.sabotage import break_books
 from tests.ledger.test_adjustment import decide, person, propose
 
 
@@ -79,7 +80,7 @@ def test_the_maker_cannot_vote_for_it_in_sql(attacker: psycopg.Connection[Any], 
         "VALUES (%s, %s, 'approve', '', now())",
         asked.pk,
         ana.pk,
-        saying="whoever proposed it",
+        saying="this account cannot vote",
         by=errors.CheckViolation,
     )
 
@@ -134,3 +135,43 @@ def test_what_was_edited_past_every_guard_is_still_not_approved(committed_db: No
         decide(proposed, berta)
 
     assert Transaction.objects.count() == 0
+
+
+def booked_as_approved() -> bool:
+    """Whether the books agree that every adjustment was approved."""
+    return "adjustments_approved" not in invariant.check()
+
+
+def test_a_vote_of_an_account_that_the_maker_made_approves_nothing(committed_db: None, ana: User, berta: User) -> None:
+    proposed = propose(ana)
+    decide(proposed, berta)
+    assert booked_as_approved()
+    with account.acting(ana):
+        colleague = User.objects.create_user("ana2", password="x", is_staff=True)
+
+    break_books(f"UPDATE staff_vote SET user_id = {colleague.pk}, created_at = now()")
+    assert not booked_as_approved()
+    break_books(f"UPDATE staff_vote SET user_id = {ana.pk}")
+    assert not booked_as_approved()
+    break_books(f"UPDATE staff_vote SET user_id = {berta.pk}")
+
+    assert booked_as_approved()
+
+
+def test_a_later_change_of_the_voters_account_leaves_the_approval(committed_db: None, ana: User, berta: User) -> None:
+    decide(propose(ana), berta)
+
+    with account.acting(ana):
+        berta.email = "berta@example.mx"
+        berta.save()
+
+    assert booked_as_approved()
+
+
+def test_an_approval_that_needs_two_people_posts_nothing_with_one(committed_db: None, ana: User, berta: User) -> None:
+    proposed = propose(ana)
+    decide(proposed, berta)
+
+    break_books("UPDATE staff_approval SET approvers = 2")
+
+    assert not booked_as_approved()

@@ -176,7 +176,7 @@ def test_a_broken_invariant_closes_the_gate_until_it_is_repaired(books, merchant
 def declared_triggers() -> list[tuple[str, str]]:
     return [
         (model._meta.db_table, trigger.get_pgid(model))
-        for app in ("ledger", "staff")
+        for app in ("ledger", "staff", "merchants")
         for model in apps.get_app_config(app).get_models()
         for trigger in getattr(model._meta, "triggers", ())
     ]

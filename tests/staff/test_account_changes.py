@@ -43,7 +43,8 @@ def person(name: str, *codenames: str, superuser: bool = False, active: bool = T
 @pytest.fixture
 def ana(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> User:
     nothing = lambda *_: None  # noqa: E731
-    monkeypatch.setitem(approval._actions, "tests.action", approval.Action(nothing, nothing, lambda _: {}))
+    kind = approval.Kind("tests.action", "Action", "auth_user", lambda _: {}, nothing, nothing, lambda _: [])
+    monkeypatch.setitem(approval._kinds, kind.name, kind)
     return person("ana", superuser=True)
 
 
@@ -278,7 +279,7 @@ def test_a_voter_who_is_reset_between_vote_and_approval_does_not_count(
     app.execute(VOTE, [asked.pk, dora.pk, "approve"])
     run(app, ana, RESET.format(dora=dora.pk))
 
-    with pytest.raises(errors.CheckViolation, match="nobody else voted"):
+    with pytest.raises(errors.CheckViolation, match="too few other people voted"):
         app.execute(APPROVE, [asked.pk])
 
 

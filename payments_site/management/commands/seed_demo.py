@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -49,8 +49,8 @@ class Command(BaseCommand):
             case.open_case(merchant, origin=Origin(TransitionRow.Cause.STAFF, "seed_demo"))
             self._provider_accounts(wishes, webhook_key)
             with acting(OPERATOR):
-                self._staff_user(wishes)
-            secret = self._api_key(merchant, wishes["api_key"])
+                user = self._staff_user(wishes)
+            secret = self._api_key(merchant, wishes["api_key"], user)
         self.stdout.write(json.dumps({"api_key": secret, "merchant": merchant.public_id}))
 
     def _conekta_webhook_key(self, wishes: dict[str, str]) -> str | None:
@@ -86,18 +86,20 @@ class Command(BaseCommand):
         stp.webhook_secret_sha256 = hashlib.sha256(wishes["stp_secret"].encode()).hexdigest()
         stp.save()
 
-    def _staff_user(self, wishes: dict[str, str]) -> None:
-        user, _ = get_user_model().objects.get_or_create(
+    def _staff_user(self, wishes: dict[str, str]) -> User:
+        user, _ = User.objects.get_or_create(
             username=wishes["admin_user"], defaults={"is_staff": True, "is_superuser": True, "first_name": "Ana"}
         )
         if not user.check_password(wishes["admin_password"]):
             user.set_password(wishes["admin_password"])
             user.save()
+        return user
 
-    def _api_key(self, merchant: Merchant, known: str) -> str:
+    def _api_key(self, merchant: Merchant, known: str, issuer: User) -> str:
         try:
             if api_key.authenticate(known).merchant == merchant:
                 return known
         except PaymentsError:
             pass
-        return api_key.create(merchant, livemode=False, name="demo", scopes=ApiKey.Scope.values)[1]
+        made = api_key.create(merchant, livemode=False, name="demo", scopes=ApiKey.Scope.values, created_by=issuer)
+        return made[1]
