@@ -103,6 +103,6 @@ def test_what_is_wrong_is_said_in_spanish_and_what_was_typed_stays(
         page.locator("[name=account_0]").fill(f"{merchant.public_id}:reserved")
         page.locator("input[type=file]").set_input_files(PDF)  # no page can put a file there again
         page.get_by_role("button", name="Proponer").click()
-        expect(page.get_by_text("El dinero reservado solo lo mueve el resultado de su retención.")).to_be_visible()
+        expect(page.get_by_text("El dinero reservado solo lo mueve su retención.")).to_be_visible()
         assert fits(page)
     assert Adjustment.objects.count() == 0
