@@ -152,9 +152,9 @@ class ConektaClient:
                 raise OutcomeUnknown("Conekta answered with something that is not a list of orders.")
             found = [order for order in listed if isinstance(order, dict) and payment_id_of(order) == payment_id]
             if len(found) > 1:
-                raise OutcomeUnknown("Conekta knows several orders for this payment.")
+                raise OutcomeUnknown("Conekta has several orders for this payment.")
             if not found and answer.get("has_more"):
-                raise OutcomeUnknown("Conekta found too many orders to tell.")
+                raise OutcomeUnknown("Conekta found too many orders.")
             return self._order(found[0]) if found else None
 
         params = {"search": payment_id, "limit": "20"}
@@ -265,9 +265,9 @@ class ConektaClient:
 
     def _understood(self, status: int, raw: bytes, *, about_one: bool) -> dict[str, Any]:
         if about_one and status in _NO_SUCH_OBJECT:
-            raise UnknownToProvider(f"Conekta knows no such object (HTTP {status}).")
+            raise UnknownToProvider(f"Conekta has no such object (HTTP {status}).")
         if status in _TURNED_AWAY:
-            raise ProviderNotContacted(f"Conekta turned the request away before doing anything (HTTP {status}).")
+            raise ProviderNotContacted(f"Conekta rejected the request before processing it (HTTP {status}).")
         try:
             answer = read_object(raw)
         except UnreadableNotice:
