@@ -174,7 +174,7 @@ def test_staff_sees_the_effect_and_replays_with_a_reason(dead):
     page = client.get(f"/admin/webhooks/providerevent/{dead.public_id}/change/").content.decode()
     assert "Bug corrected ← ZeroDivisionError" in page
     assert "/replay/" not in page
-    assert "This notice was applied already" in client.post(url, {"reason": "again"}).content.decode()
+    assert "This notice has been applied" in client.post(url, {"reason": "again"}).content.decode()
 
 
 def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
     url = f"/admin/webhooks/providerevent/{dead.public_id}/replay/"
     monkeypatch.setattr(applying.notice_service, "apply", lambda *_, **__: 1 / 0)
 
-    assert "Applying it fails as before (ZeroDivisionError)." in client.get(url).content.decode()
+    assert "Applying it fails again (ZeroDivisionError)." in client.get(url).content.decode()
     answer = client.post(url, {"reason": "try"})
 
     assert answer.status_code == 200
