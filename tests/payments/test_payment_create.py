@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 
 import pytest
 from django.db import connection
@@ -13,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from core import clock, ids
 from core.mx import clabe
 from kyc.services import case as kyc_case
-from kyc.services import document as kyc_document
 from merchants.models import Event, IdempotencyKey
 from payments.models import Payment, ProviderAccount
 from payments.services import clabe_number
+from tests.factories.payment import approve
 from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
@@ -28,15 +27,6 @@ SPEI = {"method": "spei", "amount": 125_050, "currency": "MXN"}
 def moment(text: str) -> datetime:
     assert MOMENT.match(text), text
     return datetime.fromisoformat(text)
-
-
-def approve(merchant, origin):
-    """The merchant's KYC case, taken through its states."""
-    case = kyc_case.open_case(merchant, origin=origin)
-    content = BytesIO(b"%PDF-1.4\n%%EOF\n")
-    kyc_document.add(case.pk, document_type="official_id", name="ine.pdf", content=content, uploaded_by="ana")
-    kyc_case.submit(case.pk, origin=origin)
-    kyc_case.approve(case.pk, reason="documents match", origin=origin)
 
 
 def live_stp() -> ProviderAccount:

@@ -14,8 +14,8 @@ from ledger.services import stream
 from payments.models import Report
 from payments.services import report as report_service
 from payments.services import report_file
+from tests.factories.many_payments import OLDEST, SEED
 from tests.payments.report_orders import order, pay
-from tests.payments.test_payment_list_plans import OLDEST, SEED
 from tests.promises import pick
 
 pytestmark = pytest.mark.usefixtures("committed_db")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,25 +20,11 @@ from payments.models import Payment
 from payments.providers.conekta.client import ConektaClient
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
+from tests.factories.voucher import CLOSED, OXXO, event_types, jobs
 from tests.problems import rows
 
 pytest_plugins = ["tests.sandbox_process"]
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-CUSTOMER = {"name": "Ana Núñez", "email": "ana@example.mx", "phone": "5555555555"}
-OXXO = {"method": "oxxo", "amount": 25_000, "currency": "MXN", "customer": CUSTOMER}
-CLOSED = "http://127.0.0.1:9/conekta"
-
-
-def jobs():
-    """Jobs that wait, as (task, arguments, seconds from now)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT task_name, args, scheduled_at FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
-        return [(name, json.loads(args), (at - clock.now()).total_seconds()) for name, args, at in cursor.fetchall()]
-
-
-def event_types():
-    return list(Event.objects.order_by("sequence").values_list("type", flat=True))
 
 
 def test_an_oxxo_payment_is_answered_with_its_voucher(api, at_conekta):

@@ -22,7 +22,7 @@ from payments.models import Payment
 from payments.services import payment as payment_service
 from tests import cluster
 from tests.concurrency.threads import soon
-from tests.payments.test_voucher import CLOSED, OXXO, event_types, jobs
+from tests.factories.voucher import CLOSED, OXXO, event_types, jobs
 from tests.web_process import Web, patient
 
 pytest_plugins = ["tests.sandbox_process"]

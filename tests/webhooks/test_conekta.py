@@ -11,8 +11,8 @@ import pytest
 from ledger.services import balance
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.services import payment as payment_service
+from tests.factories.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
 from tests.problems import assert_problem, rows
-from tests.webhooks.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
 from webhooks.inbound.services import health
 from webhooks.models import ProviderEvent
 

@@ -8,8 +8,8 @@ from django.test import Client
 
 from core.errors import InvalidRequest
 from core.state import Origin, TransitionRow
+from tests.factories.oxxo import RECEIVED, attach, make_payment, told
 from tests.problems import rows
-from tests.webhooks.oxxo import RECEIVED, attach, make_payment, told
 from webhooks.inbound.services import applying, health, replay
 from webhooks.models import ProviderEvent
 

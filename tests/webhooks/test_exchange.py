@@ -21,9 +21,9 @@ from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
 from payments.services import provider_account as service
 from tests.concurrency.threads import soon
+from tests.factories.oxxo import pem, sign_with
 from tests.problems import assert_problem, rows
 from tests.web_process import Web, basic, patient
-from tests.webhooks.oxxo import pem, sign_with
 from webhooks.inbound.services import keys
 from webhooks.models import ProviderEvent
 

@@ -12,9 +12,9 @@ from django.db import connection, connections
 from core.errors import Overloaded
 from payments.models import ProviderAccount
 from payments.services import provider_account
-from tests.concurrency.test_notices import make_payments
 from tests.concurrency.threads import at_once
-from tests.webhooks.test_group_commit import Send, assert_each_paid_once, paid
+from tests.factories.notice import Send, assert_each_paid_once, paid
+from tests.factories.payment import make_payments
 from webhooks.inbound.services import group_commit, inbox
 
 

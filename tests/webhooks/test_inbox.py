@@ -5,45 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
-from core import clock
-from core.state import Origin, TransitionRow
 from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.services import notice as notice_service
-from payments.services import payment as payment_service
 from tests import cluster
+from tests.factories.notice import DEVOLVER, told
+from tests.factories.oxxo import sweep_all
+from tests.factories.payment import make_payment
 from tests.problems import assert_problem, rows
-from tests.webhooks.oxxo import sweep_all
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper, tally
 from webhooks.models import InboxTally, ProviderEvent
-
-DEVOLVER = (400, {"mensaje": "devolver", "id": 14})
-
-
-def make_payment(merchant, method="spei") -> Payment:
-    wanted = payment_service.NewPayment(
-        method=Payment.Method(method), amount=100_000, expires_at=clock.now() + timedelta(days=1)
-    )
-    with transaction.atomic():
-        return payment_service.create(
-            merchant, livemode=False, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
-        )
 
 
 @pytest.fixture
 def payment(merchant, stp) -> Payment:
     return make_payment(merchant)
-
-
-def told(answer):
-    return answer.status_code, answer.json()
 
 
 def explode_after_applying(monkeypatch, error):

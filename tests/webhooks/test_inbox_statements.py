@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from payments.models import Deposit, Payment
+from tests.factories.payment import make_payment
 from tests.problems import rows
-from tests.webhooks.test_inbox import make_payment
 from webhooks.inbound.services import group_commit, inbox, tally
 from webhooks.models import ProviderEvent
 

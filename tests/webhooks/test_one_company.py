@@ -23,7 +23,6 @@ from tests.concurrency.threads import at_once
 from tests.payments.providers.conftest import server as server  # noqa: PLC0414 - a fixture
 from tests.payments.providers.http_server import replies
 from tests.provider_messages import StpSender
-from tests.webhooks.test_poll import signing_key as signing_key  # noqa: PLC0414 - a fixture
 from webhooks.inbound.services import poll
 from webhooks.models import ProviderEvent
 

@@ -11,8 +11,8 @@ from django.test import Client
 
 from core.state import Origin, TransitionRow
 from payments.models import Deposit
+from tests.factories.oxxo import attach, make_payment
 from tests.problems import rows
-from tests.webhooks.oxxo import attach, make_payment
 from webhooks.inbound.services import applying, replay
 from webhooks.models import ProviderEvent
 

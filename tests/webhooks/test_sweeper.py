@@ -15,8 +15,8 @@ from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.providers.base import MoneyReceived
 from tests.concurrency.threads import at_once
+from tests.factories.oxxo import RECEIVED, attach, inbox, make_payment, told
 from tests.problems import rows
-from tests.webhooks.oxxo import RECEIVED, attach, inbox, make_payment, told
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper
 from webhooks.inbound.services.store import IncomingNotice, insert

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from tests.webhooks.test_inbox import make_payment
+from tests.factories.payment import make_payment
 
 GROWING = [
     "payments_payment",

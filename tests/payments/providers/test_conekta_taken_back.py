@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payments.providers.base import MoneyTakenBack
-from tests.payments.providers.test_conekta_messages import CHARGE, ORDER, PAYMENT, parse
+from tests.factories.conekta import CHARGE, ORDER, PAYMENT, parse
 
 
 @pytest.mark.parametrize("kind", ["order.refunded", "order.partially_refunded", "order.charged_back"])

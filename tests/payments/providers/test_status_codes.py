@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.errors import OutcomeUnknown, ProviderError, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from payments.providers.stp.client import StpClient
+from tests.factories.conekta import PAYMENT, REFUSAL, REQUEST
 from tests.payments.providers.http_server import replies
-from tests.payments.providers.test_conekta_client import REFUSAL
-from tests.payments.providers.test_conekta_messages import PAYMENT, REQUEST
 
 CONEKTA = {
     "create": lambda client: client.create_cash_order(**REQUEST),
