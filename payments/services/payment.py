@@ -256,7 +256,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     except ProviderRefused as error:
         _fail(payment_id, error, actor=account.public_id)
     else:
-        _attach_voucher(payment_id, order, actor=account.public_id)
+        attach_voucher(payment_id, order, actor=account.public_id)
 
 
 def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
@@ -282,7 +282,8 @@ def _schedule_retry(payment: Payment, *, after: timedelta, attempt: int, alone: 
 
 
 @transaction.atomic
-def _attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
+def attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
+    """Store the voucher of a payment, once; ``actor`` is the provider account's public id."""
     payment = lock(payment_id)
     if payment.order_id:
         return

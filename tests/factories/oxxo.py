@@ -49,7 +49,7 @@ def attach(payment: Payment, order_id: str = "ord_2xayxSvfWzQ2TLz7r") -> Payment
         livemode=False,
     )
     with transaction.atomic():
-        payment_service._attach_voucher(payment.pk, order, actor=payment.provider_account.public_id)
+        payment_service.attach_voucher(payment.pk, order, actor=payment.provider_account.public_id)
     payment.refresh_from_db()
     return payment
 

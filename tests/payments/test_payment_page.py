@@ -78,7 +78,7 @@ def test_an_oxxo_payment_waits_for_its_voucher_and_then_shows_it(
         payment_id=payment.public_id,
         livemode=False,
     )
-    payment_service._attach_voucher(payment.pk, order, actor=ProviderAccount.objects.get().public_id)
+    payment_service.attach_voucher(payment.pk, order, actor=ProviderAccount.objects.get().public_id)
     page = page_of(payment, client)
 
     assert "<i>9300</i><i>0262</i><i>2769</i><i>08</i>" in page

@@ -145,7 +145,7 @@ def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, m
         raise SystemError("the process is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         assert api.post("/v1/payments", OXXO).status_code == 500
     payment = Payment.objects.get()
     (_, arguments, wait), *_ = jobs()

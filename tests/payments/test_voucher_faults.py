@@ -50,7 +50,7 @@ def test_a_fault_of_ours_is_tried_again_by_the_worker_which_finds_the_order_that
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         work()
     ((task, _, wait),) = jobs()  # the other one, of the rescue, found that somebody asks
     Payment.objects.update(voucher_asked_until=F("voucher_asked_until") - timedelta(seconds=wait))

@@ -166,10 +166,9 @@ def test_what_is_no_key_is_refused_and_nothing_changes(conekta, wrong):
 
 
 @pytest.mark.django_db
-def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings, monkeypatch):
+def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings):
     settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 0.5
-    monkeypatch.setattr(service, "_seen", {})
-    assert stp.post(deposit(stp, 1)).status_code == 200
+    assert soon(lambda: stp.post(deposit(stp, 1)).status_code == 200)  # the cache may hold accounts of another test
     service.start_exchange(stp.account.pk)
     service.finish_exchange(stp.account.pk)
 

@@ -15,7 +15,7 @@ from payments.services import provider_account
 from tests.concurrency.threads import at_once
 from tests.factories.notice import Send, assert_each_paid_once, paid
 from tests.factories.payment import make_payments
-from webhooks.inbound.services import group_commit, inbox
+from webhooks.inbound.services import group_commit
 
 
 @pytest.mark.usefixtures("production_timeouts")
@@ -64,9 +64,8 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     """One after the other they would each wait for the pool; an error that all raise would grow with each of them."""
     settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 3_600
     first, *payments = make_payments(merchant, "oxxo", 5)
-    assert paid(conekta, first)().status_code == 200
+    assert paid(conekta, first, event_id="first")().status_code == 200
     groups.clear()
-    monkeypatch.setattr(inbox, "_recent", set())  # of another test's database
     provider_account.accepting_notices(ProviderAccount.Provider.CONEKTA)
     connection.close()
     pool = connection.pool
@@ -84,7 +83,7 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     held = [pool.getconn() for _ in range(pool.max_size)]
     began = time.monotonic()
     try:
-        answers = at_once([paid(conekta, p) for p in payments])
+        answers = at_once([paid(conekta, p, event_id=f"waits-{p.pk}") for p in payments])
     finally:
         for one in held:
             pool.putconn(one)
@@ -93,5 +92,5 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, Overloaded.code)] * 4
     assert len({id(error) for error in raised}) == len(raised) == 4
     assert groups == []
-    assert [paid(conekta, p)().status_code for p in payments] == [200] * 4
+    assert [paid(conekta, p, event_id=f"waits-{p.pk}")().status_code for p in payments] == [200] * 4
     assert_each_paid_once([first, *payments])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 
 import psycopg
 import pytest
@@ -19,8 +18,8 @@ from tests.factories.oxxo import sweep_all
 from tests.factories.payment import make_payment
 from tests.problems import assert_problem, rows
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
-from webhooks.inbound.services import applying, sweeper, tally
-from webhooks.models import InboxTally, ProviderEvent
+from webhooks.inbound.services import applying, sweeper
+from webhooks.models import ProviderEvent
 
 
 @pytest.fixture
@@ -289,7 +288,7 @@ def test_a_fault_while_a_conflict_is_kept_is_5xx_and_it_is_kept_the_next_time(
     other, before = stp.deposit(payment.clabe, 100_001), rows()
 
     with monkeypatch.context() as patched:
-        patched.setattr(applying, "_conflict", lambda *_: 1 / 0)
+        patched.setattr(applying, "contradict", lambda *_: 1 / 0)
         assert_problem(stp.post(other), 500, "internal_error")
     assert rows() == before
 
@@ -349,22 +348,3 @@ def test_the_size_is_refused_before_the_secret_is_looked_at(payment, stp):
 @pytest.mark.parametrize("provider", ["truora", "jumio", "x"])
 def test_no_identity_provider_is_set_up_yet(client, provider):
     assert_problem(client.post(f"/webhooks/kyc/{provider}", b"{}", content_type="application/json"), 404, "not_found")
-
-
-@pytest.mark.django_db
-def test_a_repetition_is_counted_and_writes_nothing_else(payment, stp, settings, monkeypatch):
-    monkeypatch.setattr(tally, "_counts", Counter())
-    settings.INBOX_TALLY_SECONDS = 0
-    raw = stp.deposit(payment.clabe, 100_000)
-    stp.post(raw)
-    before = rows()
-
-    for _ in range(3):
-        stp.post(raw)
-    stp.post(raw, authorization="")
-
-    assert rows() == before
-    assert sorted(InboxTally.objects.values_list("channel", "kind", "count")) == [
-        ("stp.deposits", "duplicate", 3),
-        ("stp.deposits", "refused", 1),
-    ]

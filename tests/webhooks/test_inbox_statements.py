@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 from django.db import connection
@@ -13,7 +12,7 @@ from payments.models import Deposit, Payment
 from tests.factories.payment import make_payment
 from tests.problems import rows
 from webhooks.inbound.services import group_commit, inbox, tally
-from webhooks.models import ProviderEvent
+from webhooks.models import InboxTally, ProviderEvent
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
     committed_db, payment, stp, settings, monkeypatch
 ):
     settings.INBOX_TALLY_SECONDS = 3_600
-    monkeypatch.setattr(tally, "_written", time.monotonic())
+    tally.count("stp.deposits", InboxTally.Kind.DUPLICATE)
     raw = stp.deposit(payment.clabe, 100_000)
     stp.post(raw)
 
