@@ -234,7 +234,7 @@ def test_the_refusal_for_want_of_verification_is_not_kept(merchant, make_api, st
     assert not again.has_header("Idempotent-Replayed")
 
 
-def test_a_method_without_an_account_at_its_provider_is_503_and_nothing_is_written(api):
+def test_a_method_without_a_provider_account_is_503_and_writes_nothing(api):
     before = rows()
 
     answer = api.post("/v1/payments", SPEI)

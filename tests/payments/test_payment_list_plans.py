@@ -109,7 +109,7 @@ def test_no_page_reads_the_whole_table_nor_more_with_depth(explain):
     assert cheap(explain(Filters(external_id_prefix="ord-"), depth=15_000))
 
 
-def test_a_text_is_found_by_index_where_it_is_rare_and_on_the_way_where_it_is_not(explain):
+def test_a_rare_text_is_found_by_index_and_a_frequent_one_by_scan(explain):
     indexes, rows = explain(Filters(external_id_prefix="ord-c4c"))
     assert (indexes, rows < 30) == ({"payment_external_id_unique"}, True)
 

@@ -115,7 +115,7 @@ def test_a_closed_payment_asks_for_no_money(change: str, says: str, api: Api, st
     assert 'http-equiv="refresh"' not in page
 
 
-def test_it_is_spanish_whatever_the_browser_asks_for(api: Api, stp: StpSender, client: Client) -> None:
+def test_the_page_is_spanish_for_every_accept_language(api: Api, stp: StpSender, client: Client) -> None:
     payment = create(api)
 
     page = client.get(f"/pay/{payment.public_id}", headers={"Accept-Language": "en-US"}).content.decode()

@@ -300,7 +300,7 @@ def begin_next_job() -> str | None:
         return cursor.fetchone()[0]
 
 
-def test_the_rescue_finds_only_what_nobody_writes(api):
+def test_the_rescue_finds_only_reports_without_a_writer(api):
     report = order(api)
 
     assert report_service.rescue() == 0

@@ -197,7 +197,7 @@ def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta,
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
-def test_a_key_that_conekta_turns_away_is_ours_to_mend_and_fails_no_payment(api, at_conekta, monkeypatch, status):
+def test_a_key_that_conekta_rejects_fails_no_payment(api, at_conekta, monkeypatch, status):
     refusal = (status, b'{"object": "error", "type": "authentication_error", "details": []}')
     with monkeypatch.context() as patched:
         patched.setattr(ConektaClient, "_exchange", lambda *args: refusal)

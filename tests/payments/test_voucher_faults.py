@@ -41,7 +41,7 @@ def work():
     asyncio.run(run())
 
 
-def test_a_fault_of_ours_is_tried_again_by_the_worker_which_finds_the_order_that_was_made(api, at_conekta, monkeypatch):
+def test_after_an_internal_error_the_worker_finds_the_created_order(api, at_conekta, monkeypatch):
     at_conekta.move(CLOSED)
     api.post("/v1/payments", OXXO)
     at_conekta.move_back()

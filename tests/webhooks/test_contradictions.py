@@ -40,7 +40,7 @@ def staff(*codenames: str) -> Client:
     return client
 
 
-def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing(contradiction, conekta, refund):
+def test_a_resolved_conflict_leaves_the_queue_and_books_nothing(contradiction, conekta, refund):
     before = rows()
     assert health.measure().attention == {"conflict": 1, "dead": 0}
 
@@ -65,7 +65,7 @@ def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
-def test_nobody_deals_with_a_contradiction_without_saying_how(contradiction, reason):
+def test_a_conflict_cannot_be_resolved_without_a_reason(contradiction, reason):
     with pytest.raises(InvalidRequest):
         applying.resolve(contradiction.pk, origin=BY, reason=reason)
 
@@ -84,7 +84,7 @@ def test_only_an_open_contradiction_can_be_dealt_with(contradiction):
     assert rows() == before
 
 
-def test_what_was_dealt_with_can_still_be_replayed_and_is_open_again_if_it_contradicts(contradiction):
+def test_a_resolved_conflict_can_be_replayed_and_may_conflict_again(contradiction):
     applying.resolve(contradiction.pk, origin=BY, reason="seen")
 
     assert replay.replay(contradiction.pk, origin=BY, reason="look again").status == "conflict"
@@ -110,7 +110,7 @@ def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):
     assert "somebody has dealt with it already" in again
 
 
-def test_whoever_may_only_look_or_replay_marks_nothing(contradiction):
+def test_a_user_without_the_permission_cannot_resolve_conflicts(contradiction):
     client = staff("view_providerevent", "replay_providerevent")
     url = f"/admin/webhooks/providerevent/{contradiction.public_id}/"
 

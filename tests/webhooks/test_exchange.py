@@ -131,7 +131,7 @@ def test_the_first_secret_of_an_account_is_valid_at_once(stp):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("secret", ["", " ", "0" * 64])
-def test_an_account_without_a_second_secret_lets_nobody_in_by_an_empty_one(stp, secret):
+def test_an_account_without_a_second_secret_refuses_an_empty_one(stp, secret):
     assert stp.post(deposit(stp, 1), authorization=basic(stp.username, secret)).status_code == 401
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_key_is_refused_and_nothing_changes(conekta, wrong):
 
 
 @pytest.mark.django_db
-def test_a_secret_that_was_taken_away_is_refused_as_soon_as_the_accounts_are_read_again(stp, settings):
+def test_a_removed_secret_is_refused_once_the_cache_expires(stp, settings):
     settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 0.5
     assert soon(lambda: stp.post(deposit(stp, 1)).status_code == 200)  # the cache may hold accounts of another test
     service.start_exchange(stp.account.pk)

@@ -128,9 +128,7 @@ def test_notices_of_different_kinds_wait_together_and_each_ends_as_it_would_alon
     assert Deposit.objects.filter(status="suspended").count() == 1  # nobody's order
 
 
-def test_a_payment_that_somebody_else_holds_keeps_nobody_else_waiting(
-    committed_db, merchant, conekta, groups, monkeypatch
-):
+def test_a_locked_payment_delays_no_other_notice(committed_db, merchant, conekta, groups, monkeypatch):
     lead, busy, free = make_payments(merchant, "oxxo", 3)
     answered, let_go = threading.Event(), threading.Event()
 
@@ -185,9 +183,7 @@ def test_two_notices_of_one_payment_in_a_group_are_one_after_the_other(
     }
 
 
-def test_of_two_notices_with_one_id_in_a_group_the_second_is_a_conflict(
-    committed_db, merchant, conekta, groups, monkeypatch
-):
+def test_the_second_notice_with_one_id_in_a_group_is_a_conflict(committed_db, merchant, conekta, groups, monkeypatch):
     lead, payment = make_payments(merchant, "oxxo", 2)
     kinds = [sending(conekta, conekta.event(payment, f"customer.{what}", event_id="one")) for what in ("new", "gone")]
 
@@ -260,7 +256,7 @@ def test_what_the_database_refuses_of_one_notice_does_not_take_its_neighbours_al
     assert Entry.objects.count() == 4 * 3
 
 
-def test_whoever_shares_a_group_whose_connection_breaks_is_carried_out_alone(
+def test_notices_of_a_group_with_a_broken_connection_are_processed_individually(
     committed_db, merchant, conekta, groups, monkeypatch, owner
 ):
     """Nothing of the group is committed; who led hears 503 and sends again, the others use other connections."""

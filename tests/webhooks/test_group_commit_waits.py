@@ -19,9 +19,7 @@ from webhooks.inbound.services import group_commit
 
 
 @pytest.mark.usefixtures("production_timeouts")
-def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoever_hangs(
-    merchant, conekta, groups, monkeypatch
-):
+def test_a_hanging_leader_is_replaced_after_the_connection_timeout(merchant, conekta, groups, monkeypatch):
     lead, waiting, later = make_payments(merchant, "oxxo", 3)
     carry_out, hangs, goes_on = group_commit._process, threading.Event(), threading.Event()
 
@@ -58,7 +56,7 @@ def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoev
 
 
 @pytest.mark.usefixtures("production_timeouts")
-def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_each_by_its_own_error(
+def test_notices_behind_a_leader_without_connection_fail_with_their_own_errors(
     merchant, conekta, groups, monkeypatch, settings
 ):
     """One after the other they would each wait for the pool; an error that all raise would grow with each of them."""

@@ -156,7 +156,7 @@ def test_a_webhook_is_posted_to_and_nothing_else(client, method, path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/JSON; charset=utf-8", "application/v2+json"])
-def test_a_notice_is_json_by_whatever_name(payment, stp, content_type):
+def test_a_notice_is_accepted_with_any_json_content_type(payment, stp, content_type):
     authorization = "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
 
     answer = stp.client.generic(
@@ -236,7 +236,7 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
     ]
 
 
-def test_a_notice_that_somebody_else_is_applying_is_left_to_him(committed_db, payment, stp, monkeypatch):
+def test_a_notice_locked_by_another_transaction_is_skipped(committed_db, payment, stp, monkeypatch):
     with monkeypatch.context() as patched:
         explode_after_applying(patched, RuntimeError("a bug"))
         stp.post(stp.deposit(payment.clabe, 100_000))
@@ -281,7 +281,7 @@ def test_another_amount_contradicts_a_notice_that_is_still_open(committed_db, pa
     assert Deposit.objects.get().amount == 100_000
 
 
-def test_a_fault_while_a_conflict_is_kept_is_5xx_and_it_is_kept_the_next_time(
+def test_a_conflict_that_could_not_be_stored_is_5xx_and_stored_on_repetition(
     committed_db, payment, stp, merchant, monkeypatch
 ):
     stp.post(stp.deposit(payment.clabe, 100_000))
@@ -309,7 +309,7 @@ def test_a_database_that_fails_while_applying_is_503_and_nothing_is_kept(committ
     assert rows() == before
 
 
-def test_a_payment_that_is_locked_for_long_is_503_and_the_notice_comes_again(committed_db, payment, stp, merchant):
+def test_a_notice_about_a_locked_payment_is_503_and_can_be_repeated(committed_db, payment, stp, merchant):
     raw, before = stp.deposit(payment.clabe, 100_000), rows()
 
     with psycopg.connect(cluster.url("payments_owner")) as holder:

@@ -309,7 +309,7 @@ def _steps(states: list[str]) -> list[str]:
 
 @pytest.mark.django_db
 @pytest.mark.promise("P3", "late, repeated and contradictory notices in any order against a pure model (Hypothesis)")
-def test_whatever_comes_inbox_payments_and_books_are_the_models(
+def test_inbox_payments_and_books_always_equal_the_model(
     trials: Trials, merchant: Merchant, stp: StpSender, conekta: ConektaSender
 ) -> None:
     Inbox.merchant, Inbox.stp, Inbox.conekta, Inbox.steps = merchant, stp, conekta, []

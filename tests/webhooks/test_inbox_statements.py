@@ -53,7 +53,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("said_otherwise", [False, True])
-def test_whoever_looked_before_another_stored_the_same_money_looks_again(payment, stp, monkeypatch, said_otherwise):
+def test_a_notice_overtaken_by_the_same_money_starts_over(payment, stp, monkeypatch, said_otherwise):
     """The first look may be older than the lock for which it waited."""
     raw = stp.deposit(payment.clabe, 100_000)
     monkeypatch.setattr(group_commit, "submit", lambda item: None)  # alone

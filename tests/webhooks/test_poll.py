@@ -200,7 +200,7 @@ def test_a_payment_that_is_held_delays_its_money_and_stops_no_other_provider(
     assert Deposit.objects.count() == 1
 
 
-def test_a_provider_that_cannot_be_asked_is_said_and_asked_for_the_gap_later(committed_db, merchant, at_conekta):
+def test_a_failed_poll_is_reported_and_covered_by_the_next(committed_db, merchant, at_conekta):
     poll.poll(at_conekta.account)
     covered = ProviderPoll.objects.get().covered_until
     at_conekta.move("http://127.0.0.1:9/conekta")
@@ -213,7 +213,7 @@ def test_a_provider_that_cannot_be_asked_is_said_and_asked_for_the_gap_later(com
     assert state.last_error.startswith("Conekta could not be reached")
 
 
-def test_a_wrong_key_for_stp_is_said_and_stops_nobody(
+def test_a_wrong_key_for_stp_is_reported_and_stops_no_other_account(
     committed_db, merchant, conekta_process, stp, signing_key, settings
 ):
     at_stp(conekta_process, stp.account, rsa.generate_private_key(public_exponent=65537, key_size=2048))

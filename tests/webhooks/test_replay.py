@@ -190,7 +190,7 @@ def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
     assert ProviderEvent.objects.get().status == "dead"
 
 
-def test_whoever_may_only_look_replays_nothing(dead):
+def test_a_user_without_the_permission_cannot_replay(dead):
     client = staff("view_providerevent")
     url = f"/admin/webhooks/providerevent/{dead.public_id}/"
 

@@ -55,7 +55,7 @@ def test_our_payment_id_is_found_wherever_conekta_kept_it():
     assert parse("order.expired", changed(ORDER, "metadata", None)).payment_id == ""
 
 
-def test_a_missing_moment_of_payment_falls_back_to_the_event_and_then_to_its_arrival():
+def test_a_missing_time_of_payment_is_that_of_the_event_or_arrival():
     without = changed(CHARGE, "paid_at", None)
 
     assert parse("charge.paid", without).paid_at == PAID_AT + timedelta(seconds=1)

@@ -21,7 +21,7 @@ def test_money_taken_back_from_a_charge_names_its_order(kind):
 
 
 @pytest.mark.parametrize("subject", [None, [], "x", {}, {"id": 5, "metadata": []}])
-def test_money_taken_back_is_never_unreadable_whatever_else_is_wrong(subject):
+def test_a_damaged_event_about_returned_money_is_still_readable(subject):
     noted = parse("order.refunded", subject)
 
     assert noted == MoneyTakenBack("evt-order.refunded", "order.refunded", livemode=False)

@@ -147,7 +147,7 @@ def test_a_list_of_events_that_does_not_advance_ends_with_an_error(server, clien
     assert len(server.requests) == asked
 
 
-def test_an_address_of_the_next_page_that_is_none_ends_the_list_with_an_error(server, client):
+def test_an_invalid_url_of_the_next_page_is_an_error(server, client):
     body = {"object": "list", "has_more": True, "data": [EVENT], "next_page_url": "http://[x"}
     server.answer = replies(200, body)
 
