@@ -1,4 +1,4 @@
-"""Withdrawing a payment: by the merchant, at Conekta, and against money that arrives in that moment."""
+"""Cancelling payments: by the merchant, at Conekta, and concurrently with arriving money."""
 
 from __future__ import annotations
 

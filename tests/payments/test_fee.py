@@ -1,4 +1,4 @@
-"""Fees: by method and period, rounded once for each payment, and the ledger to the centavo whatever the deposits."""
+"""Fees: by method and period, rounded once per payment, and exact in the ledger for any deposits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong elsewhere when news is lost, late, doubled or out of order, and must not go wrong here."""
+"""Lost, late, duplicate and out-of-order notices."""
 
 from __future__ import annotations
 

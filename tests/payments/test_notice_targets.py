@@ -1,4 +1,4 @@
-"""Targets of notices: what the inbox knows of them."""
+"""Targets of notices."""
 
 from __future__ import annotations
 

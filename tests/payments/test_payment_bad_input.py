@@ -1,4 +1,4 @@
-"""``POST /v1/payments`` with everything that is wrong: each a 400 that names the field, none of it written."""
+"""Invalid input of ``POST /v1/payments``: a 400 that names the field, and nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /v1/payments``: what a merchant's program gets for a valid request."""
+"""``POST /v1/payments`` with valid requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list's objects, written by PostgreSQL, are those of ``payments.resources.payment``, in every situation."""
+"""The JSON that PostgreSQL renders for lists equals that of ``payments.resources.payment``."""
 
 from __future__ import annotations
 

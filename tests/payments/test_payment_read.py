@@ -1,4 +1,4 @@
-"""``GET /v1/payments/{id}``: the payment as it is now."""
+"""``GET /v1/payments/{id}``: the current state of a payment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call to a provider is recorded: before it is made, and what came of it after."""
+"""Every call to a provider is recorded before it is sent, and its outcome afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports' files: what is in them, who writes them, how long they stay."""
+"""Files of reports: content, writers and retention."""
 
 from __future__ import annotations
 

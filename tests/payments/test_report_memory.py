@@ -1,4 +1,4 @@
-"""A report of any length is written in the memory of a page, without holding anything back."""
+"""A report of any length is written in constant memory, without blocking other work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_length_of_a_report_costs_no_memory(api, merchant, stp, owner, forma
     owner.commit()
     report = order(api, start_date="2024-12-31", end_date="2025-12-31", format=format)
     small = order(api, start_date="2024-12-31", end_date="2024-12-31", format=format)
-    report_service.write(small.pk)  # whatever is loaded once
+    report_service.write(small.pk)  # loads modules and caches
 
     tracemalloc.start()
     report_service.write(report.pk)

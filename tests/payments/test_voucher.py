@@ -1,4 +1,4 @@
-"""OXXO payments and their voucher: had at once, or later without ever making a second order."""
+"""OXXO payments and their vouchers, without ever creating a second order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voucher that a fault keeps away, and requests that wait for one: others are served, and the worker tries again."""
+"""Faults while a voucher is requested: other requests are served, and the worker retries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_after_an_internal_error_the_worker_finds_the_created_order(api, at_cone
     with monkeypatch.context() as patched:
         patched.setattr(payment_service, "attach_voucher", die)
         work()
-    ((task, _, wait),) = jobs()  # the other one, of the rescue, found that somebody asks
+    ((task, _, wait),) = jobs()  # the other one, of the rescue, found the lease taken
     Payment.objects.update(voucher_asked_until=F("voucher_asked_until") - timedelta(seconds=wait))
     work()
 

@@ -1,4 +1,4 @@
-"""Conekta's events: believed only when signed over these very bytes, applied once, in any order."""
+"""Conekta's events: accepted only with a valid signature, applied once, in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conekta's events that book nothing and wait for somebody: contradictions, and what cannot be read yet."""
+"""Conekta's events that need review: conflicts and unreadable events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contradictions wait for a person, who looks, does outside what is to be done, and says so: only then they leave."""
+"""Conflicts stay in the queue until staff resolves them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):
     client = staff("view_providerevent", "resolve_providerevent")
     url = f"/admin/webhooks/providerevent/{contradiction.public_id}/"
     assert "/resolve/" in client.get(f"{url}change/").content.decode()
-    assert "order.refunded, which nobody here asked for" in client.get(f"{url}resolve/").content.decode()
+    assert "order.refunded without our request" in client.get(f"{url}resolve/").content.decode()
 
     assert client.post(f"{url}resolve/", {"reason": ""}).status_code == 200
     assert ProviderEvent.objects.get(pk=contradiction.pk).status == "conflict"
@@ -107,7 +107,7 @@ def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):
     assert "Asked Conekta" in page and "vera" in page
     assert "/resolve/" not in page
     again = client.post(f"{url}resolve/", {"reason": "again"}).content.decode()
-    assert "somebody has dealt with it already" in again
+    assert "its conflict has been resolved already" in again
 
 
 def test_a_user_without_the_permission_cannot_resolve_conflicts(contradiction):

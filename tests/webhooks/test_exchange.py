@@ -1,4 +1,4 @@
-"""Exchanging secrets and keys: two are valid for a while, nothing is lost, and what was taken away is refused."""
+"""Exchange of secrets and keys: two are valid for a while, and removed ones are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices that wait at the same time share a transaction, and nothing else: one's fault never becomes another's."""
+"""Group commit: concurrent notices share a transaction, and a fault of one never affects another."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_notices_of_different_kinds_wait_together_and_each_ends_as_it_would_alon
         unknown.pk: "pending",
         spei.pk: "completed",
     }
-    assert Deposit.objects.filter(status="suspended").count() == 1  # nobody's order
+    assert Deposit.objects.filter(status="suspended").count() == 1  # an unknown order
 
 
 def test_a_locked_payment_delays_no_other_notice(committed_db, merchant, conekta, groups, monkeypatch):

@@ -1,4 +1,4 @@
-"""Behind a leader that hangs or gets no connection nobody waits longer than for a connection."""
+"""Group commit: notices behind a leader that hangs or gets no connection."""
 
 from __future__ import annotations
 

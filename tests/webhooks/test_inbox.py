@@ -1,4 +1,4 @@
-"""The inbox: what is authentic is stored and applied once, whatever happens; the rest leaves no trace."""
+"""The inbox: authentic notices are stored and applied once; others are not stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox against mutated notices and secrets: nothing altered is believed, nothing authentic breaks us."""
+"""The inbox with mutated notices and secrets: nothing forged is accepted, and nothing causes a 5xx."""
 
 from __future__ import annotations
 

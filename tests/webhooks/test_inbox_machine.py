@@ -1,7 +1,7 @@
-"""Whatever notices come in whatever order, inbox, payments and books are a pure model's (Hypothesis drives the views).
+"""For any notices in any order, inbox, payments and books equal a pure model (Hypothesis drives the views).
 
-The model knows neither tables nor locks: a dictionary of payments, one of deposits, one of notices. After every step
-all states, deposits, journeys and balances are the model's. ``FULL=1``: 500 runs of 50 steps.
+The model has neither tables nor locks: a dictionary of payments, one of deposits, one of notices. After every step all
+states, deposits, transitions and balances must equal the model's. ``FULL=1``: 500 runs of 50 steps.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class Inbox(RuleBasedStateMachine):
     @precondition(lambda self: any(one.money for one in self.sent))
     @rule(which=WHICH, more=st.integers(1, 3))
     def contradict(self, which: int, more: int) -> None:
-        """The same id with another amount books nothing, whatever became of the first."""
+        """The same id with another amount books nothing, independent of the first outcome."""
         told = [one for one in self.sent if one.money]
         known = told[which % len(told)]
         assert known.money is not None

@@ -1,4 +1,4 @@
-"""What a notice costs: one statement, or two exchanges; and what becomes of whoever looked too early."""
+"""The statements of a notice, and races between concurrent notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two accounts of one company at STP: one CLABE prefix follows another, and money is found and booked once."""
+"""Two accounts of one company at STP: money for either CLABE prefix is found and booked once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook that never came changes nothing for the merchant: the provider is asked, over HTTP, at the simulators."""
+"""Polling over HTTP at the simulators finds lost notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a notice ended as it did, as staff reads it."""
+"""Translations of the stored reasons of notices."""
 
 from __future__ import annotations
 

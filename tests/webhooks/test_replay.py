@@ -1,4 +1,4 @@
-"""Replaying stored notices: first shown, then done, never twice; what was sent back is never booked."""
+"""Replay of stored notices: previewed, executed once, and refused for returned money."""
 
 from __future__ import annotations
 

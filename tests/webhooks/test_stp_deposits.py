@@ -1,4 +1,4 @@
-"""An incoming SPEI transfer: credited once, or in suspense, and answered as STP expects."""
+"""Incoming SPEI transfers: credited once or put in suspense, with the response that STP expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was stored and not applied is applied by the worker: in time, once, and given up in the end, aloud."""
+"""The worker applies open notices in time and once, and finally gives up with an error in the log."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(
     settled = at_once([lambda: sweeper.sweep(now=later) for _ in range(4)])
 
     assert sum(settled) == 60
-    assert len(applied) == len(set(applied)) == 60  # nobody even tries what another one holds
+    assert len(applied) == len(set(applied)) == 60  # no notice is claimed twice
     assert Deposit.objects.count() == 60
     assert set(ProviderEvent.objects.values_list("status", "attempts")) == {("processed", 1)}
     assert ProviderEventTransition.objects.count() == 60

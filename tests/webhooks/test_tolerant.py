@@ -1,4 +1,4 @@
-"""A notice that a person could read books its money, in any encoding and spelling; its bytes stay as they came."""
+"""Readable notices are booked in any encoding and spelling; their bodies are stored unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first hour of a site: plans made while its tables are empty must serve when they are not."""
+"""Plans made while tables are empty stay good when they are full."""
 
 from __future__ import annotations
 

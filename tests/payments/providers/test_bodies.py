@@ -1,4 +1,4 @@
-"""payments.providers.reading: the tolerant reader in front of every notice and answer."""
+"""payments.providers.reading: the tolerant parser of notices and responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Conekta's client asks, and what each answer means."""
+"""Requests of Conekta's client, and the meaning of each response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conekta's orders and events, read strictly."""
+"""Strict parsing of Conekta's orders and events."""
 
 from __future__ import annotations
 

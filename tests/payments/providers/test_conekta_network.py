@@ -1,4 +1,4 @@
-"""Conekta's client against a server and a network that misbehave in every way they can."""
+"""Conekta's client with failing servers and networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conekta's DIGEST header: RSA over the raw bytes, several keys, nothing forged, nothing raised."""
+"""Conekta's DIGEST header: forged and damaged signatures are refused without an exception."""
 
 from __future__ import annotations
 

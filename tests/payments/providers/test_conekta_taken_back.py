@@ -1,4 +1,4 @@
-"""Events by which Conekta says that money went back, or is disputed."""
+"""Conekta's events about refunded or disputed money."""
 
 from __future__ import annotations
 

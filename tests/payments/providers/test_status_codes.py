@@ -1,4 +1,4 @@
-"""What each HTTP status of a provider means for each question that we ask it."""
+"""The meaning of each HTTP status of a provider for each request."""
 
 from __future__ import annotations
 
