@@ -255,14 +255,14 @@ class Frozen(Guard):
 
 
 class FrozenOnce(Guard):
-    """Refuses changes of these fields once ``condition`` (SQL over OLD) holds."""
+    """Refuses changes of these fields once ``condition`` (SQL over OLD) holds. ``name`` differs within a model."""
 
-    def __init__(self, condition: str, *fields: str) -> None:
+    def __init__(self, condition: str, *fields: str, name: str = "frozen_once") -> None:
         self.frozen_if = condition
         self.fields = fields
         since = condition.replace("OLD.", "")
         super().__init__(
-            name="frozen_once",
+            name=name,
             when=pgtrigger.Before,
             operation=pgtrigger.Update,
             judges=dict.fromkeys(fields, f"never changes once `{since}`"),

@@ -16,6 +16,7 @@ PREFIXES = {
     "idempotency_key": "idk",
     "event": "evt",
     "payment": "pay",
+    "payout": "po",
     "deposit": "dep",
     "clabe": "clb",
     "review_case": "rev",

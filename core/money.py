@@ -67,6 +67,14 @@ def fee_with_iva(amount: int, *, percent: Decimal, fixed: int, rate: Decimal = I
     return fee, iva
 
 
+def fee_on_top(amount: int, *, percent: Decimal, fixed: int, rate: Decimal = IVA) -> tuple[int, int]:
+    """Fee for sending ``amount`` and its IVA, on top of the amount and not bounded by it; else ``fee_with_iva``."""
+    _refuse_non_integer(amount)
+    _refuse_non_integer(fixed)
+    fee = round_half_up(Decimal(amount) * percent / 100 + fixed)
+    return fee, round_half_up(fee * rate)
+
+
 def round_half_up(centavos: Decimal) -> int:
     """Nearest whole centavo, halves away from zero."""
     return int(centavos.quantize(Decimal(1), rounding=ROUND_HALF_UP))

@@ -1,1 +1,1 @@
-"""Payments, deposits, provider accounts and reports."""
+"""The domain: payments, deposits, provider accounts, their states and the money they move."""

@@ -7,6 +7,7 @@ class PaymentsConfig(AppConfig):
     verbose_name = _("Payments")
 
     def ready(self) -> None:
-        from payments.services import invariant
+        from payments.services import invariant, payout
 
         invariant.register()
+        payout.register()

@@ -1,4 +1,4 @@
-"""Pages for payers."""
+"""Pages that a payer sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payments.models import Payment
 
 @require_safe
 def payment_page(request: HttpRequest, payment_id: str) -> HttpResponse:
-    """Shows where and how much to pay to anyone with the unguessable URL; never the payer's data."""
+    """Where and how much to pay; whoever holds the unguessable address may read it. Never who paid."""
     payments = Payment.objects.select_related("merchant")
     payment = payments.filter(public_id=payment_id).first() if ids.is_id(payment_id) else None
     if payment is None:

@@ -18,7 +18,9 @@ from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
 from payments.api.balance_transaction import BalanceTransactionsView
 from payments.api.clabe import ClabeCloseView, ClabesView, ClabeView
+from payments.api.destination import DestinationsView
 from payments.api.payment import PaymentCancelView, PaymentsView, PaymentView
+from payments.api.payout import PayoutCancelView, PayoutsView, PayoutView
 from payments.api.report import ReportsView, ReportView
 from payments.api.report import download as download_report
 from payments.api.simulation import SimulatedPaymentView
@@ -69,6 +71,10 @@ urlpatterns = [  # matched in order: the busiest routes come first
     path("v1/payments", PaymentsView.as_view()),
     path("v1/payments/<str:payment_id>", PaymentView.as_view()),
     path("v1/payments/<str:payment_id>/cancel", PaymentCancelView.as_view()),
+    path("v1/payouts", PayoutsView.as_view()),
+    path("v1/payouts/<str:payout_id>", PayoutView.as_view()),
+    path("v1/payouts/<str:payout_id>/cancel", PayoutCancelView.as_view()),
+    path("v1/destinations", DestinationsView.as_view()),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),

@@ -53,12 +53,13 @@ class StpSender:
         client: Client | None = None,
         authorization: str | None = None,
         content_type: str = "application/json",
+        path: str = "/webhooks/stp/deposits",
     ) -> Any:
         if authorization is None:
             authorization = "Basic " + base64.b64encode(f"{self.username}:{self.secret}".encode()).decode()
         return (client or self.client).generic(  # ``post`` would write the bytes in the charset of ``content_type``
             "POST",
-            "/webhooks/stp/deposits",
+            path,
             raw,
             content_type=content_type,
             headers={"Authorization": authorization} if authorization else {},

@@ -25,12 +25,14 @@ def page(
     render: Callable[[M], dict[str, Any]],
     order: str = "pk",
     oldest_first: bool = False,
+    prepare: Callable[[Sequence[M]], object] | None = None,
 ) -> dict[str, Any]:
     """One page of ``rows`` by ``limit`` and ``cursor`` of the query string, ordered by the unique integer ``order``.
 
     ``owner`` identifies the owner of the list (merchant and mode): a cursor of another owner, another list or other
     filters raises ``InvalidRequest`` with code ``invalid_cursor``. A cursor holds the position of the previous page's
-    last row, so it stays valid if that row leaves the list.
+    last row, so it stays valid if that row leaves the list. ``prepare`` gets the rows of the page before they are
+    rendered, to read by one query what belongs to them.
     """
     size = limit(query)
     bound_to = binding(rows.model._meta.label, owner, query)
@@ -41,6 +43,8 @@ def page(
         remaining = rows.filter(**{f"{order}__{'gt' if oldest_first else 'lt'}": after})
     found = list(remaining.order_by(order if oldest_first else f"-{order}")[: size + 1])
     shown, has_more = found[:size], len(found) > size
+    if prepare is not None:
+        prepare(shown)
     return {
         "data": [render(row) for row in shown],
         "has_more": has_more,

@@ -28,6 +28,8 @@ from ledger.services.postings.legs import part_or_zero
 from ledger.services.postings.payout import ReturnedTo
 from merchants.models import Merchant
 
+Purpose = Hold.Purpose
+
 _PLACED = {
     Hold.Purpose.PAYOUT: payout.payout_created,
     Hold.Purpose.REFUND: payout.refund_created,

@@ -31,6 +31,7 @@ class ApiKey(models.Model):
     class Scope(models.TextChoices):
         PAYMENTS_READ = "payments:read", _("read payments, balance and events")
         PAYMENTS_WRITE = "payments:write", _("create payments")
+        PAYOUTS_READ = "payouts:read", _("read payouts and destinations")
         PAYOUTS_WRITE = "payouts:write", _("send money: payouts")
         REFUNDS_WRITE = "refunds:write", _("send money back: refunds")
         WEBHOOKS_MANAGE = "webhooks:manage", _("manage webhook endpoints")
@@ -101,6 +102,7 @@ class ApiKey(models.Model):
                     scopes__contained_by=[
                         "payments:read",
                         "payments:write",
+                        "payouts:read",
                         "payouts:write",
                         "refunds:write",
                         "webhooks:manage",

@@ -1,5 +1,3 @@
-"""Admin pages of reusable CLABEs."""
-
 from __future__ import annotations
 
 from django.contrib import admin
@@ -37,7 +35,7 @@ class ClabeTransitionInline(ReadOnlyInline):
 
 @admin.register(Clabe)
 class ClabeAdmin(ReadOnlyAdmin):
-    """Read-only: merchants create and close CLABEs by the API."""
+    """Merchants hand them out and close them over the API."""
 
     paginator = InfinitePaginator
     list_display = [
@@ -65,7 +63,7 @@ class ClabeAdmin(ReadOnlyAdmin):
                     ("clabe", provider_account),
                     ("label", "customer_name"),
                     ("customer_email", "customer_phone"),
-                    (money("min_amount", _("minimum amount")), money("max_amount", _("maximum amount"))),
+                    (money("min_amount", _("least amount")), money("max_amount", _("greatest amount"))),
                     (moment("created_at", _("created")), moment("closed_at", _("closed at"))),
                     _metadata,
                 ]

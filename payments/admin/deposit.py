@@ -1,5 +1,3 @@
-"""Admin pages of deposits."""
-
 from __future__ import annotations
 
 from django.contrib import admin

@@ -1,5 +1,3 @@
-"""Admin pages of payments."""
-
 from __future__ import annotations
 
 from django.contrib import admin

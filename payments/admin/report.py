@@ -1,5 +1,3 @@
-"""Admin pages of reports."""
-
 from __future__ import annotations
 
 from django.contrib import admin
@@ -51,7 +49,7 @@ class ReportTransitionInline(ReadOnlyInline):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    """Reports of merchants and their progress. The files are not accessible to staff."""
+    """What merchants ordered, and how far it is. The files are theirs: staff does not open them here."""
 
     paginator = InfinitePaginator
     list_display = [

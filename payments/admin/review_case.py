@@ -1,4 +1,4 @@
-"""The review queue: deposits in suspense that staff must decide about, sorted by due date."""
+"""The review queue: deposits in suspense that wait for a person, the oldest promise first."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _age(case: ReviewCase) -> str:
 
 
 def _due(case: ReviewCase) -> str:
-    """The time left or overdue; empty if it is resolved."""
+    """How long is left, or by how much it is overdue; nothing once it is resolved."""
     if case.status != ReviewCase.Status.OPEN:
         return EMPTY
     now = clock.now()
@@ -86,7 +86,7 @@ _amount = _of_deposit("amount", _("amount"), lambda d: in_one_line(format_mxn(d.
 
 
 class DueFilter(RadioFilter):
-    """Filter by due date."""
+    """Whether the promise to decide is kept."""
 
     title = _("due")
     parameter_name = "due"
@@ -102,23 +102,23 @@ class DueFilter(RadioFilter):
 
 
 class ReasonForm(forms.Form):
-    """Form for the reason of a decision."""
+    """Why the person decides so."""
 
     reason = forms.CharField(
         label=_("reason"),
         max_length=500,
-        help_text=_("Stored permanently with the case: what you checked and who confirmed it."),
+        help_text=_("Stays with the case for ever: what you looked at, and who said what."),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
 
 
 class TargetForm(ReasonForm):
-    """Form for another destination."""
+    """To whom the money goes instead."""
 
     target = forms.CharField(
         label=_("payment, CLABE or merchant"),
         max_length=40,
-        help_text=_("Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant, a new payment is created."),
+        help_text=_("Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant a new payment is made."),
         widget=UnfoldAdminTextInputWidget,
     )
     field_order = ["target", "reason"]
@@ -136,7 +136,7 @@ class ReviewCaseTransitionInline(ReadOnlyInline):
 
 @admin.register(ReviewCase)
 class ReviewCaseAdmin(ReadOnlyAdmin):
-    """Each action requires a reason and shows its exact effect before it is confirmed."""
+    """Each action shows what will happen to the centavo before it does it, and wants a reason."""
 
     paginator = InfinitePaginator
     list_display = [
@@ -312,7 +312,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
     def _decide(
         self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, destination: Any, run: Any
     ) -> HttpResponse:
-        """Ask for a reason, show the effect, and execute it if the form was ``confirmed``."""
+        """Ask for a reason, show what will happen, do it: the last only with ``confirmed`` and the same answers."""
         case = object_or_404(self, request, object_id)
         form = form_class(request.POST) if request.method == "POST" else form_class()
         for field in form.fields.values():

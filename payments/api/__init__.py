@@ -1,1 +1,1 @@
-"""Endpoints of the merchant API for payments, CLABEs, balances and reports."""
+"""Payments as merchants' programs see them."""

@@ -1,10 +1,11 @@
-"""Models of the payments app."""
-
 from payments.models.clabe import Clabe, ClabeTransition
 from payments.models.deposit import Deposit, DepositTransition
+from payments.models.destination import Destination
 from payments.models.fee_rule import FeeRule
 from payments.models.payment import Payment, PaymentTransition
+from payments.models.payout import Payout, PayoutTransition
 from payments.models.provider_account import ProviderAccount
+from payments.models.provider_balance import ProviderBalance
 from payments.models.provider_call import ProviderCall
 from payments.models.provider_quota import ProviderQuota
 from payments.models.report import Report, ReportTransition
@@ -15,10 +16,14 @@ __all__ = [
     "ClabeTransition",
     "Deposit",
     "DepositTransition",
+    "Destination",
     "FeeRule",
     "Payment",
     "PaymentTransition",
+    "Payout",
+    "PayoutTransition",
     "ProviderAccount",
+    "ProviderBalance",
     "ProviderCall",
     "ProviderQuota",
     "Report",

@@ -1,5 +1,3 @@
-"""Our accounts at providers."""
-
 from __future__ import annotations
 
 from functools import partial
@@ -14,7 +12,7 @@ from core.db import Frozen, FrozenOnce, NoDelete
 from core.fields import EncryptedJSONField
 
 CLABE_SEQUENCES = 16
-"""Maximum number of accounts with CLABEs; each has its own database sequence, created by a migration."""
+"""How many accounts may hand out CLABEs; each has a database sequence of its own, made by a migration."""
 
 _USED_AT_STP = (
     "OLD.provider = 'stp' AND ("
@@ -22,23 +20,23 @@ _USED_AT_STP = (
     "OR EXISTS (SELECT FROM public.payments_clabe WHERE provider_account_id = OLD.id) "
     "OR EXISTS (SELECT FROM public.payments_payment WHERE provider_account_id = OLD.id))"
 )
-"""A used account cannot change its company, which identifies money that is reported twice."""
+"""An account that has been used stays with its company: by that, money reported twice is known to be the same."""
 
 
 class ProviderAccount(models.Model):
-    """Our account at a provider, in one mode. The account that authenticates a notice determines the notice's mode.
+    """Our account at a provider, in one mode. The account that authenticates a notice fixes the notice's mode.
 
-    ``credentials`` authenticate us at the provider: for Conekta ``{"api_key"}``. ``webhook_username`` and
-    ``webhook_secret_sha256`` authenticate STP's notices (HTTP Basic, in the registered URL), from ``webhook_networks``
-    if given, because STP does not sign notices. ``webhook_public_keys`` verify Conekta's DIGEST. During an exchange two
-    secrets or keys are valid: ``webhook_next_secret_sha256`` in addition to the first, or two public keys.
+    ``credentials`` is what we show the provider: for Conekta ``{"api_key"}``. ``webhook_username`` and
+    ``webhook_secret_sha256`` are what STP shows us (Basic, in the URL it was given), from ``webhook_networks`` if any
+    are named: STP signs nothing. ``webhook_public_keys`` verify Conekta's DIGEST. While a secret or key is exchanged
+    two are valid: ``webhook_next_secret_sha256`` beside the first, or two public keys.
 
-    Accounts at STP with the same ``name`` and mode are one company (empresa): each has its own CLABE prefix, and STP
-    reports the money of all of them to any.
+    Accounts at STP with one ``name`` and mode are one company (empresa) there: each has a CLABE prefix of its own, and
+    STP reports money of all of them to any.
     """
 
     same_company: tuple[ProviderAccount, ...] | None = None
-    """All accounts of its company, set by ``payments.services.provider_account``."""
+    """All accounts of its company, where ``payments.services.provider_account`` read them together."""
 
     class Provider(models.TextChoices):
         STP = "stp", "STP"
@@ -53,12 +51,12 @@ class ProviderAccount(models.Model):
     takes_new = models.BooleanField(
         _("takes new payments"),
         default=True,
-        help_text=_("New payments and CLABEs are created here. Only one account per provider and mode."),
+        help_text=_("New payments and CLABEs are made here. One account of a provider and mode does so."),
     )
     hears_notices = models.BooleanField(
-        _("accepts notices"),
+        _("hears notices"),
         default=True,
-        help_text=_("Its notices are accepted, and its provider is polled. Money may still arrive after the last use."),
+        help_text=_("Its notices are accepted, and its provider is asked. Money may still arrive after the last use."),
     )
     base_url = models.URLField(_("API address"), blank=True)
     credentials = EncryptedJSONField(default=dict, editable=False)
@@ -71,7 +69,7 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         verbose_name=_("allowed addresses"),
-        help_text=_("Networks (CIDR) from which STP sends notices; empty: any."),
+        help_text=_("Networks (CIDR) from which STP calls us; empty: any."),
     )
     clabe_prefix = models.CharField(
         _("CLABE prefix"),
@@ -83,18 +81,38 @@ class ProviderAccount(models.Model):
         help_text=_("646180 and the four digits that STP assigned."),
     )
     clabe_sequence = models.PositiveSmallIntegerField(null=True, blank=True, unique=True)
+    ordering_clabe = models.CharField(
+        _("ordering CLABE"),
+        max_length=18,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Our own account from which orders are paid. Without it nothing can be sent."),
+    )
+    ordering_name = models.CharField(
+        _("ordering name"),
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What beneficiaries see as the sender, in plain ASCII."),
+    )
+    ordering_tax_id = models.CharField(_("ordering RFC"), max_length=18, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
     free_columns = {
         "takes_new": "configuration: which account takes new payments; earlier payments keep theirs",
         "hears_notices": "configuration: whose notices are accepted",
-        "base_url": "configuration: where future requests are sent",
+        "ordering_clabe": "configuration: from where orders to come are paid; each provider call keeps its own",
+        "ordering_name": "configuration: the sender's name in orders to come",
+        "ordering_tax_id": "configuration: the sender's RFC in orders to come",
+        "base_url": "configuration: where requests to come are sent",
         "credentials": "secrets are exchanged; encrypted",
         "webhook_username": "exchanged together with the secret",
-        "webhook_secret_sha256": "secrets are exchanged; each notice records which one authenticated it (`key_id`)",
+        "webhook_secret_sha256": "secrets are exchanged; each notice keeps by which one it was proven (`key_id`)",
         "webhook_next_secret_sha256": "the second valid secret while the first is exchanged",
-        "webhook_public_keys": "keys are exchanged; each notice records which one authenticated it (`key_id`)",
-        "webhook_networks": "addresses of the provider change; each notice records its own (`remote_address`)",
+        "webhook_public_keys": "keys are exchanged; each notice keeps by which one it was proven (`key_id`)",
+        "webhook_networks": "addresses of the provider change; each notice keeps its own (`remote_address`)",
     }
 
     class Meta:
@@ -114,7 +132,7 @@ class ProviderAccount(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(provider="stp")
                 | models.Q(
-                    clabe_prefix__isnull=False,  # because a CHECK that evaluates to NULL passes
+                    clabe_prefix__isnull=False,  # said, because a CHECK that comes to NULL is passed
                     clabe_prefix__regex=r"^646180[0-9]{4}$",
                     clabe_sequence__isnull=False,
                     clabe_sequence__range=(1, CLABE_SEQUENCES),

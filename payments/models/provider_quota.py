@@ -1,5 +1,3 @@
-"""Counters for the request quotas of providers."""
-
 from __future__ import annotations
 
 from django.db import models
@@ -9,14 +7,14 @@ from core.db import ROWS, Frozen
 
 
 class ProviderQuota(models.Model):
-    """The number of requests of one kind by a company to its provider within one hour of the clock (UTC)."""
+    """How many requests of one kind a company has made to its provider within one hour (of the clock, UTC)."""
 
     account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="+", db_index=False)
     name = models.CharField(max_length=16)
     hour = models.DateTimeField()
     spent = models.PositiveIntegerField(default=0)
 
-    free_columns = {"spent": "a counter of requests", ROWS: "counters of past hours are not needed"}
+    free_columns = {"spent": "a counter of requests", ROWS: "counters of past hours are of no use"}
 
     class Meta:
         verbose_name = _("provider quota")

@@ -1,5 +1,3 @@
-"""Reports: files that merchants order."""
-
 from __future__ import annotations
 
 from functools import partial
@@ -15,10 +13,10 @@ from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
 class Report(ProtectedRefreshMixin):
-    """A file about a period that a merchant ordered, written by the worker and kept for a limited time.
+    """A file that a merchant ordered: what happened over some days, written by the worker, kept for a while.
 
-    ``attempt`` counts its writers: a writer whose lease expired before another one started cannot finish it. The row
-    remains after its file is removed.
+    ``attempt`` counts its writers: one whose lease ran out while another began cannot finish it. The row stays when its
+    file is gone.
     """
 
     class Type(models.TextChoices):
@@ -28,9 +26,9 @@ class Report(ProtectedRefreshMixin):
 
     class Format(models.TextChoices):
         CSV = "csv", "CSV"
-        """For processing by programs."""
+        """For programs."""
         XLSX = "xlsx", "Excel"
-        """For reading in Excel."""
+        """For people."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -51,14 +49,14 @@ class Report(ProtectedRefreshMixin):
     format = models.CharField(
         _("format"), max_length=8, choices=Format.choices, default=Format.CSV, db_default=Format.CSV
     )
-    start_date = models.DateField(_("first day"), help_text=_("In Mexico City."))
-    end_date = models.DateField(_("last day"), help_text=_("Inclusive."))
+    start_date = models.DateField(_("first day"), help_text=_("By the calendar of Mexico City."))
+    end_date = models.DateField(_("last day"), help_text=_("Included."))
     metadata = models.JSONField(default=dict, blank=True)
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
     rows_done = models.BigIntegerField(_("rows written"), default=0)
-    rows_total = models.BigIntegerField(_("total rows"), null=True, blank=True)
+    rows_total = models.BigIntegerField(_("rows in all"), null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    leased_until = models.DateTimeField(null=True, blank=True, help_text="End of the writer's lease.")
+    leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one writer keeps others away.")
     size = models.BigIntegerField(_("size"), null=True, blank=True, help_text=_("Bytes."))
     sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
@@ -124,7 +122,7 @@ class Report(ProtectedRefreshMixin):
                 "removed_late",
                 "OLD.removed_at IS NULL AND NEW.removed_at >= OLD.expires_at",
                 "removed_at",
-                says="can only be set once, after the file has expired",
+                says="can only be set once, when the file's time is over",
             ),
         ]
 
@@ -133,11 +131,11 @@ class Report(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
     def start(self) -> None:
-        """The worker starts to write it."""
+        """The worker begins to write."""
 
     @transition(field=status, source=Status.PROCESSING, target=Status.COMPLETED)
     def complete(self, *, rows: int, size: int, sha256: str) -> None:
-        """The file is complete and can be downloaded."""
+        """The file is whole and in its place."""
         self.rows_done = self.rows_total = rows
         self.size = size
         self.sha256 = sha256
@@ -145,7 +143,7 @@ class Report(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
     def fail(self, *, code: str, message: str) -> None:
-        """It could not be written and is not retried."""
+        """It will not be written."""
         self.failure_code = code
         self.failure_message = message[:250]
         self.completed_at = clock.now()

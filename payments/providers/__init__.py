@@ -1,1 +1,1 @@
-"""Provider adapters, one folder each, in pure Python without Django."""
+"""One folder a provider, pure Python without Django: what they send, what they are sent."""

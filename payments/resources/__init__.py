@@ -1,1 +1,1 @@
-"""JSON representations of payments, CLABEs and reports, shared by API responses and events."""
+"""JSON forms of payments: one source for API reads, events and webhooks."""

@@ -1,5 +1,3 @@
-"""JSON representation of reusable CLABEs."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -11,7 +9,7 @@ from payments.resources.customer import customer
 
 
 def clabe(record: Clabe) -> dict[str, Any]:
-    """The reusable CLABE in API responses and events."""
+    """The reusable CLABE as the API answers it and events carry it."""
     return {
         "id": record.public_id,
         "object": "clabe",

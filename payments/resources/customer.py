@@ -1,5 +1,3 @@
-"""JSON representation of customers."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -8,7 +6,7 @@ from payments.models import Clabe, Payment
 
 
 def customer(record: Payment | Clabe) -> dict[str, Any] | None:
-    """The customer as the merchant described it; None without any data."""
+    """Who is going to pay, as far as the merchant said; None if it said nothing."""
     if not (record.customer_name or record.customer_email or record.customer_phone):
         return None
     return {

@@ -38,6 +38,7 @@ __all__ = [
     "Outcome",
     "Overtaken",
     "apply",
+    "can_be_grouped",
     "early_outcome",
     "lock_query",
     "parse_target",
@@ -62,6 +63,14 @@ KINDS: dict[type, _Kind] = {
     OrderStateChanged: cast("_Kind", order_state_changed),
     Uninteresting: cast("_Kind", uninteresting),
 }
+
+
+def can_be_grouped(notice: Notice) -> bool:
+    """True if it may share a transaction with notices about other objects.
+
+    Not one about a payout: it locks its merchant's accounts, and two groups could wait for each other.
+    """
+    return not isinstance(notice, OrderStateChanged)
 
 
 def lock_query(account: ProviderAccount, notice: Notice) -> Sql | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
@@ -24,20 +24,31 @@ from payments.services import provider_quota
 logger = logging.getLogger(__name__)
 
 
+SEND = "send_payout"
+"""Operation of the calls that send a payout."""
+
+BeforeSend = Callable[[], None]
+
+
+class TakenOver(ProviderNotContacted):
+    """Another process has taken over what this one was about to send."""
+
+
 def can_connect(account: ProviderAccount) -> bool:
     """True if this process has the address, credentials and key for requests of the account."""
     return registry.provider(account.provider).can_connect(_access(account))
 
 
-def connect(account: ProviderAccount, *, about: str = "") -> ProviderClient:
+def connect(account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None) -> ProviderClient:
     """A client of the account's provider. ``about`` is the public id of the object of its calls.
 
     Each request writes a ``ProviderCall`` in a separate transaction and holds no database connection while it waits.
+    ``before_send`` is called after that row is committed and may raise ``ProviderNotContacted``: nothing is sent then.
     Raises ``ValueError`` for an invalid key or address, and for a live account at the simulators.
     """
     if account.livemode and settings.SANDBOX.url and account.base_url.startswith(settings.SANDBOX.url):
         raise ValueError("a live account must not use the simulators")
-    return registry.provider(account.provider).connect(_access(account, about))
+    return registry.provider(account.provider).connect(_access(account, about, before_send))
 
 
 def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient:
@@ -47,11 +58,13 @@ def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient
     return cast("CashOrderClient", connect(account, about=about))
 
 
-def connect_for_payouts(account: ProviderAccount, *, about: str = "") -> PayoutClient:
+def connect_for_payouts(
+    account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None
+) -> PayoutClient:
     """As ``connect``, for a provider that pays out. Only the worker's lane ``providers`` has its key."""
     if not registry.provider(account.provider).pays_out:
         raise ValueError(f"{account.provider} does not pay out")
-    return cast("PayoutClient", connect(account, about=about))
+    return cast("PayoutClient", connect(account, about=about, before_send=before_send))
 
 
 def signing_key_faults() -> list[str]:
@@ -69,14 +82,14 @@ def signing_key_faults() -> list[str]:
     return faults
 
 
-def _access(account: ProviderAccount, about: str = "") -> Access:
+def _access(account: ProviderAccount, about: str = "", before_send: BeforeSend | None = None) -> Access:
     return Access(
         company=account.name,
         base_url=account.base_url,
         credentials=account.credentials,
         signing_key=_signing_key(account),
         signing_password=settings.STP_SIGNING_PASSWORD,
-        record=partial(_recorded, account, about),
+        record=partial(_recorded, account, about, before_send),
     )
 
 
@@ -91,7 +104,7 @@ def _signing_key(account: ProviderAccount) -> bytes | None:
 
 
 @contextmanager
-def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None]:
+def _recorded(account: ProviderAccount, about: str, before_send: BeforeSend | None, call: Call) -> Iterator[None]:
     """Commit the call's row, release the database connection during the call, then fill in the outcome."""
     if connection.in_atomic_block:
         raise RuntimeError("no provider is called inside a transaction")
@@ -105,9 +118,11 @@ def _recorded(account: ProviderAccount, about: str, call: Call) -> Iterator[None
         request=call.request,
         began_at=clock.now(),
     )
-    connection.close()  # back to the pool, because the call may take long
     began, failure = time.monotonic(), None
     try:
+        if before_send is not None:
+            before_send()
+        connection.close()  # back to the pool: because the call may take long
         yield
     except BaseException as error:
         failure = error

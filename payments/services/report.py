@@ -1,4 +1,4 @@
-"""Reports: ordered by a merchant, written by the worker, announced by an event, removed after their retention."""
+"""Reports: ordered by a merchant, written by the worker, ready as an event says, removed after a while."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from payments.services import report_file
 logger = logging.getLogger(__name__)
 
 MAX_UNFINISHED = 5
-"""Maximum number of unfinished reports of one merchant and mode."""
+"""Reports of one merchant and mode that may wait at once."""
 MAX_CONCURRENT = 2
-"""Reports of all merchants that are written concurrently, to leave slots of the worker for other jobs."""
+"""Reports of all merchants that are written at once: the worker's other places are for money."""
 MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
-"""Lease of a writer; each page renews it."""
+"""How long a writer that says nothing keeps others away; each page renews it."""
 STATEMENT_LEASE = timedelta(hours=1)
-"""Lease for a statement, which is a single query: as long as that may take."""
+"""The same for a statement, which is one query: as long as that may take."""
 _ABANDONED = timedelta(days=1)
-"""Age at which an unfinished file or a workbook's temporary folder has no living writer."""
+"""Age of a half-written file, or of a workbook's folder of rows, whose writer must be dead."""
 
 
 class Overtaken(Exception):
-    """Another writer has taken over this report."""
+    """Another writer has taken this report over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class NewReport:
 def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin) -> Report:
     """Order a report; the worker writes it.
 
-    Raises ``InvalidRequest`` for a period that is invalid, too long or in the future, and ``LimitExceeded`` if the
-    merchant has ``MAX_UNFINISHED`` unfinished reports.
+    Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
+    ``MAX_UNFINISHED`` of the merchant's wait.
     """
     _check_days(wanted)
-    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # serialises concurrent orders
+    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # two orders at once count each other
     waiting = Report.objects.filter(
         merchant=merchant, livemode=livemode, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
     )
@@ -87,10 +87,10 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
 
 @transaction_forbidden
 def write(report_id: int) -> None:
-    """Write the report's file and finish the report.
+    """Write the report's file and finish it.
 
-    Does nothing if it is finished or has another writer. After an internal error, ``rescue`` retries it; after
-    ``MAX_ATTEMPTS`` it fails. An impossible request fails at once.
+    Does nothing if it is finished or somebody else is writing it. A fault of ours leaves it to the rescue, which tries
+    again; after ``MAX_ATTEMPTS`` it fails. What the request itself makes impossible fails at once.
     """
     report = _begin(report_id)
     if report is None:
@@ -106,9 +106,7 @@ def write(report_id: int) -> None:
     except Exception:
         logger.exception("report was not written", extra={"report": report.public_id, "attempt": attempt})
         if attempt >= MAX_ATTEMPTS:
-            _fail(
-                report.pk, attempt, code="internal_error", message="The report could not be written; please contact us."
-            )
+            _fail(report.pk, attempt, code="internal_error", message="It could not be written; please tell us.")
         else:
             lease.release(Report.objects.filter(pk=report.pk, attempt=attempt), "leased_until")
     else:
@@ -116,11 +114,9 @@ def write(report_id: int) -> None:
 
 
 def rescue() -> int:
-    """Enqueue unfinished reports without a living writer; returns how many."""
+    """Let the worker write again what it began and never finished; return how many."""
     now = clock.now()
-    begun = Q(leased_until__isnull=False) | Q(
-        created_at__lt=now - timedelta(minutes=1)
-    )  # else its first job is still enqueued
+    begun = Q(leased_until__isnull=False) | Q(created_at__lt=now - timedelta(minutes=1))  # else its own job will come
     unfinished = Report.objects.filter(
         lease.is_free("leased_until"), begun, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
     )
@@ -132,7 +128,7 @@ def rescue() -> int:
 
 
 def clean_up() -> int:
-    """Remove expired files and those left by killed writers; returns the number of expired reports."""
+    """Remove files whose time is over, and what dead writers left; return how many reports lost theirs."""
     folder = Path(settings.MEDIA_ROOT) / "reports"
     oldest = (clock.now() - _ABANDONED).timestamp()
     for left in folder.glob(".*.part"):
@@ -156,7 +152,7 @@ def _check_days(wanted: NewReport) -> None:
     if (wanted.end_date - wanted.start_date).days >= MAX_DAYS:
         raise _refused("A report covers at most 366 days.")
     if wanted.end_date > clock.mexico_city_date(clock.now()):
-        raise _refused("This day is in the future in Mexico City.")
+        raise _refused("This day is still to come in Mexico City.")
 
 
 def _refused(message: str) -> InvalidRequest:
@@ -165,15 +161,15 @@ def _refused(message: str) -> InvalidRequest:
 
 @transaction.atomic
 def _begin(report_id: int) -> Report | None:
-    """Lease the report; None if it is finished or leased."""
+    """Take the report, if it is free."""
     report = _lock(report_id)
     now = clock.now()
     if report.status not in (Report.Status.PENDING, Report.Status.PROCESSING):
         return None
     if lease.is_held(report.leased_until):
         return None
-    if report.attempt >= MAX_ATTEMPTS:  # its writers were killed
-        _finish_failed(report, code="internal_error", message="The report could not be written; please contact us.")
+    if report.attempt >= MAX_ATTEMPTS:  # its writers died without a word
+        _finish_failed(report, code="internal_error", message="It could not be written; please tell us.")
         return None
     before = report.status
     if report.status == Report.Status.PENDING:
@@ -215,7 +211,7 @@ def _complete(report_id: int, attempt: int, *, rows: int, size: int, sha256: str
         ]  # fmt: skip
     )
     _record(report, before, _WORKER)
-    _record_event(report, before, "report.ready")
+    _tell(report, before, "report.ready")
 
 
 @transaction.atomic
@@ -231,7 +227,7 @@ def _finish_failed(report: Report, *, code: str, message: str) -> None:
     report.leased_until = None
     report.save(update_fields=["status", "failure_code", "failure_message", "completed_at", "leased_until"])
     _record(report, before, _WORKER)
-    _record_event(report, before, "report.failed")
+    _tell(report, before, "report.failed")
 
 
 _WORKER = Origin(TransitionRow.Cause.WORKER, "payments.write_report")
@@ -252,7 +248,7 @@ def _transition(report: Report, before: str, origin: Origin) -> ReportTransition
     )
 
 
-def _record_event(report: Report, before: str, event_type: str) -> None:
+def _tell(report: Report, before: str, event_type: str) -> None:
     event.record(
         report.merchant,
         livemode=report.livemode,

@@ -21,11 +21,14 @@ from payments.models import (
     DepositTransition,
     Payment,
     PaymentTransition,
+    Payout,
+    PayoutTransition,
     ReviewCase,
     ReviewCaseTransition,
 )
 from payments.resources.clabe import clabe as clabe_resource
 from payments.resources.payment import payment as payment_resource
+from payments.resources.payout import payout as payout_resource
 
 
 @transaction_required
@@ -49,6 +52,30 @@ def record_payment(
             obj=payment_resource(payment),
             previous=previous if previous is not None else {"status": from_status} if from_status else {},
         )
+
+
+@transaction_required
+def record_payout(
+    payout: Payout,
+    *,
+    from_status: str,
+    origin: Origin,
+    event_type: str,
+    previous: dict[str, Any] | None = None,
+    reason: str = "",
+) -> None:
+    """Write the payout's transition row (if its state changed) and, for a merchant's own payout, its event."""
+    with joined() as writes:
+        if from_status != payout.status:
+            _insert(PayoutTransition, origin, reason, writes, from_status, payout.status, payout=payout)
+        if payout.kind == Payout.Kind.MERCHANT:
+            event.record(
+                payout.merchant,
+                livemode=payout.livemode,
+                type=event_type,
+                obj=payout_resource(payout),
+                previous=previous if previous is not None else {"status": from_status} if from_status else {},
+            )
 
 
 @transaction_required

@@ -117,6 +117,12 @@ ERRORS = {
     "limit_exceeded": ErrorCode(
         422, "This would exceed a limit of your account.", "Lower the amount, wait for the next period, or contact us."
     ),
+    "destination_not_allowed": ErrorCode(
+        422, "Money cannot be sent to this account.", "It is one of ours: choose the beneficiary's own CLABE."
+    ),
+    "bank_not_available": ErrorCode(
+        422, "This bank takes no transfers by SPEI.", "Ask the beneficiary for a CLABE at a bank of `GET /v1/banks`."
+    ),
     "amount_exceeds_refundable": ErrorCode(
         422,
         "The amount exceeds what is left to refund of the payment.",

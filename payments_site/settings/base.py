@@ -218,6 +218,21 @@ INBOX_BATCH = 50
 """Notices the worker applies in one transaction."""
 INBOX_POLL_GRACE = timedelta(minutes=2)
 """How long to wait for a notice before polling for it."""
+PAYOUT_INQUIRIES = (
+    timedelta(seconds=15),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=3),
+)
+"""After which time a provider is asked about a payout, and asked again; then hourly for a day, then daily."""
+PAYOUT_NOT_FOUND_WINDOW = timedelta(hours=24)
+"""How long after sending "not found" is no failure."""
+PAYOUT_NOT_FOUND_APART = timedelta(minutes=30)
+"""How far apart two answers "not found" must be to agree."""
+CLOSED_BANKS = {"40143": date(2025, 10, 10)}
+"""SPEI code of institutions that the catalogue lists and that take no transfers any more, since when (CIBanco)."""
 PROVIDER_QUOTAS = {"efws": 100}
 """Requests that a company may make to its provider in an hour, by quota: STP refuses more to efws."""
 PROVIDER_ACCOUNT_CACHE_SECONDS = 1.0

@@ -22,8 +22,9 @@ from merchants.api.views import MerchantView
 from merchants.models import ApiKey, Event, Merchant
 from merchants.services import api_key
 from payments.models import Payment, Report
-from payments.services import report
+from payments.services import provider_account, report
 from tests.conftest import Api
+from tests.factories import payouts
 from tests.problems import rows
 from tests.provider_messages import StpSender
 
@@ -65,6 +66,16 @@ class Victim:
         self.payment()
         return f"victim-{self.made}"
 
+    def payout(self) -> str:
+        """A payout that waits to be sent."""
+        payouts.ready_to_send(self.stp.account)
+        payouts.fund(self.merchant, 100_000)
+        provider_account._seen.clear()
+        self.made += 1
+        answer = self.api.post("/v1/payouts", payouts.wanted(), key=f"victim-{self.made}")
+        assert answer.status_code == 202, answer.content
+        return str(answer.json()["id"])
+
     def report(self) -> str:
         """A report that can be downloaded."""
         answer = self.api.post("/v1/reports", REPORT, key=None)
@@ -94,6 +105,7 @@ IDS: dict[str, Callable[[Victim], str]] = {
     "api_key_id": lambda victim: victim.api_key(),
     "key": lambda victim: victim.idempotency_key(),
     "report_id": lambda victim: victim.report(),
+    "payout_id": lambda victim: victim.payout(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 
@@ -103,6 +115,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/test/payments/{payment_id}/pay"): {},
     ("post", "/v1/api-keys/{api_key_id}/roll"): {},
     ("post", "/v1/reports"): REPORT,
+    ("post", "/v1/payouts"): payouts.wanted(),
 }
 """A valid body for every operation that takes one."""
 

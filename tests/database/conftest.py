@@ -28,13 +28,24 @@ from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout
 from merchants.models import IdempotencyKey, Merchant
 from merchants.services import api_key
-from payments.models import Clabe, FeeRule, Payment, ProviderAccount, ProviderCall, Report, ReviewCase
+from payments.models import (
+    Clabe,
+    FeeRule,
+    Payment,
+    ProviderAccount,
+    ProviderBalance,
+    ProviderCall,
+    Report,
+    ReviewCase,
+)
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
-from payments.services import provider_quota, report, review_case
+from payments.services import payout as payout_service
+from payments.services import payout_outcome, provider_quota, report, review_case
 from staff.services import account, approval
 from tests import cluster
 from tests.concurrency.threads import soon
+from tests.factories import payouts
 from tests.provider_messages import StpSender
 from webhooks.inbound.models import Channel, InboxTally, ProviderPoll
 from webhooks.inbound.services import inbox
@@ -132,6 +143,8 @@ def _populate() -> None:
         pay_in.suspense_return_created(livemode=False, source="po_back", amount=40_000, when=when)
         late = {"amount": 300, "fee": 0, "fee_tax": 0, "from_debt": 300}
         payout.payout_settled_late(merchant, livemode=False, source="po_late", when=when, **late)
+    _payouts(Merchant.objects.create(name="Otra Tienda", legal_name="Otra Tienda SA de CV"), account)
+    ProviderBalance.objects.create(account=account, amount=1, read_at=clock.now())
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
     assert provider_quota.spend(account, "efws")
     _propose_adjustments()
@@ -145,6 +158,22 @@ def _populate() -> None:
     while chain.seal() == 0 or snapshot.take(tail=1) == 0:
         assert time.monotonic() < until, "nothing became final"
         time.sleep(0.05)
+
+
+def _payouts(merchant: Merchant, account: ProviderAccount) -> None:
+    """One that waits, and one that was sent, settled and returned."""
+    payouts.ready_to_send(account)
+    payouts.fund(merchant, 5_000)
+    wanted = payout_service.NewPayout(amount=1_000, clabe=payouts.CLABE, name="Ana", concept="Nomina")
+    with transaction.atomic():
+        payout_service.create(merchant, livemode=False, wanted=wanted, maker="", origin=ORIGIN)
+        made = payout_service.create(merchant, livemode=False, wanted=wanted, maker="", origin=ORIGIN)
+    with transaction.atomic():
+        sent = payout_service.lock(made.pk)
+        sent.order_id = "1000"
+        payout_outcome.settle(sent, at=clock.now(), origin=ORIGIN, confirmed=True)
+    with transaction.atomic():
+        payout_outcome.come_back(payout_service.lock(made.pk), at=clock.now(), cause=1, origin=ORIGIN)
 
 
 def _propose_adjustments() -> None:

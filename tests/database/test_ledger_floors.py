@@ -189,7 +189,8 @@ def test_what_an_account_holds_counts_on_its_normal_side_only(attacker):
     )
 
 
-RESOLVE = "UPDATE ledger_hold SET status = '{status}', captured = {captured}, resolved_at = {moment}"
+UPDATE, HELD = "UPDATE ledger_hold SET", "WHERE source = 'po_held'"
+RESOLVE = f"{UPDATE} status = '{{status}}', captured = {{captured}}, resolved_at = {{moment}} {HELD}"
 
 
 @pytest.mark.parametrize(
@@ -216,10 +217,10 @@ def test_a_resolved_hold_is_final(attacker, status, captured):
     attacker.run(RESOLVE.format(status=status, captured=captured, moment="now()"))
 
     for change in ("resolved_at = now() + interval '1 second'", "created_at = created_at - interval '1 day'"):
-        attacker.refused(f"UPDATE ledger_hold SET {change}", by=errors.RestrictViolation, saying="ledger_hold: ")
+        attacker.refused(f"{UPDATE} {change} {HELD}", by=errors.RestrictViolation, saying="ledger_hold: ")
     if status == "captured":
         for less in ("1", "captured - 1"):
-            attacker.refused(f"UPDATE ledger_hold SET captured = {less}", by=errors.RestrictViolation)
+            attacker.refused(f"{UPDATE} captured = {less} {HELD}", by=errors.RestrictViolation)
     for other in {"open", "captured", "released"} - {status}:
         attacker.refused(
             RESOLVE.format(

@@ -15,10 +15,17 @@ pytestmark = [
 ]
 
 OUR_TABLES = [model._meta.db_table for model in our_models() if not model._meta.proxy]
-PERCENTAGES = {("payments_payment", "fee_percent"), ("payments_payment", "fee_iva"), ("payments_feerule", "percent")}
+PERCENTAGES = {
+    ("payments_payment", "fee_percent"),
+    ("payments_payment", "fee_iva"),
+    ("payments_feerule", "percent"),
+} | {
+    ("payments_payout", "fee_percent"),
+    ("payments_payout", "fee_iva"),
+}
 """The only fractions: rates, exact to four decimals, never amounts."""
 
-MONEY = re.compile(r"amount|(^|_)(fee|tax|fixed|balance|centavos|net)(_|$)")
+MONEY = re.compile(r"amount|(^|_)(fee|tax|fixed|balance|centavos|net)(_|$)(?!id)(?!on_return)")
 
 
 @pytest.fixture

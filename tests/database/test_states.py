@@ -20,6 +20,7 @@ pytestmark = pytest.mark.promise("P3", "raw SQL: every pair of states that no tr
 INITIAL = {
     "payments_payment": {"pending"},
     "payments_deposit": {"credited", "suspended"},
+    "payments_payout": {"pending_approval", "pending"},
     "payments_clabe": {"active"},
     "payments_reviewcase": {"open"},
     "payments_report": {"pending"},
@@ -40,6 +41,16 @@ LEGAL = {
         "reversed": set(),
     },
     "payments_deposit": {"credited": set(), "suspended": {"credited"}},
+    "payments_payout": {
+        "pending_approval": {"pending", "rejected", "cancelled"},
+        "pending": {"processing", "cancelled"},
+        "processing": {"completed", "failed"},
+        "completed": {"returned"},
+        "failed": {"completed"},
+        "cancelled": {"completed"},
+        "rejected": set(),
+        "returned": set(),
+    },
     "payments_clabe": {"active": {"closed"}, "closed": set()},
     "payments_report": {
         "pending": {"processing", "failed"},
@@ -88,6 +99,15 @@ WITH = {
     "payments_payment": ", completed_at = CASE '{after}' WHEN 'completed' THEN now() ELSE completed_at END"
     ", cancelled_at = CASE '{after}' WHEN 'cancelled' THEN now() ELSE cancelled_at END"
     ", amount_received = CASE WHEN '{after}' IN ('completed', 'reversed') THEN amount ELSE 0 END",
+    "payments_payout": ", first_sent_at = coalesce(first_sent_at, now())"
+    ", operating_date = coalesce(operating_date, current_date)"
+    ", liquidated_at = CASE WHEN '{after}' IN ('completed', 'returned') THEN coalesce(liquidated_at, now())"
+    " ELSE liquidated_at END"
+    ", completed_at = CASE WHEN '{after}' = 'completed' AND status <> 'completed' THEN now() ELSE completed_at END"
+    ", returned_at = CASE '{after}' WHEN 'returned' THEN coalesce(returned_at, now()) ELSE returned_at END"
+    ", cancelled_at = CASE WHEN '{after}' = 'cancelled' AND status <> 'cancelled' THEN now() ELSE cancelled_at END"
+    ", failure_code = CASE WHEN '{after}' IN ('failed', 'rejected') AND status <> '{after}' THEN 'x'"
+    " ELSE failure_code END",
     "payments_clabe": ", closed_at = CASE '{after}' WHEN 'closed' THEN now() ELSE closed_at END",
     "payments_report": ", attempt = 1, rows_done = 1, rows_total = 1"
     ", leased_until = CASE WHEN status IN ('completed', 'failed') THEN leased_until"
@@ -113,6 +133,7 @@ CLONED = {
     | {"fee_tax": 0, "external_id": None},
     "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"}
     | {"fee": 0, "fee_tax": 0},
+    "payments_payout": {"public_id": "po_new", "tracking_key": "NEW", "external_id": None},
     "payments_clabe": {"public_id": "clb_new", "clabe": "646180157000000990", "closed_at": None},
     "payments_report": {"public_id": "rep_new", "completed_at": None, "size": None},
     "payments_reviewcase": {"public_id": "rev_new", "resolved_at": None},

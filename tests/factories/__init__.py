@@ -1,1 +1,0 @@
-"""Objects, request bodies and helpers that several test modules share."""

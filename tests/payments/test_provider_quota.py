@@ -1,4 +1,4 @@
-"""Quotas of providers are counted exactly under concurrency."""
+"""A provider's limit per hour is spent exactly, by however many at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw bodies in monthly partitions: never lost, and dropped only after their retention."""
+"""The raw bytes: in monthly partitions, never lost for want of one, dropped when their time is over and not before."""
 
 from __future__ import annotations
 

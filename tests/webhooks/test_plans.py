@@ -1,4 +1,4 @@
-"""Query plans of the inbox: its cost does not depend on its size."""
+"""The inbox costs the same however much is in it: the plans of its statements, and what they must not read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def plan(query: str, params: list[object] | tuple[object, ...] = ()) -> str:
-    """EXPLAIN as for a large table: indexes are used wherever possible."""
+    """EXPLAIN as it would be of a large table: whatever an index can do, it does."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN (COSTS off) {query}", params)

@@ -1,4 +1,4 @@
-"""STP's states of sent orders: stored and answered."""
+"""STP's changes of state of orders that we sent: stored and answered also if we know no such order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_state_is_stored_in_our_words_and_answered(stp, written, state):
         f"order:21784922:{state}",
         "21784922",
     )
-    assert (event.status, event.reason) == ("ignored", "unmatched: nothing was sent")
+    assert (event.status, event.reason) == ("ignored", "unmatched: no payout has this order")
 
 
 def test_a_repeated_state_is_one_event_and_another_state_is_another(stp):

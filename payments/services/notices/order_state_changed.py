@@ -1,36 +1,86 @@
-"""Notices of the state of an order that we sent. Payouts do not exist yet, so that every one is unmatched."""
+"""The provider says what became of a payout. A notice carries no signature, so most of what it says is asked about.
+
+A settlement of a payout in ``processing`` is booked at once; all else makes the worker ask the provider now
+(``payments.services.payout_inquiry``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
 
-from core.errors import InvariantBroken
+from core import clock, jobs
 from core.state import Origin
+from core.unit_of_work import joined
 from core.writes import Sql
-from payments.models import ProviderAccount
+from payments.models import Payout, ProviderAccount
 from payments.providers.base import OrderStateChanged
+from payments.providers.payout import OrderStatus
+from payments.services import payout_outcome
 from payments.services.notices.outcome import UNMATCHED, Outcome
-from payments.services.notices.target import NoticeTarget
+from payments.services.notices.target import NoticeTarget, locked_row
+from payments.services.payout import locked, payout_and_merchant
+from payments.services.provider_account import company_accounts
+
+ASKED = "asked"
+"""Reason of a notice about which the provider is asked."""
 
 
 def lock_query(account: ProviderAccount, notice: OrderStateChanged) -> Sql | None:
-    """None: there is no target."""
-    return None
+    """By the provider's number of the order, else by our own reference: the number may never have reached us."""
+    accounts = [a.pk for a in company_accounts(account)]
+    return Sql(
+        _lock_query(len(accounts)), (*accounts, notice.provider_id, *accounts, notice.reference or notice.provider_id)
+    )
 
 
-def parse_target(row: Sequence[Any] | None) -> NoticeTarget[Any]:
-    """No target."""
-    return NoticeTarget(None)
+def parse_target(row: Sequence[object] | None) -> NoticeTarget[Payout]:
+    """The payout."""
+    return NoticeTarget(None if row is None else locked(row))
 
 
 def early_outcome(account: ProviderAccount, notice: OrderStateChanged) -> Outcome | None:
-    """Always unmatched."""
-    return Outcome(False, f"{UNMATCHED}: nothing was sent")
+    """What it leads to depends on the payout."""
+    return None
 
 
 def apply(
-    account: ProviderAccount, notice: OrderStateChanged, origin: Origin, target: NoticeTarget[Any] | None
+    account: ProviderAccount, notice: OrderStateChanged, origin: Origin, target: NoticeTarget[Payout] | None
 ) -> Outcome:
-    """Never called: the early outcome is final."""
-    raise InvariantBroken("an order's state was applied although nothing was sent")
+    """Book a settlement, or let the provider be asked. Repeated, it changes nothing."""
+    payout = (target or parse_target(locked_row(lock_query(account, notice)))).object
+    if payout is None:
+        return Outcome(False, f"{UNMATCHED}: no payout has this order")
+    if payout.order_id not in (None, notice.provider_id):
+        return Outcome(False, "another_order", payout.public_id)
+    if _is_known(payout, notice.state):
+        return Outcome(False, "duplicate", payout.public_id)
+    payout.order_id = notice.provider_id
+    if payout_outcome.needs_confirmation(payout, notice.state):
+        payout.next_attempt_at, payout.inquiries = clock.now(), 0
+        with joined() as writes:
+            writes.update(payout, "order_id", "next_attempt_at", "inquiries")
+        jobs.defer("payments.advance_payout", queueing_lock=f"ask:{payout.public_id}", payout_id=payout.pk)
+        return Outcome(True, ASKED, payout.public_id)
+    payout_outcome.settle(payout, at=notice.occurred_at, origin=origin, confirmed=False)
+    return Outcome(True, str(OrderStatus.SETTLED), payout.public_id)
+
+
+def _is_known(payout: Payout, state: str) -> bool:
+    if state == OrderStatus.SETTLED:
+        return payout.liquidated_at is not None
+    return state in (OrderStatus.RETURNED, OrderStatus.CANCELLED) and payout.returned_at is not None
+
+
+@cache
+def _lock_query(accounts: int) -> str:
+    of_us = f"provider_account_id IN ({', '.join(['%s'] * accounts)})"
+    return f"""
+        SELECT {payout_and_merchant()}
+        FROM payments_payout p JOIN merchants_merchant m ON m.id = p.merchant_id
+        WHERE p.id = coalesce(
+            (SELECT id FROM payments_payout WHERE {of_us} AND order_id = %s),
+            (SELECT id FROM payments_payout WHERE {of_us} AND public_id = %s)
+        )
+        FOR NO KEY UPDATE OF p
+    """  # noqa: S608 - constants only

@@ -1,4 +1,4 @@
-"""An HTTP server and two clients of Conekta, one with a short timeout."""
+"""A running server and two clients of Conekta: one has time, the other is impatient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server whose responses a test defines."""
+"""A real HTTP server that does to each request what a test tells it to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored requests and responses contain no secrets or personal data."""
+"""What is kept of requests and answers names no person and holds no secret."""
 
 from __future__ import annotations
 

@@ -181,6 +181,7 @@ def _apply(group: Sequence[QueuedNotice]) -> None:
         (item, item.notice, query)
         for item in _unique(group)
         if not isinstance(item.notice, Unreadable)
+        and notice_service.can_be_grouped(item.notice)
         and (query := notice_service.lock_query(item.incoming.account, item.notice)) is not None
     ]
     if not queried:

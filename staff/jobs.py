@@ -1,4 +1,4 @@
-"""Background job that ends expired approvals."""
+"""Background jobs of staff."""
 
 from core import jobs
 from core.jobs import Lane

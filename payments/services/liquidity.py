@@ -1,0 +1,81 @@
+"""What may be sent from an account at a provider: its last known balance, less what was sent since.
+
+One reading serves all payouts of the account: the provider limits questions (``payments.services.provider_quota``).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db.models import Sum
+
+from core import clock
+from core.db import transaction_forbidden
+from core.errors import ProviderError
+from payments.models import Payout, ProviderAccount, ProviderBalance
+from payments.services import provider_client, provider_quota
+from payments.services.provider_account import company_accounts
+
+logger = logging.getLogger(__name__)
+
+FRESH = timedelta(minutes=5)
+"""A reading is renewed when it is older than this, as long as payouts are sent."""
+FRESH_WHEN_SHORT = timedelta(minutes=1)
+"""… or than this, if it does not cover the next payout."""
+USABLE = timedelta(hours=1)
+"""An older reading says nothing: payouts wait."""
+_KEPT_FOR_QUESTIONS = 30
+"""Requests of an hour that balances leave to questions about payouts."""
+
+
+def is_fresh(account: ProviderAccount) -> bool:
+    """True if the account's balance need not be read before the next payout."""
+    reading = ProviderBalance.objects.filter(account=account).first()
+    if reading is None:
+        return False
+    age = clock.now() - reading.read_at
+    return age < FRESH and (age < FRESH_WHEN_SHORT or not _is_short(account))
+
+
+@transaction_forbidden
+def read(account: ProviderAccount) -> bool:
+    """Ask the provider for the balance and keep it; False, and what was known stays, if it does not answer."""
+    if not provider_client.can_connect(account) or not account.ordering_clabe:
+        return False
+    if provider_quota.left(account, "efws") <= _KEPT_FOR_QUESTIONS:
+        return False
+    asked_at = clock.now()
+    try:
+        balance = provider_client.connect_for_payouts(account).balance(account.ordering_clabe)
+    except ProviderError as error:
+        logger.warning("a balance was not had", extra={"account": account.public_id, "why": str(error)})
+        return False
+    ProviderBalance.objects.update_or_create(
+        account=account,
+        defaults={"amount": balance.amount, "pending": balance.pending, "read_at": asked_at},
+    )
+    return True
+
+
+def spendable(account: ProviderAccount) -> int | None:
+    """Centavos that can be sent now; None if the balance is not known. Money that arrived since is not counted."""
+    reading = ProviderBalance.objects.filter(account=account).first()
+    now = clock.now()
+    if reading is None or now - reading.read_at > USABLE:
+        return None
+    # An order that was sent shortly before the reading may not be in it yet.
+    since = reading.read_at - timedelta(seconds=60)
+    sent = Payout.objects.filter(
+        provider_account__in=[a.pk for a in company_accounts(account)], first_sent_at__gte=since
+    ).exclude(status__in=[Payout.Status.FAILED, Payout.Status.REJECTED])
+    return reading.amount - reading.pending - (sent.aggregate(total=Sum("amount"))["total"] or 0)
+
+
+def _is_short(account: ProviderAccount) -> bool:
+    return Payout.objects.filter(
+        provider_account=account,
+        status__in=[Payout.Status.PENDING, Payout.Status.PROCESSING],
+        waiting_for=Payout.WaitingFor.LIQUIDITY,
+        next_attempt_at__isnull=False,
+    ).exists()

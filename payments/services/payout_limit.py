@@ -1,0 +1,147 @@
+"""Limits of payouts and where they may go: checked at creation, readable before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from django.conf import settings
+from django.db.models import Sum
+
+from core import clock
+from core.db import transaction_required
+from core.errors import FieldError, LimitExceeded, RequestRefused
+from core.money import format_mxn
+from core.mx import clabe as clabe_rules
+from core.writes import column_names, fetch, hydrate
+from merchants.models import Merchant
+from payments.models import Destination, Payout, ProviderAccount
+
+_NOT_COUNTED = [Payout.Status.FAILED, Payout.Status.REJECTED, Payout.Status.CANCELLED]
+
+
+class DestinationNotAllowed(RequestRefused):
+    """Money cannot be sent to this account."""
+
+    code = "destination_not_allowed"
+    http_status = 422
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.errors = (FieldError("destination.clabe", self.code, self.message),)
+
+
+class BankNotAvailable(RequestRefused):
+    """This bank takes no transfers by SPEI."""
+
+    code = "bank_not_available"
+    http_status = 422
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.errors = (FieldError("destination.clabe", self.code, self.message),)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A merchant's limits of payouts in one mode, in centavos; None: no limit."""
+
+    per_payout: int | None
+    per_day: int | None
+    remaining_today: int | None
+    per_destination_and_day: int | None
+    cool_down_hours: int
+
+
+def limits(merchant: Merchant, *, livemode: bool) -> Limits:
+    """What a merchant may send, and what is left of today (Mexico City)."""
+    per_day = merchant.payout_day_limit
+    remaining = None if per_day is None else max(0, per_day - _sent_today(merchant, livemode))
+    return Limits(
+        per_payout=merchant.payout_limit,
+        per_day=per_day,
+        remaining_today=remaining,
+        per_destination_and_day=merchant.payout_destination_limit,
+        cool_down_hours=merchant.payout_cool_down_hours,
+    )
+
+
+@transaction_required
+def lock_settings(merchant: Merchant) -> Merchant:
+    """The merchant as it is now, locked against other payouts being created until the transaction ends.
+
+    Foreign keys that point to it do not wait for this lock.
+    """
+    row = fetch(
+        f"SELECT {column_names(Merchant, 'm')} FROM merchants_merchant m "  # noqa: S608 - constants only
+        "WHERE m.id = $1 FOR NO KEY UPDATE",
+        [merchant.pk],
+    )[0]
+    return hydrate(Merchant, row)
+
+
+@transaction_required
+def require_within(merchant: Merchant, *, livemode: bool, amount: int, clabe: str) -> None:
+    """Raise ``LimitExceeded`` if ``amount`` centavos more would exceed a limit.
+
+    ``merchant`` is from ``lock_settings``.
+    """
+    if merchant.payout_limit is not None and amount > merchant.payout_limit:
+        raise LimitExceeded(f"A payout has at most {format_mxn(merchant.payout_limit)}.")
+    if merchant.payout_day_limit is not None:
+        left = merchant.payout_day_limit - _sent_today(merchant, livemode)
+        if amount > left:
+            raise LimitExceeded(
+                f"Payouts of a day have at most {format_mxn(merchant.payout_day_limit)}; "
+                f"{format_mxn(max(0, left))} are left today."
+            )
+    if merchant.payout_destination_limit is not None:
+        left = merchant.payout_destination_limit - _sent_today(merchant, livemode, clabe)
+        if amount > left:
+            raise LimitExceeded(
+                f"Payouts of a day to one CLABE have at most {format_mxn(merchant.payout_destination_limit)}; "
+                f"{format_mxn(max(0, left))} are left today."
+            )
+
+
+def bank_of(account: ProviderAccount, clabe: str) -> str:
+    """The 5-digit SPEI code of the bank of a CLABE that money may be sent to.
+
+    Raises ``InvalidRequest`` (``invalid_clabe``) for a wrong CLABE, ``DestinationNotAllowed`` for one of our own, and
+    ``BankNotAvailable`` for a bank that is unknown or closed.
+    """
+    clabe_rules.validate(clabe, field="destination.clabe")
+    prefixes = ProviderAccount.objects.exclude(clabe_prefix=None).values_list("clabe_prefix", flat=True)
+    if clabe == account.ordering_clabe or any(clabe.startswith(prefix or "") for prefix in prefixes):
+        raise DestinationNotAllowed("This CLABE is one of ours: money is not sent to ourselves by SPEI.")
+    code = next((bank.code for bank in clabe_rules.banks() if bank.clabe_prefix == clabe[:3]), None)
+    if code is None:
+        raise BankNotAvailable("No bank of SPEI has CLABEs that begin so.")
+    closed_on = settings.CLOSED_BANKS.get(code)
+    if closed_on is not None and closed_on <= clock.mexico_city_date(clock.now()):
+        raise BankNotAvailable(f"{clabe_rules.institution_name(code)} takes no transfers since {closed_on}.")
+    return code
+
+
+def destination(merchant: Merchant, *, livemode: bool, clabe: str) -> tuple[Destination, bool]:
+    """The merchant's destination, and whether it is new: then it is not stored yet."""
+    known = Destination.objects.filter(merchant=merchant, livemode=livemode, clabe=clabe).first()
+    if known is not None:
+        return known, False
+    now = clock.now()
+    usable_at = now + timedelta(hours=merchant.payout_cool_down_hours)
+    return Destination(merchant=merchant, livemode=livemode, clabe=clabe, usable_at=usable_at, created_at=now), True
+
+
+def _sent_today(merchant: Merchant, livemode: bool, clabe: str | None = None) -> int:
+    rows = Payout.objects.filter(
+        merchant=merchant, livemode=livemode, kind=Payout.Kind.MERCHANT, created_at__gte=_midnight()
+    ).exclude(status__in=_NOT_COUNTED)
+    if clabe is not None:
+        rows = rows.filter(destination_clabe=clabe)
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
+
+
+def _midnight() -> datetime:
+    today = clock.mexico_city_date(clock.now())
+    return datetime.combine(today, time(), tzinfo=clock.MEXICO_CITY)

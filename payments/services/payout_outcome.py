@@ -1,0 +1,230 @@
+"""What became of a payout: facts are remembered in any state, and state and books follow from them.
+
+A settlement of a payout in ``processing`` is booked on a notice's word. All else, which would contradict what is booked
+or take money back, is confirmed first: by an answer of the provider or its list of the day (``payout_inquiry``).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.utils.translation import gettext as _
+
+from core import calendar, clock
+from core.db import transaction_required
+from core.errors import InvariantBroken
+from core.state import Origin
+from core.unit_of_work import joined, separately
+from ledger.services import hold
+from ledger.services.journal import PostingTime
+from merchants.models import Merchant
+from payments.models import Payout
+from payments.providers.payout import OrderState, OrderStatus
+from payments.services.transition import record_payout
+
+logger = logging.getLogger(__name__)
+
+OLDEST_EFFECTIVE = timedelta(days=7)
+"""A provider's moment that is older counts as this old in the books; the payout keeps it as it was."""
+INTERNAL_BANK = "90646"
+"""STP itself: it spells a return between its own clients as a cancellation."""
+_SENT = (
+    "order_id",
+    "inquiries",
+    "send_outcome",
+    "send_detail",
+    "waiting_for",
+    "delayed",
+    "needs_staff",
+    "next_attempt_at",
+    "not_found_at",
+)
+
+
+@transaction_required
+def settle(payout: Payout, *, at: datetime, origin: Origin, confirmed: bool) -> bool:
+    """The provider says that the payout was settled at ``at``; its row is locked. False if nothing changes.
+
+    Not ``confirmed``, it counts only for a payout in ``processing`` without other facts: see ``needs_confirmation``.
+    """
+    if payout.liquidated_at is not None:
+        return False
+    if not confirmed and needs_confirmation(payout, OrderStatus.SETTLED):
+        raise InvariantBroken(f"{payout.public_id} would be settled by a notice alone")
+    payout.liquidated_at = at
+    if payout.returned_at is not None:  # it had come back before: the money is where it belongs
+        _write(payout, payout.status, "liquidated_at", origin=origin)
+        return True
+    before = payout.status
+    late = before not in (Payout.Status.PENDING, Payout.Status.PROCESSING)
+    if before == Payout.Status.PENDING:  # a restored copy: it was sent after the backup
+        _start_of_unsent(payout, at, origin)
+        before = payout.status
+    if before not in (Payout.Status.PROCESSING, Payout.Status.FAILED, Payout.Status.CANCELLED):
+        return _set_aside(payout, "settled_unexpectedly", origin)
+    payout.complete(at=at)
+    _came_to_an_end(payout)
+    if late:
+        payout.needs_staff = "settled_after_failure"
+        logger.error("a payout that had failed was settled", extra={"payout": payout.public_id})
+    with joined():
+        book = hold.settle_late if late else hold.capture
+        book(
+            hold.id_of(payout.public_id),
+            amount=payout.amount,
+            fee=payout.fee,
+            fee_tax=payout.fee_tax,
+            when=_when(payout, at),
+        )
+        _write(payout, before, "liquidated_at", "completed_at", origin=origin, event_type="payout.completed")
+    return True
+
+
+@transaction_required
+def come_back(
+    payout: Payout,
+    *,
+    at: datetime,
+    cause: int | None,
+    origin: Origin,
+    cash: Literal["stp_cash", "suspense"] = "stp_cash",
+) -> bool:
+    """The payout came back, as the provider confirmed; its row is locked. False if that is known.
+
+    ``cash`` is where the money lies: ``suspense`` if an incoming transfer brought it. After a settlement the payout is
+    ``returned``, else it failed.
+    """
+    if payout.returned_at is not None:
+        return False
+    payout.returned_at, payout.return_cause = at, cause
+    before = payout.status
+    if before == Payout.Status.COMPLETED:
+        payout.come_back()
+        _came_to_an_end(payout)
+        gives_fee = payout.merchant.payout_fee_on_return == Merchant.FeeOnReturn.GIVE_BACK
+        with joined():
+            hold.take_back(
+                hold.id_of(payout.public_id),
+                amount=payout.amount,
+                fee=payout.fee if gives_fee else 0,
+                fee_tax=payout.fee_tax if gives_fee else 0,
+                cash=cash,
+                when=_when(payout, at),
+            )
+            _write(payout, before, "returned_at", "return_cause", origin=origin, event_type="payout.returned")
+        return True
+    if before == Payout.Status.PROCESSING:
+        return _fail(
+            payout,
+            "returned_before_settlement",
+            _("The beneficiary's bank sent it back before it was settled."),
+            "returned_at",
+            "return_cause",
+            at=at,
+            origin=origin,
+        )
+    _write(payout, before, "returned_at", "return_cause", origin=origin)
+    return True
+
+
+@transaction_required
+def fail(payout: Payout, *, code: str, message: str, origin: Origin) -> bool:
+    """It provably did not arrive: the hold is released. False unless it is ``processing`` without a settlement."""
+    if payout.status != Payout.Status.PROCESSING or payout.liquidated_at is not None:
+        return False
+    return _fail(payout, code, message, at=clock.now(), origin=origin)
+
+
+@transaction_required
+def follow(payout: Payout, order: OrderState, *, origin: Origin) -> bool:
+    """Let the payout follow what the provider says of its order when asked. False if nothing changes.
+
+    Another order than ours under the same key decides nothing: people look at it.
+    """
+    now = clock.now()
+    payout.order_id = payout.order_id or order.order_id or None
+    payout.not_found_at = None
+    at = order.settled_at or now
+    match order.status:
+        case OrderStatus.SETTLED:
+            return settle(payout, at=at, origin=origin, confirmed=True)
+        case OrderStatus.RETURNED:
+            return come_back(payout, at=now, cause=order.cause, origin=origin)
+        case OrderStatus.CANCELLED:
+            return _cancelled(payout, order.cause, now, origin)
+        case OrderStatus.UNKNOWN:
+            return _set_aside(payout, "unknown_state", origin)
+    _write(payout, payout.status, origin=origin)  # in progress
+    return False
+
+
+def needs_confirmation(payout: Payout, said: str) -> bool:
+    """True if a notice with this state (as ``OrderStatus``) decides nothing until the provider was asked."""
+    return (
+        said != OrderStatus.SETTLED
+        or payout.status != Payout.Status.PROCESSING
+        or payout.returned_at is not None
+        or bool(payout.needs_staff)
+    )
+
+
+@transaction_required
+def set_aside(payout: Payout, why: str, *, origin: Origin) -> bool:
+    """Mark the payout for people; ``why`` is one word. False if it is marked so already."""
+    return _set_aside(payout, why, origin)
+
+
+def _cancelled(payout: Payout, cause: int | None, now: datetime, origin: Origin) -> bool:
+    """Cancelled after it was settled, or within STP, means that it came back; else that it was never carried out."""
+    if payout.liquidated_at is not None or payout.destination_bank == INTERNAL_BANK:
+        return come_back(payout, at=now, cause=cause, origin=origin)
+    return fail(payout, code="provider_rejected", message=_("The provider cancelled the transfer."), origin=origin)
+
+
+def _fail(payout: Payout, code: str, message: str, *changed: str, at: datetime, origin: Origin) -> bool:
+    before = payout.status
+    payout.fail(code=code, message=message)
+    _came_to_an_end(payout)
+    with joined():
+        hold.release(hold.id_of(payout.public_id), when=_when(payout, at))
+        _write(payout, before, "failure_code", "failure_message", *changed, origin=origin, event_type="payout.failed")
+    return True
+
+
+def _start_of_unsent(payout: Payout, at: datetime, origin: Origin) -> None:
+    before = payout.status
+    payout.start(at=at, operating_date=calendar.operating_date(at))
+    with separately() as writes:
+        writes.update(payout, "status", "first_sent_at", "operating_date")
+        record_payout(payout, from_status=before, origin=origin, event_type="payout.processing")
+
+
+def _set_aside(payout: Payout, why: str, origin: Origin) -> bool:
+    if payout.needs_staff == why:
+        return False
+    payout.needs_staff = why
+    logger.error("a payout needs a person", extra={"payout": payout.public_id, "why": why})
+    _write(payout, payout.status, origin=origin)
+    return True
+
+
+def _came_to_an_end(payout: Payout) -> None:
+    payout.waiting_for, payout.next_attempt_at = Payout.WaitingFor.NOTHING, None
+    payout.delayed, payout.needs_staff = False, ""
+
+
+def _write(payout: Payout, before: str, *changed: str, origin: Origin, event_type: str = "") -> None:
+    fields = [*changed, *_SENT]
+    if payout.status != before:
+        fields.append("status")
+    with joined() as writes:
+        writes.update(payout, *fields)
+        if event_type:
+            record_payout(payout, from_status=before, origin=origin, event_type=event_type)
+
+
+def _when(payout: Payout, at: datetime) -> PostingTime:
+    effective = min(max(at, clock.now() - OLDEST_EFFECTIVE), clock.now())
+    return PostingTime(effective, payout.operating_date or calendar.operating_date(at))

@@ -1,0 +1,213 @@
+"""A provider that pays out, played in this process: what it knows of orders is the truth that payouts must follow.
+
+``StpScript`` stands where the adapter stands; its calls are recorded as real ones. Tests of the wire use the simulator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from django.db import transaction
+
+from core import calendar, clock, ids
+from core.errors import OutcomeUnknown, ProviderNotContacted
+from ledger.services.balance import of_merchant
+from ledger.services.journal import PostingTime
+from ledger.services.postings import pay_in
+from merchants.models import Merchant
+from payments.models import Payout, ProviderAccount
+from payments.providers import registry
+from payments.providers.base import Access
+from payments.providers.calls import Call, Outcome
+from payments.providers.payout import Balance, OrderState, OrderStatus, OutgoingOrder, SendReason, SendResult
+from tests.provider_messages import StpSender
+
+CLABE = "012180015025335996"
+"""A valid CLABE at another bank."""
+
+
+@dataclass
+class Known:
+    """One order as the provider has it."""
+
+    order: OutgoingOrder
+    order_id: str
+    status: OrderStatus = OrderStatus.IN_PROGRESS
+    cause: int | None = None
+
+
+@dataclass
+class StpScript:
+    """The provider. ``answers``: what becomes of the next sends, in order; then all are accepted.
+
+    ``accept``; ``lost`` (accepted, the answer is lost); ``vanish`` (not accepted, the answer is lost); ``unreached``;
+    ``refuse``; ``duplicate`` (as if the tracking key had been used).
+    """
+
+    answers: list[str] = field(default_factory=list)
+    orders: dict[str, Known] = field(default_factory=dict)
+    received: list[OutgoingOrder] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
+    is_down: bool = False
+    amount: int = 10**12
+    questions: list[str] = field(default_factory=list)
+    before_answer: Callable[[], object] | None = None
+
+    def connect(self, access: Access) -> StpScriptClient:
+        return StpScriptClient(self, access)
+
+    def set(self, payout: Payout, status: OrderStatus, cause: int | None = None) -> None:
+        known = self.orders[payout.tracking_key]
+        known.status, known.cause = status, cause
+
+    def settled(self) -> int:
+        """Centavos that left for good."""
+        return sum(known.order.amount for known in self.orders.values() if known.status == OrderStatus.SETTLED)
+
+
+class StpScriptClient:
+    def __init__(self, script: StpScript, access: Access) -> None:
+        self.script, self.access = script, access
+
+    def send(self, order: OutgoingOrder) -> SendResult:
+        call = Call("send_payout", repr(order))
+        try:
+            with self.access.record(call):
+                result = self._send(order)
+                call.outcome = result.outcome
+                return result
+        except ProviderNotContacted as error:
+            return SendResult(Outcome.NOT_SENT, SendReason.UNREACHABLE, detail=str(error))
+
+    def _send(self, order: OutgoingOrder) -> SendResult:
+        script = self.script
+        answer = script.answers.pop(0) if script.answers else "accept"
+        if answer == "unreached":
+            return SendResult(Outcome.NOT_SENT, SendReason.UNREACHABLE)
+        script.received.append(order)
+        if answer == "refuse":
+            return SendResult(Outcome.REFUSED, SendReason.DESTINATION_INVALID, code="-7", detail="La cuenta no existe")
+        if answer == "vanish":
+            return SendResult(Outcome.UNKNOWN, SendReason.ANSWER_LOST)
+        if order.tracking_key in script.orders or answer == "duplicate":
+            return SendResult(Outcome.UNKNOWN, SendReason.ALREADY_USED, code="-1")
+        known = Known(order, str(1000 + len(script.orders)))
+        script.orders[order.tracking_key] = known
+        if script.before_answer is not None:
+            script.before_answer()
+        if answer == "lost":
+            return SendResult(Outcome.UNKNOWN, SendReason.ANSWER_LOST)
+        return SendResult(Outcome.ACCEPTED, order_id=known.order_id)
+
+    def find_sent(self, tracking_key: str, operating_date: date, *, today: date) -> OrderState | None:
+        with self.access.record(Call("find_payout", tracking_key, quota="efws")):
+            self._ask(f"find:{tracking_key}")
+            known = self.script.orders.get(tracking_key)
+            return None if known is None or tracking_key in self.script.hidden else _state(known)
+
+    def list_sent(self, day: date, *, today: date) -> Iterator[list[OrderState]]:
+        with self.access.record(Call("list_payouts", f"{day}", quota="efws")):
+            self._ask(f"list:{day}")
+            orders = [
+                _state(known)
+                for key, known in self.script.orders.items()
+                if known.order.operating_date == day and key not in self.script.hidden
+            ]
+        yield orders
+
+    def balance(self, clabe: str) -> Balance:
+        with self.access.record(Call("read_balance", clabe, quota="efws")):
+            self._ask("balance")
+            return Balance(self.script.amount, 0)
+
+    def _ask(self, what: str) -> None:
+        self.script.questions.append(what)
+        if self.script.is_down:
+            raise OutcomeUnknown("no answer")
+
+
+def _state(known: Known) -> OrderState:
+    order = known.order
+    return OrderState(
+        tracking_key=order.tracking_key,
+        status=known.status,
+        provider_status=known.status.upper(),
+        order_id=known.order_id,
+        operating_date=order.operating_date,
+        amount=order.amount,
+        beneficiary_clabe=order.beneficiary_clabe,
+        ordering_clabe=order.ordering_clabe,
+        reference=order.reference,
+        cause=known.cause,
+        settled_at=clock.now() if known.status == OrderStatus.SETTLED else None,
+    )
+
+
+def patched(script: StpScript, monkeypatch: Any) -> StpScript:
+    """Let ``script`` be what stands behind accounts at STP."""
+    spec = replace(registry.PROVIDERS["stp"], connect=script.connect, signs=False)
+    monkeypatch.setitem(registry.PROVIDERS, "stp", spec)
+    return script
+
+
+def ready_to_send(account: ProviderAccount) -> None:
+    """Give the account what an order says of us."""
+    ProviderAccount.objects.filter(pk=account.pk).update(
+        base_url="http://127.0.0.1:9/stp",
+        ordering_clabe="646180157000000004",
+        ordering_name="EMPRESA DEMO",
+        ordering_tax_id="EDE010101AB1",
+    )
+
+
+def fund(merchant: Merchant, amount: int, *, livemode: bool = False) -> None:
+    """Put ``amount`` centavos on the merchant's balance, as a top-up does."""
+    now = clock.now()
+    with transaction.atomic():
+        pay_in.merchant_top_up(
+            merchant,
+            livemode=livemode,
+            source=ids.new_id("deposit"),
+            amount=amount,
+            when=PostingTime(now, calendar.operating_date(now)),
+        )
+
+
+def wanted(**changes: Any) -> dict[str, Any]:
+    """The body of a valid request for a payout."""
+    return {
+        "amount": 50_000,
+        "currency": "MXN",
+        "destination": {"clabe": CLABE, "name": "Ricardo Peña"},
+        "concept": "Liquidación 17",
+        **changes,
+    }
+
+
+def order_state(payout: Payout, state: str, *, order_id: str | None = None, **changes: Any) -> bytes:
+    """STP's notice about a payout's order."""
+    return json.dumps(
+        {
+            "id": int(order_id or payout.order_id or "1000"),
+            "empresa": "EMPRESA_DEMO",
+            "folioOrigen": payout.public_id,
+            "estado": state,
+            "causaDevolucion": "",
+            "tsLiquidacion": str(int(clock.now().timestamp() * 1000)),
+            **changes,
+        }
+    ).encode()
+
+
+def notify(stp: StpSender, raw: bytes) -> Any:
+    """Send a change of state to our webhook."""
+    return stp.post(raw, path="/webhooks/stp/orders")
+
+
+def balances(merchant: Merchant) -> dict[str, int]:
+    found = of_merchant(merchant, livemode=False)
+    return {name: getattr(found, name) for name in ("available", "reserved", "debt")}
