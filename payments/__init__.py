@@ -1,1 +1,1 @@
-"""The domain: payments, deposits, provider accounts, their states and the money they move."""
+"""Payments, deposits, provider accounts and reports."""

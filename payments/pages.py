@@ -1,4 +1,4 @@
-"""Pages that a payer sees."""
+"""Pages for payers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payments.models import Payment
 
 @require_safe
 def payment_page(request: HttpRequest, payment_id: str) -> HttpResponse:
-    """Where and how much to pay; whoever holds the unguessable address may read it. Never who paid."""
+    """Shows where and how much to pay to anyone with the unguessable URL; never the payer's data."""
     payments = Payment.objects.select_related("merchant")
     payment = payments.filter(public_id=payment_id).first() if ids.is_id(payment_id) else None
     if payment is None:

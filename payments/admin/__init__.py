@@ -1,4 +1,4 @@
-"""Staff's view of payments: everything about money is read-only."""
+"""Admin pages of payments. Everything about money is read-only."""
 
 from payments.admin.clabe import ClabeAdmin
 from payments.admin.deposit import DepositAdmin

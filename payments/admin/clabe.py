@@ -1,3 +1,5 @@
+"""Admin pages of reusable CLABEs."""
+
 from __future__ import annotations
 
 from django.contrib import admin
@@ -35,7 +37,7 @@ class ClabeTransitionInline(ReadOnlyInline):
 
 @admin.register(Clabe)
 class ClabeAdmin(ReadOnlyAdmin):
-    """Merchants hand them out and close them over the API."""
+    """Read-only: merchants create and close CLABEs by the API."""
 
     paginator = InfinitePaginator
     list_display = [
@@ -63,7 +65,7 @@ class ClabeAdmin(ReadOnlyAdmin):
                     ("clabe", provider_account),
                     ("label", "customer_name"),
                     ("customer_email", "customer_phone"),
-                    (money("min_amount", _("least amount")), money("max_amount", _("greatest amount"))),
+                    (money("min_amount", _("minimum amount")), money("max_amount", _("maximum amount"))),
                     (moment("created_at", _("created")), moment("closed_at", _("closed at"))),
                     _metadata,
                 ]

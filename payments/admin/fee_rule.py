@@ -1,3 +1,5 @@
+"""Admin pages of fee rules."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,17 +22,17 @@ _valid_from = day("valid_from", _("valid from"))
 
 
 def _stored(rule: FeeRule | None, *, begun: bool = False, ended: bool = False) -> bool:
-    """Whether the rule has begun or ended as it is stored: a form that was refused leaves its days in the object."""
+    """True if the stored rule has begun or ended; a refused form leaves other days in the object."""
     stored = None if rule is None else FeeRule.objects.filter(pk=rule.pk).first()
     return stored is not None and ((begun and stored.has_begun) or (ended and stored.has_ended))
 
 
 @admin.register(FeeRule)
 class FeeRuleAdmin(ListAdmin):
-    """Configuration. What has begun can only be ended: a new fee is a new row that begins the day after.
+    """A rule that has begun can only be ended; a new fee is a new row that begins the day after.
 
-    ``FeeRule.clean`` says what is wrong with a day. The database refuses the same again, for instance when midnight
-    passes or another person acts while a form is open; then the page says so and shows the fees as they are now.
+    ``FeeRule.clean`` validates the days. The database refuses invalid ones, too, for instance if midnight passes or
+    another person saves while a form is open; then the page shows an error and the current fees.
     """
 
     list_display = [
@@ -53,9 +55,9 @@ class FeeRuleAdmin(ListAdmin):
         if _stored(obj, begun=True):
             fields = [_merchant, "method", (_percent, _fixed), (_valid_from, "valid_until")]
         description = _(
-            "The fee is percent of what a payment receives plus the fixed part, IVA on top, rounded half-up to "
-            "the centavo. A payment keeps the fee of the day on which it was made. A fee that has begun can "
-            "only be ended: give it a last day and add the next one from the day after."
+            "The fee is a percentage of the amount received plus the fixed part, plus IVA, rounded half-up to the "
+            "centavo. A payment keeps the fee of the day on which it was created. A fee that has begun can only "
+            "be ended: set its last day and add a new fee that starts the day after."
         )
         return [(None, {"fields": fields, "description": description})]
 
@@ -89,7 +91,7 @@ class FeeRuleAdmin(ListAdmin):
             return self._refused(request)
 
     def _refused(self, request: HttpRequest) -> HttpResponse:
-        text = _("Nothing was saved: the day or the fees changed while this page was open. Look at them and try again.")
+        text = _("Nothing was saved: the day or the fees changed while this page was open. Check them and try again.")
         self.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:payments_feerule_changelist"))
 

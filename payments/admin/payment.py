@@ -1,3 +1,5 @@
+"""Admin pages of payments."""
+
 from __future__ import annotations
 
 from django.contrib import admin

@@ -1,3 +1,5 @@
+"""Admin pages of provider accounts."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -59,7 +61,7 @@ _networks = column(
 
 
 class PublicKeyForm(forms.Form):
-    """A public key as Conekta gives it."""
+    """Form for a public key of Conekta."""
 
     pem = forms.CharField(
         label=_("public key"),
@@ -70,13 +72,13 @@ class PublicKeyForm(forms.Form):
 
 
 class UseForm(forms.Form):
-    """What an account is used for."""
+    """Form for the use of an account."""
 
     use = forms.ChoiceField(
         label=_("use"),
         choices=[
-            (service.Use.NEW, _("New payments are made here, and notices are heard")),
-            (service.Use.NOTICES, _("Only notices are heard")),
+            (service.Use.NEW, _("New payments are created here, and notices are accepted")),
+            (service.Use.NOTICES, _("Only notices are accepted")),
             (service.Use.NOTHING, _("None: notices are refused")),
         ],
         widget=UnfoldAdminRadioSelectWidget(),
@@ -84,7 +86,7 @@ class UseForm(forms.Form):
 
 
 def networks_form(present: list[str]) -> type[forms.Form]:
-    """From where STP calls, one network in each line."""
+    """Form for the networks of STP, one per line."""
 
     class NetworksForm(forms.Form):
         networks = forms.CharField(
@@ -93,7 +95,7 @@ def networks_form(present: list[str]) -> type[forms.Form]:
             max_length=2_000,
             initial="\n".join(present),
             widget=UnfoldAdminTextareaWidget(attrs={"rows": 5}),
-            help_text=_("One in each line, e.g. 203.0.113.7 or 203.0.113.0/24. Empty: from anywhere."),
+            help_text=_("One per line, e.g. 203.0.113.7 or 203.0.113.0/24. Empty: no restriction."),
         )
 
     return NetworksForm
@@ -101,7 +103,7 @@ def networks_form(present: list[str]) -> type[forms.Form]:
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(ReadOnlyAdmin):
-    """Never a secret, not even a part of one."""
+    """Never shows a secret or a part of one."""
 
     list_display = [
         id_column(),
@@ -159,8 +161,8 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         if not account.hears_notices:
             present = service.Use.NOTHING
         text = _(
-            "Payers may still send money for payments and CLABEs that were made here: keep hearing notices as long as "
-            "they are paid. One account of a provider and mode takes new payments."
+            "Payers may still send money for payments and CLABEs that were created here: accept notices as long as "
+            "they can be paid. Only one account per provider and mode takes new payments."
         )
         return action_page(
             self,
@@ -200,8 +202,8 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             )
 
         text = _(
-            "A new secret is made and shown once. The present one stays valid: have STP change the addresses, and "
-            "finish the exchange when notices come with the new secret."
+            "A new secret is created and shown once. The current one stays valid: have STP change the addresses, and "
+            "finish the exchange when notices arrive with the new secret."
         )
         return action_page(self, request, account, title=_("New secret"), run=run, text=text)
 
@@ -216,7 +218,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         account = object_or_404(self, request, object_id)
         text = _(
             "The old secret is refused from now on. Do this when STP uses the new addresses: the table on the "
-            "account's page shows with which secret notices came last."
+            "account's page shows when each secret was last used."
         )
 
         def run(data: dict[str, Any]) -> None:
@@ -236,7 +238,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         def run(data: dict[str, Any]) -> None:
             service.cancel_exchange(account.pk)
 
-        text = _("The new secret is refused from now on; the present one stays.")
+        text = _("The new secret is refused from now on; the current one stays valid.")
         return action_page(self, request, account, title=_("Cancel exchange"), run=run, text=text, danger=True)
 
     @action(description=_("Add key"), permissions=["payments.change_provideraccount"], url_path="add-key", icon="key")
@@ -246,9 +248,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         def run(data: dict[str, Any]) -> None:
             service.add_key(account.pk, data["pem"])
 
-        text = _(
-            "Signatures by this key are accepted beside those by the present one. Add it before Conekta signs with it."
-        )
+        text = _("Signatures by this key are accepted in addition to the current one. Add it before Conekta uses it.")
         return action_page(self, request, account, title=_("Add key"), run=run, form_class=PublicKeyForm, text=text)
 
     @action(
@@ -272,8 +272,8 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             service.remove_key(account.pk, data["key"])
 
         text = _(
-            "Signatures by it are refused from now on. The table on the account's page shows with which key notices "
-            "came last."
+            "Signatures by this key are refused from now on. The table on the account's page shows when each key was "
+            "last used."
         )
         return action_page(
             self, request, account, title=_("Remove key"), run=run, form_class=KeyForm, text=text, danger=True
@@ -293,5 +293,5 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         def run(data: dict[str, Any]) -> None:
             service.set_networks(account.pk, data["networks"].split())
 
-        text = _("STP signs nothing: take its notices from its own addresses only.")
+        text = _("STP does not sign notices: accept them from its own addresses only.")
         return action_page(self, request, account, title=_("Allowed addresses"), run=run, form_class=form, text=text)

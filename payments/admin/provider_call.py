@@ -1,3 +1,5 @@
+"""Admin pages of provider calls."""
+
 from __future__ import annotations
 
 from django.contrib import admin
@@ -28,9 +30,9 @@ OUTCOME_COLOURS = {
 
 
 def outcome_label(call: ProviderCall) -> str:
-    """What came of the call; a row without an outcome is open."""
+    """The outcome of the call, or that it is open."""
     if not call.outcome:
-        return label(_("no answer yet"), "warning")
+        return label(_("no response yet"), "warning")
     return label(call.get_outcome_display(), OUTCOME_COLOURS[ProviderCall.Outcome(call.outcome)])
 
 
@@ -44,11 +46,11 @@ _object = column("about", _("object"), lambda call: object_link(call.object_id) 
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """What was asked of providers, and what they answered."""
+    """Requests to providers and their responses."""
 
     paginator = InfinitePaginator
     list_display = [
-        moment("began_at", _("began"), seconds=True),
+        moment("began_at", _("started"), seconds=True),
         related("account", _("provider account"), lambda a: a.get_provider_display()),
         "operation",
         _object,
@@ -72,17 +74,17 @@ class ProviderCallAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("operation", _object),
                     (related("account", _("provider account")), mode()),
-                    (moment("began_at", _("began"), seconds=True), _duration),
+                    (moment("began_at", _("started"), seconds=True), _duration),
                     (_outcome_column, _status),
                 ]
             },
         ),
         (
-            _("Request and answer"),
+            _("Request and response"),
             {
                 "fields": [
                     column("request_text", _("request"), lambda call: breakable(call.request) or EMPTY),
-                    column("answer_text", _("answer"), lambda call: breakable(call.answer) or EMPTY),
+                    column("answer_text", _("response"), lambda call: breakable(call.answer) or EMPTY),
                 ]
             },
         ),

@@ -1,3 +1,5 @@
+"""Admin pages of reports."""
+
 from __future__ import annotations
 
 from django.contrib import admin
@@ -49,7 +51,7 @@ class ReportTransitionInline(ReadOnlyInline):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    """What merchants ordered, and how far it is. The files are theirs: staff does not open them here."""
+    """Reports of merchants and their progress. The files are not accessible to staff."""
 
     paginator = InfinitePaginator
     list_display = [

@@ -1,4 +1,4 @@
-"""The review queue: deposits in suspense that wait for a person, the oldest promise first."""
+"""The review queue: deposits in suspense that staff must decide about, sorted by due date."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _age(case: ReviewCase) -> str:
 
 
 def _due(case: ReviewCase) -> str:
-    """How long is left, or by how much it is overdue; nothing once it is resolved."""
+    """The time left or overdue; empty if it is resolved."""
     if case.status != ReviewCase.Status.OPEN:
         return EMPTY
     now = clock.now()
@@ -86,7 +86,7 @@ _amount = _of_deposit("amount", _("amount"), lambda d: in_one_line(format_mxn(d.
 
 
 class DueFilter(RadioFilter):
-    """Whether the promise to decide is kept."""
+    """Filter by due date."""
 
     title = _("due")
     parameter_name = "due"
@@ -102,23 +102,23 @@ class DueFilter(RadioFilter):
 
 
 class ReasonForm(forms.Form):
-    """Why the person decides so."""
+    """Form for the reason of a decision."""
 
     reason = forms.CharField(
         label=_("reason"),
         max_length=500,
-        help_text=_("Stays with the case for ever: what you looked at, and who said what."),
+        help_text=_("Stored permanently with the case: what you checked and who confirmed it."),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
 
 
 class TargetForm(ReasonForm):
-    """To whom the money goes instead."""
+    """Form for another destination."""
 
     target = forms.CharField(
         label=_("payment, CLABE or merchant"),
         max_length=40,
-        help_text=_("Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant a new payment is made."),
+        help_text=_("Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant, a new payment is created."),
         widget=UnfoldAdminTextInputWidget,
     )
     field_order = ["target", "reason"]
@@ -136,7 +136,7 @@ class ReviewCaseTransitionInline(ReadOnlyInline):
 
 @admin.register(ReviewCase)
 class ReviewCaseAdmin(ReadOnlyAdmin):
-    """Each action shows what will happen to the centavo before it does it, and wants a reason."""
+    """Each action requires a reason and shows its exact effect before it is confirmed."""
 
     paginator = InfinitePaginator
     list_display = [
@@ -312,7 +312,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
     def _decide(
         self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, destination: Any, run: Any
     ) -> HttpResponse:
-        """Ask for a reason, show what will happen, do it: the last only with ``confirmed`` and the same answers."""
+        """Ask for a reason, show the effect, and execute it if the form was ``confirmed``."""
         case = object_or_404(self, request, object_id)
         form = form_class(request.POST) if request.method == "POST" else form_class()
         for field in form.fields.values():

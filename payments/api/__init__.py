@@ -1,1 +1,1 @@
-"""Payments as merchants' programs see them."""
+"""Endpoints of the merchant API for payments, CLABEs, balances and reports."""

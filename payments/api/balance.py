@@ -1,3 +1,5 @@
+"""Endpoint for the balance."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from merchants.models import ApiKey
 
 
 class BalanceView(MerchantView):
-    """The merchant's money in this mode, in centavos, now or at any past moment (``as_of``)."""
+    """The merchant's balance in this mode, in centavos, now or at a past time (``as_of``)."""
 
     scopes = {"GET": ApiKey.Scope.PAYMENTS_READ}
 
@@ -25,14 +27,14 @@ class BalanceView(MerchantView):
         tags=["balance"],
         operation_id="read_balance",
         summary="Read the balance",
-        description="Your money in the key's mode, in centavos, now or at any past moment. Every figure is the sum of "
-        "the ledger's entries.",
+        description="Your balance in the key's mode, in centavos, now or at a past time. Every amount is the sum of "
+        "ledger entries.",
         parameters=[
             OpenApiParameter(
                 "as_of",
                 datetime,
-                description="RFC 3339 with its offset: the balance at that past moment, by the time at which money "
-                "moved; now unless told. Money that is booked late still changes it for up to seven days",
+                description="RFC 3339 with offset: the balance at this past time, by the time at which money moved; "
+                "default: now. Money that is booked late can still change it for up to seven days",
             )
         ],
         responses={200: schema.BalanceObject},
@@ -46,7 +48,7 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        # In UTC, which holds every moment that can be written.
+        # In UTC, which can represent every valid input.
         return MomentField(default_timezone=UTC).run_validation(text)
     except serializers.ValidationError as error:
         raise serializers.ValidationError({"as_of": error.detail}) from error

@@ -1,3 +1,5 @@
+"""Endpoint for balance transactions: the ledger lines behind the balance."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -18,46 +20,46 @@ from merchants.models import ApiKey
 
 
 class BalanceFigures(serializers.Serializer[Any]):
-    """A merchant's money by what it is for, or a change of it, in centavos."""
+    """A merchant's balance, or a change of it, in centavos."""
 
-    available = serializers.IntegerField(help_text="Yours to pay out")
-    pending = serializers.IntegerField(help_text="Paid, but it has not reached us yet (cash at OXXO)")
-    reserved = serializers.IntegerField(help_text="Set aside for what is on its way out")
-    blocked = serializers.IntegerField(help_text="Held back by us or by an authority")
-    debt = serializers.IntegerField(help_text="What you owe us; the next deposits pay it")
+    available = serializers.IntegerField(help_text="Available for payouts")
+    pending = serializers.IntegerField(help_text="Paid by the payer, but not received by us yet (cash at OXXO)")
+    reserved = serializers.IntegerField(help_text="Reserved for outgoing transfers")
+    blocked = serializers.IntegerField(help_text="Blocked by us or by an authority")
+    debt = serializers.IntegerField(help_text="What you owe us; it is settled from your next deposits")
 
 
 class BalanceTransactionObject(serializers.Serializer[Any]):
-    """One movement of the books on a merchant's balance. All money in centavos."""
+    """One change of a merchant's balance. All amounts in centavos."""
 
     id = serializers.CharField(help_text="`txn_…`")
     object = serializers.ChoiceField(choices=["balance_transaction"], help_text="Always `balance_transaction`")
     livemode = serializers.BooleanField(help_text="Whether this is real money")
-    created_at = serializers.DateTimeField(help_text="When it was booked; the list is in this order")
-    effective_at = serializers.DateTimeField(help_text="When the money moved, by the provider's word")
-    operating_date = serializers.DateField(help_text="The banking day it counts for, in Mexico City")
-    kind = serializers.ChoiceField(choices=KINDS, help_text="What moved the money; expect new ones")
+    created_at = serializers.DateTimeField(help_text="When it was booked; the list is sorted by it")
+    effective_at = serializers.DateTimeField(help_text="When the money moved, according to the provider")
+    operating_date = serializers.DateField(help_text="The banking day to which it belongs, in Mexico City")
+    kind = serializers.ChoiceField(choices=KINDS, help_text="The kind of movement; new kinds may be added")
     source = serializers.CharField(  # type: ignore[assignment]
         help_text="Id of the object that caused it, e.g. `dep_…`, `po_…`"
     )
-    description = serializers.CharField(help_text="The same in words")
+    description = serializers.CharField(help_text="A text that describes it")
     currency = serializers.CharField(help_text="Always `MXN`")
-    amount = serializers.IntegerField(help_text="The money before our part of it; negative if it went out")
-    fee = serializers.IntegerField(help_text="Our fee in it; negative if given back")
+    amount = serializers.IntegerField(help_text="The amount before our fee; negative for outgoing money")
+    fee = serializers.IntegerField(help_text="Our fee; negative if it was refunded")
     fee_tax = serializers.IntegerField(help_text="IVA on the fee")
     net = serializers.IntegerField(
-        help_text="`amount - fee - fee_tax`: how much your money changed by; 0 if it only moved between figures"
+        help_text="`amount - fee - fee_tax`: the change of your total balance; 0 if money only moved within it"
     )
-    change = BalanceFigures(help_text="How each figure of the balance changed")
+    change = BalanceFigures(help_text="The change of each part of the balance")
     balance = BalanceFigures(help_text="The balance after this movement")
 
 
 class BalanceTransactionPage(serializers.Serializer[Any]):
-    """One page of movements."""
+    """One page of balance transactions."""
 
     data = BalanceTransactionObject(many=True, help_text="The movements, newest first")  # type: ignore[assignment]
     has_more = serializers.BooleanField(help_text="Whether there is another page")
-    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get that page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get the next page")
 
 
 class BalanceTransactionsView(MerchantView):
@@ -68,11 +70,10 @@ class BalanceTransactionsView(MerchantView):
     @extend_schema(
         tags=["balance"],
         operation_id="list_balance_transactions",
-        summary="List what changed the balance",
-        description="Every movement of the books on your balance, in the order of booking, newest first, each with the "
-        "balance after it: the newest one's is the balance now. A movement shows as soon as none booked before it can "
-        "still appear, usually at once. With filters a page may hold fewer than `limit`, even none, and still have "
-        "more behind it: go on while `has_more` is true.",
+        summary="List balance transactions",
+        description="All changes of your balance in the order of booking, newest first, each with the balance after "
+        "it. A movement appears as soon as no earlier one can still appear, usually at once. With filters a page may "
+        "contain fewer than `limit` entries, even none, although more follow: continue while `has_more` is true.",
         parameters=[
             *schema.PAGE,
             OpenApiParameter("kind", enum=KINDS, description="Only movements of this kind"),

@@ -1,3 +1,5 @@
+"""Endpoints for reusable CLABEs: create, list, read and close."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,31 +27,27 @@ _ID = OpenApiParameter("clabe_id", str, OpenApiParameter.PATH, description="`clb
 
 
 class ClabeRequest(StrictSerializer):
-    """What a merchant sends to get a reusable CLABE."""
+    """The request for a reusable CLABE."""
 
     label = TextField(  # type: ignore[assignment]
-        max_length=100, required=False, allow_blank=True, help_text="Your name for it"
+        max_length=100, required=False, allow_blank=True, help_text="Your name for this CLABE"
     )
-    customer = CustomerRequest(required=False, allow_null=True, help_text="Who is going to pay to it")
-    min_amount = AmountField(
-        required=False, allow_null=True, help_text="The least that one transfer may bring, centavos"
-    )
-    max_amount = AmountField(
-        required=False, allow_null=True, help_text="The most that one transfer may bring, centavos"
-    )
-    metadata = MetadataField(required=False, help_text="Your own notes; its payments begin with them")
+    customer = CustomerRequest(required=False, allow_null=True, help_text="The customer who will pay to it")
+    min_amount = AmountField(required=False, allow_null=True, help_text="Minimum amount of one transfer, in centavos")
+    max_amount = AmountField(required=False, allow_null=True, help_text="Maximum amount of one transfer, in centavos")
+    metadata = MetadataField(required=False, help_text="Your own data; its payments inherit it")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         least, most = attrs.get("min_amount"), attrs.get("max_amount")
         if least is not None and most is not None and least > most:
-            message = _("The least amount is above the greatest.")
+            message = _("The minimum amount exceeds the maximum.")
             raise serializers.ValidationError(
                 {"min_amount": [serializers.ErrorDetail(str(message), code="invalid_amount")]}
             )
         return attrs
 
     def wanted(self) -> clabe_service.NewClabe:
-        """The validated request as the service takes it."""
+        """The validated request for the service."""
         fields = self.validated_data
         customer = fields.get("customer") or {}
         return clabe_service.NewClabe(
@@ -68,32 +66,32 @@ class ClabeObject(serializers.Serializer[Any]):
 
     id = serializers.CharField(help_text="`clb_…`")
     object = serializers.ChoiceField(choices=["clabe"], help_text="Always `clabe`")
-    livemode = serializers.BooleanField(help_text="False for what a test key made: no real money moves")
+    livemode = serializers.BooleanField(help_text="False if it was created with a test key: no real money moves")
     created_at = serializers.DateTimeField(help_text="When you created it")
-    status = serializers.ChoiceField(choices=["active", "closed"], help_text="`closed` takes no more transfers")
-    clabe = serializers.CharField(help_text="18 digits: payers transfer to it as often as they like")
-    bank_name = serializers.CharField(help_text="The bank that payers choose in their banking app")
-    beneficiary_name = serializers.CharField(help_text="Whom payers see as the receiver")
+    status = serializers.ChoiceField(choices=["active", "closed"], help_text="`closed`: accepts no more transfers")
+    clabe = serializers.CharField(help_text="18 digits; payers can transfer to it any number of times")
+    bank_name = serializers.CharField(help_text="The bank that payers select in their banking app")
+    beneficiary_name = serializers.CharField(help_text="The beneficiary that payers see")
     label = serializers.CharField(  # type: ignore[assignment]
-        allow_null=True, help_text="Your name for it"
+        allow_null=True, help_text="Your name for this CLABE"
     )
-    customer = schema.Customer(allow_null=True, help_text="Whom you expect to pay to it")
-    min_amount = serializers.IntegerField(allow_null=True, help_text="The least that one transfer may bring, centavos")
-    max_amount = serializers.IntegerField(allow_null=True, help_text="The most that one transfer may bring, centavos")
-    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was closed")
-    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own notes, as you gave them")
+    customer = schema.Customer(allow_null=True, help_text="The customer who is expected to pay to it")
+    min_amount = serializers.IntegerField(allow_null=True, help_text="Minimum amount of one transfer, in centavos")
+    max_amount = serializers.IntegerField(allow_null=True, help_text="Maximum amount of one transfer, in centavos")
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was closed; null while it is active")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own data, as you sent it")
 
 
 class ClabePage(serializers.Serializer[Any]):
     """One page of reusable CLABEs."""
 
-    data = ClabeObject(many=True, help_text="Newest first")  # type: ignore[assignment]
-    has_more = serializers.BooleanField(help_text="Whether another page follows")
-    next_cursor = serializers.CharField(allow_null=True, help_text="`cursor` of the next page")
+    data = ClabeObject(many=True, help_text="The CLABEs, newest first")  # type: ignore[assignment]
+    has_more = serializers.BooleanField(help_text="Whether there is another page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get the next page")
 
 
 class ClabesView(MerchantView):
-    """``POST`` hands out a reusable CLABE, ``GET`` lists them, newest first."""
+    """``POST`` creates a reusable CLABE, ``GET`` lists them, newest first."""
 
     scopes = {"GET": ApiKey.Scope.PAYMENTS_READ, "POST": ApiKey.Scope.PAYMENTS_WRITE}
 
@@ -101,9 +99,9 @@ class ClabesView(MerchantView):
         tags=["clabes"],
         operation_id="create_clabe",
         summary="Create a reusable CLABE",
-        description="A CLABE of your own that takes any number of transfers: one for each customer, say. Each accepted "
-        "transfer becomes a completed payment with `clabe_id`. One outside `min_amount` and `max_amount` follows your "
-        "deposit policy.",
+        description="A CLABE that accepts any number of transfers, for example one CLABE per customer. Each accepted "
+        "transfer becomes a completed payment with `clabe_id`. Your deposit policy decides about a transfer outside "
+        "`min_amount` and `max_amount`.",
         parameters=[schema.IDEMPOTENCY_KEY],
         request=ClabeRequest,
         responses={201: ClabeObject},
@@ -125,7 +123,7 @@ class ClabesView(MerchantView):
         tags=["clabes"],
         operation_id="list_clabes",
         summary="List reusable CLABEs",
-        description="Your reusable CLABEs in the key's mode, newest first, closed ones too.",
+        description="Your reusable CLABEs in the key's mode, newest first, including closed ones.",
         parameters=schema.PAGE,
         responses={200: ClabePage},
     )
@@ -143,7 +141,7 @@ class ClabeView(MerchantView):
         tags=["clabes"],
         operation_id="read_clabe",
         summary="Read a reusable CLABE",
-        description="One reusable CLABE as it is now.",
+        description="The current state of one reusable CLABE.",
         parameters=[_ID],
         responses={200: ClabeObject},
     )
@@ -160,8 +158,8 @@ class ClabeCloseView(MerchantView):
         tags=["clabes"],
         operation_id="close_clabe",
         summary="Close a reusable CLABE",
-        description="It takes no more transfers; closing it again changes nothing. What a payer sent before is still "
-        "accepted, what is sent later follows your deposit policy.",
+        description="The CLABE accepts no more transfers; closing it again changes nothing. Transfers that were sent "
+        "before are still accepted; your deposit policy decides about later ones.",
         parameters=[_ID],
         request=None,
         responses={200: ClabeObject},

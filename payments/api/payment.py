@@ -1,3 +1,5 @@
+"""Endpoints for payments: create, list, read and cancel."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -33,7 +35,7 @@ from payments.services import payment as payment_service
 
 
 class CustomerRequest(StrictSerializer):
-    """Who is going to pay."""
+    """The customer who is expected to pay."""
 
     name = TextField(max_length=100, required=False, allow_blank=True, help_text="The customer's name")
     email = serializers.EmailField(
@@ -43,29 +45,29 @@ class CustomerRequest(StrictSerializer):
 
 
 class PaymentRequest(StrictSerializer):
-    """What a merchant sends to create a payment."""
+    """The request for a payment."""
 
     method = serializers.ChoiceField(
         choices=Payment.Method.choices,
-        help_text="`spei`: the payer sends a bank transfer; `oxxo`: the payer pays cash at a till",
+        help_text="`spei`: the payer sends a bank transfer; `oxxo`: the payer pays in cash at a store",
     )
-    amount = AmountField(help_text="Centavos: `125050` is $1,250.50. OXXO takes 1000 to 1000000")
+    amount = AmountField(help_text="Centavos: `125050` is $1,250.50. OXXO accepts 1000 to 1000000")
     currency = CurrencyField(help_text="`MXN`")
     description = TextField(
-        max_length=250, required=False, allow_blank=True, help_text="What the payer reads on the payment page"
+        max_length=250, required=False, allow_blank=True, help_text="Text for the payer on the payment page"
     )
     external_id = TextField(
         max_length=100,
         required=False,
         allow_null=True,
-        help_text="Your own id, unique among your payments of a mode: a second use is `duplicate_external_id`",
+        help_text="Your own id, unique among your payments of a mode; else `duplicate_external_id`",
     )
-    customer = CustomerRequest(required=False, allow_null=True, help_text="Whom you expect to pay")
+    customer = CustomerRequest(required=False, allow_null=True, help_text="The customer who is expected to pay")
     expires_at = MomentField(
-        required=False, allow_null=True, help_text="Until when to pay: in 3 days unless told, at most in 30"
+        required=False, allow_null=True, help_text="When the payment expires: default in 3 days, at most in 30 days"
     )
     metadata = MetadataField(
-        required=False, help_text="Your own notes: up to 50 keys of up to 40 characters, text values of up to 500"
+        required=False, help_text="Your own data: up to 50 keys of up to 40 characters, text values of up to 500"
     )
 
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
@@ -73,13 +75,13 @@ class PaymentRequest(StrictSerializer):
         if moment is not None and moment <= now:
             raise serializers.ValidationError(_("The expiry must be in the future."), code="invalid")
         if moment is not None and moment > now + payment_service.MAX_LIFETIME:
-            raise serializers.ValidationError(_("A payment lives at most 30 days."), code="invalid")
+            raise serializers.ValidationError(_("A payment expires after at most 30 days."), code="invalid")
         return moment
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         low, high = settings.OXXO_AMOUNTS
         if attrs["method"] == Payment.Method.OXXO and not low <= attrs["amount"] <= high:
-            message = _("OXXO takes from $10.00 to $10,000.00 per payment.")
+            message = _("OXXO accepts $10.00 to $10,000.00 per payment.")
             raise serializers.ValidationError(
                 {"amount": [serializers.ErrorDetail(str(message), code="invalid_amount")]}
             )
@@ -87,7 +89,7 @@ class PaymentRequest(StrictSerializer):
 
 
 def _wanted(fields: dict[str, Any]) -> payment_service.NewPayment:
-    """The validated request as the service takes it."""
+    """The validated request for the service."""
     customer = fields.get("customer") or {}
     return payment_service.NewPayment(
         method=Payment.Method(fields["method"]),
@@ -111,10 +113,11 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="create_payment",
         summary="Create a payment",
-        description="Asks a payer for money. `spei` answers with a CLABE made for this payment alone, `oxxo` with a "
-        "voucher. If the voucher cannot be had within 10 seconds, the answer is still 201 with `oxxo: null`, and the "
-        "event `payment.updated` brings it. Send `payment_page_url` to the payer, or show the details yourself.\n\n"
-        "The money is here when `status` is `completed`: wait for the event `payment.completed`.",
+        description="Requests money from a payer. The response contains a CLABE for this payment only (`spei`) or a "
+        "voucher (`oxxo`). If Conekta does not deliver the voucher within 10 seconds, the response is still 201 with "
+        "`oxxo: null`, and the event `payment.updated` contains the voucher. Send `payment_page_url` to the payer, or "
+        "show the details yourself.\n\n"
+        "The money has arrived when `status` is `completed`: wait for the event `payment.completed`.",
         parameters=[schema.IDEMPOTENCY_KEY],
         request=PaymentRequest,
         responses={201: schema.PaymentObject},
@@ -143,8 +146,8 @@ class PaymentsView(MerchantView):
         tags=["payments"],
         operation_id="list_payments",
         summary="List payments",
-        description="Your payments in the key's mode, newest first. Filters narrow together; one that does not exist "
-        "is refused. A cursor belongs to the filters that it was given for.",
+        description="Your payments in the key's mode, newest first. Filters are combined with AND; unknown ones are "
+        "refused. A cursor is only valid with the filters of its page.",
         parameters=payment_list.PARAMETERS,
         responses={200: schema.PaymentPage},
     )
@@ -168,7 +171,7 @@ class PaymentView(MerchantView):
         tags=["payments"],
         operation_id="read_payment",
         summary="Read a payment",
-        description="One payment as it is now.",
+        description="The current state of one payment.",
         parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
         responses={200: schema.PaymentObject},
     )
@@ -177,7 +180,7 @@ class PaymentView(MerchantView):
 
 
 class PaymentCancelView(MerchantView):
-    """Withdraws a payment."""
+    """Cancels a payment."""
 
     scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
 
@@ -185,9 +188,9 @@ class PaymentCancelView(MerchantView):
         tags=["payments"],
         operation_id="cancel_payment",
         summary="Cancel a payment",
-        description="Withdraws a payment that nobody has paid, also its voucher at OXXO. Cancelling it again changes "
-        "nothing and answers the same. One that has ended otherwise is 409 `illegal_transition`. Money that the payer "
-        "sends all the same never vanishes: what becomes of it is your deposit policy.",
+        description="Cancels an unpaid payment and its OXXO voucher. Cancelling it again changes nothing and returns "
+        "the same response. A payment that has ended otherwise is 409 `illegal_transition`. Money that arrives after "
+        "the cancellation is not lost: your deposit policy decides about it.",
         parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
         request=None,
         responses={200: schema.PaymentObject},

@@ -1,3 +1,5 @@
+"""Filters of the list of payments, and its response."""
+
 from __future__ import annotations
 
 from django.http import HttpResponse, QueryDict
@@ -27,26 +29,26 @@ NAMES = (
 
 PARAMETERS = [
     *schema.PAGE,
-    OpenApiParameter("status", enum=STATUSES, description="Only those in this state"),
-    OpenApiParameter("method", enum=METHODS, description="Only those paid this way"),
+    OpenApiParameter("status", enum=STATUSES, description="Only payments in this state"),
+    OpenApiParameter("method", enum=METHODS, description="Only payments by this method"),
     *filters.CREATED_AT_PARAMETERS,
-    OpenApiParameter("amount[gte]", int, description="Centavos: this much or more."),
-    OpenApiParameter("amount[lte]", int, description="Centavos: this much or less."),
-    OpenApiParameter("external_id", str, description="Exactly this one of yours."),
-    OpenApiParameter("external_id[prefix]", str, description="Yours that begin with exactly this."),
+    OpenApiParameter("amount[gte]", int, description="Minimum amount in centavos."),
+    OpenApiParameter("amount[lte]", int, description="Maximum amount in centavos."),
+    OpenApiParameter("external_id", str, description="The payment with exactly this `external_id`."),
+    OpenApiParameter("external_id[prefix]", str, description="Payments whose `external_id` starts with this text."),
     OpenApiParameter(
         "q",
         str,
-        description="Looks for a text in CLABE, reference, Conekta order, external_id, tracking key, customer's and "
-        "payer's name and e-mail. Case and accents do not matter, no character has a special meaning. One or two "
-        "characters are looked for where a word begins. An identifier is also found if it is written in groups, "
-        "with spaces or hyphens of any kind: `6461 8015 7000 0035 77`.",
+        description="Searches CLABE, reference, Conekta order, external_id, tracking key, name and e-mail of the "
+        "customer and name of the payer. Case and accents are ignored, and no character has a special meaning. A "
+        "text of one or two characters must be at the start of a word. An identifier is also found if it is written "
+        "in groups, with spaces or hyphens: `6461 8015 7000 0035 77`.",
     ),
 ]
 
 
 def list_payments(view: MerchantView, request: Request) -> HttpResponse:
-    """One page of the caller's payments, its objects as PostgreSQL wrote them."""
+    """One page of the merchant's payments; PostgreSQL renders the objects as JSON."""
     query = request.query_params
     refuse_unknown(query, *NAMES)
     size = limit(query)

@@ -1,3 +1,5 @@
+"""Endpoints for reports: order, list, read and download."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -36,9 +38,9 @@ CONTENT_TYPES = {
 
 
 class DayField(serializers.DateField):
-    """A day as text, ``2026-11-30``."""
+    """A date as text, ``2026-11-30``."""
 
-    default_error_messages = {"invalid": "Give a day, for example 2026-11-30."}
+    default_error_messages = {"invalid": "Enter a date, for example 2026-11-30."}
 
     def to_internal_value(self, value: Any) -> date:
         if not isinstance(value, str) or len(value) != 10 or not value.isascii():
@@ -50,24 +52,24 @@ class DayField(serializers.DateField):
 
 
 class ReportRequest(StrictSerializer):
-    """What a merchant sends to order a report."""
+    """The request for a report."""
 
     type = serializers.ChoiceField(
         choices=Report.Type.choices,
-        help_text="`payments`: those created in these days. `balance_transactions`: movements booked in these days. "
+        help_text="`payments`: payments created in the period. `balance_transactions`: movements booked in the period. "
         "`statement`: opening balance, movements by the day on which the money moved, closing balance",
     )
     format = serializers.ChoiceField(
         choices=Report.Format.values,
         default=Report.Format.CSV,
-        help_text="`csv`: plain, for programs. `xlsx`: an Excel workbook with typed cells, for people",
+        help_text="`csv`: for processing by programs. `xlsx`: an Excel workbook with typed cells",
     )
-    start_date = DayField(help_text="The first day, by the calendar of Mexico City")
-    end_date = DayField(help_text="The last day, included; at most 366 days in all")
-    metadata = MetadataField(required=False, help_text="Your own notes: up to 50 texts")
+    start_date = DayField(help_text="The first day, in Mexico City")
+    end_date = DayField(help_text="The last day, inclusive; a period has at most 366 days")
+    metadata = MetadataField(required=False, help_text="Your own data: up to 50 texts")
 
     def wanted(self) -> report_service.NewReport:
-        """The validated request as the service takes it."""
+        """The validated request for the service."""
         fields = self.validated_data
         return report_service.NewReport(
             type=Report.Type(fields["type"]),
@@ -81,38 +83,38 @@ class ReportRequest(StrictSerializer):
 class ReportFile(serializers.Serializer[Any]):
     """The file of a report."""
 
-    name = serializers.CharField(help_text="What it is called when it is downloaded")
-    size = serializers.IntegerField(help_text="Bytes")
-    sha256 = serializers.CharField(help_text="SHA-256 of its bytes, in hexadecimal")
+    name = serializers.CharField(help_text="File name of the download")
+    size = serializers.IntegerField(help_text="Size in bytes")
+    sha256 = serializers.CharField(help_text="SHA-256 of the file, in hexadecimal")
     expires_at = serializers.DateTimeField(help_text="When the file is removed")
     download_url = serializers.URLField(
         allow_null=True,
-        help_text="Opens the file without a key: treat it like one. Every read gives a fresh one; null in events and "
-        "when the file is removed",
+        help_text="Downloads the file without an API key: treat it like a password. Every read returns a new URL; "
+        "null in events and after the file is removed",
     )
-    download_url_expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when that address works")
+    download_url_expires_at = serializers.DateTimeField(allow_null=True, help_text="When `download_url` expires")
 
 
 class ReportObject(serializers.Serializer[Any]):
-    """A file over some days, written in the background."""
+    """A file about a period, written in the background."""
 
     id = serializers.CharField(help_text="`rep_…`")
     object = serializers.ChoiceField(choices=["report"], help_text="Always `report`")
-    livemode = serializers.BooleanField(help_text="Whether it tells of real money")
-    created_at = serializers.DateTimeField(help_text="When you ordered it")
-    type = serializers.ChoiceField(choices=Report.Type.values, help_text="What is in it")
-    format = serializers.ChoiceField(choices=Report.Format.values, help_text="What kind of file it is")
-    start_date = serializers.DateField(help_text="The first day, by the calendar of Mexico City")
-    end_date = serializers.DateField(help_text="The last day, included")
+    livemode = serializers.BooleanField(help_text="Whether it is about real money")
+    created_at = serializers.DateTimeField(help_text="When it was ordered")
+    type = serializers.ChoiceField(choices=Report.Type.values, help_text="The content of the file")
+    format = serializers.ChoiceField(choices=Report.Format.values, help_text="The format of the file")
+    start_date = serializers.DateField(help_text="The first day, in Mexico City")
+    end_date = serializers.DateField(help_text="The last day, inclusive")
     status = serializers.ChoiceField(
-        choices=Report.Status.values, help_text="`completed` (event `report.ready`) when the file is there"
+        choices=Report.Status.values, help_text="`completed` (event `report.ready`) when the file can be downloaded"
     )
     rows_done = serializers.IntegerField(help_text="Rows written so far")
-    rows_total = serializers.IntegerField(allow_null=True, help_text="Rows in all, as soon as that is known")
-    completed_at = serializers.DateTimeField(allow_null=True, help_text="When it was ready, or failed")
+    rows_total = serializers.IntegerField(allow_null=True, help_text="Total number of rows; null until it is known")
+    completed_at = serializers.DateTimeField(allow_null=True, help_text="When it was completed or failed")
     failure = schema.Failure(allow_null=True, help_text="Why it is `failed` (event `report.failed`)")
-    file = ReportFile(allow_null=True, help_text="The file when it is `completed`")
-    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own notes, as you gave them")
+    file = ReportFile(allow_null=True, help_text="The file of a `completed` report")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own data, as you sent it")
 
 
 class ReportPage(serializers.Serializer[Any]):
@@ -120,7 +122,7 @@ class ReportPage(serializers.Serializer[Any]):
 
     data = ReportObject(many=True, help_text="The reports, newest first")  # type: ignore[assignment]
     has_more = serializers.BooleanField(help_text="Whether there is another page")
-    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get that page")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Send it as `cursor` to get the next page")
 
 
 class ReportsView(MerchantView):
@@ -132,18 +134,17 @@ class ReportsView(MerchantView):
         tags=["reports"],
         operation_id="create_report",
         summary="Order a report",
-        description="A file over days of Mexico City, CSV for programs or an Excel workbook for people, written in the "
-        "background: event `report.ready` tells when it can be downloaded. Amounts are pesos with two decimals, "
-        "moments the clock of Mexico City, headings Spanish. In CSV, text that a spreadsheet would compute has a "
-        "backslash before its `=`, `+`, `-` or `@`; all other text is as it was given. An Idempotency-Key may be sent "
-        "and then works as for payments.",
+        description="A CSV file or an Excel workbook about a period, written in the background: the event "
+        "`report.ready` says that it can be downloaded. Amounts are in pesos with two decimals, times in Mexico City, "
+        "headings in Spanish. In CSV, text that a spreadsheet would evaluate has a backslash before its `=`, `+`, `-` "
+        "or `@`; other text is unchanged. An Idempotency-Key is optional and works as for payments.",
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
                 str,
                 OpenApiParameter.HEADER,
                 required=False,
-                description="One value for each report you want; repeat it when you retry",
+                description="A unique value for each report; send it again when you retry",
             )
         ],
         request=ReportRequest,
@@ -178,11 +179,11 @@ class ReportsView(MerchantView):
         tags=["reports"],
         operation_id="list_reports",
         summary="List reports",
-        description="Your reports in the key's mode, newest first, also those whose file has been removed.",
+        description="Your reports in the key's mode, newest first, including those whose file was removed.",
         parameters=[
             *schema.PAGE,
-            OpenApiParameter("status", enum=Report.Status.values, description="Only those in this state"),
-            OpenApiParameter("type", enum=Report.Type.values, description="Only those of this type"),
+            OpenApiParameter("status", enum=Report.Status.values, description="Only reports in this state"),
+            OpenApiParameter("type", enum=Report.Type.values, description="Only reports of this type"),
         ],
         responses={200: ReportPage},
     )
@@ -205,7 +206,7 @@ class ReportView(MerchantView):
         tags=["reports"],
         operation_id="read_report",
         summary="Read a report",
-        description="One report as it is now: its progress, and a fresh address of its file when it is completed.",
+        description="The current state of one report: its progress and, when it is completed, a new download URL.",
         parameters=[OpenApiParameter("report_id", str, OpenApiParameter.PATH, description="`rep_…`")],
         responses={200: ReportObject},
     )
@@ -215,14 +216,14 @@ class ReportView(MerchantView):
 
 @require_safe
 def download(request: HttpRequest, report_id: str) -> HttpResponseBase:
-    """The file behind an address that we signed not long ago. Whoever holds the address may have it, without a key."""
+    """The file of a signed download URL, which is valid without an API key for a limited time."""
     signed = f"{report_id}:{request.GET.get('token', '')}"
     try:
         public_id = SIGNER.unsign(signed, max_age=settings.REPORT_LINK_LIFETIME)
     except signing.SignatureExpired:
-        return _said(410, _("This link has expired. Read the report again to get a fresh one."))
+        return _text_response(410, _("This link has expired. Read the report again to get a new one."))
     except signing.BadSignature:
-        return _said(404, _("This link does not exist."))
+        return _text_response(404, _("This link does not exist."))
     report = Report.objects.filter(
         public_id=public_id,
         status=Report.Status.COMPLETED,
@@ -235,13 +236,13 @@ def download(request: HttpRequest, report_id: str) -> HttpResponseBase:
     except FileNotFoundError:
         content = None
     if report is None or content is None:
-        return _said(410, _("This file has been removed. Order the report again."))
-    answer = as_download(content, name=file_name(report), content_type=CONTENT_TYPES[Report.Format(report.format)])
-    answer["Referrer-Policy"] = "no-referrer"
-    return answer
+        return _text_response(410, _("This file has been removed. Order the report again."))
+    response = as_download(content, name=file_name(report), content_type=CONTENT_TYPES[Report.Format(report.format)])
+    response["Referrer-Policy"] = "no-referrer"
+    return response
 
 
-def _said(status: int, text: str) -> HttpResponse:
+def _text_response(status: int, text: str) -> HttpResponse:
     return HttpResponse(
         text, status=status, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
     )

@@ -1,3 +1,5 @@
+"""Endpoint for simulated payments with test keys."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,7 +28,7 @@ class CountField(serializers.IntegerField):
 
 
 class SwitchField(serializers.BooleanField):
-    """JSON true or false; nothing else is taken for one."""
+    """JSON true or false; other values are refused."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -35,30 +37,30 @@ class SwitchField(serializers.BooleanField):
 
 
 class SimulatedPaymentRequest(StrictSerializer):
-    """How the test payer pays."""
+    """The request for a simulated payment."""
 
-    amount = AmountField(required=False, help_text="Centavos; what the payment asks for, unless told")
+    amount = AmountField(required=False, help_text="Centavos; default: the amount of the payment")
     late = SwitchField(
         default=False,
-        help_text="Pay although it expired or was cancelled: the provider names a payment time after that",
+        help_text="Pay after it expired or was cancelled: the provider reports a later time of payment",
     )
     times = CountField(
-        default=1, min_value=1, max_value=20, help_text="How often the provider sends its notice, in parallel"
+        default=1, min_value=1, max_value=20, help_text="How many times the provider sends its notice, in parallel"
     )
 
 
 class SimulatedPaymentObject(serializers.Serializer[Any]):
-    """What the simulator was told."""
+    """The request that the simulator accepted."""
 
     object = serializers.ChoiceField(choices=["simulated_payment"], help_text="Always `simulated_payment`")
     payment = serializers.CharField(help_text="`pay_…`: read it, or wait for its event")
-    amount = serializers.IntegerField(help_text="What the test payer pays, in centavos")
-    late = serializers.BooleanField(help_text="As asked")
-    times = serializers.IntegerField(help_text="As asked")
+    amount = serializers.IntegerField(help_text="The amount that is paid, in centavos")
+    late = serializers.BooleanField(help_text="As requested")
+    times = serializers.IntegerField(help_text="As requested")
 
 
 class SimulatedPaymentView(MerchantView):
-    """A test payer for a test payment."""
+    """Simulates the payer of a test payment."""
 
     scopes = {"POST": ApiKey.Scope.PAYMENTS_WRITE}
     rate_class = "test"
@@ -66,9 +68,9 @@ class SimulatedPaymentView(MerchantView):
     @extend_schema(
         tags=["test helpers"],
         operation_id="pay_test_payment",
-        summary="Let a test payer pay",
-        description="Test keys only. Tells the simulator of STP or Conekta that somebody pays this payment; it then "
-        "calls our webhooks over HTTP like the real provider. The answer comes before the money: read the payment "
+        summary="Simulate a payment",
+        description="Test keys only. Makes the simulator of STP or Conekta pay this payment; it then calls our "
+        "webhooks over HTTP like the real provider. The response is sent before the money arrives: read the payment "
         "until it is `completed`, or wait for its event. A live key is refused with 403.",
         parameters=[OpenApiParameter("payment_id", str, OpenApiParameter.PATH, description="`pay_…`")],
         request=SimulatedPaymentRequest,
@@ -76,7 +78,7 @@ class SimulatedPaymentView(MerchantView):
     )
     def post(self, request: Request, payment_id: str) -> HttpResponse:
         if self.livemode:
-            raise KeyScopeInsufficient("Test helpers take test keys only.")
+            raise KeyScopeInsufficient("Test helpers accept test keys only.")
         wanted = SimulatedPaymentRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
         payment = self.find(Payment.objects.all(), payment_id)

@@ -1,3 +1,5 @@
+"""Models of the payments app."""
+
 from payments.models.clabe import Clabe, ClabeTransition
 from payments.models.deposit import Deposit, DepositTransition
 from payments.models.destination import Destination

@@ -1,3 +1,5 @@
+"""Reusable CLABEs."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -14,13 +16,13 @@ from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
 class Clabe(ProtectedRefreshMixin):
-    """A CLABE that takes any number of transfers: each accepted one becomes a completed payment. Money in centavos."""
+    """A CLABE for any number of transfers: each accepted one becomes a completed payment. Amounts in centavos."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("active")
-        """Takes transfers."""
+        """Accepts transfers."""
         CLOSED = "closed", _("closed")
-        """Takes none any more; what was sent before it was closed is still taken."""
+        """Accepts only transfers that were sent before it was closed."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "clabe")
@@ -37,8 +39,8 @@ class Clabe(ProtectedRefreshMixin):
     customer_email = models.EmailField(_("e-mail"), blank=True)
     customer_phone = models.CharField(_("phone"), max_length=20, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
-    min_amount = models.BigIntegerField(_("least amount"), null=True, blank=True, help_text=_("Centavos."))
-    max_amount = models.BigIntegerField(_("greatest amount"), null=True, blank=True, help_text=_("Centavos."))
+    min_amount = models.BigIntegerField(_("minimum amount"), null=True, blank=True, help_text=_("Centavos."))
+    max_amount = models.BigIntegerField(_("maximum amount"), null=True, blank=True, help_text=_("Centavos."))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
@@ -96,15 +98,15 @@ class Clabe(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.ACTIVE, target=Status.CLOSED)
     def close(self, *, at: datetime) -> None:
-        """The merchant wants no more transfers here. No money moves."""
+        """Stop accepting transfers. No money moves."""
         self.closed_at = at
 
     def takes(self, amount: int) -> bool:
-        """True if ``amount`` (centavos) is within the range of this account."""
+        """True if ``amount`` (centavos) is within the limits of this CLABE."""
         return (self.min_amount or 0) <= amount and (self.max_amount is None or amount <= self.max_amount)
 
     def was_closed(self, paid_at: datetime) -> bool:
-        """True if the payer sent the money after this account was closed, by the provider's own time."""
+        """True if the payer sent the money after this CLABE was closed, by the provider's time."""
         return self.closed_at is not None and paid_at > self.closed_at
 
 

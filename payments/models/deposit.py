@@ -1,3 +1,5 @@
+"""Deposits: received money and its destination."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Deposit(ProtectedRefreshMixin):
-    """Money that arrived, by a provider's word: booked in the transaction that records it.
+    """Received money, as reported by a provider; booked in the transaction that inserts it.
 
-    A deposit is born decided: credited to a payment, or kept in suspense with a reason and a review case.
+    A deposit is credited to a payment or put in suspense, with a reason and a review case, when it is inserted.
     ``deposit_key`` is the provider's identity of the money (SPEI: operating date, issuing institution and tracking key;
-    OXXO: charge id). ``fee`` and ``fee_tax`` are what was charged for this deposit, in centavos.
+    OXXO: charge id). ``fee`` and ``fee_tax`` are charged for this deposit, in centavos.
     """
 
     class Status(models.TextChoices):
@@ -36,7 +38,7 @@ class Deposit(ProtectedRefreshMixin):
         CREDITED = "credited", _("credited")
         """Booked to the merchant."""
         SUSPENDED = "suspended", _("in suspense")
-        """Booked to suspense: somebody must decide whose it is (``ReviewCase``)."""
+        """Booked to suspense: staff must decide about it (``ReviewCase``)."""
 
     class SuspenseReason(models.TextChoices):
         UNKNOWN_CLABE = "unknown_clabe", _("no payment has this CLABE")
@@ -45,10 +47,10 @@ class Deposit(ProtectedRefreshMixin):
         OVERPAID = "overpaid", _("more than the payment's amount")
         LATE = "late", _("paid after the payment expired or was cancelled")
         ALREADY_PAID = "already_paid", _("the payment is already paid")
-        NOT_PAYABLE = "not_payable", _("the payment's state takes no money")
-        OUT_OF_RANGE = "out_of_range", _("outside the amounts that the CLABE takes")
+        NOT_PAYABLE = "not_payable", _("the payment cannot receive money")
+        OUT_OF_RANGE = "out_of_range", _("outside the amount limits of the CLABE")
         CLABE_CLOSED = "clabe_closed", _("paid after the CLABE was closed")
-        RETURNED_TRANSFER = "returned_transfer", _("a transfer of ours that came back")
+        RETURNED_TRANSFER = "returned_transfer", _("an outgoing transfer that was returned")
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "deposit")
@@ -87,7 +89,7 @@ class Deposit(ProtectedRefreshMixin):
     fee = models.BigIntegerField(_("fee"), default=0, db_default=0)
     fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0, db_default=0)
     currency = models.CharField(_("currency"), max_length=3)
-    paid_at = models.DateTimeField(_("paid"), help_text=_("The provider's own payment time."))
+    paid_at = models.DateTimeField(_("paid"), help_text=_("Time of payment according to the provider."))
     operating_date = models.DateField(_("operating date"))
     clabe = models.CharField(_("CLABE"), max_length=20, blank=True)
     tracking_key = models.CharField(_("tracking key"), max_length=40, blank=True)
@@ -96,7 +98,9 @@ class Deposit(ProtectedRefreshMixin):
     payer_account = models.CharField(_("payer's account"), max_length=20, blank=True)
     payer_institution = models.CharField(max_length=5, blank=True)
     provider_event = models.CharField(
-        _("provider event"), max_length=64, help_text=_("Public id of the notice that reported it first, or the order.")
+        _("provider event"),
+        max_length=64,
+        help_text=_("Public id of the first notice that reported it, or of the order."),
     )
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
@@ -126,7 +130,7 @@ class Deposit(ProtectedRefreshMixin):
         ]
         indexes = [
             models.Index(fields=["-created_at"], name="deposit_created"),
-            models.Index(  # else the transfer history reads every deposit to find one that is in suspense
+            models.Index(  # for the transfer history, which would else read every deposit to find those in suspense
                 fields=["-created_at"], condition=~models.Q(status="credited"), name="deposit_stray"
             ),
             models.Index(
@@ -136,7 +140,7 @@ class Deposit(ProtectedRefreshMixin):
             ),
             GinIndex(
                 OpClass(SearchText(F("clabe"), F("tracking_key"), F("payer_name"), F("concept")), name="gin_trgm_ops"),
-                condition=~models.Q(status="credited"),  # staff looks for what is in suspense
+                condition=~models.Q(status="credited"),  # staff searches deposits in suspense
                 name="deposit_search",
             ),
         ]
@@ -179,7 +183,7 @@ class Deposit(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.RECEIVED, Status.SUSPENDED], target=Status.CREDITED)
     def credit(self, *, payment: Payment, fee: int, fee_tax: int) -> None:
-        """It pays ``payment``. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
+        """Credit it to ``payment``. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
         self.payment = payment
         self.reusable_clabe = payment.reusable_clabe
         self.fee = fee
@@ -187,7 +191,7 @@ class Deposit(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
     def suspend(self, *, reason: str, payment: Payment | None, reusable_clabe: Clabe | None) -> None:
-        """It cannot be credited as it is. Ledger: cash or receivable -> suspense."""
+        """Put it in suspense. Ledger: cash or receivable -> suspense."""
         self.payment = payment
         self.reusable_clabe = reusable_clabe
         self.suspense_reason = reason

@@ -1,3 +1,5 @@
+"""Fee rules of merchants."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -23,17 +25,17 @@ def today() -> date:
 
 
 class DateRange(Func):
-    """Days from one to another."""
+    """SQL function ``daterange``."""
 
     function = "DATERANGE"
     output_field = DateRangeField()
 
 
 class FeeRule(models.Model):
-    """What a merchant pays for a payment by one method, or for a payout, during a period: percent and fixed, plus IVA.
+    """A merchant's fee for payments by one method, or for payouts, during a period: percent and fixed part, plus IVA.
 
-    Both days belong to the period, by the calendar of Mexico City; periods never overlap. A payment keeps the rule of
-    the day on which it was made. No rule, no fee. A rule that has begun never changes: it ends, and another one begins.
+    Both days are inclusive, in Mexico City; periods never overlap. A payment keeps the rule of the day on which it was
+    created; without a rule there is no fee. A rule that has begun never changes: it ends, and a new one begins.
     """
 
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="fee_rules")
@@ -56,10 +58,10 @@ class FeeRule(models.Model):
         _("valid from"),
         default=today,
         db_default=date(2020, 1, 1),
-        help_text=_("First day, Mexico City. Payments made before keep the fee they were made with."),
+        help_text=_("First day, in Mexico City. Earlier payments keep their fee."),
     )
     valid_until = models.DateField(
-        _("valid until"), null=True, blank=True, help_text=_("Last day, included. Empty: until further notice.")
+        _("valid until"), null=True, blank=True, help_text=_("Last day, inclusive. Empty: unlimited.")
     )
 
     class Meta:
@@ -94,19 +96,19 @@ class FeeRule(models.Model):
         triggers = [Frozen("id"), FeesEndAndBegin()]
 
     def clean(self) -> None:
-        """Say on a form what ``FeesEndAndBegin`` refuses: raises ``ValidationError`` for the day that cannot be."""
+        """Raise ``ValidationError`` for a day that ``FeesEndAndBegin`` would refuse."""
         before = None if self._state.adding else FeeRule.objects.filter(pk=self.pk).first()
         if before is None or not before.has_begun:
             if self.valid_from is not None and self.valid_from < today():
                 raise ValidationError(
-                    {"valid_from": _("A fee begins today or later: payments already made keep the fee they had.")}
+                    {"valid_from": _("A fee must begin today or later: existing payments keep their fee.")}
                 )
         elif self.valid_until != before.valid_until:
             if before.has_ended:
                 raise ValidationError({"valid_until": _("This fee has ended and cannot change. Add a new one.")})
             if self.valid_until is not None and self.valid_until < today():
                 raise ValidationError(
-                    {"valid_until": _("A fee ends today at the earliest: it already applies to today's payments.")}
+                    {"valid_until": _("A fee must end today or later: it applies to today's payments already.")}
                 )
 
     @property

@@ -1,4 +1,4 @@
-"""What the database refuses about payments and their deposits beyond single rows; checked when a transaction ends."""
+"""Database guards of payments, deposits, fees and provider calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from core.db import ROWS, Guard
 
 
 class FiguresMatchDeposits(Guard):
-    """A payment's amount received, fee and IVA are those of the deposits credited to it.
+    """A payment's amount received, fee and IVA equal the sums over its credited deposits.
 
-    ``payment`` is the SQL of the payment's id in the row that changed. Deferred: deposit and payment change one after
-    the other, in either order.
+    ``payment`` is the SQL of the payment's id in the changed row. Deferred, because deposit and payment may change in
+    either order.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FiguresMatchDeposits(Guard):
                 WHERE p.id = {self.payment}
                     AND (p.amount_received, p.fee, p.fee_tax) IS DISTINCT FROM (d.amount, d.fee, d.fee_tax)
             ) THEN
-                RAISE EXCEPTION 'payments_payment: its figures are not those of its credited deposits'
+                RAISE EXCEPTION 'payments_payment: amounts differ from those of its credited deposits'
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NULL;
@@ -48,7 +48,7 @@ class FiguresMatchDeposits(Guard):
 
 
 class DepositIsBooked(Guard):
-    """A deposit has the posting of its state in the ledger: credited at once, in suspense, credited from suspense."""
+    """A deposit has the ledger posting of its state: credited at once, in suspense, or credited from suspense."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class DepositIsBooked(Guard):
                     CASE WHEN TG_OP = 'INSERT' AND NEW.status = 'credited' THEN 'oxxo_paid' END
                 )
             ) THEN
-                RAISE EXCEPTION 'payments_deposit: % is %, and the books do not say so', NEW.public_id, NEW.status
+                RAISE EXCEPTION 'payments_deposit: % is %, without its ledger posting', NEW.public_id, NEW.status
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NULL;
@@ -77,11 +77,10 @@ class DepositIsBooked(Guard):
 
 
 class RefundsStandBehind(Guard):
-    """A payment's refunded amount is what completed refunds took; a reversed payment has a refund that reversed it.
+    """A payment's refunded amount equals its completed refunds, and a reversed payment has a refund.
 
-    There are no refunds yet, so nothing can stand behind either: ``REFUNDED`` is 0 and ``REVERSED`` false. The table of
-    refunds brings their queries over the payment ``p``. Payments that complete never reach the function: the WHEN
-    clause keeps it off their path.
+    There are no refunds yet: ``REFUNDED`` is 0 and ``REVERSED`` false. The table of refunds will replace them by
+    queries over the payment ``p``. Because of the WHEN clause, completing a payment does not call the function.
     """
 
     REFUNDED = "0"
@@ -98,8 +97,8 @@ class RefundsStandBehind(Guard):
             ),
             by_index=True,
             judges={
-                "amount_refunded": "is what completed refunds took (0: there are none yet)",
-                "status": "reversed: a refund stands behind it (none can yet)",
+                "amount_refunded": "is the sum of completed refunds (0: there are none yet)",
+                "status": "reversed: has a refund (there are none yet)",
             },
         )
 
@@ -109,7 +108,7 @@ class RefundsStandBehind(Guard):
                 SELECT 1 FROM public.payments_payment p WHERE p.id = NEW.id
                     AND (p.amount_refunded <> ({self.REFUNDED}) OR (p.status = 'reversed' AND NOT ({self.REVERSED})))
             ) THEN
-                RAISE EXCEPTION 'payments_payment: no refund stands behind % refunded and status %',
+                RAISE EXCEPTION 'payments_payment: no refund for % refunded and status %',
                     NEW.amount_refunded, NEW.status USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NULL;
@@ -117,9 +116,9 @@ class RefundsStandBehind(Guard):
 
 
 class FeesEndAndBegin(Guard):
-    """A fee that has begun, or priced a payment, never changes or vanishes. Its last day may be set, from today on.
+    """A fee that has begun or was applied to a payment never changes and is never deleted; only its end can be set.
 
-    Days are those of the database's clock in Mexico City.
+    The end is today or later. Days are those of the database's clock in Mexico City.
     """
 
     def __init__(self) -> None:
@@ -136,8 +135,7 @@ class FeesEndAndBegin(Guard):
             judges=dict.fromkeys(("merchant", "method", "percent", "fixed"), planned)
             | {
                 "valid_from": f"today or later; {planned}",
-                "valid_until": "today or later, and not before a payment that the rule priced; never changes once it "
-                "is past",
+                "valid_until": "today or later, and not before a payment with this fee; never changes once it is past",
                 ROWS: "are deleted only before the period begins, and only if no payment was made in it",
             },
         )
@@ -162,7 +160,7 @@ class FeesEndAndBegin(Guard):
             END IF;
             IF NOT begun THEN
                 IF NEW.valid_from < today THEN
-                    RAISE EXCEPTION 'payments_feerule: a fee begins today or later'
+                    RAISE EXCEPTION 'payments_feerule: a fee must begin today or later'
                         USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
                 END IF;
                 RETURN NEW;
@@ -185,7 +183,7 @@ class FeesEndAndBegin(Guard):
                             AT TIME ZONE 'America/Mexico_City'
                 ))
             ) THEN
-                RAISE EXCEPTION 'payments_feerule: a fee ends today or later, after what it priced, and once'
+                RAISE EXCEPTION 'payments_feerule: a fee must end today or later, after its last payment, and only once'
                     USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NEW;
@@ -193,7 +191,7 @@ class FeesEndAndBegin(Guard):
 
 
 class SuspenseHasCase(Guard):
-    """Money in suspense has a review case: nobody could find it otherwise."""
+    """Money in suspense has a review case."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -217,7 +215,7 @@ class SuspenseHasCase(Guard):
 
 
 class ResolvedIsCredited(Guard):
-    """A review case is resolved only together with its deposit."""
+    """A review case is open if and only if its deposit is in suspense."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -226,7 +224,7 @@ class ResolvedIsCredited(Guard):
             operation=pgtrigger.Insert | pgtrigger.Update,
             timing=pgtrigger.Deferred,
             by_index=True,
-            judges={"status": "open exactly as long as its deposit is in suspense"},
+            judges={"status": "open if and only if its deposit is in suspense"},
         )
 
     def get_func(self, model: type[models.Model]) -> str:
@@ -235,7 +233,7 @@ class ResolvedIsCredited(Guard):
                 SELECT 1 FROM public.payments_reviewcase c JOIN public.payments_deposit d ON d.id = c.deposit_id
                 WHERE c.id = NEW.id AND (c.status = 'open') <> (d.status = 'suspended')
             ) THEN
-                RAISE EXCEPTION 'payments_reviewcase: it is open exactly as long as its deposit is in suspense'
+                RAISE EXCEPTION 'payments_reviewcase: it is open if and only if its deposit is in suspense'
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NULL;
@@ -243,7 +241,7 @@ class ResolvedIsCredited(Guard):
 
 
 class FilledOnce(Guard):
-    """A row is inserted without ``outcome``; one UPDATE fills it and its companions, and no other is taken.
+    """A row is inserted without ``outcome``; a single UPDATE fills it and its companions, and any other is refused.
 
     ``outcome`` is a text column whose empty value means "not filled yet".
     """
@@ -270,11 +268,11 @@ class FilledOnce(Guard):
         return f"""
             IF TG_OP = 'INSERT' THEN
                 IF NEW.{self.outcome} <> '' THEN
-                    RAISE EXCEPTION '{table}: a row is inserted before its {self.outcome} is known'
+                    RAISE EXCEPTION '{table}: {self.outcome} must be empty in a new row'
                         USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                 END IF;
             ELSIF OLD.{self.outcome} <> '' OR NEW.{self.outcome} = '' OR ({new}) IS DISTINCT FROM ({old}) THEN
-                RAISE EXCEPTION '{table}: its {self.outcome} is filled in once, and nothing else changes'
+                RAISE EXCEPTION '{table}: {self.outcome} is filled in once, and no other column changes'
                     USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NEW;

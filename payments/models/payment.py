@@ -1,3 +1,5 @@
+"""Payments (pay-ins) and their states."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -36,11 +38,11 @@ SEARCH_TEXT = SearchText(
     F("tracking_key"),
     F("payer_name"),
 )
-"""Where a payment is looked for, as the index ``payment_search`` has it."""
+"""The searched text, equal to that of the index ``payment_search``."""
 
 
 class Payment(ProtectedRefreshMixin):
-    """A pay-in: a merchant asks a payer for an amount, by SPEI transfer or cash at OXXO. Money in centavos."""
+    """A pay-in: a merchant requests an amount from a payer, by SPEI transfer or cash at OXXO. Amounts in centavos."""
 
     class Method(models.TextChoices):
         SPEI = "spei", "SPEI"
@@ -50,21 +52,21 @@ class Payment(ProtectedRefreshMixin):
         PENDING = "pending", _("pending")
         """Waiting for the payer."""
         PROCESSING = "processing", _("processing")
-        """The provider saw the payer's money and has not confirmed it."""
+        """The provider has seen the money but not confirmed it."""
         COMPLETED = "completed", _("completed")
-        """Money is booked to the merchant; more may follow."""
+        """Money is credited to the merchant; more may follow."""
         FAILED = "failed", _("failed")
-        """The provider cannot take this payment."""
+        """The provider refused this payment."""
         EXPIRED = "expired", _("expired")
-        """Nobody paid in time; late money is still accepted."""
+        """Not paid in time; late money is still accepted."""
         CANCELLED = "cancelled", _("cancelled")
-        """The merchant withdrew it; late money is still accepted."""
+        """Cancelled by the merchant; late money is still accepted."""
         REVERSED = "reversed", _("reversed")
-        """A credited transfer that had to go back."""
+        """A credited transfer that was returned."""
 
     class MadeBy(models.TextChoices):
         REQUEST = "request", _("request")
-        """The merchant asked for it; its CLABE or voucher is its own."""
+        """Created by the merchant, with its own CLABE or voucher."""
         CLABE = "clabe", _("deposit to a reusable CLABE")
         STAFF = "staff", _("deposit assigned by staff")
 
@@ -127,7 +129,10 @@ class Payment(ProtectedRefreshMixin):
     voucher_reference = models.CharField(_("OXXO reference"), max_length=32, blank=True)
     voucher_barcode_url = models.URLField(max_length=500, blank=True)
     voucher_asked_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Until when one process may ask Conekta about this payment."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="End of the lease of the process that calls Conekta about this payment.",
     )
     voucher_store_name = models.CharField(max_length=100, blank=True)
 
@@ -137,7 +142,7 @@ class Payment(ProtectedRefreshMixin):
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 
     free_columns = {
-        "voucher_asked_until": "a lease of processes that ask Conekta; it ends by itself and moves no money",
+        "voucher_asked_until": "a lease of processes that call Conekta; it expires by itself and moves no money",
     }
 
     class Meta:
@@ -182,7 +187,7 @@ class Payment(ProtectedRefreshMixin):
                 condition=~models.Q(status="completed") | models.Q(amount_received__gt=0, completed_at__isnull=False),
                 name="payment_completed_has_money",
             ),
-            # With this operator class it also finds those that begin with a text.
+            # With this operator class it also supports searches by prefix.
             models.UniqueConstraint(
                 fields=["merchant", "livemode", "external_id"],
                 opclasses=["int8_ops", "bool_ops", "varchar_pattern_ops"],
@@ -196,12 +201,12 @@ class Payment(ProtectedRefreshMixin):
             ),
         ]
         indexes = [
-            # The order of merchants' lists, also narrowed. NULLS LAST, although there are none: PostgreSQL must not
-            # take payment_created for it, where a merchant's rows may lie behind any number of others'.
+            # The order of merchants' lists, also with filters. NULLS LAST, although there are none: PostgreSQL must not
+            # use payment_created instead, where rows of other merchants precede the wanted ones.
             models.Index(F("merchant"), F("livemode"), *NEWEST_FIRST, name="payment_newest"),
             models.Index(F("merchant"), F("livemode"), F("status"), *NEWEST_FIRST, name="payment_by_status"),
             models.Index(F("merchant"), F("livemode"), F("method"), *NEWEST_FIRST, name="payment_by_method"),
-            # Few among many.
+            # A selective filter.
             models.Index(fields=["merchant", "livemode", "amount"], name="payment_by_amount"),
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),
@@ -290,7 +295,7 @@ class Payment(ProtectedRefreshMixin):
         target=Status.COMPLETED,
     )
     def complete(self, *, deposit: Deposit, completed_at: datetime) -> None:
-        """The payer's money is here, on time or late. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
+        """Money arrived, on time or late. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
         self.receive(deposit)
         self.tracking_key = deposit.tracking_key
         self.payer_name = deposit.payer_name
@@ -301,40 +306,40 @@ class Payment(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
     def start_processing(self) -> None:
-        """The provider saw the payer's money and will confirm it. No money moves. No provider tells us of it today."""
+        """The provider has seen the money and will confirm it. No money moves. No provider reports this today."""
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.EXPIRED)
     def expire(self) -> None:
-        """Nobody paid in time. No money moves."""
+        """Not paid in time. No money moves."""
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.CANCELLED)
     def cancel(self, *, at: datetime) -> None:
-        """Withdrawn before anybody paid. No money moves."""
+        """Cancelled before it was paid. No money moves."""
         self.cancelled_at = at
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
     def fail(self, *, code: str, message: str) -> None:
-        """The provider will never take this payment. No money moves."""
+        """The provider refused this payment. No money moves."""
         self.failure_code = code[:64]
         self.failure_message = message[:250]
 
     @transition(field=status, source=Status.COMPLETED, target=Status.REVERSED)
     def reverse(self) -> None:
-        """A credited transfer goes back to its sender."""
+        """A credited transfer is returned to its sender."""
 
     def receive(self, deposit: Deposit) -> None:
-        """Add a credited deposit to the figures; ``complete`` does it with the first."""
+        """Add a credited deposit to the amounts; ``complete`` calls it for the first one."""
         self.amount_received += deposit.amount
         self.fee += deposit.fee
         self.fee_tax += deposit.fee_tax
 
     def is_late(self, paid_at: datetime) -> bool:
-        """True if the payer paid after this expired or was cancelled, by the provider's own time."""
+        """True if the payer paid after this expired or was cancelled, by the provider's time."""
         return paid_at > self.expires_at or (self.cancelled_at is not None and paid_at > self.cancelled_at)
 
     @property
     def net(self) -> int:
-        """What the merchant gets of the money received, in centavos."""
+        """The merchant's part of the amount received, in centavos."""
         return self.amount_received - self.fee - self.fee_tax
 
 

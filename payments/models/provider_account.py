@@ -1,3 +1,5 @@
+"""Our accounts at providers."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -12,7 +14,7 @@ from core.db import Frozen, FrozenOnce, NoDelete
 from core.fields import EncryptedJSONField
 
 CLABE_SEQUENCES = 16
-"""How many accounts may hand out CLABEs; each has a database sequence of its own, made by a migration."""
+"""Maximum number of accounts with CLABEs; each has its own database sequence, created by a migration."""
 
 _USED_AT_STP = (
     "OLD.provider = 'stp' AND ("
@@ -20,23 +22,23 @@ _USED_AT_STP = (
     "OR EXISTS (SELECT FROM public.payments_clabe WHERE provider_account_id = OLD.id) "
     "OR EXISTS (SELECT FROM public.payments_payment WHERE provider_account_id = OLD.id))"
 )
-"""An account that has been used stays with its company: by that, money reported twice is known to be the same."""
+"""A used account cannot change its company, which identifies money that is reported twice."""
 
 
 class ProviderAccount(models.Model):
-    """Our account at a provider, in one mode. The account that authenticates a notice fixes the notice's mode.
+    """Our account at a provider, in one mode. The account that authenticates a notice determines the notice's mode.
 
-    ``credentials`` is what we show the provider: for Conekta ``{"api_key"}``. ``webhook_username`` and
-    ``webhook_secret_sha256`` are what STP shows us (Basic, in the URL it was given), from ``webhook_networks`` if any
-    are named: STP signs nothing. ``webhook_public_keys`` verify Conekta's DIGEST. While a secret or key is exchanged
-    two are valid: ``webhook_next_secret_sha256`` beside the first, or two public keys.
+    ``credentials`` authenticate us at the provider: for Conekta ``{"api_key"}``. ``webhook_username`` and
+    ``webhook_secret_sha256`` authenticate STP's notices (HTTP Basic, in the registered URL), from ``webhook_networks``
+    if given, because STP does not sign notices. ``webhook_public_keys`` verify Conekta's DIGEST. During an exchange two
+    secrets or keys are valid: ``webhook_next_secret_sha256`` in addition to the first, or two public keys.
 
-    Accounts at STP with one ``name`` and mode are one company (empresa) there: each has a CLABE prefix of its own, and
-    STP reports money of all of them to any.
+    Accounts at STP with the same ``name`` and mode are one company (empresa): each has its own CLABE prefix, and STP
+    reports the money of all of them to any.
     """
 
     same_company: tuple[ProviderAccount, ...] | None = None
-    """All accounts of its company, where ``payments.services.provider_account`` read them together."""
+    """All accounts of its company, set by ``payments.services.provider_account``."""
 
     class Provider(models.TextChoices):
         STP = "stp", "STP"
@@ -51,12 +53,12 @@ class ProviderAccount(models.Model):
     takes_new = models.BooleanField(
         _("takes new payments"),
         default=True,
-        help_text=_("New payments and CLABEs are made here. One account of a provider and mode does so."),
+        help_text=_("New payments and CLABEs are created here. Only one account per provider and mode."),
     )
     hears_notices = models.BooleanField(
-        _("hears notices"),
+        _("accepts notices"),
         default=True,
-        help_text=_("Its notices are accepted, and its provider is asked. Money may still arrive after the last use."),
+        help_text=_("Its notices are accepted, and its provider is polled. Money may still arrive after the last use."),
     )
     base_url = models.URLField(_("API address"), blank=True)
     credentials = EncryptedJSONField(default=dict, editable=False)
@@ -69,7 +71,7 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         verbose_name=_("allowed addresses"),
-        help_text=_("Networks (CIDR) from which STP calls us; empty: any."),
+        help_text=_("Networks (CIDR) from which STP sends notices; empty: any."),
     )
     clabe_prefix = models.CharField(
         _("CLABE prefix"),
@@ -103,16 +105,16 @@ class ProviderAccount(models.Model):
     free_columns = {
         "takes_new": "configuration: which account takes new payments; earlier payments keep theirs",
         "hears_notices": "configuration: whose notices are accepted",
-        "ordering_clabe": "configuration: from where orders to come are paid; each provider call keeps its own",
-        "ordering_name": "configuration: the sender's name in orders to come",
-        "ordering_tax_id": "configuration: the sender's RFC in orders to come",
-        "base_url": "configuration: where requests to come are sent",
+        "ordering_clabe": "configuration: the account that future orders are paid from",
+        "ordering_name": "configuration: the sender's name in future orders",
+        "ordering_tax_id": "configuration: the sender's RFC in future orders",
+        "base_url": "configuration: where future requests are sent",
         "credentials": "secrets are exchanged; encrypted",
         "webhook_username": "exchanged together with the secret",
-        "webhook_secret_sha256": "secrets are exchanged; each notice keeps by which one it was proven (`key_id`)",
+        "webhook_secret_sha256": "secrets are exchanged; each notice records which one authenticated it (`key_id`)",
         "webhook_next_secret_sha256": "the second valid secret while the first is exchanged",
-        "webhook_public_keys": "keys are exchanged; each notice keeps by which one it was proven (`key_id`)",
-        "webhook_networks": "addresses of the provider change; each notice keeps its own (`remote_address`)",
+        "webhook_public_keys": "keys are exchanged; each notice records which one authenticated it (`key_id`)",
+        "webhook_networks": "addresses of the provider change; each notice records its own (`remote_address`)",
     }
 
     class Meta:
@@ -132,7 +134,7 @@ class ProviderAccount(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(provider="stp")
                 | models.Q(
-                    clabe_prefix__isnull=False,  # said, because a CHECK that comes to NULL is passed
+                    clabe_prefix__isnull=False,  # because a CHECK that evaluates to NULL passes
                     clabe_prefix__regex=r"^646180[0-9]{4}$",
                     clabe_sequence__isnull=False,
                     clabe_sequence__range=(1, CLABE_SEQUENCES),

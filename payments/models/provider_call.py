@@ -1,3 +1,5 @@
+"""Records of HTTP requests to providers."""
+
 from __future__ import annotations
 
 from django.db import models
@@ -9,19 +11,19 @@ from payments.models.guards import FilledOnce
 
 
 class ProviderCall(models.Model):
-    """One HTTP request to a provider: committed before it is sent, its outcome filled in once, never changed again.
+    """One HTTP request to a provider: inserted and committed before it is sent; the outcome is filled in once.
 
-    A row without an outcome is a request whose process died, or whose database was away: nothing is known of it. Texts
-    hold no secret and no signature, people's data are masked. Rows are kept for ever (docs/adr/0032).
+    A row without an outcome is a request whose process was killed or whose database failed: its outcome is unknown.
+    Texts contain no secret or signature, and personal data are masked. Rows are never deleted (docs/adr/0032).
     """
 
     class Outcome(models.TextChoices):
         ACCEPTED = "accepted", _("accepted")
         REFUSED = "refused", _("refused")
         NOT_SENT = "not_sent", _("not sent")
-        """The provider did nothing: it was not reached, or turned the request away. It may be tried again."""
+        """The provider did nothing: it was not reached or rejected the request beforehand. It may be retried."""
         UNKNOWN = "unknown", _("unknown")
-        """The provider may have done it."""
+        """The provider may have executed it."""
 
     account = models.ForeignKey(
         "payments.ProviderAccount",
@@ -35,10 +37,10 @@ class ProviderCall(models.Model):
     operation = models.CharField(_("operation"), max_length=40)
     object_id = models.CharField(_("object"), max_length=40, blank=True)
     request = models.TextField(_("request"), blank=True)
-    began_at = models.DateTimeField(_("began"), default=clock.now)
+    began_at = models.DateTimeField(_("started"), default=clock.now)
     outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome.choices, blank=True, default="")
     status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
-    answer = models.TextField(_("answer"), blank=True, default="")
+    answer = models.TextField(_("response"), blank=True, default="")
     duration_ms = models.PositiveIntegerField(_("milliseconds"), null=True)
 
     class Meta:

@@ -1,3 +1,5 @@
+"""Counters for the request quotas of providers."""
+
 from __future__ import annotations
 
 from django.db import models
@@ -7,14 +9,14 @@ from core.db import ROWS, Frozen
 
 
 class ProviderQuota(models.Model):
-    """How many requests of one kind a company has made to its provider within one hour (of the clock, UTC)."""
+    """The number of requests of one kind by a company to its provider within one hour of the clock (UTC)."""
 
     account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="+", db_index=False)
     name = models.CharField(max_length=16)
     hour = models.DateTimeField()
     spent = models.PositiveIntegerField(default=0)
 
-    free_columns = {"spent": "a counter of requests", ROWS: "counters of past hours are of no use"}
+    free_columns = {"spent": "a counter of requests", ROWS: "counters of past hours are not needed"}
 
     class Meta:
         verbose_name = _("provider quota")

@@ -1,3 +1,5 @@
+"""Reports: files that merchants order."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -13,10 +15,10 @@ from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
 class Report(ProtectedRefreshMixin):
-    """A file that a merchant ordered: what happened over some days, written by the worker, kept for a while.
+    """A file about a period that a merchant ordered, written by the worker and kept for a limited time.
 
-    ``attempt`` counts its writers: one whose lease ran out while another began cannot finish it. The row stays when its
-    file is gone.
+    ``attempt`` counts its writers: a writer whose lease expired before another one started cannot finish it. The row
+    remains after its file is removed.
     """
 
     class Type(models.TextChoices):
@@ -26,9 +28,9 @@ class Report(ProtectedRefreshMixin):
 
     class Format(models.TextChoices):
         CSV = "csv", "CSV"
-        """For programs."""
+        """For processing by programs."""
         XLSX = "xlsx", "Excel"
-        """For people."""
+        """For reading in Excel."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -49,14 +51,14 @@ class Report(ProtectedRefreshMixin):
     format = models.CharField(
         _("format"), max_length=8, choices=Format.choices, default=Format.CSV, db_default=Format.CSV
     )
-    start_date = models.DateField(_("first day"), help_text=_("By the calendar of Mexico City."))
-    end_date = models.DateField(_("last day"), help_text=_("Included."))
+    start_date = models.DateField(_("first day"), help_text=_("In Mexico City."))
+    end_date = models.DateField(_("last day"), help_text=_("Inclusive."))
     metadata = models.JSONField(default=dict, blank=True)
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
     rows_done = models.BigIntegerField(_("rows written"), default=0)
-    rows_total = models.BigIntegerField(_("rows in all"), null=True, blank=True)
+    rows_total = models.BigIntegerField(_("total rows"), null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one writer keeps others away.")
+    leased_until = models.DateTimeField(null=True, blank=True, help_text="End of the writer's lease.")
     size = models.BigIntegerField(_("size"), null=True, blank=True, help_text=_("Bytes."))
     sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
@@ -122,7 +124,7 @@ class Report(ProtectedRefreshMixin):
                 "removed_late",
                 "OLD.removed_at IS NULL AND NEW.removed_at >= OLD.expires_at",
                 "removed_at",
-                says="can only be set once, when the file's time is over",
+                says="can only be set once, after the file has expired",
             ),
         ]
 
@@ -131,11 +133,11 @@ class Report(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
     def start(self) -> None:
-        """The worker begins to write."""
+        """The worker starts to write it."""
 
     @transition(field=status, source=Status.PROCESSING, target=Status.COMPLETED)
     def complete(self, *, rows: int, size: int, sha256: str) -> None:
-        """The file is whole and in its place."""
+        """The file is complete and can be downloaded."""
         self.rows_done = self.rows_total = rows
         self.size = size
         self.sha256 = sha256
@@ -143,7 +145,7 @@ class Report(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.PENDING, Status.PROCESSING], target=Status.FAILED)
     def fail(self, *, code: str, message: str) -> None:
-        """It will not be written."""
+        """It could not be written and is not retried."""
         self.failure_code = code
         self.failure_message = message[:250]
         self.completed_at = clock.now()

@@ -1,3 +1,5 @@
+"""Review cases: deposits in suspense that staff must decide about."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -16,19 +18,19 @@ from payments.models.guards import ResolvedIsCredited
 
 
 class ReviewCase(ProtectedRefreshMixin):
-    """A question for a person: whose is this deposit? It is open exactly as long as the money is in suspense.
+    """A deposit in suspense that staff must credit or assign. It is open as long as the money is in suspense.
 
-    The evidence is the deposit, the notice that reported it, and the payment or CLABE it was sent to. Who decided, when
-    and why is in the transition row.
+    The evidence is the deposit, the notice that reported it, and the payment or CLABE to which it was sent. The
+    transition row records who decided, when and why.
     """
 
     class Status(models.TextChoices):
         OPEN = "open", _("to be decided")
-        """The money is in suspense; somebody must decide."""
+        """The money is in suspense; staff must decide."""
         CREDITED = "credited", _("credited as sent")
-        """The money went to the payment or CLABE it was sent to."""
+        """The money was credited to its original destination."""
         ASSIGNED = "assigned", _("assigned to another")
-        """The money went to another payment, CLABE or merchant."""
+        """The money was credited to another payment, CLABE or merchant."""
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "review_case")
@@ -91,17 +93,17 @@ class ReviewCase(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.OPEN, target=Status.CREDITED)
     def credit(self, *, at: datetime) -> None:
-        """The money goes where it was sent. Ledger: suspense -> merchant, fee, IVA."""
+        """Credit the original destination. Ledger: suspense -> merchant, fee, IVA."""
         self.resolved_at = at
 
     @transition(field=status, source=Status.OPEN, target=Status.ASSIGNED)
     def assign(self, *, at: datetime) -> None:
-        """The money goes to somebody else. Ledger: suspense -> merchant, fee, IVA."""
+        """Credit another destination. Ledger: suspense -> merchant, fee, IVA."""
         self.resolved_at = at
 
 
 class ReviewCaseTransition(TransitionRow):
-    """One change of a review case's state: who decided, and why."""
+    """One change of a review case's state."""
 
     review_case = models.ForeignKey(ReviewCase, models.PROTECT, related_name="transitions")
 

@@ -1,1 +1,1 @@
-"""One folder a provider, pure Python without Django: what they send, what they are sent."""
+"""Provider adapters, one folder each, in pure Python without Django."""

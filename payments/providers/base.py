@@ -1,7 +1,7 @@
-"""What every provider adapter offers the domain, in our own words and units: notices, and a client.
+"""The interface of provider adapters: notices and clients, independent of the provider.
 
-An adapter turns a provider's raw bytes into exactly one notice. Amounts are centavos, moments are aware UTC
-datetimes, identifiers are text as the provider wrote them. ``payments.providers.registry`` names the adapters.
+An adapter converts a provider's raw bytes into exactly one notice. Amounts are centavos, times are aware UTC datetimes,
+identifiers are text as the provider wrote them. ``payments.providers.registry`` lists the adapters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from payments.providers.calls import Record, unrecorded
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who sent the money, as far as the provider says. ``account`` is complete: mask it before showing it."""
+    """The payer, as far as the provider reports it. ``account`` is complete: mask it before showing it."""
 
     name: str = ""
     account: str = ""
@@ -29,7 +29,7 @@ class MoneyReceived:
     """Money arrived (STP abono, Conekta order.paid / charge.paid).
 
     ``event_id`` identifies the message, ``deposit_key`` the money: several messages may report one deposit.
-    ``livemode`` is what the message says of its mode, None if it says nothing.
+    ``livemode`` is the mode in the message, or None.
     The payment is found by ``clabe`` (SPEI), ``order_id`` or ``payment_id`` (our own id echoed by the provider).
     """
 
@@ -51,18 +51,18 @@ class MoneyReceived:
 
     @property
     def effect(self) -> tuple[object, ...]:
-        """All that decides about money or a state. Two notices of one id and effect are the same notice."""
+        """The data that affects money or a state. Two notices with one id and equal effects are the same notice."""
         return (self.event_type, self.deposit_key, self.amount, self.currency, self.clabe, self.order_id)
 
     @property
     def business_key(self) -> str:
-        """What people look the notice up by: a transfer's tracking key, an order's id."""
+        """The key by which staff searches the notice: a transfer's tracking key or an order's id."""
         return self.tracking_key or self.order_id
 
 
 @dataclass(frozen=True, slots=True)
 class OrderClosed:
-    """The provider says that this order will not be paid any more (``reason``: ``expired`` or ``cancelled``)."""
+    """The order expired or was cancelled at the provider (``reason``: ``expired`` or ``cancelled``)."""
 
     event_id: str
     event_type: str
@@ -84,7 +84,7 @@ class OrderClosed:
 
 @dataclass(frozen=True, slots=True)
 class MoneyTakenBack:
-    """The provider says that money of this order went back to the payer, or is disputed: nothing we asked for."""
+    """Money of this order was refunded to the payer or is disputed, without our request."""
 
     event_id: str
     event_type: str
@@ -105,7 +105,7 @@ class MoneyTakenBack:
 
 @dataclass(frozen=True, slots=True)
 class Uninteresting:
-    """Authentic, but nothing that moves money or a state: stored and ignored with ``reason``."""
+    """An authentic notice that affects neither money nor a state: stored and ignored with ``reason``."""
 
     event_id: str
     event_type: str
@@ -113,21 +113,21 @@ class Uninteresting:
 
     @property
     def effect(self) -> tuple[object, ...]:
-        """None but its type."""
+        """Only its type."""
         return (self.event_type,)
 
     @property
     def business_key(self) -> str:
-        """It is about nothing."""
+        """Empty: it has no target."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderStateChanged:
-    """The provider says what became of money that we sent (``settled``, ``returned``, ``cancelled``, ``unknown``).
+    """The state of an order that we sent (``settled``, ``returned``, ``cancelled``, ``unknown``).
 
-    ``provider_id`` is the provider's number of our order, ``reference`` our own as far as it repeats it, ``cause`` the
-    provider's number for why it came back.
+    ``provider_id`` is the provider's number of our order, ``reference`` our own reference if the provider repeats it,
+    ``cause`` the provider's return code.
     """
 
     event_id: str
@@ -140,7 +140,7 @@ class OrderStateChanged:
 
     @property
     def effect(self) -> tuple[object, ...]:
-        """As for ``MoneyReceived``; the event's id names the state already."""
+        """As for ``MoneyReceived``; the event's id includes the state."""
         return (self.event_type,)
 
     @property
@@ -156,9 +156,9 @@ Notice = MoneyReceived | MoneyTakenBack | OrderClosed | OrderStateChanged | Unin
 class CashOrder:
     """An order at a provider that is paid in cash at a store.
 
-    ``reference`` is what the payer shows at the counter. The fields that come from the charge (``charge_id``,
-    ``reference``, ``barcode_url``, ``store_name``, both moments) are empty while the order has none. ``status`` is the
-    provider's word; ``is_payable`` and ``has_money`` say what it means.
+    ``reference`` is what the payer shows at the counter. The fields of the charge (``charge_id``, ``reference``,
+    ``barcode_url``, ``store_name``, both times) are empty while the order has no charge. ``status`` is the provider's
+    own value; ``is_payable`` and ``has_money`` are its meaning.
     """
 
     order_id: str
@@ -179,10 +179,10 @@ class CashOrder:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What an adapter needs to call its provider for one account. No repr shows a secret.
+    """Address and credentials of one account for its adapter. No repr contains a secret.
 
-    ``signing_key`` is PEM, and only the worker's lane ``providers`` has it. ``orders_url`` is where orders are sent if
-    that is another host than ``base_url`` (STP's demo), else "".
+    ``signing_key`` is PEM; only the worker's lane ``providers`` has it. ``orders_url`` is the address for orders if it
+    is another host than ``base_url`` (STP's demo), else "".
     """
 
     company: str
@@ -195,19 +195,19 @@ class Access:
 
 
 class ProviderClient(Protocol):
-    """One account at a provider. Cheap to make: connections are shared by all clients of the process.
+    """A client for one account at a provider. Cheap to create: all clients of a process share connections.
 
-    Every method raises ``ProviderNotContacted`` (nothing was done: it may be tried again), ``ProviderRefused`` (final)
-    or ``OutcomeUnknown`` (everything else: never tried again blindly), and no other exception for what a provider does.
+    For failures of the provider or network, every method raises ``ProviderNotContacted`` (nothing was done: may be
+    retried), ``ProviderRefused`` (final) or ``OutcomeUnknown`` (anything else: never retry blindly), and nothing else.
     """
 
     def list_notices(self, since: datetime, *, today: date) -> Iterator[list[bytes]]:
-        """Raw notices of what happened since a moment; a list for each page. ``today`` is the operating date."""
+        """Raw notices since a time, one list per page. ``today`` is the operating date."""
         ...
 
 
 class CashOrderClient(ProviderClient, Protocol):
-    """A provider where payers pay orders in cash."""
+    """A client for a provider where payers pay orders in cash."""
 
     def create_cash_order(
         self,
@@ -222,18 +222,18 @@ class CashOrderClient(ProviderClient, Protocol):
     ) -> CashOrder:
         """Create an order of ``amount`` centavos that can be paid until ``expires_at``.
 
-        After ``OutcomeUnknown`` ask ``find_order`` before creating again.
+        After ``OutcomeUnknown`` call ``find_order`` before creating again.
         """
         ...
 
     def find_order(self, payment_id: str) -> CashOrder | None:
-        """The order made for our ``payment_id``; None if there is none."""
+        """The order created for our ``payment_id``; None if there is none."""
         ...
 
     def get_order(self, order_id: str) -> CashOrder:
-        """The order as it is now. ``UnknownToProvider`` if there is none with this id."""
+        """The current order. Raises ``UnknownToProvider`` if there is none with this id."""
         ...
 
     def cancel_order(self, order_id: str) -> CashOrder:
-        """Withdraw an order that is not paid; ``ProviderRefused`` if it cannot be paid any more."""
+        """Cancel an unpaid order. Raises ``ProviderRefused`` if it can no longer be paid."""
         ...

@@ -1,4 +1,4 @@
-"""What becomes known of one HTTP request to a provider, for its record."""
+"""One HTTP request to a provider and its outcome, to be recorded."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from core.errors import OutcomeUnknown, ProviderNotContacted, ProviderRefused
 
 
 class Outcome(StrEnum):
-    """What is known of a request after it was made."""
+    """The outcome of a request."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    """Final: the provider did not and will not do it."""
+    """Final: the provider did not and will not execute it."""
     NOT_SENT = "not_sent"
-    """The provider did nothing: it was not reached, or turned the request away. It may be tried again."""
+    """The provider did nothing: it was not reached or rejected the request beforehand. It may be retried."""
     UNKNOWN = "unknown"
-    """The provider may have done it."""
+    """The provider may have executed it."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request: what is sent, redacted, and what the adapter learns of the answer while it is recorded.
+    """One request (redacted) and its response, which the adapter fills in.
 
-    ``quota`` names the limit of the provider that the request counts against, or is "". ``outcome`` counts unless an
-    exception leaves the call: an adapter sets it where it returns what came of the request.
+    ``quota`` names the provider's limit that the request counts against, or is "". ``outcome`` is used unless the call
+    ends with an exception: adapters that return the outcome instead of raising set it.
     """
 
     operation: str
@@ -39,7 +39,7 @@ class Call:
 
 
 Record = Callable[[Call], AbstractContextManager[None]]
-"""Entered before the request is sent, left when its answer is understood; the exception that leaves it is the outcome.
+"""Context manager around one request and the parsing of its response; an exception that leaves it is the outcome.
 
 Entering may raise ``ProviderNotContacted``: the request must not be sent now.
 """
@@ -52,7 +52,7 @@ def unrecorded(call: Call) -> Iterator[None]:
 
 
 def outcome_of(call: Call, error: BaseException | None) -> Outcome:
-    """What the exception that left ``call`` says of it; without one, what the adapter said."""
+    """The outcome of ``call`` by the exception that left it; without one, the outcome set by the adapter."""
     match error:
         case None:
             return call.outcome

@@ -1,4 +1,4 @@
-"""What providers send that cannot be read."""
+"""Errors of reading what providers send."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class UnreadableNotice(NoticeRejected):
     def __init__(self, message: str | None = None, *, field: str = "") -> None:
         super().__init__(f"{field}: {message}" if field and message else message)
         self.field = field
-        """Path of the field at fault (``data.object.amount``); empty when the body as a whole is."""
+        """Path of the invalid field (``data.object.amount``); empty if the body as a whole is invalid."""
 
 
 def printable(text: Any) -> str:
-    """A provider's words as they may be stored and shown: no control characters, no NUL; "" for what is no text."""
+    """A provider's text without control characters, to be stored and shown; "" if it is not text."""
     return "".join(c if c.isprintable() else " " for c in text) if isinstance(text, str) else ""

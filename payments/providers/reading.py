@@ -1,7 +1,7 @@
-"""What providers send, read with tolerance: money must not be refused because of an accent.
+"""Tolerant parsing of what providers send: money must not be refused because of a badly encoded accent.
 
-Whatever a person could read is read. A value that cannot be is ``DAMAGED``: an adapter that needs it refuses the
-notice, one that does not need it goes on. The bytes themselves are kept as they came.
+A value that cannot be read is ``DAMAGED``: an adapter refuses the notice only if it needs this value. The raw bytes are
+stored unchanged.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from payments.providers.errors import UnreadableNotice
 
 
 class _Damaged:
-    """The type of ``DAMAGED``: no text, number, list or object, so that no reader takes it for one."""
+    """The type of ``DAMAGED``: neither text, number, list nor object, so that no reader accepts it."""
 
     def __repr__(self) -> str:
         return "DAMAGED"
 
 
 DAMAGED: Final = _Damaged()
-"""A value that cannot be read: a number out of all bounds, NaN, or two values under one key."""
+"""A value that cannot be read: a number out of range, NaN, or two values with one key."""
 
 
 def text_of(raw: bytes) -> str:
     """``raw`` as text: UTF-8, UTF-16 or UTF-32 (with or without a byte order mark), else Windows-1252.
 
-    What a charset in the headers says does not count: senders name the wrong one. Raises ``UnicodeDecodeError`` only
-    for damaged UTF-16 and UTF-32.
+    The charset in the headers is ignored, because senders declare a wrong one. Raises ``UnicodeDecodeError`` only for
+    damaged UTF-16 and UTF-32.
     """
     encoding = json.detect_encoding(raw)
     try:
@@ -45,8 +45,8 @@ def text_of(raw: bytes) -> str:
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in ``raw``: integers as ``int``, other numbers as ``Decimal``, never a float.
 
-    Text may hold raw line breaks and tabs, control characters, NUL and halves of surrogate pairs: adapters refuse or
-    drop them field by field. Raises ``UnreadableNotice`` for anything that is not a JSON object.
+    Text may contain raw line breaks and tabs, control characters, NUL and unpaired surrogates: adapters refuse or drop
+    them field by field. Raises ``UnreadableNotice`` for anything that is not a JSON object.
     """
     try:
         body = _JSON.decode(text_of(raw))
@@ -63,9 +63,9 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 
 def write_record(record: Any) -> bytes:
-    """One record of a provider's list as JSON again, for the inbox. What is damaged in it is written as null.
+    """One record of a provider's list as JSON for the inbox, with damaged values as null.
 
-    Decimals are written as text: a float would lose a centavo of an amount with sixteen digits.
+    Decimals are written as text, because a float would lose a centavo of an amount with sixteen digits.
     """
     return json.dumps(record, default=lambda value: f"{value:f}" if isinstance(value, Decimal) else None).encode()
 
@@ -88,7 +88,7 @@ def _decimal(digits: str) -> Any:
         return DAMAGED
     try:
         number = Decimal(digits)
-    except ArithmeticError:  # an exponent that even Decimal cannot hold
+    except ArithmeticError:  # an exponent out of the range of Decimal
         return DAMAGED
     return number if abs(number.adjusted()) <= MAX_EXPONENT else DAMAGED
 
@@ -103,7 +103,7 @@ _JSON: Final = json.JSONDecoder(
 
 
 def _c1(error: UnicodeError) -> tuple[str, int]:
-    """The five bytes that Windows-1252 leaves free, as the control characters that they are in Latin-1."""
+    """Decode the five bytes that Windows-1252 does not define as Latin-1 control characters."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return error.object[error.start : error.end].decode("latin-1"), error.end

@@ -1,4 +1,4 @@
-"""What may be kept of a request to a provider and of its answer: no secret, no signature, no personal data in clear."""
+"""Redaction of requests to providers and their responses: no secrets, signatures or personal data in clear."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from payments.providers.errors import UnreadableNotice, printable
 from payments.providers.reading import read_object
 
 MAX_LENGTH: Final = 4_000
-"""Characters kept of a request or an answer."""
+"""Maximum length of a stored request or response."""
 MAX_LISTED: Final = 3
-"""Entries kept of a list; how many there were is said."""
+"""Maximum number of stored list entries; the number of omitted ones is added."""
 
 _SECRET = re.compile(r"firma|signature|secret|password|token|api_?key|public_key|credential", re.IGNORECASE)
 _PERSONAL = re.compile(
@@ -23,16 +23,16 @@ _PERSONAL = re.compile(
     re.IGNORECASE,
 )
 _KEPT = re.compile(r"institucion|tipo|type|_id$|^id", re.IGNORECASE)
-"""Names that would be taken for personal ones: an institution, the kind of an account, an identifier."""
+"""Exceptions from ``_PERSONAL``: institutions, types of accounts, identifiers."""
 
 
 def redacted(value: Any) -> str:
-    """``value`` (JSON) as text, with secrets left out, people's data cut to the first character, and lists cut."""
+    """``value`` (JSON) as text without secrets, with personal data cut to one character and long lists truncated."""
     return _capped(json.dumps(_redacted(value), ensure_ascii=False))
 
 
 def redacted_answer(raw: bytes) -> str:
-    """An answer's bytes as text, as ``redacted`` makes it; of one that is no JSON object its beginning, masked."""
+    """A response as redacted text; if it is not a JSON object, its beginning, masked."""
     try:
         return redacted(read_object(raw))
     except (UnreadableNotice, OutcomeUnknown):
@@ -53,7 +53,7 @@ def _redacted(value: Any, name: str = "") -> Any:
         return _cut(str(value))
     if isinstance(value, str):
         return masked(value)
-    text = str(value)  # of a Decimal its digits
+    text = str(value)  # the digits of a Decimal
     return value if isinstance(value, int | float) and masked(text) == text else masked(text)
 
 

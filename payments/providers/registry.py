@@ -1,7 +1,7 @@
-"""Which providers there are, how they are reached, and what methods of payment they carry.
+"""Registry of providers and methods of payment, with their differences as data.
 
-Services ask here instead of comparing names. A posting, an account and a reason are named only: providers know nothing
-of the ledger.
+Services use it instead of comparing names. Postings, accounts and reasons are referenced by name, because providers do
+not import the ledger.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from payments.providers.stp import client as stp
 class MethodSpec:
     """How money of one method of payment arrives and is booked.
 
-    ``cash`` is the purpose of the ledger account where it lies, ``share`` the merchant's account that is credited,
-    ``posting`` the function of ``ledger.services.postings.pay_in``. ``needs_order``: the payer pays an order that must
-    first be made at the provider; else a CLABE of our own. ``unknown`` is why money of no known payment is kept.
+    ``cash`` is the purpose of the ledger account that holds it, ``share`` the merchant's account that is credited,
+    ``posting`` the function of ``ledger.services.postings.pay_in``. ``needs_order``: payers pay an order that must be
+    created at the provider; else they pay to one of our CLABEs. ``unknown`` is the suspense reason for money without a
+    known payment.
     """
 
     name: str
@@ -38,11 +39,11 @@ class MethodSpec:
 class ProviderSpec:
     """One provider.
 
-    ``connect`` makes a client, and raises ``ValueError`` for what no request could carry. ``credentials`` are those
-    without which nothing can be asked; ``signs``: so is the signing key. ``proves_by`` is what authenticates its
-    notices. ``has_companies``: several of our accounts may be one company at the provider, which then reports the money
-    of all of them to any. ``pays_out``: its client is a ``payments.providers.payout.PayoutClient``.
-    ``explain`` puts an error's code and the provider's words in plain words of a language ("es", "en").
+    ``connect`` creates a client and raises ``ValueError`` for an invalid key or address. ``credentials`` are the
+    required ones; ``signs``: a signing key is required, too. ``proves_by`` is what authenticates its notices.
+    ``has_companies``: several of our accounts may be one company at the provider, which then reports the money of all
+    of them to any. ``pays_out``: its client is a ``payments.providers.payout.PayoutClient``. ``explain`` explains an
+    error code and the provider's text in a language ("es", "en").
     """
 
     name: str
@@ -55,7 +56,7 @@ class ProviderSpec:
     explain: Callable[[str, str, str], str] = lambda code, detail, language: detail
 
     def can_connect(self, access: Access) -> bool:
-        """True if the account has all that a request needs."""
+        """True if the account has everything that a request needs."""
         return bool(
             access.base_url
             and all(access.credentials.get(name) for name in self.credentials)
@@ -84,7 +85,7 @@ OXXO: Final = MethodSpec(
 
 METHODS: Final = {spec.name: spec for spec in (SPEI, OXXO)}
 CLABE_METHOD: Final = SPEI
-"""The method that pays to a CLABE of ours."""
+"""The method by which payers pay to our CLABEs."""
 PAYOUT_METHOD: Final = SPEI
 """The method by which payouts leave, at its provider."""
 

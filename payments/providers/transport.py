@@ -1,7 +1,7 @@
-"""HTTP to providers that ends in time, and says what is known of its outcome.
+"""HTTP requests to providers with a total deadline and a defined outcome.
 
-httpx2 limits each read, not the whole exchange: a server that sends one byte a second is never late. Here every socket
-operation is given only what is left until the exchange's deadline. The connections are shared by the whole process.
+httpx2 limits each read but not the whole exchange, so that a server that sends one byte per second never times out.
+Here the timeout of every socket operation is the time left until the deadline. Connections are shared by the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEVER_SENT = (
     httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
-    UnicodeError,  # a host name that cannot be looked up
+    UnicodeError,  # an invalid host name
 )
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 
 class DeadlineTransport(httpx2.HTTPTransport):
-    """httpx2's transport without proxies or environment, over sockets that know the deadline."""
+    """httpx2's transport without proxies or environment, over sockets with a deadline."""
 
     def __init__(self) -> None:
         context = httpx2.create_ssl_context(trust_env=False)
@@ -53,7 +53,7 @@ class DeadlineTransport(httpx2.HTTPTransport):
 
 
 def shared_transport() -> DeadlineTransport:
-    """The one pool of connections of this process; a forked child gets its own."""
+    """The connection pool of this process; a forked child gets its own."""
     with _lock:
         pid = os.getpid()
         if pid not in _transports:
@@ -64,7 +64,7 @@ def shared_transport() -> DeadlineTransport:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Within it, this thread's socket operations time out ``seconds`` from now at the latest."""
+    """Context in which this thread's socket operations time out at the latest ``seconds`` from now."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -84,10 +84,10 @@ def exchange(
     max_bytes: int,
     params: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of one answer. No redirect is followed, no cookie kept, no compression understood.
+    """Status and body of one response. Redirects are not followed, cookies not stored, compression not requested.
 
-    ``total_seconds`` bounds the whole exchange but for the name look-up. Raises ``ProviderNotContacted`` if nothing was
-    sent, ``OutcomeUnknown`` if the answer was lost or is longer than ``max_bytes``; messages name ``provider``.
+    ``total_seconds`` limits the whole exchange except the DNS lookup. Raises ``ProviderNotContacted`` if nothing was
+    sent, ``OutcomeUnknown`` if the response was lost or is longer than ``max_bytes``; messages name ``provider``.
     """
     limits = httpx2.Timeout(total_seconds, connect=connect_seconds)
     try:
@@ -117,7 +117,7 @@ def exchange(
 
 
 def _left(timeout: float | None, late: type[Exception]) -> float | None:
-    """``timeout``, or what is left until the deadline if that is less; ``late`` is raised once nothing is."""
+    """``timeout`` or the time left until the deadline, whichever is less; raises ``late`` after the deadline."""
     at = _deadline.get()
     if at is None:
         return timeout

@@ -1,1 +1,1 @@
-"""JSON forms of payments: one source for API reads, events and webhooks."""
+"""JSON representations of payments, CLABEs and reports, shared by API responses and events."""

@@ -1,3 +1,5 @@
+"""JSON representation of reusable CLABEs."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,7 +11,7 @@ from payments.resources.customer import customer
 
 
 def clabe(record: Clabe) -> dict[str, Any]:
-    """The reusable CLABE as the API answers it and events carry it."""
+    """The reusable CLABE in API responses and events."""
     return {
         "id": record.public_id,
         "object": "clabe",

@@ -1,3 +1,5 @@
+"""JSON representation of customers."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ from payments.models import Clabe, Payment
 
 
 def customer(record: Payment | Clabe) -> dict[str, Any] | None:
-    """Who is going to pay, as far as the merchant said; None if it said nothing."""
+    """The customer as the merchant described it; None without any data."""
     if not (record.customer_name or record.customer_email or record.customer_phone):
         return None
     return {

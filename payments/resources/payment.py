@@ -1,3 +1,5 @@
+"""JSON representation of payments."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -12,7 +14,7 @@ from payments.resources.customer import customer
 
 
 def payment(record: Payment) -> dict[str, Any]:
-    """The payment as the API answers it and events carry it."""
+    """The payment in API responses and events."""
     method = registry.method(record.method)
     return {
         "id": record.public_id,
@@ -44,7 +46,7 @@ def payment(record: Payment) -> dict[str, Any]:
 
 
 def payment_page_url(record: Payment) -> str:
-    """The hosted page on which the payer sees where and how much to pay."""
+    """URL of the page that shows the payer where and how much to pay."""
     return f"{settings.SITE.base_url}/pay/{record.public_id}"
 
 

@@ -1,6 +1,6 @@
-"""The payment's JSON form as PostgreSQL writes it, for pages of many.
+"""The JSON representation of payments as SQL, for lists.
 
-The other form of ``payments.resources.payment``: a test compares both in every situation, another one in ``make check``
+Equivalent to ``payments.resources.payment``: a test compares both in every situation, another one in ``make check``
 compares their members.
 """
 
@@ -13,7 +13,7 @@ from core.mx import clabe
 from payments.models import Payment
 
 SOURCE = f"(SELECT {js.catalogue(clabe.INSTITUTIONS | clabe.BANKS)} AS names) banks"
-"""What else ``row`` reads from, beside ``p``: five digits name an institution, three a bank."""
+"""The second FROM item of ``row``, next to ``p``: names of institutions (five digits) and banks (three digits)."""
 
 _REUSABLE_CLABE = "(SELECT c.public_id FROM public.payments_clabe c WHERE c.id = p.reusable_clabe_id)"
 _IS_SPEI = f"p.method = '{Payment.Method.SPEI.value}'"
@@ -26,7 +26,7 @@ def row() -> str:
 
 
 def members() -> dict[str, js.Value]:
-    """SQL of every member that payments of all methods have."""
+    """SQL of the members common to all methods of payment."""
     return {
         "id": js.plain("p.public_id"),
         "object": js.constant("payment"),
@@ -116,7 +116,7 @@ def _page_url() -> js.Pieces:
 
 
 def _masked(column: str) -> str:
-    """``core.mx.clabe.mask``."""
+    """As ``core.mx.clabe.mask``."""
     shown = f"CASE WHEN length({column}) = 18 THEN 6 ELSE 0 END"
     last = f"CASE WHEN length({column}) >= 8 THEN 4 ELSE 0 END"
     stars = f"repeat('*', length({column}) - {shown} - {last})"

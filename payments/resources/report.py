@@ -1,4 +1,4 @@
-"""A report's JSON form, and the rows of its file. Files are in Spanish: people open them."""
+"""JSON representation of reports, and the rows of their files, which are in Spanish."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ledger.resources.statement import KINDS
 from payments.models import Report
 
 SIGNER = TimestampSigner(salt="payments.report")
-"""Signs a report's id in the address of its file. The signature is a query parameter: those are in no log of ours."""
+"""Signs a report's id in the URL of its file. The signature is a query parameter, because those are not logged."""
 
 
 def report(record: Report, *, with_link: bool = True) -> dict[str, Any]:
-    """The report as the API answers it.
+    """The report in API responses and events.
 
-    Events and stored answers have no link (``with_link=False``): a link opens the file without a key, for a short time.
+    Events and stored responses have no link (``with_link=False``), because it opens the file without an API key.
     """
     return {
         "id": record.public_id,
@@ -46,7 +46,7 @@ def report(record: Report, *, with_link: bool = True) -> dict[str, Any]:
 
 
 def file_name(record: Report) -> str:
-    """What the file is called when it is downloaded."""
+    """File name of the download."""
     mode = "live" if record.livemode else "test"
     return f"{record.type}_{record.start_date}_{record.end_date}_{mode}.{record.format}"
 
@@ -69,7 +69,7 @@ def _file(record: Report, with_link: bool) -> dict[str, Any]:
 
 
 class PaymentRow(NamedTuple):
-    """The columns of a payment that its line in a file is made of."""
+    """The columns of a payment that a report needs."""
 
     public_id: str
     created_at: datetime
@@ -162,7 +162,7 @@ BALANCE_COLUMNS = [
 
 
 def payment_cells(row: PaymentRow) -> list[Cell]:
-    """A payment's line."""
+    """The cells of a payment."""
     received = row.amount_received
     return [
         row.public_id,
@@ -194,7 +194,7 @@ def payment_cells(row: PaymentRow) -> list[Cell]:
 
 
 def balance_cells(line: Line) -> list[Cell]:
-    """A balance transaction's line, with the balance after it."""
+    """The cells of a balance transaction, with the balance after it."""
     return [
         line.transaction,
         line.recorded_at,

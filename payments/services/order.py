@@ -54,7 +54,7 @@ def withdraw(payment_id: int, *, attempt: int) -> None:
         except ProviderRefused:  # no longer pending (cancelled, expired or paid), or unknown to Conekta
             order = _read(client, payment)
             if order is not None and not _book_if_paid(payment, order) and order.is_payable:
-                raise OutcomeUnknown("Conekta did not withdraw an order that can still be paid.") from None
+                raise OutcomeUnknown("Conekta did not cancel an order that can still be paid.") from None
     except (ProviderNotContacted, OutcomeUnknown, ProviderRefused) as error:
         logger.warning("order not withdrawn yet", extra={"payment": payment.public_id, "why": error.message})
         jobs.defer(

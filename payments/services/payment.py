@@ -207,7 +207,7 @@ def cancel(payment_id: int, *, origin: Origin) -> Payment:
     if payment.status == Payment.Status.CANCELLED:
         return payment
     if payment.status not in WAITING:
-        raise IllegalTransition("Only a payment that nobody has paid and that has not ended can be cancelled.")
+        raise IllegalTransition("Only an unpaid payment that has not ended can be cancelled.")
     before = payment.status
     payment.cancel(at=clock.now())
     payment.save(update_fields=["status", "cancelled_at"])
@@ -256,7 +256,7 @@ def request_voucher(payment_id: int, *, attempt: int = 0) -> None:
     except ProviderRefused as error:
         _fail(payment_id, error, actor=account.public_id)
     else:
-        _attach_voucher(payment_id, order, actor=account.public_id)
+        attach_voucher(payment_id, order, actor=account.public_id)
 
 
 def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
@@ -264,9 +264,9 @@ def _find_order(client: CashOrderClient, payment: Payment) -> CashOrder | None:
     try:
         order = client.find_order(payment.public_id)
     except ProviderRefused as error:
-        raise OutcomeUnknown(f"Conekta did not let us search: {error.message}") from error
+        raise OutcomeUnknown(f"Conekta refused the search: {error.message}") from error
     if order is not None and (order.amount != payment.amount or not order.reference):
-        raise OutcomeUnknown("Conekta has an order of this payment that does not fit it.")
+        raise OutcomeUnknown("Conekta has an order of this payment that does not match it.")
     return order
 
 
@@ -282,7 +282,8 @@ def _schedule_retry(payment: Payment, *, after: timedelta, attempt: int, alone: 
 
 
 @transaction.atomic
-def _attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
+def attach_voucher(payment_id: int, order: CashOrder, *, actor: str) -> None:
+    """Store the voucher of a payment, once; ``actor`` is the provider account's public id."""
     payment = lock(payment_id)
     if payment.order_id:
         return

@@ -1,7 +1,7 @@
-"""Finding a merchant's payments: every filter, one statement a page, the same cost at any depth.
+"""The list of a merchant's payments with filters: one statement per page, with the same cost at any depth.
 
-The statement's text is put together from the constants below and nothing else; what a caller gave are its parameters.
-Each filter that can leave a few out of many has an index that yields them in the list's order or that finds them all.
+The SQL consists of the constants below only; values of the caller are parameters. Each selective filter has an index
+that yields rows in the order of the list or finds all of them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from merchants.models import Merchant
 from payments.resources import payment_list
 
 Position = tuple[datetime, int]
-"""``created_at`` and key of a payment: its place in the list, newest first."""
+"""``created_at`` and key of a payment: its position in the list, newest first."""
 
 SEARCH_TEXT = (
     "public.search_text(p.clabe, p.voucher_reference, p.order_id, p.external_id, p.customer_name, p.customer_email, "
     "p.tracking_key, p.payer_name)"
 )
-"""Where ``q`` is looked for: as in the index ``payment_search``. The reference number is a part of the CLABE."""
+"""The searched text, equal to that of the index ``payment_search``. The reference number is part of the CLABE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; None does not narrow. Amounts in centavos, ``created_before`` itself excluded."""
+    """Filters of a list; None: no filter. Amounts in centavos; ``created_before`` is exclusive."""
 
     status: str | None = None
     method: str | None = None
@@ -48,7 +48,7 @@ class Filters:
     q: str | None = None
 
     def given(self) -> dict[str, list[object]]:
-        """The condition and parameters of every filter that narrows."""
+        """Names and parameters of the given filters."""
         found: dict[str, list[object]] = {}
         for name in _NAMES:
             value = getattr(self, name)
@@ -78,31 +78,31 @@ CONDITIONS = {
 }
 
 _PREPARED = {"created_from", "created_before", "external_id"}
-"""Filters whose index is the best way whatever their values are."""
+"""Filters for which a generic (prepared) plan is optimal."""
 
 MAX_LIMIT = 100
-"""Payments on the longest page."""
+"""Maximum page size."""
 
 FEW = 200
-"""Payments with one prefix that are read and sorted rather than met on the way through the list."""
+"""Up to this number of payments with one prefix are read and sorted instead of scanning the list."""
 
 MAX_EXTERNAL_ID = 100
-"""Characters of a merchant's own id, at most."""
+"""Maximum length of an external id."""
 
 SEPARATOR = ",\n"
-"""Between two payments: no JSON by PostgreSQL holds a line's end, so the last one is easily taken off."""
+"""Separator of payments: JSON of PostgreSQL contains no line break, so that the last payment can be cut off."""
 
 _KINDS = ("bigint", "boolean", "text", "text")
 
 _LAST = "\U0010ffff"
-"""No character sorts behind it."""
+"""The last character in sort order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``data`` is the JSON of the payments with a comma between two; ``last`` the place of the last one if more follow.
+    """``data`` is the comma-separated JSON of the payments; ``last`` the position of the last one if more follow.
 
-    The place is ``created_at`` in microseconds since 1970, and the key.
+    The position is ``created_at`` in microseconds since 1970, and the key.
     """
 
     data: str
@@ -110,13 +110,13 @@ class Page:
 
 
 def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Position | None, limit: int) -> Page:
-    """Up to ``limit`` payments behind ``after``, newest first; at most ``MAX_LIMIT``.
+    """Up to ``limit`` payments after the position ``after``, newest first; at most ``MAX_LIMIT``.
 
-    Raises ``SearchTooBroad`` if the filters leave so much to look through that the database stops.
+    Raises ``SearchTooBroad`` if the search exceeds the statement timeout.
     """
     given = filters.given()
     parameters: list[object] = [json.dumps(merchant.name, ensure_ascii=False), Int8(merchant.pk), livemode]
-    wanted = Int8(limit + 1)  # one more, to know whether there are more
+    wanted = Int8(limit + 1)  # one more, to know whether another page follows
     if after is None and given.keys() == {"external_id_prefix"}:
         query, begins = statement_of_few(), str(filters.external_id_prefix)
         found = fetch(query, [*parameters, begins, begins + _LAST * MAX_EXTERNAL_ID, wanted])[0]
@@ -148,7 +148,7 @@ def _page(found: tuple[Any, ...], limit: int) -> Page:
 def statement(conditions: tuple[str, ...]) -> str:
     """The statement of a page with these of ``CONDITIONS``.
 
-    Parameters: the merchant's name as JSON, its key, the mode, those of the conditions, how many rows.
+    Parameters: the merchant's name as JSON, its key, the mode, those of the conditions, the number of rows.
     """
     where = " AND ".join(["p.merchant_id = ? AND p.livemode = ?", *(CONDITIONS[name] for name in conditions)])
     pieces = where.split("?")
@@ -158,18 +158,19 @@ def statement(conditions: tuple[str, ...]) -> str:
 
 @cache
 def statement_of_few() -> str:
-    """The first page of the payments with a prefix, if they are not more than ``FEW``; else an empty one.
+    """The first page of the payments with a prefix, if there are at most ``FEW``; else no row.
 
-    One plan for every prefix: a range of the index of external ids, counted up to the limit, read, and sorted. LIKE
-    would have to be planned for each, which costs more than the page; so would this, if PostgreSQL saw the values.
-    Parameters: the merchant's name as JSON, its key, the mode, the prefix, the end of the range, how many rows.
+    The plan is the same for every prefix: a range of the index of external ids, counted up to the limit, read and
+    sorted. LIKE would need a custom plan per prefix, which costs more than the page; subqueries hide the values from
+    the planner. Parameters: the merchant's name as JSON, its key, the mode, the prefix, the end of the range, the
+    number of rows.
     """
     merchant, mode, begin, end = (f"(SELECT ${number}::{kind})" for number, kind in enumerate(_KINDS, start=2))
     having_it = (
         f"payments_payment p WHERE p.merchant_id = {merchant} AND p.livemode = {mode} "
         f"AND p.external_id ~>=~ {begin} AND p.external_id ~<~ {end}"
     )
-    # In the index's own order, so that no more of it is read than is counted.
+    # In the order of the index, so that the scan stops at the limit.
     counted = f"SELECT FROM {having_it} ORDER BY p.external_id USING ~<~ LIMIT {FEW + 1}"
     few = f"(SELECT count(*) FROM ({counted}) counted) <= {FEW}"  # noqa: S608
     source = having_it.replace("WHERE", f", {payment_list.SOURCE} WHERE {few} AND")
@@ -177,13 +178,13 @@ def statement_of_few() -> str:
 
 
 def _statement(source: str, wanted: int) -> str:
-    """One row: the JSON of the rows of ``source``, how many they are, and the place of the last but one.
+    """One row: the JSON of the rows of ``source``, their number, and the position of the last but one.
 
-    Parameter ``wanted`` says how many there may be, the one beyond the page included. One text comes from PostgreSQL in
-    one go; the rows would come a few at a time, each time waking us up.
+    Parameter ``wanted`` is the maximum number of rows, including one after the page. A single text arrives in one
+    piece, while rows would arrive in several, each of which wakes up the process.
 
-    Not knowing how many rows are wanted, PostgreSQL takes a tenth of all for granted, finds a prepared plan too dear,
-    and plans each page anew, for half as much again as the page costs. It does know the literal of the inner LIMIT.
+    For a LIMIT that is a parameter, PostgreSQL assumes a tenth of all rows, rejects the generic plan as too expensive
+    and plans each page anew, at half of the page's cost. The literal inner LIMIT avoids that.
     """
     last = f"[${wanted} - 1]"
     return (

@@ -1,6 +1,6 @@
-"""Our accounts at providers: what they are used for, which are one company, and how providers prove who they are.
+"""Provider accounts: their use, the accounts of one company, and the secrets and keys that authenticate notices.
 
-Two secrets or keys are valid while one replaces the other: no notice is lost.
+During an exchange of a secret or key, both are valid, so that no notice is lost.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _seen: dict[str, tuple[float, tuple[ProviderAccount, ...]]] = {}
 
 
 def accepting_notices(provider: str) -> tuple[ProviderAccount, ...]:
-    """The provider's accounts whose notices are accepted: to be read, never changed.
+    """The provider's accounts whose notices are accepted. Cached and shared: do not modify them.
 
-    A secret, key or address that was taken away is refused everywhere within a second.
+    A removed secret, key or address is refused by every process within a second.
     """
     return tuple([account for account in _all(provider) if account.hears_notices])
 
 
 def accepting_payments(provider: str, *, livemode: bool) -> ProviderAccount | None:
-    """The account at which new payments are made in this mode, if there is one: to be read, never changed."""
+    """The account for new payments in this mode, if there is one. Cached and shared: do not modify it."""
     return next((a for a in _all(provider) if a.takes_new and a.livemode == livemode), None)
 
 
 def company_accounts(account: ProviderAccount) -> tuple[ProviderAccount, ...]:
-    """The accounts that are one company at the provider with ``account``, the oldest first; often it alone.
+    """All accounts that are the same company at the provider as ``account``, including it, oldest first.
 
-    Money that arrives is booked with the oldest one, whichever reports it: so none is booked twice.
+    Deposits are booked with the oldest one, independent of the reporting account, so that none is booked twice.
     """
     if account.same_company is not None:
         return account.same_company
@@ -52,7 +52,7 @@ def company_accounts(account: ProviderAccount) -> tuple[ProviderAccount, ...]:
 
 
 def _all(provider: str) -> tuple[ProviderAccount, ...]:
-    """The provider's accounts, read at most once a second in each process."""
+    """The provider's accounts, cached by each process for a second."""
     now = time.monotonic()
     known = _seen.get(provider)
     if known is None or now - known[0] >= settings.PROVIDER_ACCOUNT_CACHE_SECONDS:
@@ -69,21 +69,21 @@ def _is_one_company(one: ProviderAccount, other: ProviderAccount) -> bool:
 
 
 class Use(StrEnum):
-    """What an account is used for."""
+    """The use of an account."""
 
     NEW = "new"
-    """New payments are made here; its notices are accepted."""
+    """New payments are created here; its notices are accepted."""
     NOTICES = "notices"
-    """Only its notices are accepted: payers may still send money for what was made before."""
+    """Only its notices are accepted: payers may still send money for earlier payments."""
     NOTHING = "nothing"
     """Its notices are refused."""
 
 
 @transaction.atomic
 def set_use(account_pk: int, use: Use) -> None:
-    """Change what the account is used for. ``Use.NEW`` takes over from the account of its provider and mode.
+    """Change the use of the account. ``Use.NEW`` replaces the current account of its provider and mode.
 
-    Takes effect everywhere within a second.
+    Takes effect in every process within a second.
     """
     account = _locked(account_pk)
     account.takes_new, account.hears_notices = use == Use.NEW, use != Use.NOTHING
@@ -95,15 +95,15 @@ def set_use(account_pk: int, use: Use) -> None:
 
 @transaction.atomic
 def start_exchange(account_pk: int) -> str:
-    """A new secret for STP's URL, valid beside the present one; it is not kept and cannot be shown again.
+    """Create a second valid secret for STP's URL; it is not stored and cannot be shown again.
 
-    Without a present secret it becomes the only one. ``IllegalTransition`` while an exchange is under way.
+    Without a current secret it becomes the only one. Raises ``IllegalTransition`` while an exchange is in progress.
     """
     account = _locked(account_pk)
     if registry.provider(account.provider).proves_by != "secret":
-        raise IllegalTransition("Only STP proves itself with a secret.")
+        raise IllegalTransition("Only STP authenticates with a secret.")
     if account.webhook_next_secret_sha256:
-        raise IllegalTransition("An exchange is under way: finish or cancel it first.")
+        raise IllegalTransition("An exchange is in progress: finish or cancel it first.")
     secret = secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     changed = ["webhook_secret_sha256", "webhook_next_secret_sha256"]
@@ -113,47 +113,49 @@ def start_exchange(account_pk: int) -> str:
         account.webhook_secret_sha256 = digest
         if not account.webhook_username:
             account.webhook_username = _free_username(account)
-            changed.append("webhook_username")  # unique: an UPDATE that names it waits for all that point to the row
+            changed.append(
+                "webhook_username"
+            )  # unique: updating it needs a lock that waits for inserts of referencing rows
     account.save(update_fields=changed)
     return secret
 
 
 @transaction.atomic
 def finish_exchange(account_pk: int) -> None:
-    """The new secret is the only one from now on. ``IllegalTransition`` if there is none."""
+    """Remove the old secret. Raises ``IllegalTransition`` if there is no new one."""
     account = _locked(account_pk)
     if not account.webhook_next_secret_sha256:
-        raise IllegalTransition("No exchange is under way.")
+        raise IllegalTransition("No exchange is in progress.")
     account.webhook_secret_sha256, account.webhook_next_secret_sha256 = account.webhook_next_secret_sha256, ""
     account.save(update_fields=["webhook_secret_sha256", "webhook_next_secret_sha256"])
 
 
 @transaction.atomic
 def cancel_exchange(account_pk: int) -> None:
-    """The new secret is forgotten; the present one stays. ``IllegalTransition`` if there is none."""
+    """Remove the new secret. Raises ``IllegalTransition`` if there is none."""
     account = _locked(account_pk)
     if not account.webhook_next_secret_sha256:
-        raise IllegalTransition("No exchange is under way.")
+        raise IllegalTransition("No exchange is in progress.")
     account.webhook_next_secret_sha256 = ""
     account.save(update_fields=["webhook_next_secret_sha256"])
 
 
 @transaction.atomic
 def add_key(account_pk: int, pem: str) -> str:
-    """Verify Conekta's signatures with this public key too; its short name. ``InvalidRequest`` names what is wrong."""
+    """Accept signatures by this public key of Conekta, too; returns its short name. Raises ``InvalidRequest``."""
     account = _locked(account_pk)
     if registry.provider(account.provider).proves_by != "key":
-        raise IllegalTransition("Only Conekta proves itself with a key.")
+        raise IllegalTransition("Only Conekta authenticates with a key.")
     try:
         pem = canonical_pem(pem)
     except ValueError:
         raise _wrong("pem", "This is not a public RSA key of at least 2048 bits in PEM form.") from None
     known = account.webhook_public_keys
     if pem in map(canonical_pem, known):
-        raise _wrong("pem", "This key is there already.")
+        raise _wrong("pem", "This key has been added already.")
     others = ProviderAccount.objects.exclude(pk=account_pk).values_list("webhook_public_keys", flat=True)
     if any(pem == canonical_pem(key) for keys in others for key in keys):
-        raise _wrong("pem", "Another account has this key: it could not be told whose events it signs.")
+        raise _wrong("pem", "Another account has this key, so that its events could not be told apart.")
     if len(known) >= MAX_KEYS:
         raise IllegalTransition("Two keys are valid already: remove the old one first.")
     account.webhook_public_keys = [*known, pem]
@@ -163,7 +165,7 @@ def add_key(account_pk: int, pem: str) -> str:
 
 @transaction.atomic
 def remove_key(account_pk: int, wanted: str) -> None:
-    """Signatures by this key (its short name) are refused from now on; the last key stays."""
+    """Refuse signatures by this key (its short name). The last key cannot be removed."""
     account = _locked(account_pk)
     left = [pem for pem in account.webhook_public_keys if key_id(pem) != wanted]
     if len(left) == len(account.webhook_public_keys):
@@ -176,7 +178,7 @@ def remove_key(account_pk: int, wanted: str) -> None:
 
 @transaction.atomic
 def set_networks(account_pk: int, networks: Iterable[str]) -> None:
-    """Take notices from these networks (CIDR) only; none: from anywhere. ``InvalidRequest`` if one is wrong."""
+    """Accept notices only from these networks (CIDR); empty: from any. Raises ``InvalidRequest`` for an invalid one."""
     account = _locked(account_pk)
     clean = []
     for network in networks:
@@ -189,7 +191,7 @@ def set_networks(account_pk: int, networks: Iterable[str]) -> None:
 
 
 def _free_username(account: ProviderAccount) -> str:
-    """``stp-live``; of a further account of the mode with the digits of its CLABE prefix."""
+    """``stp-live``; further accounts of the mode get the digits of their CLABE prefix as suffix."""
     name = f"{account.provider}-{'live' if account.livemode else 'test'}"
     if ProviderAccount.objects.filter(webhook_username=name).exists():
         return f"{name}-{(account.clabe_prefix or account.public_id)[-4:]}"
@@ -197,7 +199,7 @@ def _free_username(account: ProviderAccount) -> str:
 
 
 def _locked(account_pk: int) -> ProviderAccount:
-    """The row, against other changes only: payments and deposits, which point to it, go on arriving."""
+    """Lock the row against other changes, but not against inserts of payments and deposits that reference it."""
     return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_pk)
 
 

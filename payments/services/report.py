@@ -1,4 +1,4 @@
-"""Reports: ordered by a merchant, written by the worker, ready as an event says, removed after a while."""
+"""Reports: ordered by a merchant, written by the worker, announced by an event, removed after their retention."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from payments.services import report_file
 logger = logging.getLogger(__name__)
 
 MAX_UNFINISHED = 5
-"""Reports of one merchant and mode that may wait at once."""
+"""Maximum number of unfinished reports of one merchant and mode."""
 MAX_CONCURRENT = 2
-"""Reports of all merchants that are written at once: the worker's other places are for money."""
+"""Reports of all merchants that are written concurrently, to leave slots of the worker for other jobs."""
 MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
-"""How long a writer that says nothing keeps others away; each page renews it."""
+"""Lease of a writer; each page renews it."""
 STATEMENT_LEASE = timedelta(hours=1)
-"""The same for a statement, which is one query: as long as that may take."""
+"""Lease for a statement, which is a single query: as long as that may take."""
 _ABANDONED = timedelta(days=1)
-"""Age of a half-written file, or of a workbook's folder of rows, whose writer must be dead."""
+"""Age at which an unfinished file or a workbook's temporary folder has no living writer."""
 
 
 class Overtaken(Exception):
-    """Another writer has taken this report over."""
+    """Another writer has taken over this report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class NewReport:
 def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Origin) -> Report:
     """Order a report; the worker writes it.
 
-    Raises ``InvalidRequest`` for days that are not in order, too many or still to come, and ``LimitExceeded`` while
-    ``MAX_UNFINISHED`` of the merchant's wait.
+    Raises ``InvalidRequest`` for a period that is invalid, too long or in the future, and ``LimitExceeded`` if the
+    merchant has ``MAX_UNFINISHED`` unfinished reports.
     """
     _check_days(wanted)
-    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # two orders at once count each other
+    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)  # serialises concurrent orders
     waiting = Report.objects.filter(
         merchant=merchant, livemode=livemode, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
     )
@@ -87,10 +87,10 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewReport, origin: Ori
 
 @transaction_forbidden
 def write(report_id: int) -> None:
-    """Write the report's file and finish it.
+    """Write the report's file and finish the report.
 
-    Does nothing if it is finished or somebody else is writing it. A fault of ours leaves it to the rescue, which tries
-    again; after ``MAX_ATTEMPTS`` it fails. What the request itself makes impossible fails at once.
+    Does nothing if it is finished or has another writer. After an internal error, ``rescue`` retries it; after
+    ``MAX_ATTEMPTS`` it fails. An impossible request fails at once.
     """
     report = _begin(report_id)
     if report is None:
@@ -106,7 +106,9 @@ def write(report_id: int) -> None:
     except Exception:
         logger.exception("report was not written", extra={"report": report.public_id, "attempt": attempt})
         if attempt >= MAX_ATTEMPTS:
-            _fail(report.pk, attempt, code="internal_error", message="It could not be written; please tell us.")
+            _fail(
+                report.pk, attempt, code="internal_error", message="The report could not be written; please contact us."
+            )
         else:
             lease.release(Report.objects.filter(pk=report.pk, attempt=attempt), "leased_until")
     else:
@@ -114,9 +116,11 @@ def write(report_id: int) -> None:
 
 
 def rescue() -> int:
-    """Let the worker write again what it began and never finished; return how many."""
+    """Enqueue unfinished reports without a living writer; returns how many."""
     now = clock.now()
-    begun = Q(leased_until__isnull=False) | Q(created_at__lt=now - timedelta(minutes=1))  # else its own job will come
+    begun = Q(leased_until__isnull=False) | Q(
+        created_at__lt=now - timedelta(minutes=1)
+    )  # else its first job is still enqueued
     unfinished = Report.objects.filter(
         lease.is_free("leased_until"), begun, status__in=[Report.Status.PENDING, Report.Status.PROCESSING]
     )
@@ -128,7 +132,7 @@ def rescue() -> int:
 
 
 def clean_up() -> int:
-    """Remove files whose time is over, and what dead writers left; return how many reports lost theirs."""
+    """Remove expired files and those left by killed writers; returns the number of expired reports."""
     folder = Path(settings.MEDIA_ROOT) / "reports"
     oldest = (clock.now() - _ABANDONED).timestamp()
     for left in folder.glob(".*.part"):
@@ -152,7 +156,7 @@ def _check_days(wanted: NewReport) -> None:
     if (wanted.end_date - wanted.start_date).days >= MAX_DAYS:
         raise _refused("A report covers at most 366 days.")
     if wanted.end_date > clock.mexico_city_date(clock.now()):
-        raise _refused("This day is still to come in Mexico City.")
+        raise _refused("This day is in the future in Mexico City.")
 
 
 def _refused(message: str) -> InvalidRequest:
@@ -161,15 +165,15 @@ def _refused(message: str) -> InvalidRequest:
 
 @transaction.atomic
 def _begin(report_id: int) -> Report | None:
-    """Take the report, if it is free."""
+    """Lease the report; None if it is finished or leased."""
     report = _lock(report_id)
     now = clock.now()
     if report.status not in (Report.Status.PENDING, Report.Status.PROCESSING):
         return None
     if lease.is_held(report.leased_until):
         return None
-    if report.attempt >= MAX_ATTEMPTS:  # its writers died without a word
-        _finish_failed(report, code="internal_error", message="It could not be written; please tell us.")
+    if report.attempt >= MAX_ATTEMPTS:  # its writers were killed
+        _finish_failed(report, code="internal_error", message="The report could not be written; please contact us.")
         return None
     before = report.status
     if report.status == Report.Status.PENDING:
@@ -211,7 +215,7 @@ def _complete(report_id: int, attempt: int, *, rows: int, size: int, sha256: str
         ]  # fmt: skip
     )
     _record(report, before, _WORKER)
-    _tell(report, before, "report.ready")
+    _record_event(report, before, "report.ready")
 
 
 @transaction.atomic
@@ -227,7 +231,7 @@ def _finish_failed(report: Report, *, code: str, message: str) -> None:
     report.leased_until = None
     report.save(update_fields=["status", "failure_code", "failure_message", "completed_at", "leased_until"])
     _record(report, before, _WORKER)
-    _tell(report, before, "report.failed")
+    _record_event(report, before, "report.failed")
 
 
 _WORKER = Origin(TransitionRow.Cause.WORKER, "payments.write_report")
@@ -248,7 +252,7 @@ def _transition(report: Report, before: str, origin: Origin) -> ReportTransition
     )
 
 
-def _tell(report: Report, before: str, event_type: str) -> None:
+def _record_event(report: Report, before: str, event_type: str) -> None:
     event.record(
         report.merchant,
         livemode=report.livemode,

@@ -1,9 +1,9 @@
-"""Writing a report's file: row after row in constant memory, in short statements.
+"""Writing of report files: row by row in constant memory, by short statements.
 
-No transaction stays open while payments or balance transactions are written: page after page is read by its place in
-the list, below a bound that is fixed when writing begins. Ledger lines never change, so that file shows one state of
-the books; a payment shows as it is when its page is read. A statement is one query in one read-only snapshot, which
-gets no transaction number and so holds back neither seals nor the feed of events.
+Payments and balance transactions are read page by page (keyset pagination) without an open transaction, up to a limit
+that is fixed at the start. Ledger lines never change, so that the file shows one state of the books; a payment appears
+as it is when its page is read. A statement is one query in a read-only snapshot, which gets no transaction id and thus
+delays neither seals nor the event feed.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ Progress = Callable[[int], None]
 
 
 def path_of(report: Report) -> Path:
-    """Where the finished file lies: a name of ours below MEDIA_ROOT."""
+    """Path of the finished file below MEDIA_ROOT."""
     return Path(settings.MEDIA_ROOT) / "reports" / f"{report.public_id}.{report.format}"
 
 
 @transaction_forbidden
 def write(report: Report, *, progress: Progress) -> tuple[int, int, str]:
-    """Write the file and put it in its place, whole or not at all: ``(rows, bytes, SHA-256)``.
+    """Write the file atomically and return ``(rows, bytes, SHA-256)``.
 
-    ``progress`` is told the rows written so far, and may raise to stop.
+    ``progress`` is called with the number of rows written so far and may raise to stop.
     """
     columns, write_rows = _WRITERS[Report.Type(report.type)]
     with _written_whole(path_of(report)) as file:
@@ -68,7 +68,7 @@ def write(report: Report, *, progress: Progress) -> tuple[int, int, str]:
 
 @contextmanager
 def _table(report: Report, file: BinaryIO, columns: Sequence[Column]) -> Iterator[Table]:
-    """The report's table in ``file``; when this ends without an error, it is complete and ``file`` still open."""
+    """The report's table in ``file``: complete at the end of the block, with ``file`` still open."""
     if report.format == Report.Format.XLSX:
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=path_of(report).parent) as scratch:
             workbook = XlsxTable(file, columns, scratch=scratch)
@@ -81,7 +81,7 @@ def _table(report: Report, file: BinaryIO, columns: Sequence[Column]) -> Iterato
 
 
 def count(report: Report) -> int | None:
-    """How many rows the file will have, where a count is cheap."""
+    """The expected number of rows, if a count is cheap."""
     if report.type != Report.Type.PAYMENTS:
         return None
     first, end = _period(report)
@@ -90,7 +90,7 @@ def count(report: Report) -> int | None:
     )
     try:
         return rows.count()
-    except OperationalError:  # so many that counting takes too long
+    except OperationalError:  # counting takes too long
         return None
 
 
@@ -163,7 +163,7 @@ _WRITERS: dict[Report.Type, tuple[Sequence[Column], Callable[[Report, Table, Pro
 
 
 def _period(report: Report) -> tuple[datetime, datetime]:
-    """The days of Mexico City, and never beyond now: what is created while writing belongs to another report."""
+    """The period as times, at most until now, so that rows created during writing are left out."""
     return (
         clock.local_day_bounds(report.start_date)[0],
         min(clock.local_day_bounds(report.end_date)[1], clock.now()),
@@ -172,7 +172,7 @@ def _period(report: Report) -> tuple[datetime, datetime]:
 
 @contextmanager
 def _written_whole(target: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name when it is complete and on disk, readable by its owner only."""
+    """A file that gets its name when it is complete and synced to disk, readable by its owner only."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:

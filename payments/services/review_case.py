@@ -1,4 +1,4 @@
-"""Deciding about deposits in suspense: who gets the money, with a reason. It moves by named postings, and never twice.
+"""Decisions about deposits in suspense: staff credits or assigns the money, with a reason.
 
 Lock order: review case, deposit, payment, ledger accounts.
 """
@@ -26,7 +26,7 @@ from payments.services.transition import record_review_case
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Who would get the money, and what of it is fee and IVA (centavos). Without a payment, one will be made."""
+    """The recipient of the money, with fee and IVA in centavos. Without a payment, a new one is created."""
 
     merchant: Merchant
     payment: Payment | None
@@ -38,10 +38,10 @@ class Destination:
 
 @transaction_required
 def credit(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
-    """Let the money go to the payment or CLABE it was sent to.
+    """Credit the money to the payment or CLABE to which it was sent.
 
-    Raises ``IllegalTransition`` if the case is resolved, ``InvalidRequest`` if it was sent to nobody known, the payment
-    can take no money, or there is no reason.
+    Raises ``IllegalTransition`` if the case is resolved, ``InvalidRequest`` if the destination is unknown or cannot
+    receive money, or without a reason.
     """
     case = _open_case(case_id, reason)
     to = original_destination(case)
@@ -55,9 +55,9 @@ def credit(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
 
 @transaction_required
 def assign(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewCase:
-    """Let the money go to another payment, reusable CLABE or merchant, by public id.
+    """Credit the money to another payment, reusable CLABE or merchant, by public id.
 
-    Raises as ``credit`` does, and ``InvalidRequest`` for a target that does not exist in this mode.
+    Raises the errors of ``credit``, and ``InvalidRequest`` for a target that does not exist in this mode.
     """
     case = _open_case(case_id, reason)
     to = other_destination(case, target)
@@ -70,20 +70,19 @@ def assign(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewC
 
 
 def original_destination(case: ReviewCase) -> Destination:
-    """The payment or CLABE that the payer sent the money to. ``InvalidRequest`` if there is none that can take it."""
+    """The payment or CLABE to which the payer sent the money. Raises ``InvalidRequest`` if it cannot receive it."""
     deposit = case.deposit
     if deposit.payment is not None:
         return _payment(deposit, deposit.payment)
     if deposit.reusable_clabe is not None:
         return _new_payment(deposit, deposit.reusable_clabe.merchant, deposit.reusable_clabe)
-    raise InvalidRequest("Nobody knows whom this money was sent to: assign it to a payment, a CLABE or a merchant.")
+    raise InvalidRequest("The destination of this money is unknown: assign it to a payment, a CLABE or a merchant.")
 
 
 def other_destination(case: ReviewCase, target: str) -> Destination:
-    """What the public id ``target`` names, of the deposit's mode and provider; else ``InvalidRequest``.
+    """The object with the public id ``target``, of the deposit's mode and provider. Raises ``InvalidRequest``.
 
-    Money that nobody sent to a merchant goes to no suspended one, and in live mode to none whose identity is not
-    approved.
+    Suspended merchants and, in live mode, merchants without an approved identity are refused.
     """
     deposit = case.deposit
     accounts = {account.pk for account in company_accounts(deposit.provider_account)}
@@ -102,7 +101,7 @@ def other_destination(case: ReviewCase, target: str) -> Destination:
             if clabe.pk == deposit.reusable_clabe_id:
                 raise _wrong_target("The money was sent to this CLABE: credit it there.")
             if clabe.provider_account_id not in accounts:
-                raise _wrong_target("A CLABE takes SPEI transfers only.")
+                raise _wrong_target("A CLABE accepts SPEI transfers only.")
             _require_eligible(clabe.merchant, deposit)
             return _new_payment(deposit, clabe.merchant, clabe)
     if ids.is_id(target, "merchant"):
@@ -114,9 +113,9 @@ def other_destination(case: ReviewCase, target: str) -> Destination:
 
 
 def _open_case(case_id: int, reason: str) -> ReviewCase:
-    """The case with its deposit, both locked, if somebody may still decide about it."""
+    """The open case with its deposit, both locked."""
     if not reason.strip():
-        raise InvalidRequest("Say why.", errors=[FieldError("reason", "required", "Say why.")])
+        raise InvalidRequest("Enter a reason.", errors=[FieldError("reason", "required", "Enter a reason.")])
     case = ReviewCase.objects.select_for_update(of=("self",)).get(pk=case_id)
     if case.status != ReviewCase.Status.OPEN:
         raise IllegalTransition("This case is resolved already.")
@@ -151,14 +150,14 @@ def _new_payment(deposit: Deposit, merchant: Merchant, clabe: Clabe | None) -> D
 
 def _require_eligible(merchant: Merchant, deposit: Deposit) -> None:
     if merchant.status != Merchant.Status.ACTIVE:
-        raise _wrong_target("This merchant is suspended: no money of others is assigned to it.")
+        raise _wrong_target("This merchant is suspended: money cannot be assigned to it.")
     if deposit.livemode and not kyc_case.is_approved(merchant):
-        raise _wrong_target("The identity of this merchant is not approved: it can take no live money.")
+        raise _wrong_target("The identity of this merchant is not approved: it cannot receive live money.")
 
 
 def _require_payable(payment: Payment) -> None:
     if payment.status not in PAYABLE:
-        raise _wrong_target("This payment has failed or was reversed: it can take no money.")
+        raise _wrong_target("This payment has failed or was reversed: it cannot receive money.")
 
 
 def _wrong_target(message: str) -> InvalidRequest:

@@ -1,4 +1,4 @@
-"""Test payers: telling the simulator that somebody pays. It calls our webhooks as the provider would."""
+"""Simulated payments: the simulator pays a test payment and calls our webhooks like the provider."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ _ENDED = (Payment.Status.EXPIRED, Payment.Status.CANCELLED)
 
 @transaction_forbidden
 def pay(payment: Payment, *, amount: int | None, late: bool, times: int) -> None:
-    """Let the simulated payer of a test payment pay ``amount`` centavos (what it asks for, unless told).
+    """Make the simulator pay a test payment with ``amount`` centavos (default: its amount).
 
-    ``late``: after it expired or was cancelled, by the payment time that the provider names. ``times``: the notice
-    comes that often, in parallel. Raises ``IllegalTransition`` if nobody could pay it like that, ``InvalidRequest`` for
-    an amount that the simulator does not take, and ``ProviderUnavailable`` if there is no simulator or it does not
-    answer.
+    ``late``: with a time of payment after it expired or was cancelled. ``times``: the number of notices, sent in
+    parallel. Raises ``IllegalTransition`` if the payment cannot be paid like that, ``InvalidRequest`` for an amount
+    that the simulator does not accept, and ``ProviderUnavailable`` if there is no simulator or it does not respond.
     """
     if payment.livemode:
-        raise ValueError("no simulator ever touches live payments")
+        raise ValueError("live payments are never simulated")
     if not settings.SANDBOX.url:
-        raise ProviderUnavailable("No simulator is set up here: the operator has to set SANDBOX_URL.")
+        raise ProviderUnavailable("No simulator is configured: the operator must set SANDBOX_URL.")
     if payment.status in _ENDED and not late:
-        raise IllegalTransition("This payment has ended; say late: true to pay it all the same.")
+        raise IllegalTransition("This payment has ended; set late: true to pay it anyway.")
     moment = clock.now()
     if late:
         moment = max(moment, (payment.cancelled_at or payment.expires_at) + _LATE_BY)
@@ -48,19 +47,19 @@ def pay(payment: Payment, *, amount: int | None, late: bool, times: int) -> None
             raise IllegalTransition("This payment has no voucher yet; wait for payment.updated.")
         path = "/_sim/conekta/pay"
         body |= {"reference": payment.voucher_reference, "late": late, "paid_at": int(moment.timestamp())}
-    _tell(path, body)
+    _post(path, body)
 
 
-def _tell(path: str, body: dict[str, Any]) -> None:
+def _post(path: str, body: dict[str, Any]) -> None:
     try:
-        answer = httpx2.post(settings.SANDBOX.url + path, json=body, timeout=_SECONDS, trust_env=False)
+        response = httpx2.post(settings.SANDBOX.url + path, json=body, timeout=_SECONDS, trust_env=False)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ProviderUnavailable("The simulator does not answer.") from error
-    if answer.status_code == 202:
+        raise ProviderUnavailable("The simulator does not respond.") from error
+    if response.status_code == 202:
         return
-    if answer.status_code == 409:
+    if response.status_code == 409:
         raise IllegalTransition("The simulator refused: the voucher is paid, expired or cancelled.")
-    if answer.status_code == 422 and answer.json()["error"]["code"] == "invalid_field":
-        message = "The simulator does not take this amount."
+    if response.status_code == 422 and response.json()["error"]["code"] == "invalid_field":
+        message = "The simulator does not accept this amount."
         raise InvalidRequest(message, code="invalid_amount", errors=[FieldError("amount", "invalid_amount", message)])
     raise ProviderUnavailable("The simulator could not do that; its log says why.")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.conf import settings
 from django_fsm import FSMFieldMixin
 
+from tests.paths import ROOT
+
 MOST_LINES = 420
-ROOT = Path(settings.BASE_DIR)
 NOT_OURS = {".git", ".venv", "migrations", "node_modules", "staticfiles", "var", "venv"}
 
 STATEFUL = [

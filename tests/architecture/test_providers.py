@@ -12,7 +12,7 @@ from ledger.services.postings import pay_in
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.providers import base, registry
 from payments.providers.payout import PayoutClient
-from tests.architecture.test_modules import ROOT
+from tests.paths import ROOT
 
 NAMES = re.compile(r"Provider\.(STP|CONEKTA)|Method\.(SPEI|OXXO)\b|\bConektaClient\b|\bStpClient\b|\bis_stp\b")
 CHANNELS = "webhooks/inbound/services/dialect.py"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_modules import ROOT
+from tests.paths import ROOT
 
 ROOMS = ["core", "merchants", "ledger", "kyc", "payments", "webhooks", "staff", "backoffice", "reconciliation"]
 TAKES_SQL = {

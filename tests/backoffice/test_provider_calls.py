@@ -8,7 +8,7 @@ from django.test import Client
 
 from payments.models import ProviderAccount, ProviderCall
 from tests.backoffice.test_provider_keys import url
-from tests.webhooks.oxxo import make_payment
+from tests.factories.oxxo import make_payment
 
 USES = {"new": (True, True), "notices": (False, True), "nothing": (False, False)}
 

@@ -13,8 +13,8 @@ from django.test import Client
 
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
+from tests.factories.oxxo import pem
 from tests.web_process import basic
-from tests.webhooks.oxxo import pem
 
 
 def url(account: ProviderAccount, action: str) -> str:

@@ -11,7 +11,7 @@ from ledger.models import Transaction
 from ledger.services import balance
 from merchants.models import Merchant
 from payments.models import Deposit, Payment, ProviderAccount, ReviewCase
-from tests.payments.test_payment_create import approve
+from tests.factories.payment import approve
 from tests.problems import rows
 from webhooks.inbound.services import inbox
 

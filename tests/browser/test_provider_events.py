@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from payments.models import ProviderCall
 from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
-from tests.webhooks.oxxo import attach, make_payment
-from tests.webhooks.test_inbox import make_payment as make_spei_payment
+from tests.factories.oxxo import attach, make_payment
+from tests.factories.payment import make_payment as make_spei_payment
 from webhooks.inbound.services import applying
 from webhooks.models import ProviderEvent
 

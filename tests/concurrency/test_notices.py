@@ -19,20 +19,18 @@ from django.http import HttpResponse
 from django.test import Client
 
 from core import clock
-from core.state import Origin, TransitionRow
 from ledger.models import Entry, Transaction
 from ledger.services import balance
 from merchants.models import Event
 from payments.models import Deposit, DepositTransition, Payment, PaymentTransition
-from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
+from tests.factories.payment import AMOUNT, make_payments
 from tests.promises import pick
 from webhooks.inbound.services import sweeper
 from webhooks.inbound.services.store import IncomingNotice, insert
 from webhooks.models import Channel, ProviderEvent
 
 THREADS = 16
-AMOUNT = 100_000
 ROUNDS = pick(30, 200)
 """Payments in each test."""
 
@@ -40,15 +38,6 @@ NET = {"spei": 98_840, "oxxo": 96_636}
 """What 1,000 pesos leave to the merchant of the fixtures: 1 %, or 2.6 % and 3 pesos, and IVA on it."""
 
 Send = Callable[[Client], object]
-
-
-def make_payments(merchant, method: str, count: int) -> list[Payment]:
-    wanted = payment_service.NewPayment(
-        method=Payment.Method(method), amount=AMOUNT, expires_at=clock.now() + payment_service.DEFAULT_LIFETIME
-    )
-    origin = Origin(TransitionRow.Cause.API, "key_test")
-    with transaction.atomic():
-        return [payment_service.create(merchant, livemode=False, wanted=wanted, origin=origin) for _ in range(count)]
 
 
 def deliver(rounds: Sequence[Sequence[Send]]) -> list[list[tuple[int, bytes]]]:

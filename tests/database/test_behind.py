@@ -34,7 +34,7 @@ def refused_at_the_end(attacker, *statements: str, saying: str) -> None:
     ],
 )
 def test_no_payment_is_reversed_or_refunded_without_a_refund(attacker, change):
-    refused_at_the_end(attacker, f"UPDATE payments_payment SET {change} WHERE {PAID}", saying="no refund stands behind")
+    refused_at_the_end(attacker, f"UPDATE payments_payment SET {change} WHERE {PAID}", saying="no refund for")
 
 
 def test_what_is_refunded_and_taken_back_within_a_transaction_never_was(attacker):

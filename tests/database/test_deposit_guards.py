@@ -52,7 +52,7 @@ def test_a_payments_figures_are_those_of_its_credited_deposits(attacker, change)
     refused_at_the_end(
         attacker,
         f"UPDATE payments_payment SET {change} WHERE status = 'completed'",
-        saying="its figures are not those of its credited deposits",
+        saying="amounts differ from those of its credited deposits",
     )
 
 
@@ -63,7 +63,7 @@ def test_a_deposit_is_not_credited_without_its_payment(attacker):
         lambda: a_deposit(attacker, **CREDITED | {"payment_id": paid}),
         f"UPDATE payments_deposit SET status = 'credited', payment_id = {paid} WHERE status = 'suspended'",
     ):
-        refused_at_the_end(attacker, write, saying="its figures are not those of its credited deposits")
+        refused_at_the_end(attacker, write, saying="amounts differ from those of its credited deposits")
 
 
 def test_a_second_deposit_and_its_payment_may_change_in_either_order(attacker):
@@ -103,7 +103,9 @@ def test_a_deposit_has_the_posting_of_its_state(attacker):
     )
 
     for steps in ([lambda s=s: attacker.run(s) for s in credit], suspend):
-        refused_at_the_end(attacker, lambda steps=steps: [step() for step in steps], saying="the books do not say so")
+        refused_at_the_end(
+            attacker, lambda steps=steps: [step() for step in steps], saying="without its ledger posting"
+        )
 
 
 def suspended(attacker) -> int:
@@ -114,7 +116,7 @@ def test_a_review_case_is_resolved_only_together_with_its_deposit(attacker):
     refused_at_the_end(
         attacker,
         "UPDATE payments_reviewcase SET status = 'credited', resolved_at = now() WHERE status = 'open'",
-        saying="open exactly as long as its deposit is in suspense",
+        saying="open if and only if its deposit is in suspense",
     )
 
 

@@ -82,7 +82,7 @@ def test_a_fee_does_not_end_in_the_past(attacker):
         f"UPDATE payments_feerule SET valid_from = valid_from, valid_until = %s WHERE {BEGUN}",
         day(-1),
         by=errors.RestrictViolation,
-        saying="a fee ends today or later",
+        saying="a fee must end today or later",
     )
 
 
@@ -105,13 +105,13 @@ def test_a_fee_that_has_ended_stays_ended(superuser, until):
     superuser.refused(
         f"UPDATE payments_feerule SET valid_until = {until} WHERE {BEGUN}",
         by=errors.RestrictViolation,
-        saying="a fee ends today or later, after what it priced, and once",
+        saying="a fee must end today or later, after its last payment, and only once",
     )
 
 
 @pytest.mark.parametrize("offset", [-1, -400])
 def test_a_fee_does_not_begin_in_the_past(attacker, offset):
-    with pytest.raises(errors.RestrictViolation, match="a fee begins today or later"), attacker.attempt():
+    with pytest.raises(errors.RestrictViolation, match="a fee must begin today or later"), attacker.attempt():
         rule(attacker, offset)
 
 
@@ -124,7 +124,7 @@ def test_a_planned_fee_may_change_and_go_until_it_begins(attacker):
         day(-1),
         planned,
         by=errors.RestrictViolation,
-        saying="a fee begins today or later",
+        saying="a fee must begin today or later",
     )
     assert attacker.connection.execute("DELETE FROM payments_feerule WHERE id = %s", [planned]).rowcount == 1
 
@@ -149,7 +149,7 @@ def test_a_fee_does_not_end_before_a_payment_that_it_priced(attacker):
         f"UPDATE payments_feerule SET valid_until = %s WHERE {BEGUN}",
         day(1),
         by=errors.RestrictViolation,
-        saying="after what it priced",
+        saying="after its last payment",
     )
     attacker.run(f"UPDATE payments_feerule SET valid_until = %s WHERE {BEGUN}", day(2))
 

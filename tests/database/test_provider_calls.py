@@ -50,7 +50,7 @@ def test_an_answer_without_an_outcome_is_refused(attacker: Attacker, change: str
 
 
 def test_no_call_begins_with_an_outcome_or_has_one_of_another_name(attacker: Attacker):
-    with pytest.raises(errors.CheckViolation, match="before its outcome is known"), attacker.attempt():
+    with pytest.raises(errors.CheckViolation, match="outcome must be empty in a new row"), attacker.attempt():
         attacker.clone("payments_providercall", outcome="accepted", duration_ms=1)
     attacker.refused(FILL.replace("'accepted'", "'sent'"), by=errors.CheckViolation)
     attacker.refused(FILL.replace("duration_ms = 7", "duration_ms = NULL"), by=errors.CheckViolation)

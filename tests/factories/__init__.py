@@ -1,0 +1,1 @@
+"""Objects, request bodies and helpers that several test modules share."""

@@ -14,14 +14,12 @@ from core.translation import translated
 from merchants.models import Merchant
 from merchants.services import api_key
 from payments_site.middleware import ReleaseMiddleware
-from tests.payments.test_payment_bad_input import raw_post
-from tests.payments.test_payment_bad_input import test_a_faulty_field_is_named_and_nothing_is_written as bad_input
+from tests.factories.payment import FAULTY_BODIES, raw_post
 from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
-BAD_BODIES = next(mark for mark in bad_input.pytestmark if mark.name == "parametrize").args[1]
 
 
 @pytest.mark.parametrize("version", [None, "2026-11-23"])
@@ -181,7 +179,7 @@ def test_the_language_is_what_the_caller_likes_best_of_ours(api, header, languag
     assert answer["Content-Language"][:2] == language
 
 
-@pytest.mark.parametrize(("body", "code", "field"), BAD_BODIES)
+@pytest.mark.parametrize(("body", "code", "field"), FAULTY_BODIES)
 def test_every_fault_of_a_field_is_told_in_both_languages_under_one_code(api, stp, body, code, field):
     said = {}
     for language in ("es", "en"):

@@ -273,7 +273,7 @@ def test_a_voucher_under_way_is_409_and_is_taken_over_after_a_minute_without_a_s
         raise SystemError("the process is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         assert api.post("/v1/payments", OXXO).status_code == 500  # Conekta has made the order
     payment = Payment.objects.get()
     assert len(at_conekta.orders(payment.public_id)) == 1

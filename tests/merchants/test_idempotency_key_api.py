@@ -74,7 +74,7 @@ def test_a_creation_in_phases_is_in_progress_and_names_its_payment(committed_db,
         raise SystemError("the process is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         assert api.post("/v1/payments", OXXO, key="k-1").status_code == 500
 
     found = api.get("/v1/idempotency-keys/k-1").json()

@@ -38,7 +38,7 @@ def test_a_paid_payment_is_available_less_fee_and_iva(api, stp):
     assert body["available"] == api.get(f"/v1/payments/{created['id']}").json()["net"]
 
 
-def test_money_in_suspense_is_in_nobodys_balance(api, stp):
+def test_money_in_suspense_is_in_no_balance(api, stp):
     created = api.post("/v1/payments", SPEI).json()
     stp.post(stp.deposit(created["spei"]["clabe"], 99_999))
 

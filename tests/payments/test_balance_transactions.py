@@ -67,7 +67,7 @@ def book(merchant):
     return post
 
 
-def test_a_paid_payment_is_a_line_that_names_its_cause_and_what_it_left(api, stp):
+def test_a_paid_payment_is_a_line_with_its_source_and_net_amount(api, stp):
     created = api.post("/v1/payments", {"method": "spei", "amount": 100_000, "currency": "MXN"}).json()
     assert stp.post(stp.deposit(created["spei"]["clabe"], 100_000)).status_code == 200
 
@@ -93,7 +93,7 @@ def test_a_paid_payment_is_a_line_that_names_its_cause_and_what_it_left(api, stp
     }
 
 
-def test_each_line_adds_to_the_balance_of_the_one_before_it_and_the_newest_is_the_balance(api, book, merchant):
+def test_each_line_adds_to_the_previous_balance_up_to_the_current_one(api, book, merchant):
     for kind, amount in [("deposit", 100_000), ("hold", 50_000), ("oxxo", 7_000), ("deposit", 5_000), ("hold", 1)]:
         book(kind, amount)
     lines(api, wait_for=5)
@@ -115,7 +115,7 @@ def test_each_line_adds_to_the_balance_of_the_one_before_it_and_the_newest_is_th
             assert line["net"] == sum(change.values()) - 2 * change["debt"]
 
 
-def test_lines_that_are_booked_while_somebody_turns_pages_shift_nothing(api, book):
+def test_lines_booked_during_pagination_shift_nothing(api, book):
     for _ in range(4):
         book()
     lines(api, wait_for=4)
@@ -156,7 +156,7 @@ def test_by_moment_of_booking_with_days_of_mexico_city(api, book):
     assert walk(api, "created_at[gt]=2026-11-10") == walk(api, "created_at[lt]=2026-11-10") == []
 
 
-def test_a_page_of_a_rare_kind_stops_looking_and_says_that_there_may_be_more(api, book, monkeypatch):
+def test_a_page_of_a_rare_kind_ends_early_and_reports_more(api, book, monkeypatch):
     monkeypatch.setattr("ledger.services.balance_transaction.WINDOW", 3)
     book("oxxo")
     for _ in range(7):

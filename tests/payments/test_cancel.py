@@ -1,4 +1,4 @@
-"""Withdrawing a payment: by the merchant, at Conekta, and against money that arrives in that moment."""
+"""Cancelling payments: by the merchant, at Conekta, and concurrently with arriving money."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_paid_payment_cannot_be_cancelled_and_nothing_is_written(api, stp):
     assert rows() == before
 
 
-def test_the_worker_withdraws_the_voucher_so_that_nobody_can_pay_it(api, at_conekta):
+def test_the_worker_cancels_the_voucher_at_conekta(api, at_conekta):
     made = api.post("/v1/payments", OXXO).json()
     reference = made["oxxo"]["reference"]
 
@@ -83,7 +83,7 @@ def test_the_worker_withdraws_the_voucher_so_that_nobody_can_pay_it(api, at_cone
     assert refused.status_code == 409
 
 
-def test_a_voucher_that_was_paid_in_that_moment_is_booked_although_no_notice_came(api, at_conekta, merchant):
+def test_a_voucher_paid_during_cancellation_is_booked_without_a_notice(api, at_conekta, merchant):
     made = api.post("/v1/payments", OXXO).json()
     paid = {"reference": made["oxxo"]["reference"]}
     assert at_conekta.simulator.client.post("/_sim/conekta/pay", json=paid).status_code == 202
@@ -145,7 +145,7 @@ def test_a_payment_whose_order_conekta_does_not_know_expires(api, at_conekta):
     assert Payment.objects.get().status == "expired"
 
 
-def test_an_order_id_that_conekta_does_not_know_is_looked_for_by_the_payment(api, at_conekta):
+def test_an_order_unknown_to_conekta_is_searched_by_its_payment(api, at_conekta):
     made = api.post("/v1/payments", OXXO).json()
     paid = {"reference": made["oxxo"]["reference"]}
     assert at_conekta.simulator.client.post("/_sim/conekta/pay", json=paid).status_code == 202
@@ -171,9 +171,7 @@ def test_an_address_where_nothing_is_found_expires_and_forgets_nothing(api, at_c
     assert [found["attempt"] for found in waiting_jobs()] == [0, 1]
 
 
-def test_an_order_that_conekta_refuses_to_withdraw_and_that_can_be_paid_is_withdrawn_later(
-    api, at_conekta, monkeypatch
-):
+def test_a_payable_order_that_conekta_refuses_to_cancel_is_retried(api, at_conekta, monkeypatch):
     made = api.post("/v1/payments", OXXO).json()
     api.post(f"/v1/payments/{made['id']}/cancel", {})
     (job,) = waiting_jobs()
@@ -257,7 +255,7 @@ def test_money_and_a_cancellation_at_once_end_as_paid_or_both(api, stp, merchant
         assert payment.deposits.count() == 1
 
 
-def test_what_conekta_says_paid_is_booked_an_hour_after_the_end_and_the_rest_expires(api, at_conekta):
+def test_overdue_orders_paid_at_conekta_are_booked_and_others_expire(api, at_conekta):
     paid, unpaid, fresh = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(3))
     answer = at_conekta.simulator.client.post("/_sim/conekta/pay", json={"reference": paid["oxxo"]["reference"]})
     assert answer.status_code == 202
@@ -315,7 +313,7 @@ def test_an_order_with_the_longest_id_is_booked_and_its_deposit_names_it(api, at
     assert (deposit.status, deposit.provider_event) == ("credited", longest)
 
 
-def test_a_payment_of_which_nothing_can_be_asked_keeps_no_other_from_its_end(api, at_conekta):
+def test_a_payment_without_a_response_does_not_block_the_expiry_of_others(api, at_conekta):
     bad, good = (api.post("/v1/payments", OXXO, key=f"k{n}").json() for n in range(2))
     over = payment_service.clock.now() - order_service.EXPIRES_AFTER
     rewrite(Payment.objects.all(), expires_at=over, voucher_asked_until=None)

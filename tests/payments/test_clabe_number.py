@@ -1,4 +1,4 @@
-"""Numbers of CLABEs: fetched by the handful, and still handed out once."""
+"""Numbers of CLABEs: fetched in batches and used once."""
 
 from __future__ import annotations
 

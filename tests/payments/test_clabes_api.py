@@ -1,4 +1,4 @@
-"""Reusable CLABEs over the API: handed out, listed, closed, and paid as often as the payer likes."""
+"""Reusable CLABEs in the API: created, listed, closed and paid repeatedly."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_every_cell_of_the_table_for_a_reusable_clabe(merchant, stp, policy, sit
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_no_policy_credits_money_of_nobody(merchant, stp, policy):
+def test_no_policy_credits_money_without_an_owner(merchant, stp, policy):
     merchant.deposit_policy = policy
     merchant.save()
 

@@ -1,4 +1,4 @@
-"""Fees: by method and period, rounded once for each payment, and the ledger to the centavo whatever the deposits."""
+"""Fees: by method and period, rounded once per payment, and exact in the ledger for any deposits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def memory_payment(percent: Decimal, fixed: int) -> Payment:
 
 @given(PERCENTS, st.integers(0, 5_000), st.lists(st.integers(1, 200_000), min_size=1, max_size=8))
 @settings(max_examples=300)
-def test_several_deposits_cost_what_one_would_have_cost_as_far_as_each_can_carry_it(percent, fixed, amounts):
+def test_several_deposits_cost_as_much_as_one_within_their_amounts(percent, fixed, amounts):
     payment = memory_payment(percent, fixed)
 
     for amount in amounts:

@@ -1,4 +1,4 @@
-"""What goes wrong elsewhere when news is lost, late, doubled or out of order, and must not go wrong here."""
+"""Lost, late, duplicate and out-of-order notices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def types(payment_id: str) -> list[str]:
     return list(Event.objects.filter(object_id=payment_id).order_by("sequence").values_list("type", flat=True))
 
 
-def test_a_payment_found_paid_by_asking_and_then_by_its_notice_is_credited_and_told_once(api, at_conekta, conekta):
+def test_a_payment_found_by_polling_and_by_its_notice_is_credited_once(api, at_conekta, conekta):
     made = api.post("/v1/payments", OXXO).json()
     client = at_conekta.simulator.client
     assert client.post("/_sim/conekta/pay", json={"reference": made["oxxo"]["reference"]}).status_code == 202
@@ -100,9 +100,7 @@ def test_a_merchants_cancellation_that_conekta_echoes_is_told_once_and_stays_the
     assert payment.status == "cancelled"
 
 
-def test_money_that_the_provider_gave_back_on_its_own_screen_moves_nothing_and_waits_for_a_person(
-    api, at_conekta, conekta, merchant
-):
+def test_a_refund_in_the_providers_panel_books_nothing_and_needs_review(api, at_conekta, conekta, merchant):
     made = api.post("/v1/payments", OXXO).json()
     payment = Payment.objects.get()
     conekta.post(conekta.event(payment, "order.paid", event_id="paid"))

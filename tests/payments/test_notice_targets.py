@@ -1,4 +1,4 @@
-"""Targets of notices: what the inbox knows of them."""
+"""Targets of notices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from payments.models import Deposit, Payment
 from payments.providers.base import Notice
 from payments.services import notice as notice_service
 from payments.services.notices.target import NoticeTarget
-from tests.architecture.test_modules import ROOT
+from tests.paths import ROOT
 
 
 def test_objects_of_different_kinds_are_different_targets_even_with_one_primary_key():

@@ -1,10 +1,9 @@
-"""``POST /v1/payments``: what a merchant's program gets for a valid request."""
+"""``POST /v1/payments`` with valid requests."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 
 import pytest
 from django.db import connection
@@ -13,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from core import clock, ids
 from core.mx import clabe
 from kyc.services import case as kyc_case
-from kyc.services import document as kyc_document
 from merchants.models import Event, IdempotencyKey
 from payments.models import Payment, ProviderAccount
 from payments.services import clabe_number
+from tests.factories.payment import approve
 from tests.problems import assert_problem, rows
 
 pytestmark = pytest.mark.django_db
@@ -28,15 +27,6 @@ SPEI = {"method": "spei", "amount": 125_050, "currency": "MXN"}
 def moment(text: str) -> datetime:
     assert MOMENT.match(text), text
     return datetime.fromisoformat(text)
-
-
-def approve(merchant, origin):
-    """The merchant's KYC case, taken through its states."""
-    case = kyc_case.open_case(merchant, origin=origin)
-    content = BytesIO(b"%PDF-1.4\n%%EOF\n")
-    kyc_document.add(case.pk, document_type="official_id", name="ine.pdf", content=content, uploaded_by="ana")
-    kyc_case.submit(case.pk, origin=origin)
-    kyc_case.approve(case.pk, reason="documents match", origin=origin)
 
 
 def live_stp() -> ProviderAccount:
@@ -244,7 +234,7 @@ def test_the_refusal_for_want_of_verification_is_not_kept(merchant, make_api, st
     assert not again.has_header("Idempotent-Replayed")
 
 
-def test_a_method_without_an_account_at_its_provider_is_503_and_nothing_is_written(api):
+def test_a_method_without_a_provider_account_is_503_and_writes_nothing(api):
     before = rows()
 
     answer = api.post("/v1/payments", SPEI)

@@ -1,4 +1,4 @@
-"""Filters of ``GET /v1/payments``: moments and days, amounts, external ids. Bad values are named, never ignored."""
+"""Filters of ``GET /v1/payments``: times, amounts, external ids; invalid values are refused."""
 
 from __future__ import annotations
 

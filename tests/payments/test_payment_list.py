@@ -70,7 +70,7 @@ def test_pages_of_any_size_show_everything_once(api, stp, limit):
     assert seen == made
 
 
-def test_payments_that_arrive_while_somebody_turns_pages_shift_nothing(api, stp):
+def test_payments_created_during_pagination_shift_nothing(api, stp):
     made = create(api, 4)[::-1]
     first = api.get("/v1/payments?limit=2")
     create(api, 3)

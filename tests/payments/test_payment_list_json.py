@@ -1,4 +1,4 @@
-"""The list's objects, written by PostgreSQL, are those of ``payments.resources.payment``, in every situation."""
+"""The JSON that PostgreSQL renders for lists equals that of ``payments.resources.payment``."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_every_member_that_the_schema_names_is_there(make, client):
         assert set(shown[method]) == set(schemas[details]["properties"])
 
 
-def test_the_payment_behind_a_page_is_cut_off_whatever_texts_hold(make):
+def test_the_payment_after_a_page_is_cut_off_for_any_texts(make):
     payments = [
         make(clabe=f"64618015700000000{n}", metadata={"a": "b,\nc", "d": "\r,\n"}, payer_name=",\n") for n in (1, 2, 3)
     ]

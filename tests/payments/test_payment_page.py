@@ -78,7 +78,7 @@ def test_an_oxxo_payment_waits_for_its_voucher_and_then_shows_it(
         payment_id=payment.public_id,
         livemode=False,
     )
-    payment_service._attach_voucher(payment.pk, order, actor=ProviderAccount.objects.get().public_id)
+    payment_service.attach_voucher(payment.pk, order, actor=ProviderAccount.objects.get().public_id)
     page = page_of(payment, client)
 
     assert "<i>9300</i><i>0262</i><i>2769</i><i>08</i>" in page
@@ -115,7 +115,7 @@ def test_a_closed_payment_asks_for_no_money(change: str, says: str, api: Api, st
     assert 'http-equiv="refresh"' not in page
 
 
-def test_it_is_spanish_whatever_the_browser_asks_for(api: Api, stp: StpSender, client: Client) -> None:
+def test_the_page_is_spanish_for_every_accept_language(api: Api, stp: StpSender, client: Client) -> None:
     payment = create(api)
 
     page = client.get(f"/pay/{payment.public_id}", headers={"Accept-Language": "en-US"}).content.decode()

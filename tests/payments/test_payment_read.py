@@ -1,4 +1,4 @@
-"""``GET /v1/payments/{id}``: the payment as it is now."""
+"""``GET /v1/payments/{id}``: the current state of a payment."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_answer_shows_the_payers_whole_account(api, stp):
         "%FF%FE",
     ],
 )
-def test_an_id_that_is_nobodys_is_404(api, stp, public_id):
+def test_an_unknown_id_is_404(api, stp, public_id):
     api.post("/v1/payments", SPEI)
 
     assert_problem(api.get(f"/v1/payments/{public_id}"), 404, "not_found")

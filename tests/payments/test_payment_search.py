@@ -1,4 +1,4 @@
-"""``q``: every text of a payment, case and accents aside, no character with a meaning of its own."""
+"""The filter ``q``: every text of a payment, ignoring case and accents, without special characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call to a provider is recorded: before it is made, and what came of it after."""
+"""Every call to a provider is recorded before it is sent, and its outcome afterwards."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_an_answer_that_is_no_json_is_kept_masked_and_cut(conekta, server):
         assert secret not in call.answer
 
 
-def test_the_row_is_committed_and_the_connection_is_back_while_the_provider_is_asked(conekta, server, monkeypatch):
+def test_during_a_call_its_row_is_committed_and_the_connection_released(conekta, server, monkeypatch):
     conekta.account.base_url, conekta.account.credentials = server.address, {"api_key": "key_S3cr3t"}
     server.answer = replies(200, {"object": "list", "data": []}, Connection="close")
     exchange, seen = ConektaClient._exchange, []

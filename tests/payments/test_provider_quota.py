@@ -1,4 +1,4 @@
-"""A provider's limit per hour is spent exactly, by however many at once."""
+"""Quotas of providers are counted exactly under concurrency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports' files: what is in them, who writes them, how long they stay."""
+"""Files of reports: content, writers and retention."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def begin_next_job() -> str | None:
         return cursor.fetchone()[0]
 
 
-def test_the_rescue_finds_only_what_nobody_writes(api):
+def test_the_rescue_finds_only_reports_without_a_writer(api):
     report = order(api)
 
     assert report_service.rescue() == 0

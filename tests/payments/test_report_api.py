@@ -1,4 +1,4 @@
-"""``/v1/reports``: orders, lists, and addresses that open a file without a key."""
+"""``/v1/reports``: orders, lists and download URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report of any length is written in the memory of a page, without holding anything back."""
+"""A report of any length is written in constant memory, without blocking other work."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ledger.services import stream
 from payments.models import Report
 from payments.services import report as report_service
 from payments.services import report_file
+from tests.factories.many_payments import OLDEST, SEED
 from tests.payments.report_orders import order, pay
-from tests.payments.test_payment_list_plans import OLDEST, SEED
 from tests.promises import pick
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -36,7 +36,7 @@ def test_the_length_of_a_report_costs_no_memory(api, merchant, stp, owner, forma
     owner.commit()
     report = order(api, start_date="2024-12-31", end_date="2025-12-31", format=format)
     small = order(api, start_date="2024-12-31", end_date="2024-12-31", format=format)
-    report_service.write(small.pk)  # whatever is loaded once
+    report_service.write(small.pk)  # loads modules and caches
 
     tracemalloc.start()
     report_service.write(report.pk)

@@ -1,4 +1,4 @@
-"""The test helper: it tells the simulator, and the simulator calls our webhooks over HTTP, like the real provider."""
+"""Simulated payments: the simulator calls our webhooks over HTTP like the real provider."""
 
 from __future__ import annotations
 

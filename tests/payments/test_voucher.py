@@ -1,8 +1,7 @@
-"""OXXO payments and their voucher: had at once, or later without ever making a second order."""
+"""OXXO payments and their vouchers, without ever creating a second order."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,25 +20,11 @@ from payments.models import Payment
 from payments.providers.conekta.client import ConektaClient
 from payments.services import payment as payment_service
 from tests.concurrency.threads import at_once
+from tests.factories.voucher import CLOSED, OXXO, event_types, jobs
 from tests.problems import rows
 
 pytest_plugins = ["tests.sandbox_process"]
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-CUSTOMER = {"name": "Ana Núñez", "email": "ana@example.mx", "phone": "5555555555"}
-OXXO = {"method": "oxxo", "amount": 25_000, "currency": "MXN", "customer": CUSTOMER}
-CLOSED = "http://127.0.0.1:9/conekta"
-
-
-def jobs():
-    """Jobs that wait, as (task, arguments, seconds from now)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT task_name, args, scheduled_at FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
-        return [(name, json.loads(args), (at - clock.now()).total_seconds()) for name, args, at in cursor.fetchall()]
-
-
-def event_types():
-    return list(Event.objects.order_by("sequence").values_list("type", flat=True))
 
 
 def test_an_oxxo_payment_is_answered_with_its_voucher(api, at_conekta):
@@ -160,7 +145,7 @@ def test_a_process_that_dies_after_the_order_leaves_one_order(api, at_conekta, m
         raise SystemError("the process is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         assert api.post("/v1/payments", OXXO).status_code == 500
     payment = Payment.objects.get()
     (_, arguments, wait), *_ = jobs()
@@ -212,7 +197,7 @@ def test_a_refusal_of_conekta_fails_the_payment_with_its_reason(api, at_conekta,
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
-def test_a_key_that_conekta_turns_away_is_ours_to_mend_and_fails_no_payment(api, at_conekta, monkeypatch, status):
+def test_a_key_that_conekta_rejects_fails_no_payment(api, at_conekta, monkeypatch, status):
     refusal = (status, b'{"object": "error", "type": "authentication_error", "details": []}')
     with monkeypatch.context() as patched:
         patched.setattr(ConektaClient, "_exchange", lambda *args: refusal)

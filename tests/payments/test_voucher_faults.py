@@ -1,4 +1,4 @@
-"""A voucher that a fault keeps away, and requests that wait for one: others are served, and the worker tries again."""
+"""Faults while a voucher is requested: other requests are served, and the worker retries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from payments.models import Payment
 from payments.services import payment as payment_service
 from tests import cluster
 from tests.concurrency.threads import soon
-from tests.payments.test_voucher import CLOSED, OXXO, event_types, jobs
+from tests.factories.voucher import CLOSED, OXXO, event_types, jobs
 from tests.web_process import Web, patient
 
 pytest_plugins = ["tests.sandbox_process"]
@@ -41,7 +41,7 @@ def work():
     asyncio.run(run())
 
 
-def test_a_fault_of_ours_is_tried_again_by_the_worker_which_finds_the_order_that_was_made(api, at_conekta, monkeypatch):
+def test_after_an_internal_error_the_worker_finds_the_created_order(api, at_conekta, monkeypatch):
     at_conekta.move(CLOSED)
     api.post("/v1/payments", OXXO)
     at_conekta.move_back()
@@ -50,9 +50,9 @@ def test_a_fault_of_ours_is_tried_again_by_the_worker_which_finds_the_order_that
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payment_service, "_attach_voucher", die)
+        patched.setattr(payment_service, "attach_voucher", die)
         work()
-    ((task, _, wait),) = jobs()  # the other one, of the rescue, found that somebody asks
+    ((task, _, wait),) = jobs()  # the other one, of the rescue, found the lease taken
     Payment.objects.update(voucher_asked_until=F("voucher_asked_until") - timedelta(seconds=wait))
     work()
 

@@ -1,4 +1,4 @@
-"""The raw bytes: in monthly partitions, never lost for want of one, dropped when their time is over and not before."""
+"""Raw bodies in monthly partitions: never lost, and dropped only after their retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conekta's events: believed only when signed over these very bytes, applied once, in any order."""
+"""Conekta's events: accepted only with a valid signature, applied once, in any order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from ledger.services import balance
 from payments.models import Deposit, Payment, ProviderAccount
 from payments.services import payment as payment_service
+from tests.factories.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
 from tests.problems import assert_problem, rows
-from tests.webhooks.oxxo import RECEIVED, attach, event_types, inbox, live_account, make_payment, pem, sign_with, told
 from webhooks.inbound.services import health
 from webhooks.models import ProviderEvent
 
@@ -203,7 +203,7 @@ def test_an_unknown_order_is_money_in_suspense(payment, conekta):
     assert event_types() == []
 
 
-def test_dollars_are_not_booked_as_pesos_and_somebody_must_look(payment, conekta):
+def test_dollars_are_a_conflict_and_not_booked_as_pesos(payment, conekta):
     raw = conekta.event(payment).replace(b'"MXN"', b'"USD"')
 
     assert told(conekta.post(raw)) == RECEIVED
@@ -288,7 +288,7 @@ def test_money_that_the_provider_took_back_is_in_the_queue_and_books_nothing(pay
     assert balance.of_merchant(merchant, livemode=False).pending == available.pending > 0
 
 
-def test_money_taken_back_of_somebody_elses_order_needs_nobody_here(payment, conekta, settings):
+def test_returned_money_of_an_unknown_order_needs_no_review(payment, conekta, settings):
     settings.INBOX_TRIES = 0
     ghost = Payment(public_id="pay_00000000000000000000000000", amount=1, order_id="ord_unknown")
 
@@ -310,7 +310,7 @@ def test_a_paid_payment_does_not_close_any_more(payment, conekta, closing):
     assert inbox()[-1] == (closing, "ignored", "stale")
 
 
-def test_an_order_of_nobody_that_closes_changes_nothing(payment, conekta):
+def test_a_closed_order_without_a_payment_changes_nothing(payment, conekta):
     before = rows()
     ghost = Payment(public_id="pay_00000000000000000000000000", amount=1, order_id="ord_unknown")
 

@@ -1,4 +1,4 @@
-"""Conekta's events that book nothing and wait for somebody: contradictions, and what cannot be read yet."""
+"""Conekta's events that need review: conflicts and unreadable events."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.providers.conekta.messages import parse_event
 from payments.services import payment as payment_service
-from tests.problems import rows
-from tests.webhooks.oxxo import (
+from tests.factories.oxxo import (
     RECEIVED,
     attach,
     event_types,
@@ -24,6 +23,7 @@ from tests.webhooks.oxxo import (
     sweep_all,
     told,
 )
+from tests.problems import rows
 from webhooks.inbound.services.dialect import DIALECTS
 from webhooks.models import Channel, ProviderEvent
 

@@ -1,4 +1,4 @@
-"""Contradictions wait for a person, who looks, does outside what is to be done, and says so: only then they leave."""
+"""Conflicts stay in the queue until staff resolves them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from django.test import Client
 
 from core.errors import InvalidRequest
 from core.state import Origin, TransitionRow
+from tests.factories.oxxo import RECEIVED, attach, make_payment, told
 from tests.problems import rows
-from tests.webhooks.oxxo import RECEIVED, attach, make_payment, told
 from webhooks.inbound.services import applying, health, replay
 from webhooks.models import ProviderEvent
 
@@ -40,7 +40,7 @@ def staff(*codenames: str) -> Client:
     return client
 
 
-def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing(contradiction, conekta, refund):
+def test_a_resolved_conflict_leaves_the_queue_and_books_nothing(contradiction, conekta, refund):
     before = rows()
     assert health.measure().attention == {"conflict": 1, "dead": 0}
 
@@ -65,7 +65,7 @@ def test_what_was_dealt_with_leaves_the_queue_with_who_and_why_and_books_nothing
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
-def test_nobody_deals_with_a_contradiction_without_saying_how(contradiction, reason):
+def test_a_conflict_cannot_be_resolved_without_a_reason(contradiction, reason):
     with pytest.raises(InvalidRequest):
         applying.resolve(contradiction.pk, origin=BY, reason=reason)
 
@@ -84,7 +84,7 @@ def test_only_an_open_contradiction_can_be_dealt_with(contradiction):
     assert rows() == before
 
 
-def test_what_was_dealt_with_can_still_be_replayed_and_is_open_again_if_it_contradicts(contradiction):
+def test_a_resolved_conflict_can_be_replayed_and_may_conflict_again(contradiction):
     applying.resolve(contradiction.pk, origin=BY, reason="seen")
 
     assert replay.replay(contradiction.pk, origin=BY, reason="look again").status == "conflict"
@@ -96,7 +96,7 @@ def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):
     client = staff("view_providerevent", "resolve_providerevent")
     url = f"/admin/webhooks/providerevent/{contradiction.public_id}/"
     assert "/resolve/" in client.get(f"{url}change/").content.decode()
-    assert "order.refunded, which nobody here asked for" in client.get(f"{url}resolve/").content.decode()
+    assert "order.refunded without our request" in client.get(f"{url}resolve/").content.decode()
 
     assert client.post(f"{url}resolve/", {"reason": ""}).status_code == 200
     assert ProviderEvent.objects.get(pk=contradiction.pk).status == "conflict"
@@ -107,10 +107,10 @@ def test_staff_marks_a_contradiction_as_dealt_with_on_its_page(contradiction):
     assert "Asked Conekta" in page and "vera" in page
     assert "/resolve/" not in page
     again = client.post(f"{url}resolve/", {"reason": "again"}).content.decode()
-    assert "somebody has dealt with it already" in again
+    assert "its conflict has been resolved already" in again
 
 
-def test_whoever_may_only_look_or_replay_marks_nothing(contradiction):
+def test_a_user_without_the_permission_cannot_resolve_conflicts(contradiction):
     client = staff("view_providerevent", "replay_providerevent")
     url = f"/admin/webhooks/providerevent/{contradiction.public_id}/"
 

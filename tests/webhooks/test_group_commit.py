@@ -1,11 +1,11 @@
-"""Notices that wait at the same time share a transaction, and nothing else: one's fault never becomes another's."""
+"""Group commit: concurrent notices share a transaction, and a fault of one never affects another."""
 
 from __future__ import annotations
 
 import base64
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -15,18 +15,15 @@ from django.test import Client
 
 from core import request_context
 from ledger.models import Entry
-from payments.models import Deposit, Payment, PaymentTransition
+from payments.models import Deposit, Payment
 from payments.services import notice as notice_service
-from tests.concurrency.test_notices import make_payments
 from tests.concurrency.threads import soon
-from tests.webhooks.test_inbox import make_payment
+from tests.factories.notice import RECEIVED, Send, assert_each_paid_once, paid, sending
+from tests.factories.payment import make_payment, make_payments
 from webhooks.inbound.services import group_commit
 from webhooks.models import ProviderEvent, ProviderEventTransition
 
 AMOUNT = 100_000
-RECEIVED = (200, b'{"received":true}')
-
-Send = Callable[[], Any]
 
 
 def deliver_together(lead: Send, sends: Sequence[Send], monkeypatch) -> list[tuple[int, bytes]]:
@@ -58,16 +55,6 @@ def deliver_together(lead: Send, sends: Sequence[Send], monkeypatch) -> list[tup
         return [other.result() for other in others]
 
 
-def paid(conekta, payment: Payment, **changes: Any) -> Send:
-    given = {"event_id": f"order{payment.pk}", "charge_id": f"charge{payment.pk}"} | changes
-    return sending(conekta, conekta.event(payment, "order.paid", **given))
-
-
-def sending(conekta, raw: bytes) -> Send:
-    digest = base64.b64encode(conekta.sign(raw)).decode()
-    return lambda: conekta.post(raw, client=Client(raise_request_exception=False), digest=digest)
-
-
 def transactions(model: type[Any], **which: Any) -> list[int]:
     """How many rows each transaction wrote, the most first."""
     rows = model.objects.filter(**which).extra(select={"by": f"{model._meta.db_table}.xmin::text"})
@@ -79,14 +66,6 @@ def held(payment: Payment) -> Iterator[None]:
     with transaction.atomic():
         Payment.objects.select_for_update().get(pk=payment.pk)
         yield
-
-
-def assert_each_paid_once(payments: Sequence[Payment]) -> None:
-    assert Counter(Payment.objects.values_list("status", flat=True)) == {"completed": len(payments)}
-    completed = PaymentTransition.objects.filter(to_status="completed").values_list("payment_id", flat=True)
-    assert sorted(completed) == [payment.pk for payment in payments]
-    assert Deposit.objects.count() == len(payments)
-    assert Entry.objects.count() == 4 * len(payments)
 
 
 def test_what_waits_while_another_is_carried_out_shares_a_transaction(
@@ -146,12 +125,10 @@ def test_notices_of_different_kinds_wait_together_and_each_ends_as_it_would_alon
         unknown.pk: "pending",
         spei.pk: "completed",
     }
-    assert Deposit.objects.filter(status="suspended").count() == 1  # nobody's order
+    assert Deposit.objects.filter(status="suspended").count() == 1  # an unknown order
 
 
-def test_a_payment_that_somebody_else_holds_keeps_nobody_else_waiting(
-    committed_db, merchant, conekta, groups, monkeypatch
-):
+def test_a_locked_payment_delays_no_other_notice(committed_db, merchant, conekta, groups, monkeypatch):
     lead, busy, free = make_payments(merchant, "oxxo", 3)
     answered, let_go = threading.Event(), threading.Event()
 
@@ -206,9 +183,7 @@ def test_two_notices_of_one_payment_in_a_group_are_one_after_the_other(
     }
 
 
-def test_of_two_notices_with_one_id_in_a_group_the_second_is_a_conflict(
-    committed_db, merchant, conekta, groups, monkeypatch
-):
+def test_the_second_notice_with_one_id_in_a_group_is_a_conflict(committed_db, merchant, conekta, groups, monkeypatch):
     lead, payment = make_payments(merchant, "oxxo", 2)
     kinds = [sending(conekta, conekta.event(payment, f"customer.{what}", event_id="one")) for what in ("new", "gone")]
 
@@ -281,7 +256,7 @@ def test_what_the_database_refuses_of_one_notice_does_not_take_its_neighbours_al
     assert Entry.objects.count() == 4 * 3
 
 
-def test_whoever_shares_a_group_whose_connection_breaks_is_carried_out_alone(
+def test_notices_of_a_group_with_a_broken_connection_are_processed_individually(
     committed_db, merchant, conekta, groups, monkeypatch, owner
 ):
     """Nothing of the group is committed; who led hears 503 and sends again, the others use other connections."""

@@ -1,4 +1,4 @@
-"""Behind a leader that hangs or gets no connection nobody waits longer than for a connection."""
+"""Group commit: notices behind a leader that hangs or gets no connection."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from django.db import connection, connections
 from core.errors import Overloaded
 from payments.models import ProviderAccount
 from payments.services import provider_account
-from tests.concurrency.test_notices import make_payments
 from tests.concurrency.threads import at_once
-from tests.webhooks.test_group_commit import Send, assert_each_paid_once, paid
-from webhooks.inbound.services import group_commit, inbox
+from tests.factories.notice import Send, assert_each_paid_once, paid
+from tests.factories.payment import make_payments
+from webhooks.inbound.services import group_commit
 
 
 @pytest.mark.usefixtures("production_timeouts")
-def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoever_hangs(
-    merchant, conekta, groups, monkeypatch
-):
+def test_a_hanging_leader_is_replaced_after_the_connection_timeout(merchant, conekta, groups, monkeypatch):
     lead, waiting, later = make_payments(merchant, "oxxo", 3)
     carry_out, hangs, goes_on = group_commit._process, threading.Event(), threading.Event()
 
@@ -58,15 +56,14 @@ def test_nobody_waits_longer_than_for_a_connection_and_the_next_leads_past_whoev
 
 
 @pytest.mark.usefixtures("production_timeouts")
-def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_each_by_its_own_error(
+def test_notices_behind_a_leader_without_connection_fail_with_their_own_errors(
     merchant, conekta, groups, monkeypatch, settings
 ):
     """One after the other they would each wait for the pool; an error that all raise would grow with each of them."""
     settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 3_600
     first, *payments = make_payments(merchant, "oxxo", 5)
-    assert paid(conekta, first)().status_code == 200
+    assert paid(conekta, first, event_id="first")().status_code == 200
     groups.clear()
-    monkeypatch.setattr(inbox, "_recent", set())  # of another test's database
     provider_account.accepting_notices(ProviderAccount.Provider.CONEKTA)
     connection.close()
     pool = connection.pool
@@ -84,7 +81,7 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     held = [pool.getconn() for _ in range(pool.max_size)]
     began = time.monotonic()
     try:
-        answers = at_once([paid(conekta, p) for p in payments])
+        answers = at_once([paid(conekta, p, event_id=f"waits-{p.pk}") for p in payments])
     finally:
         for one in held:
             pool.putconn(one)
@@ -93,5 +90,5 @@ def test_whoever_waits_behind_a_leader_that_gets_no_connection_hears_so_with_it_
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, Overloaded.code)] * 4
     assert len({id(error) for error in raised}) == len(raised) == 4
     assert groups == []
-    assert [paid(conekta, p)().status_code for p in payments] == [200] * 4
+    assert [paid(conekta, p, event_id=f"waits-{p.pk}")().status_code for p in payments] == [200] * 4
     assert_each_paid_once([first, *payments])

@@ -1,49 +1,30 @@
-"""The inbox: what is authentic is stored and applied once, whatever happens; the rest leaves no trace."""
+"""The inbox: authentic notices are stored and applied once; others are not stored."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
-from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
-from core import clock
-from core.state import Origin, TransitionRow
 from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.services import notice as notice_service
-from payments.services import payment as payment_service
 from tests import cluster
+from tests.factories.notice import DEVOLVER, told
+from tests.factories.oxxo import sweep_all
+from tests.factories.payment import make_payment
 from tests.problems import assert_problem, rows
-from tests.webhooks.oxxo import sweep_all
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
-from webhooks.inbound.services import applying, sweeper, tally
-from webhooks.models import InboxTally, ProviderEvent
-
-DEVOLVER = (400, {"mensaje": "devolver", "id": 14})
-
-
-def make_payment(merchant, method="spei") -> Payment:
-    wanted = payment_service.NewPayment(
-        method=Payment.Method(method), amount=100_000, expires_at=clock.now() + timedelta(days=1)
-    )
-    with transaction.atomic():
-        return payment_service.create(
-            merchant, livemode=False, wanted=wanted, origin=Origin(TransitionRow.Cause.API, "key_test")
-        )
+from webhooks.inbound.services import applying, sweeper
+from webhooks.models import ProviderEvent
 
 
 @pytest.fixture
 def payment(merchant, stp) -> Payment:
     return make_payment(merchant)
-
-
-def told(answer):
-    return answer.status_code, answer.json()
 
 
 def explode_after_applying(monkeypatch, error):
@@ -175,7 +156,7 @@ def test_a_webhook_is_posted_to_and_nothing_else(client, method, path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/JSON; charset=utf-8", "application/v2+json"])
-def test_a_notice_is_json_by_whatever_name(payment, stp, content_type):
+def test_a_notice_is_accepted_with_any_json_content_type(payment, stp, content_type):
     authorization = "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
 
     answer = stp.client.generic(
@@ -255,7 +236,7 @@ def test_one_notice_that_always_fails_stops_none_behind_it(committed_db, payment
     ]
 
 
-def test_a_notice_that_somebody_else_is_applying_is_left_to_him(committed_db, payment, stp, monkeypatch):
+def test_a_notice_locked_by_another_transaction_is_skipped(committed_db, payment, stp, monkeypatch):
     with monkeypatch.context() as patched:
         explode_after_applying(patched, RuntimeError("a bug"))
         stp.post(stp.deposit(payment.clabe, 100_000))
@@ -300,14 +281,14 @@ def test_another_amount_contradicts_a_notice_that_is_still_open(committed_db, pa
     assert Deposit.objects.get().amount == 100_000
 
 
-def test_a_fault_while_a_conflict_is_kept_is_5xx_and_it_is_kept_the_next_time(
+def test_a_conflict_that_could_not_be_stored_is_5xx_and_stored_on_repetition(
     committed_db, payment, stp, merchant, monkeypatch
 ):
     stp.post(stp.deposit(payment.clabe, 100_000))
     other, before = stp.deposit(payment.clabe, 100_001), rows()
 
     with monkeypatch.context() as patched:
-        patched.setattr(applying, "_conflict", lambda *_: 1 / 0)
+        patched.setattr(applying, "contradict", lambda *_: 1 / 0)
         assert_problem(stp.post(other), 500, "internal_error")
     assert rows() == before
 
@@ -328,7 +309,7 @@ def test_a_database_that_fails_while_applying_is_503_and_nothing_is_kept(committ
     assert rows() == before
 
 
-def test_a_payment_that_is_locked_for_long_is_503_and_the_notice_comes_again(committed_db, payment, stp, merchant):
+def test_a_notice_about_a_locked_payment_is_503_and_can_be_repeated(committed_db, payment, stp, merchant):
     raw, before = stp.deposit(payment.clabe, 100_000), rows()
 
     with psycopg.connect(cluster.url("payments_owner")) as holder:
@@ -367,22 +348,3 @@ def test_the_size_is_refused_before_the_secret_is_looked_at(payment, stp):
 @pytest.mark.parametrize("provider", ["truora", "jumio", "x"])
 def test_no_identity_provider_is_set_up_yet(client, provider):
     assert_problem(client.post(f"/webhooks/kyc/{provider}", b"{}", content_type="application/json"), 404, "not_found")
-
-
-@pytest.mark.django_db
-def test_a_repetition_is_counted_and_writes_nothing_else(payment, stp, settings, monkeypatch):
-    monkeypatch.setattr(tally, "_counts", Counter())
-    settings.INBOX_TALLY_SECONDS = 0
-    raw = stp.deposit(payment.clabe, 100_000)
-    stp.post(raw)
-    before = rows()
-
-    for _ in range(3):
-        stp.post(raw)
-    stp.post(raw, authorization="")
-
-    assert rows() == before
-    assert sorted(InboxTally.objects.values_list("channel", "kind", "count")) == [
-        ("stp.deposits", "duplicate", 3),
-        ("stp.deposits", "refused", 1),
-    ]

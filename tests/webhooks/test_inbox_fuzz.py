@@ -1,4 +1,4 @@
-"""The inbox against mutated notices and secrets: nothing altered is believed, nothing authentic breaks us."""
+"""The inbox with mutated notices and secrets: nothing forged is accepted, and nothing causes a 5xx."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_no_mutation_of_stps_secret_is_believed_or_breaks_us(trials, stp, mutati
 @pytest.mark.django_db
 @QUICK
 @given(mutation=mutations, signed=st.booleans())
-def test_no_authentic_notice_breaks_us_whatever_it_says(trials, merchant, stp, conekta, mutation, signed):
+def test_no_content_of_an_authentic_notice_causes_a_5xx(trials, merchant, stp, conekta, mutation, signed):
     ghost = Payment(public_id="pay_00000000000000000000000000", amount=100_000)
 
     if signed:
@@ -93,7 +93,7 @@ def test_no_authentic_notice_breaks_us_whatever_it_says(trials, merchant, stp, c
 @pytest.mark.django_db
 @QUICK
 @given(mutation=mutations)
-def test_no_state_of_an_order_breaks_us_whatever_it_says(trials, stp, mutation):
+def test_no_content_of_a_state_of_order_causes_a_5xx(trials, stp, mutation):
     raw = mutated(b'{"id": 21784922, "estado": "LIQUIDACION", "causaDevolucion": "", "tsLiquidacion": "1"}', *mutation)
     credentials = base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()
     header = {"Authorization": f"Basic {credentials}"}

@@ -1,7 +1,7 @@
-"""Whatever notices come in whatever order, inbox, payments and books are a pure model's (Hypothesis drives the views).
+"""For any notices in any order, inbox, payments and books equal a pure model (Hypothesis drives the views).
 
-The model knows neither tables nor locks: a dictionary of payments, one of deposits, one of notices. After every step
-all states, deposits, journeys and balances are the model's. ``FULL=1``: 500 runs of 50 steps.
+The model has neither tables nor locks: a dictionary of payments, one of deposits, one of notices. After every step all
+states, deposits, transitions and balances must equal the model's. ``FULL=1``: 500 runs of 50 steps.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class Inbox(RuleBasedStateMachine):
     @precondition(lambda self: any(one.money for one in self.sent))
     @rule(which=WHICH, more=st.integers(1, 3))
     def contradict(self, which: int, more: int) -> None:
-        """The same id with another amount books nothing, whatever became of the first."""
+        """The same id with another amount books nothing, independent of the first outcome."""
         told = [one for one in self.sent if one.money]
         known = told[which % len(told)]
         assert known.money is not None
@@ -309,7 +309,7 @@ def _steps(states: list[str]) -> list[str]:
 
 @pytest.mark.django_db
 @pytest.mark.promise("P3", "late, repeated and contradictory notices in any order against a pure model (Hypothesis)")
-def test_whatever_comes_inbox_payments_and_books_are_the_models(
+def test_inbox_payments_and_books_always_equal_the_model(
     trials: Trials, merchant: Merchant, stp: StpSender, conekta: ConektaSender
 ) -> None:
     Inbox.merchant, Inbox.stp, Inbox.conekta, Inbox.steps = merchant, stp, conekta, []

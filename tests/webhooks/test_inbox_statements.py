@@ -1,19 +1,18 @@
-"""What a notice costs: one statement, or two exchanges; and what becomes of whoever looked too early."""
+"""The statements of a notice, and races between concurrent notices."""
 
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from payments.models import Deposit, Payment
+from tests.factories.payment import make_payment
 from tests.problems import rows
-from tests.webhooks.test_inbox import make_payment
 from webhooks.inbound.services import group_commit, inbox, tally
-from webhooks.models import ProviderEvent
+from webhooks.models import InboxTally, ProviderEvent
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
     committed_db, payment, stp, settings, monkeypatch
 ):
     settings.INBOX_TALLY_SECONDS = 3_600
-    monkeypatch.setattr(tally, "_written", time.monotonic())
+    tally.count("stp.deposits", InboxTally.Kind.DUPLICATE)
     raw = stp.deposit(payment.clabe, 100_000)
     stp.post(raw)
 
@@ -54,7 +53,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("said_otherwise", [False, True])
-def test_whoever_looked_before_another_stored_the_same_money_looks_again(payment, stp, monkeypatch, said_otherwise):
+def test_a_notice_overtaken_by_the_same_money_starts_over(payment, stp, monkeypatch, said_otherwise):
     """The first look may be older than the lock for which it waited."""
     raw = stp.deposit(payment.clabe, 100_000)
     monkeypatch.setattr(group_commit, "submit", lambda item: None)  # alone

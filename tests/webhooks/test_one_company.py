@@ -1,4 +1,4 @@
-"""Two accounts of one company at STP: one CLABE prefix follows another, and money is found and booked once."""
+"""Two accounts of one company at STP: money for either CLABE prefix is found and booked once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from tests.concurrency.threads import at_once
 from tests.payments.providers.conftest import server as server  # noqa: PLC0414 - a fixture
 from tests.payments.providers.http_server import replies
 from tests.provider_messages import StpSender
-from tests.webhooks.test_poll import signing_key as signing_key  # noqa: PLC0414 - a fixture
 from webhooks.inbound.services import poll
 from webhooks.models import ProviderEvent
 
@@ -102,7 +101,7 @@ def test_one_transfer_reported_to_both_accounts_is_booked_once(merchant, stp, su
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_money_on_a_reusable_clabe_of_the_new_prefix_is_a_payment_of_that_account(merchant, stp, successor):
+def test_money_on_a_clabe_of_the_new_prefix_belongs_to_its_account(merchant, stp, successor):
     with transaction.atomic():
         clabe_service.create(merchant, livemode=False, wanted=clabe_service.NewClabe(), origin=ORIGIN)
 
@@ -154,7 +153,7 @@ def test_staff_can_assign_money_to_the_other_prefix_of_the_company(merchant, stp
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_company_is_asked_once_and_what_either_account_heard_is_not_taken_again(
+def test_a_company_is_polled_once_and_known_notices_of_its_accounts_are_skipped(
     merchant, stp, successor, server, signing_key, tmp_path, settings
 ):
     settings.INBOX_POLL_GRACE = timedelta(seconds=-5)

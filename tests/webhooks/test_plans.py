@@ -1,4 +1,4 @@
-"""The inbox costs the same however much is in it: the plans of its statements, and what they must not read."""
+"""Query plans of the inbox: its cost does not depend on its size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def plan(query: str, params: list[object] | tuple[object, ...] = ()) -> str:
-    """EXPLAIN as it would be of a large table: whatever an index can do, it does."""
+    """EXPLAIN as for a large table: indexes are used wherever possible."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN (COSTS off) {query}", params)

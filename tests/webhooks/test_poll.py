@@ -1,4 +1,4 @@
-"""A webhook that never came changes nothing for the merchant: the provider is asked, over HTTP, at the simulators."""
+"""Polling over HTTP at the simulators finds lost notices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import transaction
 
@@ -19,11 +18,11 @@ from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.providers.stp import clabes
 from payments.services import payment as payment_service
+from tests.factories.oxxo import inbox as inbox_rows
+from tests.factories.oxxo import make_payment, pem
 from tests.payments.providers.conftest import server as server  # noqa: PLC0414 - a fixture
 from tests.payments.providers.http_server import replies
 from tests.problems import rows
-from tests.webhooks.oxxo import inbox as inbox_rows
-from tests.webhooks.oxxo import make_payment, pem
 from webhooks.inbound.services import inbox, poll
 from webhooks.models import ProviderEvent, ProviderPoll
 
@@ -33,18 +32,6 @@ pytest_plugins = ["tests.sandbox_process"]
 @pytest.fixture(autouse=True)
 def _no_grace(settings):
     settings.INBOX_POLL_GRACE = timedelta(seconds=-5)
-
-
-@pytest.fixture
-def signing_key(tmp_path, settings, stp) -> rsa.RSAPrivateKey:
-    """STP's account with a key that only the worker reads."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    form = serialization.PrivateFormat.PKCS8
-    secret = serialization.BestAvailableEncryption(b"open sesame")
-    (tmp_path / f"{stp.account.public_id}.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
-    settings.STP_SIGNING_KEYS = tmp_path
-    settings.STP_SIGNING_PASSWORD = "open sesame"
-    return key
 
 
 def at_stp(simulator, account, key) -> None:
@@ -213,7 +200,7 @@ def test_a_payment_that_is_held_delays_its_money_and_stops_no_other_provider(
     assert Deposit.objects.count() == 1
 
 
-def test_a_provider_that_cannot_be_asked_is_said_and_asked_for_the_gap_later(committed_db, merchant, at_conekta):
+def test_a_failed_poll_is_reported_and_covered_by_the_next(committed_db, merchant, at_conekta):
     poll.poll(at_conekta.account)
     covered = ProviderPoll.objects.get().covered_until
     at_conekta.move("http://127.0.0.1:9/conekta")
@@ -226,7 +213,7 @@ def test_a_provider_that_cannot_be_asked_is_said_and_asked_for_the_gap_later(com
     assert state.last_error.startswith("Conekta could not be reached")
 
 
-def test_a_wrong_key_for_stp_is_said_and_stops_nobody(
+def test_a_wrong_key_for_stp_is_reported_and_stops_no_other_account(
     committed_db, merchant, conekta_process, stp, signing_key, settings
 ):
     at_stp(conekta_process, stp.account, rsa.generate_private_key(public_exponent=65537, key_size=2048))

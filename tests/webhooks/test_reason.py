@@ -1,4 +1,4 @@
-"""Why a notice ended as it did, as staff reads it."""
+"""Translations of the stored reasons of notices."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from webhooks.inbound.services import inbox, sweeper
         ("credited", "abonado"),
         ("duplicate", "el mismo dinero otra vez: ya estaba registrado"),
         (inbox.ANOTHER, "otro aviso con este ID decía otra cosa"),
-        (sweeper.DROPPED, "sus bytes ya se borraron"),
+        (sweeper.DROPPED, "su contenido se borró al vencer su plazo de conservación"),
         ("suspended:late", "por identificar: pagado después de vencer o cancelarse el pago"),
         ("conflict: it reports USD, the books hold MXN only", "informa USD, los libros solo llevan MXN"),
-        ("conflict: order.refunded, which nobody here asked for", "order.refunded, que nadie aquí pidió"),
+        ("conflict: order.refunded, which nobody here asked for", "order.refunded sin que lo hayamos solicitado"),
         ("sent again ← ZeroDivisionError", "enviado otra vez ← ZeroDivisionError"),
         ("STP lo corrigió", "STP lo corrigió"),
         ("", ""),

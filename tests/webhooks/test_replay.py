@@ -1,4 +1,4 @@
-"""Replaying stored notices: first shown, then done, never twice; what was sent back is never booked."""
+"""Replay of stored notices: previewed, executed once, and refused for returned money."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.test import Client
 
 from core.state import Origin, TransitionRow
 from payments.models import Deposit
+from tests.factories.oxxo import attach, make_payment
 from tests.problems import rows
-from tests.webhooks.oxxo import attach, make_payment
 from webhooks.inbound.services import applying, replay
 from webhooks.models import ProviderEvent
 
@@ -174,7 +174,7 @@ def test_staff_sees_the_effect_and_replays_with_a_reason(dead):
     page = client.get(f"/admin/webhooks/providerevent/{dead.public_id}/change/").content.decode()
     assert "Bug corrected ← ZeroDivisionError" in page
     assert "/replay/" not in page
-    assert "This notice was applied already" in client.post(url, {"reason": "again"}).content.decode()
+    assert "This notice has been applied" in client.post(url, {"reason": "again"}).content.decode()
 
 
 def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
     url = f"/admin/webhooks/providerevent/{dead.public_id}/replay/"
     monkeypatch.setattr(applying.notice_service, "apply", lambda *_, **__: 1 / 0)
 
-    assert "Applying it fails as before (ZeroDivisionError)." in client.get(url).content.decode()
+    assert "Applying it fails again (ZeroDivisionError)." in client.get(url).content.decode()
     answer = client.post(url, {"reason": "try"})
 
     assert answer.status_code == 200
@@ -190,7 +190,7 @@ def test_a_replay_that_fails_is_said_to_staff(dead, monkeypatch):
     assert ProviderEvent.objects.get().status == "dead"
 
 
-def test_whoever_may_only_look_replays_nothing(dead):
+def test_a_user_without_the_permission_cannot_replay(dead):
     client = staff("view_providerevent")
     url = f"/admin/webhooks/providerevent/{dead.public_id}/"
 

@@ -1,4 +1,4 @@
-"""An incoming SPEI transfer: credited once, or in suspense, and answered as STP expects."""
+"""Incoming SPEI transfers: credited once or put in suspense, with the response that STP expects."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def test_another_merchant_gets_nothing_of_it(payment, stp, other_merchant):
 
 
 @pytest.mark.parametrize("amount", [100_000, 99_999])
-def test_news_of_a_month_ago_is_booked_from_the_oldest_moment_that_the_ledger_takes(payment, stp, amount):
+def test_a_month_old_notice_is_booked_at_the_oldest_accepted_time(payment, stp, amount):
     month_ago = int((clock.now() - timedelta(days=30)).timestamp() * 1000)
 
     answer = stp.post(stp.deposit(payment.clabe, amount, tsLiquidacion=str(month_ago)))

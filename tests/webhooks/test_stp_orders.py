@@ -1,4 +1,4 @@
-"""STP's changes of state of orders that we sent: stored and answered also if we know no such order."""
+"""STP's states of sent orders: stored and answered."""
 
 from __future__ import annotations
 

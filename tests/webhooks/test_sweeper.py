@@ -1,4 +1,4 @@
-"""What was stored and not applied is applied by the worker: in time, once, and given up in the end, aloud."""
+"""The worker applies open notices in time and once, and finally gives up with an error in the log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ledger.services import balance
 from payments.models import Deposit, Payment
 from payments.providers.base import MoneyReceived
 from tests.concurrency.threads import at_once
+from tests.factories.oxxo import RECEIVED, attach, inbox, make_payment, told
 from tests.problems import rows
-from tests.webhooks.oxxo import RECEIVED, attach, inbox, make_payment, told
 from webhooks.inbound.jobs.provider_event import sweep_provider_events
 from webhooks.inbound.services import applying, sweeper
 from webhooks.inbound.services.store import IncomingNotice, insert
@@ -48,7 +48,7 @@ def store_only(account, raw: bytes, key: str) -> ProviderEvent:
     return event
 
 
-def test_a_notice_that_keeps_failing_is_given_up_aloud_after_twelve_tries_of_the_worker(
+def test_a_failing_notice_is_dead_after_twelve_attempts_and_an_error_is_logged(
     committed_db, merchant, conekta, monkeypatch, caplog
 ):
     payment = attach(make_payment(merchant))
@@ -114,7 +114,7 @@ def send_state_nobody_can_read(stp, number: int):
     return stp.client.post("/webhooks/stp/orders", body, content_type="application/json", headers=headers)
 
 
-def test_a_burst_of_repeats_during_a_fault_uses_up_no_try_and_moves_no_next_one(
+def test_repetitions_during_a_fault_count_as_no_attempt_and_delay_no_retry(
     committed_db, merchant, stp, conekta, monkeypatch
 ):
     paid, closed = attach(make_payment(merchant)), Payment(public_id="", amount=25_000, order_id="ord_of_nobody")
@@ -162,7 +162,7 @@ def test_repeats_at_once_with_the_worker_leave_its_twelve_tries_alone(committed_
     assert event.transitions.count() == 4
 
 
-def test_a_repeat_of_what_was_given_up_and_still_cannot_be_read_changes_nothing(committed_db, conekta, settings):
+def test_a_repetition_of_a_dead_unreadable_notice_changes_nothing(committed_db, conekta, settings):
     settings.INBOX_TRIES = 1
     raw = b'{"id": "e", "type": "order.paid"}'
     first = conekta.post(raw)
@@ -189,7 +189,7 @@ def test_what_is_settled_as_it_arrives_needs_no_step_beside_its_row(merchant, co
 
 
 @pytest.mark.django_db
-def test_a_closing_that_overtakes_our_own_order_waits_and_is_applied_when_the_order_is_there(merchant, conekta):
+def test_a_closing_that_overtakes_its_order_is_applied_later(merchant, conekta):
     payment = make_payment(merchant)  # our request to Conekta is on its way
     ghost = Payment(public_id="", amount=25_000, order_id="ord_overtaken")
 
@@ -222,7 +222,7 @@ def test_a_closing_of_an_order_that_never_appears_is_ignored_in_the_end(merchant
 
 
 @pytest.mark.django_db
-def test_a_notice_whose_process_died_before_applying_it_is_the_workers_after_a_while(merchant, stp, api):
+def test_the_worker_applies_a_notice_of_a_killed_process(merchant, stp, api):
     clabe = api.post("/v1/payments", {"method": "spei", "amount": 100_000, "currency": "MXN"}).json()["spei"]["clabe"]
     raw = stp.deposit(clabe, 100_000)
     event = store_only(stp.account, raw, "20261120:40012:MBAN01002611200012345678")
@@ -279,7 +279,7 @@ def test_two_sweeps_at_once_share_the_work_and_apply_everything_once(
     settled = at_once([lambda: sweeper.sweep(now=later) for _ in range(4)])
 
     assert sum(settled) == 60
-    assert len(applied) == len(set(applied)) == 60  # nobody even tries what another one holds
+    assert len(applied) == len(set(applied)) == 60  # no notice is claimed twice
     assert Deposit.objects.count() == 60
     assert set(ProviderEvent.objects.values_list("status", "attempts")) == {("processed", 1)}
     assert ProviderEventTransition.objects.count() == 60
@@ -302,7 +302,7 @@ def test_a_database_that_goes_away_counts_against_no_notice(committed_db, mercha
     assert ProviderEvent.objects.get().attempts == 0
 
 
-def test_a_payment_that_somebody_holds_for_long_is_no_reason_to_give_its_money_up(
+def test_a_locked_payment_never_makes_its_notice_dead(
     committed_db, production_timeouts, merchant, stp, api, owner, settings
 ):
     settings.INBOX_TRIES = 1

@@ -1,4 +1,4 @@
-"""A notice that a person could read books its money, in any encoding and spelling; its bytes stay as they came."""
+"""Readable notices are booked in any encoding and spelling; their bodies are stored unchanged."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import pytest
 from core import clock
 from payments.models import Deposit, Payment
 from payments.providers.stp.notices import parse_deposit
+from tests.factories.notice import DEVOLVER, told
+from tests.factories.oxxo import RECEIVED, attach, make_payment, sweep_all
+from tests.factories.payment import make_payment as spei_payment
 from tests.payments.providers.conftest import server as server  # noqa: PLC0414 - a fixture
 from tests.payments.providers.http_server import replies
 from tests.problems import rows
-from tests.webhooks.oxxo import RECEIVED, attach, make_payment, sweep_all
-from tests.webhooks.test_inbox import DEVOLVER, told
-from tests.webhooks.test_inbox import make_payment as spei_payment
-from tests.webhooks.test_poll import signing_key as signing_key  # noqa: PLC0414 - a fixture
 from webhooks.inbound.admin import readable_body
 from webhooks.inbound.services import applying, poll
 from webhooks.models import ProviderEvent

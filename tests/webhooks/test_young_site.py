@@ -1,11 +1,11 @@
-"""The first hour of a site: plans made while its tables are empty must serve when they are not."""
+"""Plans made while tables are empty stay good when they are full."""
 
 from __future__ import annotations
 
 import pytest
 from django.db import connection
 
-from tests.webhooks.test_inbox import make_payment
+from tests.factories.payment import make_payment
 
 GROWING = [
     "payments_payment",

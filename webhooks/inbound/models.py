@@ -1,4 +1,4 @@
-"""The inbox: one slim row for ever for each authentic notice, its raw bytes for as long as the law wants them."""
+"""Models of the inbox: a permanent row per authentic notice, and its raw body for the retention required by law."""
 
 from __future__ import annotations
 
@@ -18,40 +18,38 @@ from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
 class Channel(models.TextChoices):
-    """By which way a notice reached us; it decides how its bytes are read."""
+    """The way by which a notice reached us; it determines the parser."""
 
     STP_DEPOSITS = "stp.deposits", _("STP: deposits")
     STP_ORDERS = "stp.orders", _("STP: sent orders")
-    STP_CONCILIATION = "stp.conciliation", _("STP: asked for")
+    STP_CONCILIATION = "stp.conciliation", _("STP: polled")
     CONEKTA_EVENTS = "conekta.events", _("Conekta: events")
-    CONEKTA_LIST = "conekta.list", _("Conekta: asked for")
+    CONEKTA_LIST = "conekta.list", _("Conekta: polled")
 
 
 class ProviderEvent(ProtectedRefreshMixin):
-    """One authentic notice of a provider, and what became of it.
+    """One authentic notice of a provider, and its outcome.
 
-    ``event_id`` is the provider's identity of the message (or, where it has none, of what it reports): an account
-    never has two. The stored answer is given again to every repetition. A row is born decided, in the statement that
-    writes its effect; its first settlement is this row itself, and every other change of state has its
-    ``ProviderEventTransition``.
+    ``event_id`` is the provider's identity of the message or, without one, of its subject; it is unique per account.
+    Every repetition gets the stored response. The statement that writes the effect inserts the row, usually settled;
+    every later change of state has a ``ProviderEventTransition``.
     """
 
     class Status(models.TextChoices):
         RECEIVED = "received", _("received")
-        """In memory before the decision; stored, if applying failed and was rolled back."""
+        """Only in memory; stored if applying failed and was rolled back."""
         PROCESSED = "processed", _("processed")
-        """It changed something."""
+        """Applied, with an effect."""
         IGNORED = "ignored", _("ignored")
-        """Nothing had to change; the reason says why."""
+        """Nothing had to change, for the stored reason."""
         RETRY = "retry", _("to be retried")
-        """It could not be read or applied; the worker tries again at ``next_at``. A repetition may
-        settle it too; one that fails changes nothing."""
+        """It could not be parsed or applied; the worker retries it at ``next_at``. A repetition may also settle it."""
         CONFLICT = "conflict", _("conflict")
-        """It contradicts what is stored or booked; nothing was changed, somebody must look."""
+        """It contradicts stored or booked data; nothing was changed, and staff must review it."""
         RESOLVED = "resolved", _("dealt with")
-        """A contradiction that somebody looked at; the step says who, when and what came of it."""
+        """A conflict that staff resolved; the transition row records who, when and how."""
         DEAD = "dead", _("given up")
-        """Every try failed; somebody must look, and may replay it."""
+        """All attempts failed; staff must review it and may replay it."""
 
     SETTLED = (Status.PROCESSED, Status.IGNORED, Status.CONFLICT, Status.RESOLVED)
 
@@ -76,7 +74,7 @@ class ProviderEvent(ProtectedRefreshMixin):
     object_id = models.CharField(_("object"), max_length=40, blank=True)
     body_sha256 = models.CharField(max_length=64)
     key_id = models.CharField(
-        _("proven by"),
+        _("authenticated by"),
         max_length=16,
         blank=True,
         default="",
@@ -84,19 +82,19 @@ class ProviderEvent(ProtectedRefreshMixin):
         help_text=_("Start of the key's SHA-256."),
     )
     remote_address = models.GenericIPAddressField(_("address"), null=True)
-    response_status = models.PositiveSmallIntegerField(_("answer"), null=True)
+    response_status = models.PositiveSmallIntegerField(_("response"), null=True)
     response_body = models.JSONField(default=dict)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    """Tries of the worker that failed, and the try that settled it. A sender's repetitions do not count."""
+    """Failed attempts of the worker, and the attempt that settled it; repetitions do not count."""
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     received_at = models.DateTimeField(_("received"), default=clock.now)
     processed_at = models.DateTimeField(_("processed"), null=True)
     next_at = models.DateTimeField(_("next try"), null=True, db_default=Now())
 
     free_columns = {
-        "attempts": "counts the tries of the worker; what came of each is in a transition row",
-        "last_error": "the last try's error, for the person who looks; the steps keep the earlier ones",
-        "next_at": "when the worker tries again; staff may bring it forward",
+        "attempts": "counts the attempts of the worker; each has a transition row with its result",
+        "last_error": "the last attempt's error, for staff; transition rows keep the earlier ones",
+        "next_at": "when the worker retries; staff may bring it forward",
     }
 
     class Meta:
@@ -159,7 +157,7 @@ class ProviderEvent(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.PROCESSED)
     def process(self, *, reason: str, object_id: str) -> None:
-        """Applied: it changed ``object_id``."""
+        """Applied, with an effect on ``object_id``."""
         self._settle(reason, object_id)
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.IGNORED)
@@ -169,14 +167,14 @@ class ProviderEvent(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.CONFLICT)
     def contradict(self, *, reason: str, object_id: str) -> None:
-        """It says something else than what is stored or booked."""
+        """It contradicts stored or booked data."""
         self._settle(reason, object_id)
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.RETRY)
     def postpone(self, *, error: str, next_at: datetime, counts: bool) -> None:
-        """It could not be applied: that failed and was rolled back, or what it is about is not there yet.
+        """Retry later: applying failed and was rolled back, or the target does not exist yet.
 
-        ``counts``: this was one of the worker's tries.
+        ``counts``: this was an attempt of the worker.
         """
         self.attempts += counts
         self.last_error = error[:500]
@@ -184,14 +182,14 @@ class ProviderEvent(ProtectedRefreshMixin):
 
     @transition(field=status, source=[Status.RECEIVED, Status.RETRY], target=Status.DEAD)
     def give_up(self, *, error: str, counts: bool) -> None:
-        """The last try failed. ``counts`` as for ``postpone``."""
+        """The last attempt failed. ``counts`` as for ``postpone``."""
         self.attempts += counts
         self.last_error = error[:500]
         self.next_at = None
 
     @transition(field=status, source=Status.CONFLICT, target=Status.RESOLVED)
     def resolve(self) -> None:
-        """Somebody looked at the contradiction and did outside what was to be done; why it is one stays."""
+        """Staff resolved the conflict outside the system; its reason stays."""
 
     @transition(
         field=status,
@@ -199,22 +197,22 @@ class ProviderEvent(ProtectedRefreshMixin):
         target=Status.RETRY,
     )
     def reopen(self, *, next_at: datetime) -> None:
-        """Somebody wants it applied again. What was applied is never reopened."""
+        """Apply it again. An applied notice is never reopened."""
         self.next_at = next_at
 
     @property
     def is_settled(self) -> bool:
-        """True once it needs no further work."""
+        """True if it needs no further processing."""
         return self.status in self.SETTLED
 
     @property
     def stored(self) -> ProviderEventBody | None:
-        """Bytes and headers as they came; None once they were dropped."""
+        """Raw body and headers; None after they were dropped."""
         return ProviderEventBody.objects.filter(event_id=self.pk, received_at=self.received_at).first()
 
     @property
     def body(self) -> bytes | None:
-        """The raw bytes; None once they were dropped."""
+        """The raw body; None after it was dropped."""
         found = self.stored
         return None if found is None else bytes(found.body)
 
@@ -227,10 +225,10 @@ class ProviderEvent(ProtectedRefreshMixin):
 
 
 class ProviderEventBody(models.Model):
-    """Raw bytes and some headers of a notice, in monthly partitions that are dropped when their time is over.
+    """Raw body and some headers of a notice, in monthly partitions that are dropped after their retention.
 
-    The table, its partitions and the two functions that make and drop them are SQL of a migration: the application may
-    insert and read, and call the functions; it may not change the schema.
+    The table, its partitions and the two functions that create and drop partitions are SQL of a migration: the
+    application may insert, read and call the functions, but not change the schema.
     """
 
     event = models.OneToOneField(ProviderEvent, models.PROTECT, primary_key=True, related_name="+", db_constraint=False)
@@ -247,7 +245,7 @@ class ProviderEventBody(models.Model):
 
 
 class InboxTally(models.Model):
-    """How many repetitions and refusals a channel had in an hour: neither leaves a row of its own."""
+    """Number of repeated or refused notices of a channel in one hour; they have no rows of their own."""
 
     class Kind(models.TextChoices):
         DUPLICATE = "duplicate", _("repeated")
@@ -259,7 +257,7 @@ class InboxTally(models.Model):
     count = models.BigIntegerField(default=0)
 
     free_columns = {
-        "count": "grows with every repetition or refusal; a statistic, no money or right depends on it",
+        "count": "grows with every repetition or refusal; a statistic on which no money or permission depends",
         ROWS: "a statistic",
     }
 
@@ -272,7 +270,7 @@ class InboxTally(models.Model):
 
 
 class ProviderPoll(models.Model):
-    """How far a provider was asked for what it knows, and how many notices had never come."""
+    """Progress of polling an account, and the number of notices that did not arrive as webhooks."""
 
     account = models.OneToOneField("payments.ProviderAccount", models.PROTECT, related_name="+")
     asked_at = models.DateTimeField(null=True)
@@ -281,10 +279,10 @@ class ProviderPoll(models.Model):
     last_error = models.CharField(max_length=300, blank=True)
 
     free_columns = {
-        "asked_at": "the worker's own place",
-        "covered_until": "the worker's own place: how far back it asks next; what it finds is a notice like any other",
-        "found": "a statistic: every notice found has its own row",
-        "last_error": "the last try's error, for the person who looks",
+        "asked_at": "state of the worker",
+        "covered_until": "state of the worker: the start of the next poll; polled notices are processed like any other",
+        "found": "a statistic: every found notice has its own row",
+        "last_error": "the last attempt's error, for staff",
     }
 
     class Meta:
@@ -295,11 +293,11 @@ class ProviderPoll(models.Model):
 
 
 class ProviderEventTransition(TransitionRow):
-    """One change of a notice's state after the transaction that stored it, or one more try that changed nothing."""
+    """One change of a notice's state after it was stored, or one more attempt that changed nothing."""
 
     event = models.ForeignKey(ProviderEvent, models.PROTECT, related_name="transitions")
 
     class Meta(TransitionRow.Meta):
-        verbose_name = _("step of a provider event")
-        verbose_name_plural = _("steps of provider events")
+        verbose_name = _("provider event transition")
+        verbose_name_plural = _("provider event transitions")
         triggers: list[Any] = [AppendOnly()]

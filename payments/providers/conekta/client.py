@@ -1,8 +1,8 @@
-"""Conekta's API as four questions and two registrations, each with an outcome that can be trusted.
+"""Client of Conekta's API.
 
 Wire format: Conekta API 2.3.0 (version in the Accept header, bearer authentication, errors as
 ``{"object": "error", "details": [{"code", "message", …}]}``). The API has no idempotency key: after ``OutcomeUnknown``
-from ``create_cash_order`` ask ``find_order`` before creating again.
+from ``create_cash_order`` call ``find_order`` before creating again.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ CONNECT_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 10.0
 MAX_MESSAGE_LENGTH: Final = 300
 EVENTS_A_PAGE: Final = 25
-"""An event holds its whole order: ten times as many could be longer than an answer may be."""
+"""An event contains its whole order: a larger page could exceed ``MAX_ANSWER_BYTES``."""
 MAX_EVENT_PAGES: Final = 400
 
 _ACCEPT: Final = "application/vnd.conekta-v2.3.0+json"
 _API_KEY = re.compile(r"[!-~]{1,200}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# Credentials or address refused, or too many requests: ours to mend; nothing was done, so it may be tried again.
+# Credentials or address refused, or too many requests: nothing was done, so it may be retried.
 _TURNED_AWAY = {401, 403, 404, 405, 410, 429}
-# The answer about one object that is asked for by its id.
+# Responses to a request for one object by its id.
 _NO_SUCH_OBJECT = {404, 410}
 _REQUEST_TIMEOUT = 408
 
 
 def _created(event: Mapping[str, Any]) -> int:
-    """When the event happened, unix seconds; one that does not say counts as now."""
+    """Time of the event in unix seconds; later than any other if it is missing."""
     created = event.get("created_at")
     return created if type(created) is int else 1 << 60
 
 
 def _cursor(listing: Mapping[str, Any]) -> str:
-    """Where the list goes on, or ""."""
+    """The cursor of the next page, or ""."""
     try:
         return parse_qs(urlsplit(str(listing.get("next_page_url") or "")).query).get("next", [""])[0]
-    except ValueError:  # no address
+    except ValueError:  # not a URL
         return ""
 
 
@@ -66,12 +66,12 @@ def _events_page(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class ConektaClient:
-    """One Conekta account. Cheap to make: connections are shared by all clients of the process.
+    """A client for one Conekta account. Cheap to create: all clients of a process share connections.
 
     Every method raises ``ProviderNotContacted`` (DNS, connection or TLS failed, or 401, 403, 404, 405, 410, 429:
-    nothing was done), ``ProviderRefused`` (another 4xx that explains itself: final) or ``OutcomeUnknown`` (everything
-    else). About one order by its id, 404 and 410 are an answer: ``UnknownToProvider``, a kind of ``ProviderRefused``.
-    ``total_timeout`` bounds the whole exchange but for the name look-up. No message and no repr ever holds the key.
+    nothing was done), ``ProviderRefused`` (another 4xx with an error object: final) or ``OutcomeUnknown`` (anything
+    else). For a request by an order's id, 404 and 410 raise ``UnknownToProvider``, a subclass of ``ProviderRefused``.
+    ``total_timeout`` limits the whole exchange except the DNS lookup. No message or repr contains the key.
     """
 
     __slots__ = ("_api_key", "_base_url", "_connect_timeout", "_record", "_total_timeout")
@@ -85,7 +85,7 @@ class ConektaClient:
         total_timeout: float = TOTAL_SECONDS,
         record: Record = unrecorded,
     ) -> None:
-        """Raises ``ValueError`` for a key or an address that no request could carry."""
+        """Raises ``ValueError`` for an invalid key or address."""
         if not _API_KEY.fullmatch(api_key):
             raise ValueError("a Conekta key is 1 to 200 visible ASCII characters")
         if not 0 < connect_timeout <= total_timeout <= TOTAL_SECONDS:
@@ -117,7 +117,7 @@ class ConektaClient:
     ) -> CashOrder:
         """Create an order of ``amount`` centavos that can be paid in cash until ``expires_at`` (``POST /orders``).
 
-        An answer about another amount, currency or payment, or without a reference to pay with, is ``OutcomeUnknown``.
+        Raises ``OutcomeUnknown`` for a response with another amount, currency or payment, or without a reference.
         """
         request = order_request(
             payment_id=payment_id,
@@ -143,7 +143,7 @@ class ConektaClient:
     def find_order(self, payment_id: str) -> CashOrder | None:
         """The order whose metadata holds exactly ``payment_id`` (``GET /orders?search=``); None if there is none.
 
-        Two such orders, or a result longer than one page without it, is ``OutcomeUnknown``: None would be a guess.
+        Raises ``OutcomeUnknown`` for two such orders, or for more than one page of results without it.
         """
 
         def read(answer: dict[str, Any]) -> CashOrder | None:
@@ -152,9 +152,9 @@ class ConektaClient:
                 raise OutcomeUnknown("Conekta answered with something that is not a list of orders.")
             found = [order for order in listed if isinstance(order, dict) and payment_id_of(order) == payment_id]
             if len(found) > 1:
-                raise OutcomeUnknown("Conekta knows several orders for this payment.")
+                raise OutcomeUnknown("Conekta has several orders for this payment.")
             if not found and answer.get("has_more"):
-                raise OutcomeUnknown("Conekta found too many orders to tell.")
+                raise OutcomeUnknown("Conekta found too many orders.")
             return self._order(found[0]) if found else None
 
         params = {"search": payment_id, "limit": "20"}
@@ -162,9 +162,9 @@ class ConektaClient:
         return order if order is None or order.charge_id else self.get_order(order.order_id)
 
     def get_order(self, order_id: str) -> CashOrder:
-        """The order as Conekta has it now (``GET /orders/{id}``).
+        """The current order (``GET /orders/{id}``).
 
-        ``UnknownToProvider`` if Conekta has none with this id, ``ValueError`` for what cannot be an id.
+        Raises ``UnknownToProvider`` if Conekta has none with this id, ``ValueError`` for an invalid id.
         """
         return self._one_order("get_order", "GET", order_id)
 
@@ -173,9 +173,9 @@ class ConektaClient:
         return self.list_events(since)
 
     def list_events(self, since: datetime) -> Iterator[list[bytes]]:
-        """Raw events that concern us since a moment, the newest first; a list for each page (``GET /events``).
+        """Raw relevant events since a time, newest first, one list per page (``GET /events``).
 
-        ``OutcomeUnknown`` for a list that does not advance (a cursor comes twice, or is missing although there is more)
+        Raises ``OutcomeUnknown`` for a list that does not advance (a repeated cursor, or none although there is more)
         or has more than ``MAX_EVENT_PAGES``.
         """
         params, seen = {"limit": str(EVENTS_A_PAGE)}, set[str]()
@@ -194,14 +194,14 @@ class ConektaClient:
         raise OutcomeUnknown("Conekta lists more events than can be read at once.")
 
     def cancel_order(self, order_id: str) -> CashOrder:
-        """Withdraw a pending order (``POST /orders/{id}/cancel``); ``ProviderRefused`` if it is pending no more.
+        """Cancel a pending order (``POST /orders/{id}/cancel``). Raises ``ProviderRefused`` if it is not pending.
 
         ``UnknownToProvider`` and ``ValueError`` as for ``get_order``.
         """
         return self._one_order("cancel_order", "POST", order_id, "/cancel")
 
     def create_webhook_key(self) -> str:
-        """Have Conekta make a key pair to sign events with (``POST /webhook_keys``); the public half, as PEM."""
+        """Create a key pair with which Conekta signs events (``POST /webhook_keys``); returns the public key (PEM)."""
 
         def read(answer: dict[str, Any]) -> str:
             pem = answer.get("public_key")
@@ -214,7 +214,7 @@ class ConektaClient:
         return self._call("create_webhook_key", "POST", "/webhook_keys", body={"active": True}, read=read)
 
     def register_webhook(self, url: str, events: Sequence[str]) -> str:
-        """Have Conekta send ``events`` to ``url`` (``POST /webhooks``); the webhook's id."""
+        """Register ``url`` for ``events`` (``POST /webhooks``); returns the webhook's id."""
 
         def read(answer: dict[str, Any]) -> str:
             webhook_id = answer.get("id")
@@ -255,7 +255,7 @@ class ConektaClient:
         body: dict[str, Any] | None = None,
         about_one: bool = False,
     ) -> T:
-        """What ``read`` makes of the JSON object that Conekta answers. ``about_one``: ``path`` names one object."""
+        """Send a request and parse the JSON response with ``read``. ``about_one``: ``path`` names one object."""
         asked = {"method": method, "path": path, "params": params, "body": body}
         call = Call(operation, redacted({name: value for name, value in asked.items() if value}))
         with self._record(call):
@@ -265,9 +265,9 @@ class ConektaClient:
 
     def _understood(self, status: int, raw: bytes, *, about_one: bool) -> dict[str, Any]:
         if about_one and status in _NO_SUCH_OBJECT:
-            raise UnknownToProvider(f"Conekta knows no such object (HTTP {status}).")
+            raise UnknownToProvider(f"Conekta has no such object (HTTP {status}).")
         if status in _TURNED_AWAY:
-            raise ProviderNotContacted(f"Conekta turned the request away before doing anything (HTTP {status}).")
+            raise ProviderNotContacted(f"Conekta rejected the request before processing it (HTTP {status}).")
         try:
             answer = read_object(raw)
         except UnreadableNotice:
@@ -303,7 +303,7 @@ class ConektaClient:
         }
 
     def _refusal(self, status: int, answer: Mapping[str, Any]) -> ProviderRefused:
-        """What Conekta says about the first fault, without the key should it be quoted there."""
+        """The first error of Conekta's response, without the key in case it is quoted there."""
         details = answer.get("details")
         detail = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
         code = self._printable(detail.get("code")) or self._printable(answer.get("type"))
@@ -315,5 +315,5 @@ class ConektaClient:
 
 
 def connect(access: Access) -> ConektaClient:
-    """A client for an account. Raises ``ValueError`` for a key or an address that no request could carry."""
+    """A client for an account. Raises ``ValueError`` for an invalid key or address."""
     return ConektaClient(access.credentials.get("api_key", ""), access.base_url, record=access.record)

@@ -1,9 +1,9 @@
-"""What is said to Conekta and what it says: cash orders and events, as values of our own.
+"""Conekta's messages: cash orders and events.
 
-Wire format: Conekta API 2.3.0, ``POST /orders`` with a charge of type ``cash``, the order it answers with, and the
-events order.paid, charge.paid, order.expired, order.canceled, charge.expired, webhook_ping and those that take money
-back (refunded, charged back, reversed). Amounts are integer
-centavos, moments are unix seconds, references are text (OXXO's have 14 digits, those of other stores 20).
+Wire format: Conekta API 2.3.0, ``POST /orders`` with a charge of type ``cash``, the order in its response, and the
+events order.paid, charge.paid, order.expired, order.canceled, charge.expired, webhook_ping and those about money that
+was refunded, charged back or reversed. Amounts are integer centavos, times are unix seconds, references are text
+(OXXO's have 14 digits, those of other stores 20).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from payments.providers.errors import UnreadableNotice
 from payments.providers.reading import read_object
 
 MAX_KEY_LENGTH: Final = 64
-"""Longest id that is read; Conekta's own have at most 32 characters."""
+"""Maximum length of an id; Conekta's own have at most 32 characters."""
 
 MAX_REFERENCE_LENGTH: Final = 32
 MAX_STORE_NAME_LENGTH: Final = 100
@@ -40,7 +40,7 @@ _TAKEN_BACK_EVENTS: Final = {
     "charge.chargeback.lost",
 }
 _PAID_STATUSES: Final = {"paid", "partially_refunded", "refunded", "charged_back"}
-"""States of an order or a charge whose money arrived, even if it was taken back later."""
+"""States of an order or a charge whose money arrived, even if it was refunded later."""
 
 PENDING_STATUS: Final = "pending_payment"
 """State of an order and of a charge that can still be paid."""
@@ -61,7 +61,7 @@ def order_request(
     """Body of ``POST /orders`` for one cash charge of ``amount`` centavos, payable until ``expires_at`` (aware).
 
     Our ``payment_id`` is in the order's metadata, the line item's metadata and the charge's ``reference_id``, so that
-    every later message about any of them can be traced to the payment. Raises ``ValueError`` for what is never sent.
+    every later message about them identifies the payment. Raises ``ValueError`` for invalid arguments.
     """
     if not payment_id or len(payment_id) > MAX_KEY_LENGTH:
         raise ValueError(f"a payment id has 1 to {MAX_KEY_LENGTH} characters")
@@ -87,7 +87,7 @@ def order_request(
 
 
 def parse_order(data: Mapping[str, Any]) -> CashOrder:
-    """Read an order as Conekta answers it. Of several charges, the paid one counts, then a pending one, then the last.
+    """Parse an order. Of several charges, the paid one is used, else a pending one, else the last.
 
     ``status`` is Conekta's ``payment_status``. Raises ``UnreadableNotice`` naming the field.
     """
@@ -120,11 +120,11 @@ def payment_id_of(order: Mapping[str, Any]) -> str:
 
 
 def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
-    """Read one event of a Conekta webhook; ``received_at`` (aware) stands in for a missing moment of payment.
+    """Parse one event of a Conekta webhook; ``received_at`` (aware) replaces a missing time of payment.
 
     One payment causes ``charge.paid`` and ``order.paid``: two events, one deposit, whose ``deposit_key`` is the
-    charge's id in both. The amount is the charge's: what was paid. In a charge our payment id is in its metadata or
-    else its ``reference_id``. Raises ``UnreadableNotice`` naming the field.
+    charge's id in both. The amount is that of the charge, which was paid. In a charge, our payment id is in its
+    metadata or in its ``reference_id``. Raises ``UnreadableNotice`` naming the field.
     """
     if received_at.utcoffset() is None:
         raise ValueError("received_at needs its time zone")
@@ -145,12 +145,12 @@ def parse_event(raw: bytes, *, received_at: datetime) -> Notice:
 
 
 def concerns_us(event: Mapping[str, Any]) -> bool:
-    """True for the types of event that can move money or a state, or say that somebody else moved it."""
+    """True for types of events that affect money or a state."""
     return event.get("type") in (_PAID_EVENTS | _CLOSED_EVENTS.keys() | _TAKEN_BACK_EVENTS)
 
 
 def identify(raw: bytes) -> tuple[str, str]:
-    """Id and type of an event whose content cannot be read, as far as they can; ``("", "")`` else."""
+    """Id and type of an event whose content cannot be read; "" for those that cannot be read either."""
     try:
         body = read_object(raw)
     except UnreadableNotice:
@@ -180,7 +180,7 @@ def _identity(body: Mapping[str, Any], raw: bytes) -> str:
 
 
 def _money_taken_back(body: Mapping[str, Any], event_type: str, event_id: str) -> MoneyTakenBack:
-    """Read with leniency: whatever else is wrong with it, somebody must see it."""
+    """Parse leniently, because staff must see the event even if it is damaged."""
     subject = _mapping(_mapping(body.get("data")).get("object"))
     of_order = event_type.startswith("order.")
     return MoneyTakenBack(
@@ -224,7 +224,7 @@ def _money_received(
 
 
 def _paid_charge(order: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one charge of a paid order whose money arrived. Two would be two deposits: no notice of ours can say that."""
+    """The only paid charge of an order. Two would be two deposits, which one notice cannot represent."""
     paid = [charge for charge in _charges(order, "data.object") if _is_paid(charge)]
     if len(paid) != 1:
         raise UnreadableNotice(
@@ -263,7 +263,7 @@ def _path(where: str, name: str) -> str:
 
 
 def _key(source: Mapping[str, Any], name: str, where: str) -> str:
-    """Text that identifies something: required, undamaged."""
+    """A required id."""
     key = _optional_key(source.get(name))
     if not key:
         raise UnreadableNotice(
@@ -273,7 +273,7 @@ def _key(source: Mapping[str, Any], name: str, where: str) -> str:
 
 
 def _optional_key(value: Any, length: int = MAX_KEY_LENGTH) -> str:
-    """The same, or "" for anything else."""
+    """An id, or "" if it is missing or invalid."""
     if not isinstance(value, str) or not 0 < len(value) <= length or value != value.strip():
         return ""
     return "" if any(unicodedata.category(character) in ("Cc", "Cs") for character in value) else value
@@ -301,21 +301,21 @@ def _flag(source: Mapping[str, Any], name: str, where: str) -> bool:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Unix seconds between 2000 and 2100; None for anything else."""
+    """The time of unix seconds between 2000 and 2100; None for anything else."""
     if type(value) is not int or not _FIRST_SECOND <= value < _LAST_SECOND:
         return None
     return datetime.fromtimestamp(value, UTC)
 
 
 def _url(value: Any) -> str:
-    """A web address that may be shown as an image, or ""."""
+    """A URL that may be shown as an image, or ""."""
     if not isinstance(value, str) or len(value) > MAX_URL_LENGTH or not value.startswith(("https://", "http://")):
         return ""
     return value if value.isascii() and value.isprintable() and not set(value) & set(" \"'<>\\`") else ""
 
 
 def _store_name(method: Mapping[str, Any]) -> str:
-    """``OXXO``, or the names of all stores of a network. Conekta also sends that list as JSON within a text."""
+    """``OXXO``, or the names of all stores of a network, which Conekta also sends as JSON within a string."""
     name = method.get("store_name")
     names = method.get("store_names")
     if isinstance(name, str) and name.lstrip().startswith("["):
@@ -336,6 +336,6 @@ def _list_in_text(text: str) -> Any:
 
 
 def _clean(text: str, length: int) -> str:
-    """Text for people: control characters out, spaces collapsed, cut."""
+    """Text without control characters, with collapsed spaces, truncated to ``length``."""
     visible = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
     return " ".join(visible.split())[:length].rstrip()

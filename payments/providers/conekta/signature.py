@@ -1,8 +1,7 @@
-"""Is this notice from Conekta? The DIGEST header answers.
+"""Verification of Conekta's notices by their DIGEST header.
 
 Conekta, webhook authentication: ``DIGEST`` is base64 of an RSA signature (PKCS #1 v1.5 with SHA-256) over the raw
-bytes of the body. The public half of the key is what ``POST /webhook_keys`` returned; several keys may be active while
-one replaces another.
+bytes of the body. ``POST /webhook_keys`` returns the public key; several keys may be active during a rotation.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MAX_HEADER_LENGTH = 2048
 
 @lru_cache(maxsize=64)
 def load_public_key(pem: str) -> RSAPublicKey:
-    """The RSA key in ``pem``; ``ValueError`` unless it is one public RSA key of at least 2048 bits."""
+    """The RSA key in ``pem``. Raises ``ValueError`` unless it is a public RSA key of at least 2048 bits."""
     try:
         key = load_pem_public_key(pem.strip().encode("ascii"))
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -38,18 +37,18 @@ def load_public_key(pem: str) -> RSAPublicKey:
 
 
 def canonical_pem(pem: str) -> str:
-    """The one spelling of the key in ``pem``, whatever its line breaks and headers; ``ValueError`` if it is none."""
+    """The key in canonical PEM form, independent of line breaks and headers. Raises ``ValueError`` for other text."""
     return load_public_key(pem).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 @lru_cache(maxsize=64)
 def key_id(pem: str) -> str:
-    """Sixteen hexadecimal digits by which people and rows name a public key."""
+    """The short name of a public key: sixteen hexadecimal digits."""
     return hashlib.sha256(pem.strip().encode()).hexdigest()[:16]
 
 
 def is_authentic(raw: bytes, digest_header: str, public_keys: Iterable[RSAPublicKey]) -> bool:
-    """True if one of ``public_keys`` made ``digest_header`` over exactly ``raw``. Never raises for any header."""
+    """True if ``digest_header`` is a signature of ``raw`` by one of ``public_keys``. Never raises."""
     signature = _signature(digest_header)
     if signature is None:
         return False
@@ -57,7 +56,7 @@ def is_authentic(raw: bytes, digest_header: str, public_keys: Iterable[RSAPublic
 
 
 def _signature(header: str) -> bytes | None:
-    """The bytes in ``header`` if it is base64 in its one canonical spelling."""
+    """The decoded ``header`` if it is canonical base64."""
     if not isinstance(header, str) or not 0 < len(header) <= MAX_HEADER_LENGTH or not header.isascii():
         return None
     try:

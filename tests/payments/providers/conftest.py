@@ -1,4 +1,4 @@
-"""A running server and two clients of Conekta: one has time, the other is impatient."""
+"""An HTTP server and two clients of Conekta, one with a short timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that does to each request what a test tells it to."""
+"""An HTTP server whose responses a test defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Conekta's client asks, and what each answer means."""
+"""Requests of Conekta's client, and the meaning of each response."""
 
 from __future__ import annotations
 
@@ -12,24 +12,11 @@ import pytest
 
 from core.errors import OutcomeUnknown, ProviderError, ProviderNotContacted, ProviderRefused
 from payments.providers.conekta.client import ConektaClient
+from tests.factories.conekta import CHARGE, ORDER, PAYMENT, PUBLIC_KEY, REFUSAL, REQUEST, changed
 from tests.payments.providers.http_server import Handler, hang, replies
-from tests.payments.providers.test_conekta_messages import CHARGE, ORDER, PAYMENT, REQUEST, changed
-from tests.payments.providers.test_conekta_signature import PUBLIC_KEY
 
 KEY = "key_S3cr3tS3cr3t"
 PENDING = changed(changed(ORDER, "payment_status", "pending_payment"), "charges.data.0.status", "pending_payment")
-REFUSAL = {
-    "object": "error",
-    "type": "parameter_validation_error",
-    "log_id": "1",
-    "details": [
-        {
-            "code": "conekta.errors.parameter_validation.phone",
-            "message": "El teléfono no es válido.",
-            "param": "customer_info.phone",
-        }
-    ],
-}
 
 
 def create(client: ConektaClient) -> Any:

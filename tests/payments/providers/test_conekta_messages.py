@@ -1,11 +1,8 @@
-"""Conekta's orders and events, read strictly."""
+"""Strict parsing of Conekta's orders and events."""
 
 from __future__ import annotations
 
-import copy
-import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,73 +11,10 @@ from hypothesis import strategies as st
 from payments.providers.base import MoneyReceived, OrderClosed, Uninteresting
 from payments.providers.conekta.messages import CashOrder, identify, order_request, parse_event, parse_order
 from payments.providers.errors import UnreadableNotice
-from tests.payments.providers.test_bodies import HOSTILE_BODIES
+from tests.factories.bodies import HOSTILE_BODIES
+from tests.factories.conekta import CHARGE, ORDER, PAYMENT, RECEIVED_AT, REQUEST, changed, event, parse
 
-RECEIVED_AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 PAID_AT = datetime(2025, 3, 4, 16, 0, tzinfo=UTC)
-PAYMENT = "pay_01JCDE"
-CHARGE = {
-    "id": "67c72196e777ac0001f2140c",
-    "object": "charge",
-    "status": "paid",
-    "amount": 15000,
-    "currency": "MXN",
-    "fee": 800,
-    "order_id": "ord_2xayxSvfWzQ2TLz7r",
-    "paid_at": 1741104000,
-    "reference_id": PAYMENT,
-    "payment_method": {
-        "object": "cash_payment",
-        "type": "oxxo",
-        "service_name": "OxxoPay",
-        "store_name": "OXXO",
-        "reference": "93000262276908",
-        "barcode_url": "https://s3.amazonaws.com/barcodes/93000262276908.png",
-        "expires_at": 1743724800,
-    },
-}
-ORDER = {
-    "object": "order",
-    "id": "ord_2xayxSvfWzQ2TLz7r",
-    "amount": 15000,
-    "currency": "MXN",
-    "payment_status": "paid",
-    "livemode": False,
-    "metadata": {"payment_id": PAYMENT},
-    "charges": {"object": "list", "has_more": False, "data": [CHARGE]},
-    "created_at": 1741103000,
-}
-
-
-def event(kind: str, subject: object, **changes: object) -> bytes:
-    body = {
-        "data": {"object": subject, "previous_attributes": {}},
-        "livemode": False,
-        "webhook_status": "pending",
-        "id": f"evt-{kind}",
-        "object": "event",
-        "type": kind,
-        "created_at": 1741104001,
-    }
-    return json.dumps({**body, **changes}).encode()
-
-
-def parse(kind: str, subject: object, **changes: object) -> Any:
-    return parse_event(event(kind, subject, **changes), received_at=RECEIVED_AT)
-
-
-def changed(source: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy of ``source`` in which ``path`` ("charges.data.0.id") is ``value``, or is gone if that is ``...``."""
-    result = copy.deepcopy(source)
-    *parents, last = path.split(".")
-    target: Any = result
-    for name in parents:
-        target = target[int(name)] if isinstance(target, list) else target[name]
-    if value is ...:
-        del target[last]
-    else:
-        target[last] = value
-    return result
 
 
 def test_one_payment_is_two_events_and_one_deposit():
@@ -121,7 +55,7 @@ def test_our_payment_id_is_found_wherever_conekta_kept_it():
     assert parse("order.expired", changed(ORDER, "metadata", None)).payment_id == ""
 
 
-def test_a_missing_moment_of_payment_falls_back_to_the_event_and_then_to_its_arrival():
+def test_a_missing_time_of_payment_is_that_of_the_event_or_arrival():
     without = changed(CHARGE, "paid_at", None)
 
     assert parse("charge.paid", without).paid_at == PAID_AT + timedelta(seconds=1)
@@ -358,17 +292,6 @@ def test_the_stores_that_take_the_money_are_named(method, name):
 )
 def test_a_barcode_that_is_no_plain_web_address_is_left_out(url):
     assert parse_order(changed(ORDER, "charges.data.0.payment_method.barcode_url", url)).barcode_url == ""
-
-
-REQUEST = {
-    "payment_id": PAYMENT,
-    "amount": 15000,
-    "description": "Mensualidad",
-    "customer_name": "Ana",
-    "customer_email": "ana@example.mx",
-    "customer_phone": "5555555555",
-    "expires_at": datetime(2025, 4, 4, 0, 0, tzinfo=UTC),
-}
 
 
 def test_a_request_names_our_payment_in_the_order_the_item_and_the_charge():

@@ -1,4 +1,4 @@
-"""Conekta's client against a server and a network that misbehave in every way they can."""
+"""Conekta's client with failing servers and networks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.errors import OutcomeUnknown, ProviderNotContacted
 from payments.providers.conekta.client import MAX_ANSWER_BYTES, ConektaClient
 from payments.providers.transport import shared_transport
 from tests.concurrency.threads import soon
+from tests.factories.conekta import ORDER, REQUEST, changed
 from tests.payments.providers.http_server import Handler, hang, replies
-from tests.payments.providers.test_conekta_messages import ORDER, REQUEST, changed
 
 KEY = "key_S3cr3tS3cr3t"
 PENDING = changed(changed(ORDER, "payment_status", "pending_payment"), "charges.data.0.status", "pending_payment")

@@ -1,4 +1,4 @@
-"""Conekta's DIGEST header: RSA over the raw bytes, several keys, nothing forged, nothing raised."""
+"""Conekta's DIGEST header: forged and damaged signatures are refused without an exception."""
 
 from __future__ import annotations
 
@@ -12,17 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.providers.conekta.signature import is_authentic, load_public_key
+from tests.factories.conekta import PUBLIC_KEY
 
-PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAwSrMZOFEdiuq1tzSAOyO
-HZz+dW9VvUCPlcSJOrHC38vN2JqcR6THd+p/7M9gp/AraRVyF6VJULxvgzd9ae9E
-veiDjTw/N+OWURLFKYR1aVgMq/j8ndzy9MGgA7VUYvpBhgXELdSwKhRdYRYHTzCJ
-UVsJFqj1jRI6/zg55x4NzJf+lNmtsDQTBCr+piH+4EzUuu+CijfB7Ht1RDHd+1zj
-tpDjVpb5bKgXMBcePEx8nFR0TQuxD93qvuhk0FHKFm1v4Iff2s1hWcr9YRpOBFa5
-s04TWw6a4f7f7xCoOgjzOnNXgAaDiuFCrLXer70GQIVtsQByR2bOqemlxHm7EH2t
-JQIDAQAB
------END PUBLIC KEY-----
-"""
 BODY = (
     b'{"data":{"object":{"id":"ord_2xayxSvfWzQ2TLz7r","object":"order","amount":15000,"currency":"MXN",'
     b'"payment_status":"paid","livemode":false}},"livemode":false,"webhook_status":"pending",'

@@ -1,11 +1,11 @@
-"""Events by which Conekta says that money went back, or is disputed."""
+"""Conekta's events about refunded or disputed money."""
 
 from __future__ import annotations
 
 import pytest
 
 from payments.providers.base import MoneyTakenBack
-from tests.payments.providers.test_conekta_messages import CHARGE, ORDER, PAYMENT, parse
+from tests.factories.conekta import CHARGE, ORDER, PAYMENT, parse
 
 
 @pytest.mark.parametrize("kind", ["order.refunded", "order.partially_refunded", "order.charged_back"])
@@ -21,7 +21,7 @@ def test_money_taken_back_from_a_charge_names_its_order(kind):
 
 
 @pytest.mark.parametrize("subject", [None, [], "x", {}, {"id": 5, "metadata": []}])
-def test_money_taken_back_is_never_unreadable_whatever_else_is_wrong(subject):
+def test_a_damaged_event_about_returned_money_is_still_readable(subject):
     noted = parse("order.refunded", subject)
 
     assert noted == MoneyTakenBack("evt-order.refunded", "order.refunded", livemode=False)

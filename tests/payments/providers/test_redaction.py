@@ -1,4 +1,4 @@
-"""What is kept of requests and answers names no person and holds no secret."""
+"""Stored requests and responses contain no secrets or personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each HTTP status of a provider means for each question that we ask it."""
+"""The meaning of each HTTP status of a provider for each request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.errors import OutcomeUnknown, ProviderError, ProviderNotContacted, ProviderRefused, UnknownToProvider
 from payments.providers.stp.client import StpClient
+from tests.factories.conekta import PAYMENT, REFUSAL, REQUEST
 from tests.payments.providers.http_server import replies
-from tests.payments.providers.test_conekta_client import REFUSAL
-from tests.payments.providers.test_conekta_messages import PAYMENT, REQUEST
 
 CONEKTA = {
     "create": lambda client: client.create_cash_order(**REQUEST),
@@ -148,7 +147,7 @@ def test_a_list_of_events_that_does_not_advance_ends_with_an_error(server, clien
     assert len(server.requests) == asked
 
 
-def test_an_address_of_the_next_page_that_is_none_ends_the_list_with_an_error(server, client):
+def test_an_invalid_url_of_the_next_page_is_an_error(server, client):
     body = {"object": "list", "has_more": True, "data": [EVENT], "next_page_url": "http://[x"}
     server.answer = replies(200, body)
 

@@ -66,6 +66,6 @@ def test_a_secret_matches_its_own_digest_and_no_other(secret):
 
 
 @pytest.mark.parametrize("expected", ["", "x", "0" * 63, "ñ" * 64, "0" * 64 + "\n"])
-def test_an_account_without_a_proper_digest_lets_nobody_in(expected):
+def test_an_account_without_a_valid_digest_accepts_no_secret(expected):
     assert not secret_matches("", expected)
     assert not secret_matches("\ud800", expected)

@@ -13,7 +13,7 @@ from core.clock import MEXICO_CITY
 from payments.providers.base import MoneyReceived, Payer
 from payments.providers.errors import UnreadableNotice
 from payments.providers.stp import notices
-from tests.payments.providers.test_bodies import HOSTILE_BODIES
+from tests.factories.bodies import HOSTILE_BODIES
 
 RECEIVED_AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 

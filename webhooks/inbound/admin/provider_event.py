@@ -1,4 +1,4 @@
-"""Staff's view of what providers sent us and what became of it."""
+"""Admin pages of notices from providers, and the health of the inbox."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def _pre(text: str) -> str:
 
 
 def _stored(event: ProviderEvent) -> tuple[str, str]:
-    """(body, headers) for people."""
+    """Body and headers as text."""
     stored = event.stored
     if stored is None:
-        return str(_("deleted: its time was over")), EMPTY
+        return str(_("deleted after its retention")), EMPTY
     headers = "\n".join(f"{name}: {value}" for name, value in sorted(stored.headers.items()))
     return readable_body(bytes(stored.body)), headers or EMPTY
 
@@ -82,12 +82,12 @@ def _stored(event: ProviderEvent) -> tuple[str, str]:
 _body = column("body", _("body"), lambda event: _pre(_stored(event)[0]))
 _headers = column("headers", _("headers"), lambda event: _pre(_stored(event)[1]))
 _answer = column(
-    "answer", _("our answer"), lambda e: _pre(f"{e.response_status or EMPTY} {json.dumps(e.response_body)}")
+    "answer", _("our response"), lambda e: _pre(f"{e.response_status or EMPTY} {json.dumps(e.response_body)}")
 )
 
 
 class AgeFilter(RadioFilter):
-    """What is not settled yet, by how long it has been waiting."""
+    """Filter open notices by their age."""
 
     title = _("waiting for")
     parameter_name = "waiting"
@@ -109,7 +109,7 @@ class AgeFilter(RadioFilter):
 
 
 class ProviderFilter(RadioFilter):
-    """Whose notices."""
+    """Filter by provider."""
 
     title = _("provider")
     parameter_name = "provider"
@@ -123,24 +123,24 @@ class ProviderFilter(RadioFilter):
 
 
 class ReplayForm(forms.Form):
-    """Why it is applied again."""
+    """Form for the reason of a replay."""
 
     reason = forms.CharField(label=_("reason"), max_length=300, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
 
 
 class ResolveForm(forms.Form):
-    """What came of the contradiction."""
+    """Form for the resolution of a conflict."""
 
     reason = forms.CharField(
         label=_("reason"),
         max_length=500,
-        help_text=_("Stays with the event for ever: whom you asked, what is true, and what was done."),
+        help_text=_("Stored permanently with the event: whom you asked, what is correct and what was done."),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
 
 
 class ReplayFailed(IllegalTransition):
-    """Applying it failed, and everything was rolled back. The log says why."""
+    """Applying it failed, and everything was rolled back. See the log for the cause."""
 
 
 @admin.register(ProviderEvent)
@@ -165,7 +165,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         ModeFilter,
     ]
     search_fields = ["public_id__exact", "object_id__exact", "business_key__exact", "event_id__exact"]
-    search_help_text = _("Id of the event or object, tracking key, order: the whole of it.")
+    search_help_text = _("Complete id of the event or object, tracking key or order.")
     list_select_related = ["account"]
     actions_list = ["health"]
     actions_detail = ["resolve", "replay"]
@@ -229,13 +229,13 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         icon="task_alt",
     )
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """A contradiction needs nobody any more; only says so."""
+        """Mark a conflict as resolved."""
         event = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
             applying.resolve(event.pk, origin=staff_origin(request), reason=data["reason"])
 
-        text = _("It says: %(why)s. Nothing is booked or changed by this; it only leaves the queue.") % {
+        text = _("Conflict: %(why)s. This books and changes nothing; it only removes the event from the queue.") % {
             "why": reason_text(event.reason) or EMPTY
         }
         return action_page(
@@ -244,7 +244,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
 
     @action(description=_("Replay"), permissions=["webhooks.replay_providerevent"], url_path="replay", icon="replay")
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what applying it now would do; with a reason, do it."""
+        """Show a preview of the replay; with a reason, execute it."""
         event = object_or_404(self, request, object_id)
 
         def run(data: dict[str, Any]) -> None:
@@ -263,7 +263,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         return self.health_page(request)
 
     def health_page(self, request: HttpRequest) -> HttpResponse:
-        """The inbox at a glance."""
+        """Page with the health of the inbox."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = health.measure()
@@ -278,13 +278,13 @@ class ProviderEventAdmin(ReadOnlyAdmin):
 
 
 def _preview(event: ProviderEvent) -> str:
-    """What a replay would do, line by line; it was done and rolled back to find out."""
+    """The preview of a replay, line by line."""
     try:
         effect = replay.preview(event.pk)
     except IllegalTransition as refused:
         return str(refused.message)
-    except Exception as error:  # noqa: BLE001 - whatever a bug raises is what staff wants to know
-        return str(_("Applying it fails as before (%(error)s).") % {"error": type(error).__name__})
+    except Exception as error:  # noqa: BLE001 - staff must see any error
+        return str(_("Applying it fails again (%(error)s).") % {"error": type(error).__name__})
     lines: list[Any] = [
         _("It would become: %(status)s (%(why)s).")
         % {"status": _status_text(effect.status), "why": reason_text(effect.reason)}
@@ -313,7 +313,7 @@ def _status_text(status: str) -> str:
 
 
 def _timeline(event: ProviderEvent) -> dict[str, Any]:
-    """Every state the notice was in. What was settled as it came has no row but its own."""
+    """All states of the notice. A notice that was settled on arrival has no transition row."""
     steps = list(event.transitions.all())
     came = [format_moment(event.received_at, seconds=True), _badge("received"), object_link(event.account.public_id)]
     rows = [[*came, event.remote_address or EMPTY]]
@@ -340,7 +340,7 @@ def _cards(found: health.Health) -> list[dict[str, Any]]:
     oldest = format_moment(found.oldest_waiting, seconds=True)
     return [
         {"title": _("Waiting"), "figure": found.waiting, "note": "", "query": "waiting=all"},
-        {"title": _("Oldest that waits"), "figure": oldest, "note": "", "query": "waiting=all"},
+        {"title": _("Oldest waiting"), "figure": oldest, "note": "", "query": "waiting=all"},
         *[
             {"title": _status_text(status), "figure": n, "note": "", "query": f"status__in={status}"}
             for status, n in found.attention.items()
@@ -361,7 +361,7 @@ def _traffic_table(found: health.Health) -> dict[str, Any]:
 
 def _failure_table(found: health.Health) -> dict[str, Any]:
     return {
-        "title": _("What fails, by reason"),
+        "title": _("Failures by reason"),
         "headers": [_("status"), _("reason"), _("notices"), _("oldest")],
         "rows": [
             [_badge(f.status), reason_text(f.reason) or EMPTY, f.count, format_moment(f.oldest, seconds=True)]
@@ -373,8 +373,14 @@ def _failure_table(found: health.Health) -> dict[str, Any]:
 
 def _poll_table(found: health.Health) -> dict[str, Any]:
     return {
-        "title": _("Asking the providers"),
-        "headers": [_("provider account"), _("last asked"), _("known up to"), _("found by asking"), _("last error")],
+        "title": _("Polling of providers"),
+        "headers": [
+            _("provider account"),
+            _("last polled"),
+            _("complete until"),
+            _("found by polling"),
+            _("last error"),
+        ],
         "rows": [
             [
                 object_link(poll.account.public_id, str(poll.account)),
@@ -385,7 +391,7 @@ def _poll_table(found: health.Health) -> dict[str, Any]:
             ]
             for poll in found.polls
         ]
-        or [[_("nobody was asked yet"), "", "", "", ""]],
+        or [[_("no provider was polled yet"), "", "", "", ""]],
     }
 
 

@@ -135,7 +135,7 @@ def resolve(event_pk: int, *, origin: Origin, reason: str) -> None:
     Raises ``NoContradiction``, and ``InvalidRequest`` without a reason.
     """
     if not reason.strip():
-        raise InvalidRequest("Say why.", errors=[FieldError("reason", "required", "Say why.")])
+        raise InvalidRequest("Enter a reason.", errors=[FieldError("reason", "required", "Enter a reason.")])
     event = ProviderEvent.objects.select_for_update().get(pk=event_pk)
     if event.status != ProviderEvent.Status.CONFLICT:
         raise NoContradiction

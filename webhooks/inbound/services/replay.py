@@ -19,15 +19,15 @@ from webhooks.inbound.services.dialect import DIALECTS, channel_of, read
 
 
 class NothingToReplay(IllegalTransition):
-    """This notice was applied already: replaying it would change nothing."""
+    """This notice has been applied: replaying it would change nothing."""
 
 
 class MoneyWentBack(IllegalTransition):
-    """STP was told to send this money back; it cannot be booked any more."""
+    """STP was told to return this money; it can no longer be booked."""
 
 
 class BytesWereDropped(IllegalTransition):
-    """The bytes of this notice were deleted when their time was over; it cannot be applied any more."""
+    """The body of this notice was deleted after its retention; it can no longer be applied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""OXXO payments and Conekta's account as tests of its webhook need them."""
+"""OXXO payments and accounts at Conekta for tests of its webhook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECEIVED = (200, {"received": True})
 
 
 def make_payment(merchant, *, amount=25_000, livemode=False) -> Payment:
-    """An OXXO payment that still lacks its voucher."""
+    """An OXXO payment without a voucher."""
     wanted = payment_service.NewPayment(
         method=Payment.Method.OXXO, amount=amount, expires_at=clock.now() + timedelta(days=3)
     )
@@ -33,7 +33,7 @@ def make_payment(merchant, *, amount=25_000, livemode=False) -> Payment:
 
 
 def attach(payment: Payment, order_id: str = "ord_2xayxSvfWzQ2TLz7r") -> Payment:
-    """What Conekta's answer to the order brings."""
+    """Attach a voucher, as after Conekta's response to the order."""
     order = CashOrder(
         order_id=order_id,
         charge_id="67c72196e777ac0001f2140c",
@@ -49,7 +49,7 @@ def attach(payment: Payment, order_id: str = "ord_2xayxSvfWzQ2TLz7r") -> Payment
         livemode=False,
     )
     with transaction.atomic():
-        payment_service._attach_voucher(payment.pk, order, actor=payment.provider_account.public_id)
+        payment_service.attach_voucher(payment.pk, order, actor=payment.provider_account.public_id)
     payment.refresh_from_db()
     return payment
 

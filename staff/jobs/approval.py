@@ -1,4 +1,4 @@
-"""Background jobs of staff."""
+"""Background job that ends expired approvals."""
 
 from core import jobs
 from core.jobs import Lane

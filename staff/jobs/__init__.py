@@ -1,0 +1,5 @@
+"""Background jobs of the staff app. Each is idempotent."""
+
+from staff.jobs import approval
+
+__all__ = ["approval"]
