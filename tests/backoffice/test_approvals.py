@@ -17,7 +17,7 @@ from merchants.models import Merchant
 from merchants.services import api_key
 from staff.models import Approval
 from staff.services import account, approval
-from tests.ledger.test_adjustment import propose
+from tests.factories.adjustment import propose
 
 INBOX = "/admin/staff/approval/?status__exact=pending"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
@@ -23,21 +23,9 @@ from core import clock
 from ledger.models import Account, Adjustment, Hold, Transaction
 from ledger.services import adjustment, balance, hold
 from ledger.services.journal import PostingTime
-from ledger.services.postings import pay_in
 from merchants.models import Merchant
 from staff.models import Approval, Vote
-
-PDF = b"%PDF-1.7\n%%EOF\n"
-ADD = "/admin/ledger/adjustment/add/"
-
-
-def signed_in(name: str, *codenames: str) -> Client:
-    user = User.objects.create_user(name, password="x", is_staff=True)
-    views = Permission.objects.filter(codename__startswith="view_")
-    user.user_permissions.set([*views, *Permission.objects.filter(codename__in=codenames)])
-    client = Client()
-    client.force_login(user)
-    return client
+from tests.factories.ledger_pages import ADD, PDF, deposit, fields, proposed_by, signed_in
 
 
 @pytest.fixture
@@ -49,35 +37,6 @@ def maker(db: None) -> Client:
 @pytest.fixture
 def checker(maker: Client) -> Client:
     return signed_in("celia", "decide_approval")
-
-
-def deposit(merchant: Merchant, amount: int, source: str, *, days_ago: int = 0) -> Transaction:
-    moment = clock.now() - timedelta(days=days_ago)
-    when = PostingTime(moment, moment.date())
-    with transaction.atomic():
-        return pay_in.spei_deposit(merchant, livemode=False, source=source, amount=amount, fee=0, fee_tax=0, when=when)
-
-
-def fields(**changes: Any) -> dict[str, Any]:
-    body = {
-        "livemode": "test",
-        "description": "Comisión bancaria no reportada",
-        "effective_at": "2026-10-14T10:30",
-        "operating_date": "2026-10-14",
-        "reason": "El banco la cobró y nadie la registró.",
-        "evidence": SimpleUploadedFile("estado de cuenta.pdf", PDF),
-        "account_0": "platform:losses",
-        "debit_0": "1,234.56",
-        "account_1": "platform:bank_cash",
-        "credit_1": "$1234.56",
-    }
-    return {name: value for name, value in (body | changes).items() if value is not None}
-
-
-def proposed_by(maker: Client, **changes: Any) -> Adjustment:
-    answer = maker.post(ADD, fields(**changes))
-    assert answer.status_code == 302, answer.context["form"].errors
-    return Adjustment.objects.latest("id")
 
 
 def step(found: Adjustment, name: str) -> str:

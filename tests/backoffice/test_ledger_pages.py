@@ -20,8 +20,8 @@ from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
 from staff.models import Approval
-from tests.backoffice.test_ledger_admin import deposit, proposed_by, signed_in
 from tests.concurrency.threads import soon
+from tests.factories.ledger_pages import deposit, proposed_by, signed_in
 
 
 def test_an_account_shows_its_balance_on_any_day(merchant: Merchant, admin_client: Client) -> None:

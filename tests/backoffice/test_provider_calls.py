@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from payments.models import ProviderAccount, ProviderCall
-from tests.backoffice.test_provider_keys import url
 from tests.factories.oxxo import make_payment
+from tests.factories.provider_pages import url
 
 USES = {"new": (True, True), "notices": (False, True), "nothing": (False, False)}
 

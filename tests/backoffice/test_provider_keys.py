@@ -14,11 +14,8 @@ from django.test import Client
 from payments.models import ProviderAccount
 from payments.providers.conekta.signature import key_id
 from tests.factories.oxxo import pem
+from tests.factories.provider_pages import url
 from tests.web_process import basic
-
-
-def url(account: ProviderAccount, action: str) -> str:
-    return f"/admin/payments/provideraccount/{account.public_id}/{action}/"
 
 
 def test_a_new_secret_is_shown_once_and_kept_nowhere(stp, admin_client: Client) -> None:

@@ -6,10 +6,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect
 
 from staff.models import AccountChange, AccountProposal
-from tests.browser.test_adjustments import signed_in
-from tests.browser.test_admin import PASSWORD, address, browser, fits, page
-
-__all__ = ["address", "browser", "page"]
+from tests.factories.browser import PASSWORD, fits, signed_in
 
 
 def test_a_colleague_is_added_and_becomes_an_approver_by_two(page: Page, browser: Browser, address: str) -> None:

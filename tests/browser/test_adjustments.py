@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Browser, Page, expect
 
 from ledger.models import Adjustment, Transaction
 from ledger.services import balance
 from merchants.models import Merchant
-from tests.browser.test_admin import PASSWORD, address, browser, fits
+from tests.factories.browser import fits, signed_in
 from tests.ledger.sabotage import deposit
 
-__all__ = ["address", "browser"]
-
 PDF = {"name": "estado.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\nestado de cuenta\n%%EOF"}
-
-
-@contextmanager
-def signed_in(browser: Browser, address: str, name: str, *codenames: str, width: int = 1440) -> Iterator[Page]:
-    """A page of somebody who sees everything and may do what is named; an error on its console fails the test."""
-    user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
-    views = Permission.objects.filter(codename__startswith="view_")
-    user.user_permissions.set([*views, *Permission.objects.filter(codename__in=codenames)])
-    with browser.new_context(base_url=address, locale="es-MX", viewport={"width": width, "height": 900}) as context:
-        context.set_default_timeout(120_000)
-        page = context.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.goto("/admin/")
-        page.get_by_label("Nombre de usuario").fill(name)
-        page.get_by_label("Contraseña").fill(PASSWORD)
-        page.get_by_role("button", name="Iniciar sesión").click()
-        page.wait_for_url("**/admin/")
-        yield page
-        assert faults == []
 
 
 def propose(page: Page, merchant: Merchant) -> None:

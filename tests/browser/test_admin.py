@@ -2,103 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.core.wsgi import get_wsgi_application
-from django.db import connections
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from kyc.models import Case
 from merchants.models import ApiKey, Merchant
 from payments.models import Payment
 from tests.conftest import Api
+from tests.factories.browser import fits
 from tests.provider_messages import StpSender
-
-CHROMIUM = Path("/usr/bin/chromium")
-PASSWORD = "una clave larga de prueba"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Requests are logged by the application already."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def address(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server of this process and its database."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps an event loop in this thread
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.daemon_threads = False  # server_close waits for them: no connection outlives the database
-    server.set_app(get_wsgi_application())
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def browser(address: str) -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing = f"{CHROMIUM} is missing: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(f"NO BROWSER TESTS: {missing}")
-    expect.set_options(timeout=60_000)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-        connections.close_all()  # while its event loop runs, this thread has connections of its own
-
-
-@pytest.fixture
-def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page signed in as a superuser; an error on its console fails the test."""
-    User.objects.create_superuser("ana", password=PASSWORD)
-    size = getattr(request, "param", {"width": 1440, "height": 900})
-    with browser.new_context(base_url=address, locale="es-MX", viewport=size) as context:
-        context.set_default_timeout(120_000)
-        page = context.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.goto("/admin/")
-        page.get_by_label("Nombre de usuario").fill("ana")
-        page.get_by_label("Contraseña").fill(PASSWORD)
-        page.get_by_role("button", name="Iniciar sesión").click()
-        page.wait_for_url("**/admin/")
-        yield page
-        assert faults == []
 
 
 def create(api: Api, external_id: str) -> Payment:
     body = {"method": "spei", "amount": 125050, "currency": "MXN", "external_id": external_id}
     return Payment.objects.get(public_id=api.post("/v1/payments", body, key=external_id).json()["id"])
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def test_from_home_to_a_payment_by_the_history(page: Page, api: Api, stp: StpSender) -> None:

@@ -14,7 +14,6 @@ from ledger.models import Account
 from merchants.models import Merchant
 from payments.models import Deposit, Payment, ReviewCase
 from tests.backoffice.conftest import Desk, desk  # noqa: F401 - fixture
-from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
 from tests.history import rewrite
 from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
@@ -47,7 +46,7 @@ def pages(found: Desk) -> tuple[list[str], list[str]]:
 
 
 def test_every_list_fits_a_laptop_and_no_page_shows_codes_or_capital_ids(
-    page: Page,  # noqa: F811
+    page: Page,
     desk: Desk,  # noqa: F811
     stp: StpSender,
 ) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 from playwright.sync_api import Page, expect
 
 from payments.models import ProviderCall
-from tests.browser.test_admin import address, browser, page  # noqa: F401 - fixtures
+from tests.factories.browser import shot
 from tests.factories.oxxo import attach, make_payment
 from tests.factories.payment import make_payment as make_spei_payment
 from webhooks.inbound.services import applying
 from webhooks.models import ProviderEvent
 
 
-def shot(page: Page, name: str) -> None:  # noqa: F811
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
-
-
-def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, monkeypatch, settings) -> None:  # noqa: F811
+def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, monkeypatch, settings) -> None:
     payment = attach(make_payment(merchant))
     with monkeypatch.context() as patched:
         patched.setattr(settings, "INBOX_TRIES", 0)
@@ -49,7 +41,7 @@ def test_staff_finds_replays_and_watches(page: Page, merchant, conekta, stp, mon
     assert event.status == "processed"
 
 
-def test_staff_exchanges_a_secret(page: Page, stp) -> None:  # noqa: F811
+def test_staff_exchanges_a_secret(page: Page, stp) -> None:
     stp.post(stp.deposit("646180157099999997", 100))
 
     page.goto(f"/admin/payments/provideraccount/{stp.account.public_id}/change/")
@@ -63,7 +55,7 @@ def test_staff_exchanges_a_secret(page: Page, stp) -> None:  # noqa: F811
     shot(page, "exchanging")
 
 
-def test_staff_settles_a_contradiction_with_a_reason(page: Page, merchant, stp) -> None:  # noqa: F811
+def test_staff_settles_a_contradiction_with_a_reason(page: Page, merchant, stp) -> None:
     payment = make_spei_payment(merchant)
     stp.post(stp.deposit(payment.clabe, 100_000))
     stp.post(stp.deposit(payment.clabe, 99_999))
@@ -81,7 +73,7 @@ def test_staff_settles_a_contradiction_with_a_reason(page: Page, merchant, stp) 
     assert event.status == "resolved"
 
 
-def test_the_history_says_where_it_ends_and_what_to_do(page: Page, merchant, stp) -> None:  # noqa: F811
+def test_the_history_says_where_it_ends_and_what_to_do(page: Page, merchant, stp) -> None:
     payment = make_spei_payment(merchant)
     stp.post(stp.deposit(payment.clabe, 100_000))
 
@@ -92,7 +84,7 @@ def test_the_history_says_where_it_ends_and_what_to_do(page: Page, merchant, stp
     expect(page.get_by_text("Sin resultados")).to_be_visible()
 
 
-def test_staff_reads_calls_and_moves_new_payments_to_another_account(page: Page, merchant, conekta, stp) -> None:  # noqa: F811
+def test_staff_reads_calls_and_moves_new_payments_to_another_account(page: Page, merchant, conekta, stp) -> None:
     payment = make_payment(merchant)
     call = ProviderCall.objects.create(
         account=conekta.account,

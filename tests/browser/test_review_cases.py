@@ -8,9 +8,8 @@ from playwright.sync_api import Page, expect
 from ledger.services import balance
 from merchants.models import Merchant
 from payments.models import Payment, ReviewCase
-from tests.browser.test_admin import address, browser, fits, page  # noqa: F401 - fixtures
-from tests.browser.test_provider_events import shot
 from tests.conftest import Api
+from tests.factories.browser import fits, shot
 from tests.problems import rows
 from tests.provider_messages import StpSender
 
@@ -23,7 +22,7 @@ def underpaid(api: Api, stp: StpSender, name: str) -> ReviewCase:
 
 
 def test_money_under_review_is_credited_with_a_reason_and_a_confirmation(
-    page: Page,  # noqa: F811
+    page: Page,
     api: Api,
     stp: StpSender,
     merchant: Merchant,
@@ -62,7 +61,7 @@ def test_money_under_review_is_credited_with_a_reason_and_a_confirmation(
 
 @pytest.mark.parametrize("page", [{"width": 390, "height": 844}], indirect=True)
 def test_money_goes_to_another_payment_from_a_phone(
-    page: Page,  # noqa: F811
+    page: Page,
     api: Api,
     stp: StpSender,
 ) -> None:

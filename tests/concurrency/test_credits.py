@@ -12,8 +12,8 @@ from core.errors import InsufficientFunds
 from ledger.models import Entry, Hold, Transaction
 from ledger.services import balance, hold, invariant, snapshot
 from ledger.services.postings import pay_in
-from tests.concurrency.test_holds import deadlocks
 from tests.concurrency.threads import at_once
+from tests.factories.deadlocks import deadlocks
 from tests.ledger.books import fund, held, platform, when
 from tests.promises import pick
 

@@ -18,7 +18,8 @@ from ledger.models import Hold, Transaction
 from ledger.services import balance, debt, hold, invariant, reversal
 from ledger.services.errors import HoldResolved, InvalidAmount, NothingLeftToReverse
 from ledger.services.postings import pay_in
-from tests.concurrency.threads import at_once, soon
+from tests.concurrency.threads import at_once
+from tests.factories.deadlocks import deadlocks
 from tests.ledger.books import fund, held, platform, when, written
 from tests.promises import FULL, pick
 
@@ -36,20 +37,6 @@ def place(merchant, amount: int, source: str, *, purpose: str = "payout") -> Hol
 def begin_with(merchant, amount: int) -> None:
     with transaction.atomic():
         fund("available", amount, merchant)
-
-
-def deadlocks(owner) -> int:
-    """How many deadlocks there were in this database; sessions report theirs when they end."""
-    connections["default"].close()
-    connections["default"].close_pool()
-    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'payments_app'"
-    assert soon(lambda: one(owner, sessions) == 0)
-    return one(owner, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-
-
-def one(owner, query: str) -> int:
-    owner.rollback()  # a transaction goes on seeing the statistics that it saw first
-    return int(owner.execute(query).fetchone()[0])
 
 
 def outcome(work: Callable[[], object], *refusals: type[Exception]) -> str:

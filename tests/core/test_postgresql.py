@@ -13,7 +13,7 @@ from django.db.backends.signals import connection_created
 
 from core.statements import fetch
 from merchants.models import Merchant
-from tests.core.test_statements import elsewhere
+from tests.factories.connection import elsewhere
 
 
 @pytest.fixture

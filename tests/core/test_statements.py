@@ -31,7 +31,8 @@ from core.unit_of_work import unit_of_work
 from core.writes import Sql, Writes
 from merchants.models import Merchant
 from payments.models import Payment
-from tests.core.test_writes import payment_of
+from tests.factories.connection import elsewhere
+from tests.factories.unsaved import payment_of
 from tests.provider_messages import StpSender
 
 
@@ -56,14 +57,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def status() -> TransactionStatus:
     return TransactionStatus(connection.connection.pgconn.transaction_status)
-
-
-def elsewhere(text: str) -> Any:
-    """What another connection sees."""
-    options = connection.get_connection_params()
-    known = {key: options[key] for key in ("host", "port", "user", "password", "dbname") if key in options}
-    with psycopg.connect(**known, autocommit=True) as other:
-        return other.execute(text).fetchone()  # type: ignore[call-overload]
 
 
 def terminate() -> None:
@@ -361,6 +354,6 @@ def test_writes_run_in_a_transaction_only() -> None:
 
 
 def _deposit(payment: Payment) -> Any:
-    from tests.core.test_writes import deposit_of
+    from tests.factories.unsaved import deposit_of
 
     return deposit_of(payment)

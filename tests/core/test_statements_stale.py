@@ -12,7 +12,7 @@ from core.statements import fetch
 from core.unit_of_work import unit_of_work
 from merchants.models import Merchant
 from tests import cluster
-from tests.core.test_statements import elsewhere
+from tests.factories.connection import elsewhere
 
 ASK = "SELECT name FROM merchants_merchant WHERE id = $1"
 

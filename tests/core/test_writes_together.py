@@ -15,7 +15,7 @@ from core.writes import Sql, Writes, execute_together, fetch, new_instance
 from ledger.models import Transaction
 from merchants.models import Event, Merchant
 from payments.models import Deposit, DepositTransition, Payment
-from tests.core.test_writes import deposit_of, payment_of
+from tests.factories.unsaved import deposit_of, payment_of
 from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
 

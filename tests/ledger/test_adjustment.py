@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
-from django.core.files.base import ContentFile
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from core import clock
@@ -36,15 +35,7 @@ from merchants.models import Merchant
 from staff.models import Approval, Vote
 from staff.services import approval
 from tests.concurrency.threads import at_once
-
-PDF = b"%PDF-1.7\nestado de cuenta\n%%EOF\n"
-LEGS = [("platform:losses", 10_000), ("platform:bank_cash", -10_000)]
-
-
-def person(name: str, *codenames: str) -> User:
-    user = User.objects.create_user(name, password="x", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    return user
+from tests.factories.adjustment import LEGS, PDF, decide, evidence, person, propose
 
 
 @pytest.fixture
@@ -56,30 +47,6 @@ def ana(request: pytest.FixtureRequest) -> User:
 @pytest.fixture
 def berta(ana: User) -> User:
     return person("berta", "decide_approval")
-
-
-def evidence(raw: bytes = PDF, name: str = "estado.pdf") -> ContentFile[bytes]:
-    return ContentFile(raw, name=name)
-
-
-def propose(maker: User, **changes: Any) -> Adjustment:
-    now = clock.now()
-    fields: dict[str, Any] = {
-        "livemode": False,
-        "description": "Comisión bancaria no reportada",
-        "reason": "El banco cobró una comisión que nadie registró.",
-        "legs": LEGS,
-        "effective_at": now - timedelta(days=40),
-        "operating_date": date(2026, 10, 14),
-        "evidence": evidence(),
-    }
-    return adjustment.propose(maker=maker, **(fields | changes))
-
-
-def decide(proposed: Adjustment, user: User, decision: str = "approve") -> Vote:
-    asked = adjustment.approval_of(proposed)
-    assert asked is not None
-    return approval.vote(asked.pk, user, decision, "Revisado.")
 
 
 def deposit(merchant: Merchant, amount: int = 100_000, source: str = "dep_1") -> Transaction:

@@ -18,8 +18,8 @@ from ledger.models import Transaction
 from ledger.services import adjustment, invariant
 from staff.services import account, approval
 from tests import cluster
+from tests.factories.adjustment import decide, person, propose
 from tests.ledger.sabotage import break_books
-from tests.ledger.test_adjustment import decide, person, propose
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from ledger.services.gate import GateClosed
 from ledger.services.hold import lock
 from merchants.models import Merchant
 from tests import cluster
+from tests.factories.adjustment import decide, person, propose
 from tests.ledger.sabotage import (
     audit,
     break_books,
@@ -28,7 +29,6 @@ from tests.ledger.sabotage import (
     take_snapshots,
     triggers,
 )
-from tests.ledger.test_adjustment import decide, person, propose
 
 
 @dataclass(frozen=True)

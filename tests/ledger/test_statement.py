@@ -15,19 +15,12 @@ from django.db import connection
 
 from core.errors import InvalidRequest
 from ledger.models import Hold
-from ledger.resources.statement import Figures, Movement, Statement
+from ledger.resources.statement import Figures
 from ledger.services import hold, statement, stream
 from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
-
-NOTHING = Figures(0, 0, 0, 0, 0)
-
-
-def take(merchant: Merchant, first_day: date, last_day: date) -> tuple[Statement, list[Movement]]:
-    found = statement.of_merchant(merchant, livemode=False, first_day=first_day, last_day=last_day)
-    return found, list(found.movements)
-
+from tests.factories.statement import NOTHING, take
 
 LAST_MINUTE = datetime(2026, 12, 1, 5, 59, 59, tzinfo=UTC)
 """The last second of November in Mexico City, which is in December in UTC."""

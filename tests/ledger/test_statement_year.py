@@ -21,7 +21,7 @@ from ledger.services.errors import NothingLeftToReverse
 from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in, payout
 from merchants.models import Merchant
-from tests.ledger.test_statement import NOTHING, take
+from tests.factories.statement import NOTHING, take
 
 YEAR = 2026
 BOUNDARIES = [

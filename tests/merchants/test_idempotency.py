@@ -18,25 +18,11 @@ from core.clock import to_rfc3339
 from merchants.models import Event, IdempotencyKey
 from payments.models import Payment, ProviderAccount
 from payments.services import payment as payment_service
+from tests.factories.idempotency import OXXO, SPEI, assert_replays, raw_post
 from tests.history import rewrite
 from tests.problems import assert_problem, rows
 
 pytest_plugins = ["tests.sandbox_process"]
-
-SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
-OXXO = {**SPEI, "method": "oxxo", "customer": {"name": "Ana", "email": "ana@example.mx", "phone": "5555555555"}}
-
-
-def raw_post(api, raw, key="k-1"):
-    headers = {"Authorization": f"Bearer {api.secret}", "Idempotency-Key": key}
-    return api.client.post("/v1/payments", raw, content_type="application/json", headers=headers)
-
-
-def assert_replays(answer, first):
-    assert (answer.status_code, answer.content) == (first.status_code, first.content)
-    assert answer["Content-Type"] == first["Content-Type"]
-    assert answer["Idempotent-Replayed"] == "true"
-    assert "Idempotent-Replayed" not in first
 
 
 @pytest.mark.django_db

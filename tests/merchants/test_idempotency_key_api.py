@@ -8,7 +8,7 @@ import pytest
 
 from core import clock
 from payments.services import payment as payment_service
-from tests.merchants.test_idempotency import OXXO, SPEI
+from tests.factories.idempotency import OXXO, SPEI
 from tests.problems import assert_problem
 
 pytest_plugins = ["tests.sandbox_process"]

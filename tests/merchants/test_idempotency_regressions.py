@@ -16,7 +16,7 @@ from merchants.models import ApiKey, IdempotencyKey, Merchant
 from merchants.services import api_key, idempotency_key
 from merchants.services.idempotency_key import KeyedRequest
 from payments.models import Payment, ProviderAccount
-from tests.merchants.test_idempotency import SPEI, assert_replays, raw_post
+from tests.factories.idempotency import SPEI, assert_replays, raw_post
 from tests.problems import assert_problem
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from core.clock import to_rfc3339
 from merchants.api import idempotency
 from payments.models import Payment
 from payments.providers.conekta.client import ConektaClient
-from tests.merchants.test_idempotency import OXXO, assert_replays
+from tests.factories.idempotency import OXXO, assert_replays
 from tests.problems import assert_problem
 
 pytest_plugins = ["tests.sandbox_process"]
