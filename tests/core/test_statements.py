@@ -210,7 +210,7 @@ def test_what_is_checked_at_commit_is_an_error_of_the_block(
     heard: list[str] = []
     payment.complete(deposit=_deposit(payment), completed_at=payment.created_at)
 
-    with pytest.raises(IntegrityError, match="figures are not those"), unit_of_work() as writes:
+    with pytest.raises(IntegrityError, match="amounts differ from those"), unit_of_work() as writes:
         transaction.on_commit(lambda: heard.append("committed"))
         writes.update(payment, "status", "amount_received", "completed_at")
 
