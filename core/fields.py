@@ -1,4 +1,4 @@
-"""Custom model fields: encrypted JSON, networks."""
+"""Custom model fields: identifiers, encrypted JSON, networks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core.addresses import Network, network
+
+
+class IdentifierField(models.CharField):  # type: ignore[type-arg]
+    """A unique text that is only compared as a whole: an id, a hash, a CLABE.
+
+    Django gives a unique ``varchar`` a second index for LIKE, which no query here uses; it does not recognize the
+    type by its other name.
+    """
+
+    def db_type(self, connection: Any) -> str:
+        return f"character varying({self.max_length})"
 
 
 class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.apps import apps
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -135,13 +136,27 @@ def redis_fault() -> str:
 
 def unapplied_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
     """Names of migrations that are not applied. Raises ``django.db.Error``."""
+    return sorted(f"{app}.{name}" for app, name in _known_migrations() - _applied_migrations(alias))
+
+
+def apps_with_other_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """Our apps that have applied migrations, but not the first one of this code: other migrations made their tables.
+
+    Raises ``django.db.Error``.
+    """
+    ours = {app.label for app in apps.get_app_configs() if Path(app.path).parent == settings.BASE_DIR}
+    first = dict(sorted(_known_migrations(), reverse=True))  # of several names, the lowest stays
+    applied = _applied_migrations(alias)
+    return sorted({app for app, _ in applied if app in ours & first.keys() and (app, first[app]) not in applied})
+
+
+def _applied_migrations(alias: str) -> set[tuple[str, str]]:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.django_migrations')")
         if cursor.fetchone()[0] is None:
-            return sorted(f"{app}.{name}" for app, name in _known_migrations())
+            return set()
         cursor.execute("SELECT app, name FROM django_migrations")
-        applied = {(app, name) for app, name in cursor.fetchall()}
-    return sorted(f"{app}.{name}" for app, name in _known_migrations() - applied)
+        return set(cursor.fetchall())
 
 
 @lru_cache

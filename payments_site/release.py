@@ -109,6 +109,7 @@ def _refuse_wrong_role(holder: psycopg.Connection[Any]) -> None:
 
 
 def _release(version: str, started_at: datetime, say: Say) -> Release:
+    _refuse_other_migrations()
     before = len(health.unapplied_migrations("owner"))
     if before:
         say(f"Applying {before} migrations …")
@@ -124,6 +125,18 @@ def _release(version: str, started_at: datetime, say: Say) -> Release:
     _verify_guards()
     bodies.make_partitions(using="owner")
     return Release.objects.using("owner").create(version=version, migrations=before, started_at=started_at)
+
+
+def _refuse_other_migrations() -> None:
+    """A database from before the first release has other migrations, which do not lead to this code's tables."""
+    found = health.apps_with_other_migrations("owner")
+    if found:
+        raise ReleaseError(
+            "The tables in this database were made by migrations that this code does not have "
+            f"({', '.join(found)}): a version from before the first release made it. Nothing was changed. "
+            "Create a new, empty database, let DATABASE_URL and RELEASE_DATABASE_URL name it, and release again; the "
+            "old one keeps its data, which only the old version reads. In a demo, `make clean` removes it."
+        )
 
 
 def _migrate(say: Say) -> None:

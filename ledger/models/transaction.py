@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly, Guard
+from core.fields import IdentifierField
 from core.horizon import Counter
 
 COUNTER = Counter("ledger", "ledger_position_counter", 473_702, "ledger_transaction", "position", "recorded_at")
@@ -41,7 +42,7 @@ class Transaction(models.Model):
     is assigned by ``COUNTER`` on insert: the order of booking, complete below the counter's horizon.
     """
 
-    public_id = models.CharField(_("id"), max_length=40, unique=True, default=partial(ids.new_id, "transaction"))
+    public_id = IdentifierField(_("id"), max_length=40, unique=True, default=partial(ids.new_id, "transaction"))
     kind = models.CharField(_("kind"), max_length=40)
     source = models.CharField(_("source"), max_length=40, help_text=_("Public id of the object that caused it."))
     livemode = models.BooleanField(_("live"))

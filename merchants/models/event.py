@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly, Guard
+from core.fields import IdentifierField
 from core.horizon import Counter
 
 COUNTER = Counter("events", "merchants_event_counter", 473_701, "merchants_event", "sequence", "created_at")
@@ -25,7 +26,7 @@ class Event(models.Model):
     inserted: both sequences order an object's events alike.
     """
 
-    public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "event"))
+    public_id = IdentifierField(max_length=40, unique=True, default=partial(ids.new_id, "event"))
     sequence = models.BigIntegerField(_("sequence"), unique=True, default=0)
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="events", db_index=False)
     livemode = models.BooleanField(_("live"))

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import ROWS, Frozen, Guard
+from core.fields import IdentifierField
 
 
 class IdempotencyKey(models.Model):
@@ -22,7 +23,7 @@ class IdempotencyKey(models.Model):
         IN_PROGRESS = "in_progress", _("in progress")
         COMPLETED = "completed", _("completed")
 
-    public_id = models.CharField(max_length=40, unique=True, default=partial(ids.new_id, "idempotency_key"))
+    public_id = IdentifierField(max_length=40, unique=True, default=partial(ids.new_id, "idempotency_key"))
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", db_index=False)
     livemode = models.BooleanField()
     key = models.CharField(max_length=255)

@@ -14,6 +14,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.guards import WithTransition
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
@@ -52,7 +53,7 @@ class Deposit(ProtectedRefreshMixin):
         CLABE_CLOSED = "clabe_closed", _("paid after the CLABE was closed")
         RETURNED_TRANSFER = "returned_transfer", _("an outgoing transfer that was returned")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "deposit")
     )
     provider_account = models.ForeignKey(

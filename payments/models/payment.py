@@ -16,6 +16,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.guards import WithTransition
 from core.money import IVA
 from core.search import SearchText
@@ -70,7 +71,7 @@ class Payment(ProtectedRefreshMixin):
         CLABE = "clabe", _("deposit to a reusable CLABE")
         STAFF = "staff", _("deposit assigned by staff")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "payment")
     )
     merchant = models.ForeignKey(

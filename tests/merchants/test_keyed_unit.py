@@ -61,7 +61,7 @@ def by_a_writing_query(merchant: Merchant) -> None:
 
 def by_a_writing_function(merchant: Merchant) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT setval('merchants_event_base', 7)")
+        cursor.execute("SELECT setval('ledger_position_counter', 7)")
 
 
 def by_a_job_that_bypasses_the_unit(merchant: Merchant) -> None:

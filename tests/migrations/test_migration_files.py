@@ -10,10 +10,8 @@ from django.core.management import call_command
 from django_migration_linter import MigrationLinter
 
 OURS = ["staff", "merchants", "ledger", "kyc", "payments", "webhooks", "backoffice", "payments_site"]
-WIDENING = ["0015_deposit_provider_event"]
-"""They only let a ``varchar`` be longer: PostgreSQL touches no row for that, and old code never writes a longer one."""
-UNRELEASED = ["0011_issuers_of_keys", "0021_provider_calls"]
-"""They rename or drop what no release has run with."""
+FIRST = ["0001_tables", "0002_tables"]
+"""They make the tables: no system runs before them. The linter takes a partial index for one of another table."""
 
 
 @pytest.mark.django_db
@@ -32,7 +30,7 @@ def test_no_migration_of_ours_breaks_a_running_system(committed_db):
         include_apps=OURS,
         no_cache=True,
         quiet=["ok", "ignore"],
-        ignore_name=[*WIDENING, *UNRELEASED],
+        ignore_name=FIRST,
     )
 
     linter.lint_all_migrations()

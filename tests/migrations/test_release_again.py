@@ -47,6 +47,39 @@ def test_a_second_release_changes_nothing_but_leaves_its_row(merchant):
     assert newest.started_at < newest.finished_at
 
 
+OURS = ["backoffice", "kyc", "ledger", "merchants", "payments", "payments_site", "staff", "webhooks"]
+
+
+@pytest.mark.parametrize("begun", [OURS, ["ledger", "merchants"], ["staff"]], ids=["all", "killed half-way", "one"])
+def test_a_database_of_other_migrations_is_told_to_start_anew_and_stays_as_it_is(owner, merchant, begun):
+    owner.execute("DELETE FROM django_migrations WHERE app = ANY (%s)", [OURS])
+    owner.execute(
+        "INSERT INTO django_migrations (app, name, applied) SELECT unnest(%s::text[]), '0001_initial', now() "
+        "UNION ALL SELECT unnest(%s::text[]), '0002_fewer_indexes', now()",
+        [begun, begun],
+    )
+    owner.commit()
+    before = fingerprint()
+    said: list[str] = []
+
+    with pytest.raises(ReleaseError) as refused:
+        release.release("test", say=said.append)
+
+    assert f"migrations that this code does not have ({', '.join(begun)})" in str(refused.value)
+    assert "Create a new, empty database" in str(refused.value)
+    assert said == []
+    assert fingerprint() == before
+
+
+def test_a_database_that_is_ahead_of_the_code_is_released(owner):
+    owner.execute(
+        "INSERT INTO django_migrations (app, name, applied) SELECT unnest(%s::text[]), '0099_later', now()", [OURS]
+    )
+    owner.commit()
+
+    assert run() == ["The schema is up to date.", "Rights of payments_app are set."]
+
+
 def test_rights_that_somebody_gave_by_hand_are_taken_back_and_lost_ones_given_again(owner):
     owner.execute("GRANT ALL ON ledger_entry, payments_payment TO payments_app")
     owner.execute("GRANT UPDATE ON SEQUENCE merchants_event_counter TO payments_app")

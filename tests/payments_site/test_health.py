@@ -171,11 +171,11 @@ def test_a_database_that_refuses_writes_is_not_ready(committed_db, client, owner
 
 
 def test_a_migration_that_is_missing_is_not_ready_until_it_is_applied(committed_db, client, owner):
-    owner.execute("DELETE FROM django_migrations WHERE app = 'payments' AND name = '0001_initial'")
+    owner.execute("DELETE FROM django_migrations WHERE app = 'payments' AND name = '0002_tables'")
     owner.commit()
 
     behind = client.get("/readyz")
-    owner.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('payments', '0001_initial', now())")
+    owner.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('payments', '0002_tables', now())")
     owner.commit()
 
     assert behind.status_code == 503

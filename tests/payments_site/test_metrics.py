@@ -85,8 +85,8 @@ def test_the_database_says_what_waits_and_how_much_there_is(committed_db, client
             raw = stp.deposit(created["spei"]["clabe"], 10_000, claveRastreo=f"M{number}", id=number + 1)
             assert stp.post(raw).status_code == 200
     owner.execute("INSERT INTO webhooks_providerevent (public_id, account_id, livemode, event_id, event_type, status,"
-                  " reason, object_id, body, body_sha256, response_body, attempts, last_error, received_at)"
-                  " SELECT 'pev_waits', id, false, 'e-1', 't', 'received', '', '', '', '', '{}', 0, '',"
+                  " reason, object_id, body_sha256, response_body, attempts, last_error, received_at)"
+                  " SELECT 'pev_waits', id, false, 'e-1', 't', 'received', '', '', '', '{}', 0, '',"
                   " now() - interval '90 s' FROM payments_provideraccount LIMIT 1")  # fmt: skip
     owner.execute("ANALYZE payments_payment")
     owner.execute("ANALYZE webhooks_providerevent")

@@ -14,6 +14,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import ROWS, AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
@@ -53,7 +54,7 @@ class ProviderEvent(ProtectedRefreshMixin):
 
     SETTLED = (Status.PROCESSED, Status.IGNORED, Status.CONFLICT, Status.RESOLVED)
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_event")
     )
     account = models.ForeignKey(
