@@ -221,9 +221,9 @@ def money(name: str, title: Any) -> Column:
     return column(name, title, show, order=name)
 
 
-def moment(name: str, title: Any, *, seconds: bool = False) -> Column:
-    """A column with a timestamp in Mexico City time, short enough for a list."""
-    return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=name)
+def moment(name: str, title: Any, *, seconds: bool = False, order: str | None = None) -> Column:
+    """A column with a timestamp in Mexico City time, short enough for a list; sorted by ``order`` if given."""
+    return column(name, title, lambda obj: format_moment(getattr(obj, name), seconds=seconds), order=order or name)
 
 
 def day(name: str, title: Any) -> Column:

@@ -2,6 +2,7 @@
 
 import core.clock
 import core.db
+import core.fields
 import core.ids
 import django.db.models.deletion
 import functools
@@ -24,7 +25,7 @@ class Migration(migrations.Migration):
             name='Case',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('kyc_case',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('kyc_case',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('status', models.CharField(choices=[('draft', 'draft'), ('submitted', 'submitted'), ('approved', 'approved'), ('rejected', 'rejected')], default='draft', max_length=32, verbose_name='status')),
                 ('decision_reason', models.CharField(blank=True, max_length=500, verbose_name='reason of the decision')),
                 ('decided_by', models.CharField(blank=True, max_length=150, verbose_name='decided by')),
@@ -62,7 +63,7 @@ class Migration(migrations.Migration):
             name='Document',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('document',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('document',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('document_type', models.CharField(choices=[('official_id', 'official identification (INE, passport)'), ('tax_certificate', 'tax certificate (constancia de situación fiscal)'), ('proof_of_address', 'proof of address'), ('incorporation_deed', 'deed of incorporation (acta constitutiva)'), ('power_of_attorney', 'power of attorney'), ('bank_statement', 'bank statement cover with CLABE')], max_length=32, verbose_name='type')),
                 ('file', models.FileField(upload_to=kyc.models.document.stored_path, verbose_name='file')),
                 ('original_name', models.CharField(max_length=150, verbose_name='file name')),

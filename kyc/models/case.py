@@ -11,6 +11,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, Guard, NoDelete, StateGuard
+from core.fields import IdentifierField
 from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
@@ -28,7 +29,7 @@ class Case(ProtectedRefreshMixin):
         REJECTED = "rejected", _("rejected")
         """The merchant may not take live payments, for the stated reason. The case can be reopened."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "kyc_case")
     )
     merchant = models.OneToOneField(

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly
+from core.fields import IdentifierField
 
 
 def stored_path(document: Document, filename: str) -> str:
@@ -27,7 +28,7 @@ class Document(models.Model):
         POWER_OF_ATTORNEY = "power_of_attorney", _("power of attorney")
         BANK_STATEMENT = "bank_statement", _("bank statement cover with CLABE")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "document")
     )
     case = models.ForeignKey("kyc.Case", models.PROTECT, related_name="documents", verbose_name=_("KYC case"))

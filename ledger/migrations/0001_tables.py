@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('message', models.CharField(max_length=500, verbose_name='what was found')),
                 ('found_at', models.DateTimeField(default=core.clock.now, verbose_name='found')),
                 ('cleared_at', models.DateTimeField(blank=True, null=True, verbose_name='cleared')),
-                ('merchant', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('merchant', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
             ],
             options={
                 'verbose_name': 'breach',
@@ -65,17 +65,17 @@ class Migration(migrations.Migration):
             name='Hold',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('hold',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('hold',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('purpose', models.CharField(choices=[('payout', 'payout'), ('refund', 'refund'), ('return', 'return of a payment'), ('batch', 'batch of payouts')], max_length=8, verbose_name='purpose')),
-                ('source', models.CharField(help_text='Public id of the payout, which is one attempt, or of the batch.', max_length=40, unique=True, verbose_name='source')),
+                ('source', core.fields.IdentifierField(help_text='Public id of the payout, which is one attempt, or of the batch.', max_length=40, unique=True, verbose_name='source')),
                 ('amount', models.BigIntegerField(help_text='Centavos.', verbose_name='amount')),
                 ('split', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='split')),
                 ('captured', models.BigIntegerField(default=0, verbose_name='captured')),
                 ('status', models.CharField(choices=[('open', 'open'), ('captured', 'captured'), ('released', 'released')], default='open', max_length=32, verbose_name='status')),
                 ('created_at', models.DateTimeField(default=core.clock.now, editable=False, verbose_name='created')),
                 ('resolved_at', models.DateTimeField(blank=True, null=True, verbose_name='resolved')),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
                 ('parent', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='parts', to='ledger.hold', verbose_name='part of')),
             ],
             options={
@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
             name='Adjustment',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('adjustment',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('adjustment',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('description', models.CharField(max_length=200, verbose_name='description')),
                 ('reason', models.CharField(max_length=500, verbose_name='reason')),

@@ -10,6 +10,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import Frozen, Guard, NoDelete, StateGuard
+from core.fields import IdentifierField
 from core.guards import WithTransition
 from core.state import ProtectedRefreshMixin, StatusField
 
@@ -34,7 +35,7 @@ class Adjustment(ProtectedRefreshMixin):
         REJECTED = "rejected", _("rejected")
         """Rejected, withdrawn or expired; nothing was posted."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "adjustment")
     )
     livemode = models.BooleanField(_("live"))

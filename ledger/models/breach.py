@@ -16,7 +16,13 @@ class Breach(models.Model):
 
     invariant = models.CharField(_("invariant"), max_length=64)
     merchant = models.ForeignKey(
-        "merchants.Merchant", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("merchant")
+        "merchants.Merchant",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("merchant"),
+        db_index=False,
     )
     livemode = models.BooleanField(_("live"), null=True, blank=True, help_text=_("Empty: both modes."))
     provider_account = models.CharField(

@@ -9,6 +9,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import Frozen, Guard, NoDelete, StateGuard
+from core.fields import IdentifierField
 from core.guards import WithTransition
 from core.state import ProtectedRefreshMixin, StatusField
 
@@ -38,13 +39,15 @@ class Hold(ProtectedRefreshMixin):
         BATCH = "batch", _("batch of payouts")
         """All payouts of a batch; parts of it become the payouts' own holds."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "hold")
     )
-    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"))
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"), db_index=False
+    )
     livemode = models.BooleanField(_("live"))
     purpose = models.CharField(_("purpose"), max_length=8, choices=Purpose.choices)
-    source = models.CharField(
+    source = IdentifierField(
         _("source"),
         max_length=40,
         unique=True,

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import Frozen, FrozenOnce, Guard, NoDelete
-from core.fields import NetworkField
+from core.fields import IdentifierField, NetworkField
 from core.guards import OnlyIf
 
 
@@ -38,14 +38,14 @@ class ApiKey(models.Model):
         KYC_MANAGE = "kyc:manage", _("read and complete the verification")
         REPORTS_READ = "reports:read", _("order and download reports")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "api_key")
     )
     merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="api_keys")
     livemode = models.BooleanField(_("live"), help_text=_("Live keys move real money; test keys never do."))
     name = models.CharField(_("name"), max_length=100, blank=True, help_text=_("Where this key is used."))
     prefix = models.CharField(_("key begins with"), max_length=20)
-    secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
+    secret_sha256 = IdentifierField(max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope.choices), verbose_name=_("scopes"))
     networks = ArrayField(
         NetworkField(),
@@ -72,6 +72,7 @@ class ApiKey(models.Model):
         null=True,
         blank=True,
         help_text=_("The API key that asked for it."),
+        db_index=False,
     )
     replaces = models.ForeignKey(
         "self",

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import Frozen, NoDelete
+from core.fields import IdentifierField
 
 
 class Merchant(models.Model):
@@ -31,7 +32,7 @@ class Merchant(models.Model):
         KEEP = "keep", _("is kept")
         GIVE_BACK = "give_back", _("is given back")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "merchant")
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Trade name: what payers see."))

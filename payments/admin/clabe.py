@@ -42,7 +42,7 @@ class ClabeAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     list_display = [
         id_column(),
-        moment("created_at", _("created")),
+        moment("created_at", _("created"), order="id"),
         related("merchant", _("merchant")),
         "clabe",
         "label",
@@ -53,7 +53,7 @@ class ClabeAdmin(ReadOnlyAdmin):
     list_filter = [("status", ChoicesDropdownFilter), ("merchant", RelatedDropdownFilter), ModeFilter]
     search_fields = ["public_id__exact", "clabe__exact", "label", "customer_name", "customer_phone"]
     list_select_related = ["merchant", "provider_account"]
-    ordering = ["-created_at"]
+    ordering = ["-id"]
     inlines = [ClabeTransitionInline]
     fieldsets = [
         (

@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
             name='Report',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('report',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('report',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('type', models.CharField(choices=[('payments', 'payments'), ('balance_transactions', 'balance transactions'), ('statement', 'statement')], max_length=32, verbose_name='type')),
                 ('format', models.CharField(choices=[('csv', 'CSV'), ('xlsx', 'Excel')], db_default='csv', default='csv', max_length=8, verbose_name='format')),
@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
             name='ReviewCase',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('review_case',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('review_case',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('reason', models.CharField(choices=[('unknown_clabe', 'no payment has this CLABE'), ('unknown_order', 'no payment belongs to this order'), ('underpaid', "less than the payment's amount"), ('overpaid', "more than the payment's amount"), ('late', 'paid after the payment expired or was cancelled'), ('already_paid', 'the payment is already paid'), ('not_payable', 'the payment cannot receive money'), ('out_of_range', 'outside the amount limits of the CLABE'), ('clabe_closed', 'paid after the CLABE was closed'), ('returned_transfer', 'an outgoing transfer that was returned')], max_length=32, verbose_name='reason')),
                 ('status', models.CharField(choices=[('open', 'to be decided'), ('credited', 'credited as sent'), ('assigned', 'assigned to another')], default='open', max_length=32, verbose_name='status')),
@@ -172,9 +172,9 @@ class Migration(migrations.Migration):
             name='Clabe',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('clabe',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('clabe',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
-                ('clabe', models.CharField(max_length=18, unique=True, verbose_name='CLABE')),
+                ('clabe', core.fields.IdentifierField(max_length=18, unique=True, verbose_name='CLABE')),
                 ('status', models.CharField(choices=[('active', 'active'), ('closed', 'closed')], default='active', max_length=32, verbose_name='status')),
                 ('label', models.CharField(blank=True, max_length=100, verbose_name='label')),
                 ('customer_name', models.CharField(blank=True, max_length=100, verbose_name='customer')),
@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
                 ('max_amount', models.BigIntegerField(blank=True, help_text='Centavos.', null=True, verbose_name='maximum amount')),
                 ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
                 ('created_at', models.DateTimeField(default=core.clock.now, editable=False, verbose_name='created')),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='clabes', to='merchants.merchant', verbose_name='merchant')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='clabes', to='merchants.merchant', verbose_name='merchant')),
             ],
             options={
                 'verbose_name': 'CLABE',
@@ -377,7 +377,7 @@ class Migration(migrations.Migration):
             name='Payout',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('payout',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('payout',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('kind', models.CharField(choices=[('merchant', 'payout of a merchant'), ('refund', 'refund'), ('payment_return', 'payment sent back'), ('suspense_return', 'money in suspense sent back'), ('settlement', 'settlement'), ('penny_test', 'penny test')], default='merchant', max_length=16, verbose_name='kind')),
                 ('status', models.CharField(choices=[('pending_approval', 'waits for approval'), ('pending', 'pending'), ('processing', 'processing'), ('completed', 'completed'), ('failed', 'failed'), ('rejected', 'rejected'), ('cancelled', 'cancelled'), ('returned', 'returned')], default='pending', max_length=32, verbose_name='status')),
@@ -453,7 +453,7 @@ class Migration(migrations.Migration):
             name='ProviderAccount',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('provider_account',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('provider_account',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('provider', models.CharField(choices=[('stp', 'STP'), ('conekta', 'Conekta')], max_length=16, verbose_name='provider')),
                 ('livemode', models.BooleanField(verbose_name='live')),
                 ('name', models.CharField(help_text='For STP the name of the company (empresa).', max_length=100, verbose_name='name')),
@@ -461,12 +461,12 @@ class Migration(migrations.Migration):
                 ('hears_notices', models.BooleanField(default=True, help_text='Its notices are accepted, and its provider is polled. Money may still arrive after the last use.', verbose_name='accepts notices')),
                 ('base_url', models.URLField(blank=True, verbose_name='API address')),
                 ('credentials', core.fields.EncryptedJSONField(default=dict)),
-                ('webhook_username', models.CharField(blank=True, max_length=64, null=True, unique=True)),
+                ('webhook_username', core.fields.IdentifierField(blank=True, max_length=64, null=True, unique=True)),
                 ('webhook_secret_sha256', models.CharField(blank=True, editable=False, max_length=64)),
                 ('webhook_next_secret_sha256', models.CharField(blank=True, db_default='', default='', editable=False, max_length=64)),
                 ('webhook_public_keys', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, default=list, size=None)),
                 ('webhook_networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=43), blank=True, help_text='Networks (CIDR) from which STP sends notices; empty: any.', null=True, size=None, verbose_name='allowed addresses')),
-                ('clabe_prefix', models.CharField(blank=True, help_text='646180 and the four digits that STP assigned.', max_length=10, null=True, unique=True, validators=[django.core.validators.RegexValidator('^646180[0-9]{4}$')], verbose_name='CLABE prefix')),
+                ('clabe_prefix', core.fields.IdentifierField(blank=True, help_text='646180 and the four digits that STP assigned.', max_length=10, null=True, unique=True, validators=[django.core.validators.RegexValidator('^646180[0-9]{4}$')], verbose_name='CLABE prefix')),
                 ('clabe_sequence', models.PositiveSmallIntegerField(blank=True, null=True, unique=True)),
                 ('ordering_clabe', models.CharField(blank=True, db_default='', default='', help_text='Our own account from which orders are paid. Without it nothing can be sent.', max_length=18, verbose_name='ordering CLABE')),
                 ('ordering_name', models.CharField(blank=True, db_default='', default='', help_text='What beneficiaries see as the sender, in plain ASCII.', max_length=40, verbose_name='ordering name')),
@@ -498,7 +498,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='clabe',
             name='provider_account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='clabes', to='payments.provideraccount'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='clabes', to='payments.provideraccount'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='provideraccount',
@@ -530,7 +530,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='report',
             name='merchant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant'),
         ),
         migrations.AddField(
             model_name='reporttransition',
@@ -550,7 +550,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='reviewcase',
             name='payment',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_cases', to='payments.payment', verbose_name='payment'),
+            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_cases', to='payments.payment', verbose_name='payment'),
         ),
         migrations.AddField(
             model_name='reviewcasetransition',
@@ -751,10 +751,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='payment',
-            index=models.Index(condition=models.Q(('reusable_clabe__isnull', False)), fields=['reusable_clabe'], name='payment_reusable_clabe'),
-        ),
-        migrations.AddIndex(
-            model_name='payment',
             index=models.Index(condition=models.Q(('status__in', ['pending', 'processing'])), fields=['expires_at'], name='payment_waiting'),
         ),
         migrations.AddConstraint(
@@ -852,10 +848,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='deposit',
             index=models.Index(condition=models.Q(('status', 'credited'), _negated=True), fields=['-created_at'], name='deposit_stray'),
-        ),
-        migrations.AddIndex(
-            model_name='deposit',
-            index=models.Index(condition=models.Q(('reusable_clabe__isnull', False)), fields=['reusable_clabe'], name='deposit_reusable_clabe'),
         ),
         migrations.AddIndex(
             model_name='deposit',

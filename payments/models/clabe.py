@@ -11,6 +11,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
@@ -24,15 +25,17 @@ class Clabe(ProtectedRefreshMixin):
         CLOSED = "closed", _("closed")
         """Accepts only transfers that were sent before it was closed."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "clabe")
     )
     merchant = models.ForeignKey(
-        "merchants.Merchant", models.PROTECT, related_name="clabes", verbose_name=_("merchant")
+        "merchants.Merchant", models.PROTECT, related_name="clabes", verbose_name=_("merchant"), db_index=False
     )
     livemode = models.BooleanField(_("live"))
-    provider_account = models.ForeignKey("payments.ProviderAccount", models.PROTECT, related_name="clabes")
-    clabe = models.CharField(_("CLABE"), max_length=18, unique=True)
+    provider_account = models.ForeignKey(
+        "payments.ProviderAccount", models.PROTECT, related_name="clabes", db_index=False
+    )
+    clabe = IdentifierField(_("CLABE"), max_length=18, unique=True)
     status = StatusField(_("status"), choices=Status.choices, default=Status.ACTIVE)
     label = models.CharField(_("label"), max_length=100, blank=True)
     customer_name = models.CharField(_("customer"), max_length=100, blank=True)

@@ -134,11 +134,6 @@ class Deposit(ProtectedRefreshMixin):
             models.Index(  # for the transfer history, which would else read every deposit to find those in suspense
                 fields=["-created_at"], condition=~models.Q(status="credited"), name="deposit_stray"
             ),
-            models.Index(
-                fields=["reusable_clabe"],
-                condition=models.Q(reusable_clabe__isnull=False),
-                name="deposit_reusable_clabe",
-            ),
             GinIndex(
                 OpClass(SearchText(F("clabe"), F("tracking_key"), F("payer_name"), F("concept")), name="gin_trgm_ops"),
                 condition=~models.Q(status="credited"),  # staff searches deposits in suspense

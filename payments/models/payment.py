@@ -219,11 +219,6 @@ class Payment(ProtectedRefreshMixin):
             ),
             models.Index(fields=["-created_at"], name="payment_created"),
             models.Index(
-                fields=["reusable_clabe"],
-                condition=models.Q(reusable_clabe__isnull=False),
-                name="payment_reusable_clabe",
-            ),
-            models.Index(
                 fields=["expires_at"],
                 condition=models.Q(status__in=["pending", "processing"]),
                 name="payment_waiting",

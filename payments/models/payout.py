@@ -14,6 +14,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.guards import Recorded, WithTransition
 from core.money import IVA
 from core.search import SearchText
@@ -88,7 +89,7 @@ class Payout(ProtectedRefreshMixin):
         REFUSED = "refused", _("refused by the provider")
         UNKNOWN = "unknown", _("unknown")
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "payout")
     )
     merchant = models.ForeignKey(

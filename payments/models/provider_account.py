@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import Frozen, FrozenOnce, NoDelete
-from core.fields import EncryptedJSONField
+from core.fields import EncryptedJSONField, IdentifierField
 
 CLABE_SEQUENCES = 16
 """Maximum number of accounts with CLABEs; each has its own database sequence, created by a migration."""
@@ -44,7 +44,7 @@ class ProviderAccount(models.Model):
         STP = "stp", "STP"
         CONEKTA = "conekta", "Conekta"
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "provider_account")
     )
     provider = models.CharField(_("provider"), max_length=16, choices=Provider.choices)
@@ -62,7 +62,7 @@ class ProviderAccount(models.Model):
     )
     base_url = models.URLField(_("API address"), blank=True)
     credentials = EncryptedJSONField(default=dict, editable=False)
-    webhook_username = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    webhook_username = IdentifierField(max_length=64, null=True, blank=True, unique=True)
     webhook_secret_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     webhook_next_secret_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     webhook_public_keys = ArrayField(models.TextField(), default=list, blank=True)
@@ -73,7 +73,7 @@ class ProviderAccount(models.Model):
         verbose_name=_("allowed addresses"),
         help_text=_("Networks (CIDR) from which STP sends notices; empty: any."),
     )
-    clabe_prefix = models.CharField(
+    clabe_prefix = IdentifierField(
         _("CLABE prefix"),
         max_length=10,
         null=True,

@@ -10,6 +10,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, FrozenOnce, NoDelete, StateGuard
+from core.fields import IdentifierField
 from core.guards import OnlyIf, Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
@@ -42,10 +43,12 @@ class Report(ProtectedRefreshMixin):
         FAILED = "failed", _("failed")
         """It could not be written; the failure says why."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "report")
     )
-    merchant = models.ForeignKey("merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"))
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.PROTECT, related_name="+", verbose_name=_("merchant"), db_index=False
+    )
     livemode = models.BooleanField(_("live"))
     type = models.CharField(_("type"), max_length=32, choices=Type.choices)
     format = models.CharField(

@@ -11,6 +11,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
+from core.fields import IdentifierField
 from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.deposit import Deposit
@@ -32,7 +33,7 @@ class ReviewCase(ProtectedRefreshMixin):
         ASSIGNED = "assigned", _("assigned to another")
         """The money was credited to another payment, CLABE or merchant."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "review_case")
     )
     livemode = models.BooleanField(_("live"))
@@ -52,6 +53,7 @@ class ReviewCase(ProtectedRefreshMixin):
         blank=True,
         related_name="review_cases",
         verbose_name=_("payment"),
+        db_index=False,
     )
     reason = models.CharField(_("reason"), max_length=32, choices=Deposit.SuspenseReason.choices)
     status = StatusField(_("status"), choices=Status.choices, default=Status.OPEN)

@@ -2,6 +2,7 @@
 
 import core.clock
 import core.db
+import core.fields
 import core.ids
 import django.contrib.auth.models
 import django.contrib.postgres.fields
@@ -97,7 +98,7 @@ class Migration(migrations.Migration):
             name='AccountProposal',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('account_proposal',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('account_proposal',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('grants', models.JSONField(verbose_name='grants')),
                 ('password', models.CharField(blank=True, max_length=128)),
                 ('created_at', models.DateTimeField(default=core.clock.now, editable=False, verbose_name='proposed')),
@@ -117,7 +118,7 @@ class Migration(migrations.Migration):
             name='Approval',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=functools.partial(core.ids.new_id, *('approval',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
+                ('public_id', core.fields.IdentifierField(default=functools.partial(core.ids.new_id, *('approval',), **{}), editable=False, max_length=40, unique=True, verbose_name='id')),
                 ('kind', models.CharField(max_length=40, verbose_name='action')),
                 ('subject', models.CharField(help_text='Public id of what is to be decided about.', max_length=40, verbose_name='about')),
                 ('content_sha256', models.CharField(max_length=64, verbose_name='SHA-256 of the content')),

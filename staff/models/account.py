@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, Guard, NoDelete
+from core.fields import IdentifierField
 
 
 class AccountChange(models.Model):
@@ -106,7 +107,7 @@ class AccountProposal(models.Model):
     sets; it is cleared when the proposal is closed.
     """
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "account_proposal")
     )
     user = models.ForeignKey(

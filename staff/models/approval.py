@@ -17,6 +17,7 @@ from django_fsm import transition
 
 from core import clock, ids
 from core.db import AppendOnly, Frozen, Guard, NoDelete, StateGuard
+from core.fields import IdentifierField
 from core.state import ProtectedRefreshMixin, StatusField
 
 
@@ -41,7 +42,7 @@ class Approval(ProtectedRefreshMixin):
         EXPIRED = "expired", _("expired")
         """Not decided in time."""
 
-    public_id = models.CharField(
+    public_id = IdentifierField(
         _("id"), max_length=40, unique=True, editable=False, default=partial(ids.new_id, "approval")
     )
     kind = models.CharField(_("action"), max_length=40)
