@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from payments.models import Deposit, Payment
+from payments.models import Deposit, Payment, Payout
 
 
 class Transfer(models.Model):
-    """One line of the transfer history: a payment, or a deposit without a payment.
+    """One line of the transfer history: a payment, a payout, or a deposit without a payment.
 
     A PostgreSQL view. In descending order it reads only as many rows of each table as it returns.
     """
@@ -17,6 +17,7 @@ class Transfer(models.Model):
     class Kind(models.TextChoices):
         PAYMENT = "payment", _("payment")
         DEPOSIT = "deposit", _("deposit")
+        PAYOUT = "payout", _("payout")
 
     id = models.CharField(_("id"), max_length=40, primary_key=True)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
@@ -28,18 +29,24 @@ class Transfer(models.Model):
     status = models.CharField(
         _("status"),
         max_length=32,
-        choices=[*Payment.Status.choices, (Deposit.Status.SUSPENDED.value, Deposit.Status.SUSPENDED.label)],
+        choices=list(
+            {
+                **dict(Payout.Status.choices),
+                **dict(Payment.Status.choices),
+                Deposit.Status.SUSPENDED.value: Deposit.Status.SUSPENDED.label,
+            }.items()
+        ),
     )
     amount = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
     clabe = models.CharField(_("CLABE"), max_length=20, null=True)  # noqa: DJ001 - as in Payment
     reference = models.CharField(_("CLABE or reference"), max_length=32)
     tracking_key = models.CharField(_("tracking key"), max_length=40)
-    name = models.CharField(_("customer or payer"), max_length=120)
+    name = models.CharField(_("customer, payer or beneficiary"), max_length=120)
     payer_name = models.CharField(_("payer"), max_length=120)
     external_id = models.CharField(_("merchant's id"), max_length=100, null=True)  # noqa: DJ001 - as in Payment
     created_at = models.DateTimeField(_("created"))
-    completed_at = models.DateTimeField(_("received"), null=True)
+    completed_at = models.DateTimeField(_("received or paid"), null=True)
     search_text = models.TextField(editable=False)
 
     class Meta:

@@ -14,11 +14,11 @@ from merchants.api.api_key import ApiKeyRollView, ApiKeysView
 from merchants.api.bank import BanksView
 from merchants.api.event import EventsView, EventView
 from merchants.api.idempotency_key import IdempotencyKeyView
-from merchants.api.merchant import MerchantSelfView
 from payments.api.balance import BalanceView
 from payments.api.balance_transaction import BalanceTransactionsView
 from payments.api.clabe import ClabeCloseView, ClabesView, ClabeView
 from payments.api.destination import DestinationsView
+from payments.api.merchant import MerchantSelfView
 from payments.api.payment import PaymentCancelView, PaymentsView, PaymentView
 from payments.api.payout import PayoutCancelView, PayoutsView, PayoutView
 from payments.api.report import ReportsView, ReportView

@@ -32,7 +32,15 @@ from core.mx import clabe
 from core.search import search_rows
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
+from payments.models import Payout
 from payments.providers import registry
+
+PAYOUT_COLOURS = {
+    Payout.Status.PENDING_APPROVAL: "warning",
+    Payout.Status.RETURNED: "danger",
+    Payout.Status.REJECTED: "danger",
+}
+"""Colours of the states that only payouts have."""
 
 COLUMNS = {
     "id": column("id", _("id"), lambda t: short_id(t.id)),
@@ -40,10 +48,10 @@ COLUMNS = {
     "merchant": "merchant",
     "method": "method",
     "amount": money("amount", _("amount")),
-    "status": badge("status", {**PAYMENT_COLOURS, **DEPOSIT_COLOURS}, _("status")),
+    "status": badge("status", {**PAYOUT_COLOURS, **PAYMENT_COLOURS, **DEPOSIT_COLOURS}, _("status")),
     "livemode": mode(),
     "reference": column("reference", _("CLABE or reference"), lambda t: shown_reference(t) or EMPTY),
-    "name": column("name", _("customer or payer"), lambda t: t.name or EMPTY),
+    "name": column("name", _("customer, payer or beneficiary"), lambda t: t.name or EMPTY),
 }
 """Columns of the transfer history, here and on the home page."""
 
@@ -55,7 +63,7 @@ def shown_reference(transfer: Transfer) -> str:
 
 
 class TransferChangeList(ChangeList):
-    """Links each line to its payment or deposit."""
+    """Links each line to the page of its object."""
 
     def url_for_result(self, result: Transfer) -> str:
         return object_url(result.id) or ""
@@ -75,7 +83,7 @@ class TransferAdmin(ReadOnlyAdmin):
         ModeFilter,
     ]
     search_fields = ["search_text"]
-    search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer or payer")
+    search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer, payer or beneficiary")
     list_select_related = ["merchant"]
     ordering = ["-created_at"]
     sortable_by = ["created_at"]

@@ -28,7 +28,7 @@ from merchants.api.idempotency import run_once, stored_response
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.models import Payout
-from payments.models.payout import PAYOUT_SEARCH_TEXT
+from payments.models.payout import INTERNAL_KINDS, PAYOUT_SEARCH_TEXT
 from payments.resources.payout import payout as payout_resource
 from payments.resources.payout import with_approvals
 from payments.services import payout as payout_service
@@ -36,7 +36,7 @@ from payments.services import payout as payout_service
 MAX_AHEAD = timedelta(days=90)
 _ID = OpenApiParameter("payout_id", str, OpenApiParameter.PATH, description="`po_…`")
 _STATUSES = tuple(Payout.Status.values)
-_KINDS = tuple(kind for kind in Payout.Kind.values if kind not in (Payout.Kind.SUSPENSE_RETURN, Payout.Kind.PENNY_TEST))
+_KINDS = tuple(kind for kind in Payout.Kind.values if kind not in INTERNAL_KINDS)
 _FILTERS = (
     "status",
     "kind",
@@ -310,8 +310,7 @@ class PayoutCancelView(MerchantView):
 
 
 def _payouts(view: MerchantView) -> Any:
-    hidden = [Payout.Kind.SUSPENSE_RETURN, Payout.Kind.PENNY_TEST]
-    return view.own(Payout.objects.select_related("merchant").exclude(kind__in=hidden))
+    return view.own(Payout.objects.select_related("merchant").exclude(kind__in=INTERNAL_KINDS))
 
 
 def _narrowed(rows: Any, query: QueryDict) -> Any:

@@ -56,7 +56,8 @@ class ReportRequest(StrictSerializer):
 
     type = serializers.ChoiceField(
         choices=Report.Type.choices,
-        help_text="`payments`: payments created in the period. `balance_transactions`: movements booked in the period. "
+        help_text="`payments`: payments created in the period. `payouts`: payouts created in the period. "
+        "`balance_transactions`: movements booked in the period. "
         "`statement`: opening balance, movements by the day on which the money moved, closing balance",
     )
     format = serializers.ChoiceField(

@@ -223,6 +223,7 @@ class Payout(ProtectedRefreshMixin):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at"], name="payout_created"),  # for the transfer history
             models.Index(F("merchant"), F("livemode"), *NEWEST_FIRST, name="payout_newest"),
             models.Index(F("merchant"), F("livemode"), F("status"), *NEWEST_FIRST, name="payout_by_status"),
             models.Index(
@@ -320,6 +321,10 @@ class Payout(ProtectedRefreshMixin):
     @transition(field=status, source=Status.COMPLETED, target=Status.RETURNED)
     def come_back(self) -> None:
         """The beneficiary's bank sent it back. Ledger: cash -> available."""
+
+
+INTERNAL_KINDS = frozenset({Payout.Kind.SUSPENSE_RETURN, Payout.Kind.PENNY_TEST})
+"""Kinds that no merchant sees."""
 
 
 class PayoutTransition(TransitionRow):

@@ -24,6 +24,7 @@ class Report(ProtectedRefreshMixin):
 
     class Type(models.TextChoices):
         PAYMENTS = "payments", _("payments")
+        PAYOUTS = "payouts", _("payouts")
         BALANCE_TRANSACTIONS = "balance_transactions", _("balance transactions")
         STATEMENT = "statement", _("statement")
 

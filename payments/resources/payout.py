@@ -34,13 +34,13 @@ RETURN_CODES = {
 }
 """Causas de devolución of SPEI in our words (STP's catalogue of causes)."""
 
-_FREE = (Payout.Status.FAILED, Payout.Status.REJECTED, Payout.Status.CANCELLED)
+FREE = (Payout.Status.FAILED, Payout.Status.REJECTED, Payout.Status.CANCELLED)
 """States in which a payout costs nothing."""
 
 
 def payout(record: Payout) -> dict[str, Any]:
     """The payout as the API answers it and events carry it."""
-    free = record.status in _FREE
+    free = record.status in FREE
     return {
         "id": record.public_id,
         "object": "payout",

@@ -15,7 +15,8 @@ from core.mx import clabe
 from core.spreadsheet import Cell, Column, Kind
 from ledger.resources.balance_transaction import Line
 from ledger.resources.statement import KINDS
-from payments.models import Report
+from payments.models import Payout, Report
+from payments.resources.payout import FREE, RETURN_CODES
 
 SIGNER = TimestampSigner(salt="payments.report")
 """Signs a report's id in the URL of its file. The signature is a query parameter, because those are not logged."""
@@ -136,6 +137,77 @@ STATUSES = {
 }
 METHODS = {"spei": "SPEI", "oxxo": "OXXO"}
 
+
+class PayoutRow(NamedTuple):
+    """The columns of a payout that a report needs."""
+
+    public_id: str
+    created_at: datetime
+    id: int
+    external_id: str | None
+    kind: str
+    status: str
+    amount: int
+    currency: str
+    fee: int
+    fee_tax: int
+    destination_name: str
+    destination_clabe: str
+    destination_bank: str
+    concept: str
+    reference_number: int
+    tracking_key: str
+    operating_date: date | None
+    scheduled_for: datetime | None
+    completed_at: datetime | None
+    returned_at: datetime | None
+    return_cause: int | None
+    failure_code: str
+    failure_message: str
+
+
+PAYOUT_COLUMNS = [
+    Column("ID"),
+    Column("Creado", Kind.MOMENT),
+    Column("ID del comercio"),
+    Column("Clase"),
+    Column("Estado"),
+    Column("Importe", Kind.MONEY),
+    Column("Moneda"),
+    Column("Comisión", Kind.MONEY),
+    Column("IVA", Kind.MONEY),
+    Column("Total", Kind.MONEY),
+    Column("Beneficiario"),
+    Column("CLABE"),
+    Column("Banco"),
+    Column("Concepto"),
+    Column("Referencia numérica"),
+    Column("Clave de rastreo"),
+    Column("Fecha de operación", Kind.DATE),
+    Column("Programado", Kind.MOMENT),
+    Column("Liquidado", Kind.MOMENT),
+    Column("Devuelto", Kind.MOMENT),
+    Column("Causa de devolución"),
+    Column("Motivo de falla"),
+    Column("Detalle"),
+]
+PAYOUT_STATUSES = {
+    "pending_approval": "Por autorizar",
+    "pending": "Pendiente",
+    "processing": "En proceso",
+    "completed": "Liquidado",
+    "failed": "Fallido",
+    "returned": "Devuelto",
+    "rejected": "Rechazado",
+    "cancelled": "Cancelado",
+}
+PAYOUT_KINDS = {
+    "merchant": "Dispersión",
+    "refund": "Reembolso",
+    "payment_return": "Devolución de un pago",
+    "settlement": "Liquidación al comercio",
+}
+
 BALANCE_COLUMNS = [
     Column("ID"),
     Column("Registrado", Kind.MOMENT),
@@ -190,6 +262,37 @@ def payment_cells(row: PaymentRow) -> list[Cell]:
         row.operating_date,
         row.completed_at,
         row.expires_at,
+    ]
+
+
+def payout_cells(row: PayoutRow) -> list[Cell]:
+    """The cells of a payout. One that did not leave costs nothing."""
+    fee, fee_tax = (0, 0) if row.status in FREE else (row.fee, row.fee_tax)
+    is_returned = row.status == Payout.Status.RETURNED
+    return [
+        row.public_id,
+        row.created_at,
+        row.external_id,
+        PAYOUT_KINDS.get(row.kind, row.kind),
+        PAYOUT_STATUSES.get(row.status, row.status),
+        row.amount,
+        row.currency,
+        fee,
+        fee_tax,
+        row.amount + fee + fee_tax,
+        row.destination_name,
+        row.destination_clabe,
+        clabe.institution_name(row.destination_bank) or row.destination_bank,
+        row.concept,
+        str(row.reference_number),
+        row.tracking_key,
+        row.operating_date,
+        row.scheduled_for,
+        row.completed_at,
+        row.returned_at if is_returned else None,
+        RETURN_CODES.get(row.return_cause or 0, "other") if is_returned else None,
+        row.failure_code if row.status in FREE else None,
+        row.failure_message if row.status in FREE else None,
     ]
 
 

@@ -1,9 +1,9 @@
 """Writing of report files: row by row in constant memory, by short statements.
 
-Payments and balance transactions are read page by page (keyset pagination) without an open transaction, up to a limit
-that is fixed at the start. Ledger lines never change, so that the file shows one state of the books; a payment appears
-as it is when its page is read. A statement is one query in a read-only snapshot, which gets no transaction id and thus
-delays neither seals nor the event feed.
+Payments, payouts and balance transactions are read page by page (keyset pagination) without an open transaction, up to
+a limit that is fixed at the start. Ledger lines never change, so that the file shows one state of the books; a payment
+or payout appears as it is when its page is read. A statement is one query in a read-only snapshot, which gets no
+transaction id and thus delays neither seals nor the event feed.
 """
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.db import OperationalError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core import clock
 from core.db import transaction_forbidden
 from core.files import sha256_of
-from core.spreadsheet import Column, CsvTable, Table, XlsxTable
+from core.spreadsheet import Cell, Column, CsvTable, Table, XlsxTable
 from ledger.resources.statement import COLUMNS, table_rows
 from ledger.services import balance_transaction, statement, stream
-from payments.models import Payment, Report
+from payments.models import Payment, Payout, Report
 from payments.models.payment import NEWEST_FIRST
+from payments.models.payout import INTERNAL_KINDS
 from payments.resources.report import (
     BALANCE_COLUMNS,
     PAYMENT_COLUMNS,
+    PAYOUT_COLUMNS,
     PaymentRow,
+    PayoutRow,
     balance_cells,
     payment_cells,
+    payout_cells,
 )
 
 CHUNK = 2_000
@@ -82,36 +86,57 @@ def _table(report: Report, file: BinaryIO, columns: Sequence[Column]) -> Iterato
 
 def count(report: Report) -> int | None:
     """The expected number of rows, if a count is cheap."""
-    if report.type != Report.Type.PAYMENTS:
+    if report.type == Report.Type.PAYMENTS:
+        rows = _created(report, Payment)
+    elif report.type == Report.Type.PAYOUTS:
+        rows = _created(report, Payout)
+    else:
         return None
-    first, end = _period(report)
-    rows = Payment.objects.filter(
-        merchant_id=report.merchant_id, livemode=report.livemode, created_at__gte=first, created_at__lt=end
-    )
     try:
-        return rows.count()
+        return rows.filter(created_at__lt=_period(report)[1]).count()
     except OperationalError:  # counting takes too long
         return None
 
 
 def _write_payments(report: Report, table: Table, progress: Progress) -> int:
+    return _write_rows(report, _created(report, Payment), PaymentRow, payment_cells, table, progress)
+
+
+def _write_payouts(report: Report, table: Table, progress: Progress) -> int:
+    return _write_rows(report, _created(report, Payout), PayoutRow, payout_cells, table, progress)
+
+
+def _write_rows(
+    report: Report,
+    rows: QuerySet[Any],
+    row_type: type[Any],
+    cells: Callable[[Any], list[Cell]],
+    table: Table,
+    progress: Progress,
+) -> int:
     done = 0
-    for chunk in _payments(report):
-        table.write(map(payment_cells, chunk))
+    for chunk in _chunks(rows, row_type, before=_period(report)[1]):
+        table.write(map(cells, chunk))
         done += len(chunk)
         progress(done)
     return done
 
 
-def _payments(report: Report) -> Iterator[list[PaymentRow]]:
-    first, end = _period(report)
-    rows = Payment.objects.filter(
-        merchant_id=report.merchant_id, livemode=report.livemode, created_at__gte=first
-    ).order_by(*NEWEST_FIRST)
-    place = Q(created_at__lt=end)
+def _created(report: Report, model: type[Payment] | type[Payout]) -> QuerySet[Any]:
+    """The merchant's rows created since the period began, without payouts that only we know."""
+    rows: QuerySet[Any] = model._default_manager.filter(
+        merchant_id=report.merchant_id, livemode=report.livemode, created_at__gte=_period(report)[0]
+    )
+    return rows.exclude(kind__in=INTERNAL_KINDS) if model is Payout else rows
+
+
+def _chunks(rows: QuerySet[Any], row_type: type[Any], *, before: datetime) -> Iterator[list[Any]]:
+    """The rows created before ``before``, newest first. ``row_type`` is a named tuple of columns."""
+    rows = rows.order_by(*NEWEST_FIRST)
+    place = Q(created_at__lt=before)
     while True:
-        found = rows.filter(place).values_list(*PaymentRow._fields)[:CHUNK]
-        chunk = [PaymentRow._make(values) for values in found]
+        found = rows.filter(place).values_list(*row_type._fields)[:CHUNK]
+        chunk = [row_type._make(values) for values in found]
         if chunk:
             yield chunk
         if len(chunk) < CHUNK:
@@ -157,6 +182,7 @@ def _write_statement(report: Report, table: Table, progress: Progress) -> int:
 
 _WRITERS: dict[Report.Type, tuple[Sequence[Column], Callable[[Report, Table, Progress], int]]] = {
     Report.Type.PAYMENTS: (PAYMENT_COLUMNS, _write_payments),
+    Report.Type.PAYOUTS: (PAYOUT_COLUMNS, _write_payouts),
     Report.Type.BALANCE_TRANSACTIONS: (BALANCE_COLUMNS, _write_balance_transactions),
     Report.Type.STATEMENT: (COLUMNS, _write_statement),
 }

@@ -100,6 +100,11 @@ def reports(story: Story) -> None:
         "create_report", "Today's payments", body={"type": "payments", "start_date": today, "end_date": today}
     )
     report.write(Report.objects.get(public_id=ordered["id"]).pk)
+    story.ask(
+        "create_report",
+        "Today's payouts as a workbook",
+        body={"type": "payouts", "format": "xlsx", "start_date": today, "end_date": today},
+    )
     story.ask("read_report", "It is ready", report_id=ordered["id"])
     story.ask("list_reports", "The newest", query={"limit": 1})
 

@@ -11,9 +11,11 @@ from django.urls import reverse
 
 from backoffice.models import Transfer
 from core.search import search_rows
-from payments.models import Payment
+from payments.models import Payment, Payout
 from payments.models.payment import SEARCH_TEXT
+from payments.services import provider_account
 from tests.backoffice.conftest import Desk
+from tests.factories import payouts
 from tests.history import copy_of
 
 HISTORY = "/admin/backoffice/transfer/"
@@ -77,7 +79,7 @@ def test_the_search_of_payments_uses_its_index(desk: Desk) -> None:
     assert "payment_search" in rows.explain()
 
 
-def test_the_search_uses_the_indexes_of_both_tables(desk: Desk) -> None:
+def test_the_search_uses_the_indexes_of_all_tables(desk: Desk) -> None:
     rows = Transfer.objects.filter(search_text__search_contains="empresa ajena").order_by("-created_at")[:50]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
@@ -85,6 +87,7 @@ def test_the_search_uses_the_indexes_of_both_tables(desk: Desk) -> None:
     plan = rows.explain()
 
     assert "payment_search" in plan
+    assert "payout_search" in plan
     assert "deposit_search" in plan or "deposit_stray" in plan  # both hold what is in suspense alone
 
 
@@ -126,11 +129,42 @@ def test_each_line_leads_to_its_payment_or_deposit(desk: Desk, admin_client: Cli
     assert desk.paid.clabe not in page
 
 
+@pytest.fixture
+def sent(desk: Desk, make_api: Any, stp: Any, settings: Any) -> Payout:
+    """A payout of the desk's merchant."""
+    settings.PROVIDER_ACCOUNT_CACHE_SECONDS = 0
+    provider_account._seen.clear()
+    payouts.ready_to_send(stp.account)
+    payouts.fund(desk.merchant, 100_000)
+    api = make_api(desk.merchant, scopes=["payouts:write"])
+    answer = api.post("/v1/payouts", payouts.wanted(external_id="nomina-17"), key="po")
+    assert answer.status_code == 202, answer.content
+    return Payout.objects.get()
+
+
+def test_payouts_are_listed_and_filtered_among_the_others(desk: Desk, sent: Payout, admin_client: Client) -> None:
+    others = [desk.suspended.public_id, desk.waiting.public_id, desk.paid.public_id]
+
+    assert found(admin_client) == [sent.public_id, *others]
+    assert found(admin_client, kind__exact="payout") == [sent.public_id]
+    assert found(admin_client, status__exact="pending") == [sent.public_id, desk.waiting.public_id]
+    assert len(found(admin_client, merchant__id__exact=str(desk.merchant.pk))) == 3
+    page = admin_client.get(HISTORY).content.decode()
+    assert "0121 80" not in page and payouts.CLABE not in page
+
+
+@pytest.mark.parametrize(
+    "term", ["{0.public_id}", "{0.tracking_key}", "NÓMINA-17", "0121 8001 5025 3359 96", "ricardo"]
+)
+def test_payouts_are_found_by_id_key_account_and_beneficiary(term: str, sent: Payout, admin_client: Client) -> None:
+    assert found(admin_client, q=term.format(sent)) == [sent.public_id]
+
+
 def test_a_viewer_sees_the_history(desk: Desk, viewer: Client) -> None:
     assert len(found(viewer)) == 3
 
 
-def test_the_newest_lines_come_from_both_indexes(desk: Desk) -> None:
+def test_the_newest_lines_come_from_the_indexes_of_all_tables(desk: Desk) -> None:
     newest = Transfer.objects.order_by("-created_at", "-id")[:50]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
@@ -138,6 +172,7 @@ def test_the_newest_lines_come_from_both_indexes(desk: Desk) -> None:
     plan = newest.explain()
 
     assert "payment_created" in plan
+    assert "payout_created" in plan
     assert "deposit_stray" in plan  # of no credited deposit
     assert "Merge Append" in plan
 

@@ -92,6 +92,7 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "payments_paymenttransition_payment_id": PaymentTransition.objects.filter(payment_id=1),
     "payout_newest": Payout.objects.filter(**OURS).order_by(*NEWEST_FIRST)[:51],
     "payout_by_status": Payout.objects.filter(**OURS, status="failed").order_by(*NEWEST_FIRST)[:51],
+    "payout_created": Transfer.objects.order_by("-created_at")[:50],
     "payout_due": Payout.objects.filter(next_attempt_at__lte=NOW).order_by("next_attempt_at")[:50],
     "payout_sent": Payout.objects.filter(provider_account_id=1, first_sent_at__gte=NOW).order_by(),
     "payout_search": search_rows(Payout.objects.all(), "María", PAYOUT_SEARCH_TEXT),

@@ -10,6 +10,15 @@ from tests.problems import assert_problem
 pytestmark = pytest.mark.django_db
 
 
+NO_LIMITS = {
+    "per_payout": None,
+    "per_day": None,
+    "remaining_today": None,
+    "per_destination_and_day": None,
+    "cool_down_hours": 0,
+}
+
+
 def test_a_merchant_reads_itself_in_the_mode_of_its_key(api, merchant, make_api):
     wanted = {
         "id": merchant.public_id,
@@ -19,6 +28,7 @@ def test_a_merchant_reads_itself_in_the_mode_of_its_key(api, merchant, make_api)
         "name": "Café Luna",
         "legal_name": "Café Luna SA de CV",
         "status": "active",
+        "payout_limits": NO_LIMITS,
     }
 
     assert api.get("/v1/merchant").json() == wanted

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import openpyxl
@@ -64,3 +66,15 @@ def pay(api, stp, number=1, **changes):
     created = api.post("/v1/payments", SPEI | changes, key=f"r-{number}-{Payment.objects.count()}").json()
     assert stp.post(stp.deposit(created["spei"]["clabe"], 100_000, claveRastreo=created["id"][4:])).status_code == 200
     return Payment.objects.get(public_id=created["id"])
+
+
+def as_text(cell, heading):
+    """A workbook's cell as the CSV shows it."""
+    match cell:
+        case None:
+            return ""
+        case datetime() if heading.startswith("Fecha"):
+            return cell.date().isoformat()
+        case int() | float():
+            return f"{Decimal(repr(cell)):.2f}"
+    return str(cell)

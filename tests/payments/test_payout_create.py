@@ -300,3 +300,29 @@ def test_the_list_narrows_and_pages(api, script, merchant):
     assert listed("status=completed") == []
     assert listed("kind=refund") == []
     assert_problem(api.get("/v1/payouts?kind=penny_test"), 400, "invalid_request", "kind")
+
+
+def test_a_merchant_reads_what_is_left_of_its_limits(api, script, merchant, make_api):
+    set_merchant(
+        merchant,
+        payout_limit=60_000,
+        payout_day_limit=75_000,
+        payout_destination_limit=70_000,
+        payout_cool_down_hours=24,
+    )
+    sent = api.post("/v1/payouts", wanted()).json()
+    limits = {
+        "per_payout": 60_000,
+        "per_day": 75_000,
+        "remaining_today": 25_000,
+        "per_destination_and_day": 70_000,
+        "cool_down_hours": 24,
+    }
+
+    assert api.get("/v1/merchant").json()["payout_limits"] == limits
+    live = make_api(merchant, livemode=True, scopes=[])
+    assert live.get("/v1/merchant").json()["payout_limits"] == {**limits, "remaining_today": 75_000}
+    api.post(f"/v1/payouts/{sent['id']}/cancel", {}, key=None)
+    assert api.get("/v1/merchant").json()["payout_limits"] == {**limits, "remaining_today": 75_000}
+    set_merchant(merchant, payout_day_limit=None)
+    assert api.get("/v1/merchant").json()["payout_limits"]["remaining_today"] is None

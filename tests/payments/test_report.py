@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 import time_machine
@@ -15,7 +14,7 @@ from payments.models import Payment, Report
 from payments.services import report as report_service
 from payments.services import report_file
 from tests.history import rewrite
-from tests.payments.report_orders import FOLDER, fetch, link, order, pay, table, written
+from tests.payments.report_orders import FOLDER, as_text, fetch, link, order, pay, table, written
 from tests.problems import rows
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -182,17 +181,6 @@ def test_both_formats_of_a_report_say_the_same(api, stp, kind):
         assert [as_text(cell, heading) for heading, cell in zip(text[0], cells, strict=True)] == line
 
 
-def as_text(cell, heading):
-    match cell:
-        case None:
-            return ""
-        case datetime() if heading.startswith("Fecha"):
-            return cell.date().isoformat()
-        case int() | float():
-            return f"{Decimal(repr(cell)):.2f}"
-    return str(cell)
-
-
 def test_a_finished_report_is_an_event_without_a_link(api, stp):
     pay(api, stp)
     shown = written(api)
@@ -263,10 +251,10 @@ def test_a_writer_that_dies_is_followed_by_another_and_cannot_finish_any_more(ap
     assert list(FOLDER.glob(f".{report.public_id}*")) == []
 
 
-def test_a_fault_is_tried_three_times_and_then_said(api, monkeypatch):
+def test_a_fault_is_tried_three_times_and_then_said(api, stp, monkeypatch):
+    pay(api, stp)
     report = order(api)
     monkeypatch.setattr(report_file, "payment_cells", lambda row: 1 / 0)
-    monkeypatch.setattr(report_file, "_payments", lambda report: iter([[None]]))
 
     for attempt in (1, 2, 3):
         report_service.write(report.pk)

@@ -113,7 +113,7 @@ def test_a_suspended_merchants_files_are_closed(api, merchant):
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"type": "payouts"}, "type"),
+        ({"type": "payout"}, "type"),
         ({"type": None}, "type"),
         ({"start_date": "2026-02-30"}, "start_date"),
         ({"start_date": "0001-01-01"}, "start_date"),
