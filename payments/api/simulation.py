@@ -1,4 +1,4 @@
-"""Endpoint for simulated payments with test keys."""
+"""Endpoints for test keys: simulated payers, and what becomes of payouts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.api.views import ApiResponse
 from core.errors import KeyScopeInsufficient
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
-from payments.models import Payment
+from payments.models import Payment, Payout
 from payments.services import simulation
 
 
@@ -94,3 +94,50 @@ class SimulatedPaymentView(MerchantView):
             },
             status=202,
         )
+
+
+class SimulatedOutcomeRequest(StrictSerializer):
+    """What becomes of a test payout."""
+
+    outcome = serializers.ChoiceField(
+        choices=tuple(simulation.OUTCOMES),
+        help_text="`settle`: it completes. `return`: it completes and comes back. `reject`: the bank refuses it. "
+        "`silence`: it settles, but no notice says so until we ask",
+    )
+
+
+class SimulatedOutcomeObject(serializers.Serializer[Any]):
+    """The outcome that the simulator was told."""
+
+    object = serializers.ChoiceField(choices=["simulated_outcome"], help_text="Always `simulated_outcome`")
+    payout = serializers.CharField(help_text="`po_…`: read it, or wait for its event")
+    outcome = serializers.ChoiceField(choices=tuple(simulation.OUTCOMES), help_text="As requested")
+
+
+class SimulatedOutcomeView(MerchantView):
+    """Decides what the simulated STP does with a test payout."""
+
+    scopes = {"POST": ApiKey.Scope.PAYOUTS_WRITE}
+    rate_class = "test"
+
+    @extend_schema(
+        tags=["test helpers"],
+        operation_id="decide_test_payout",
+        summary="Decide the outcome of a payout",
+        description="Test keys only. Tells the simulator of STP what becomes of this payout: from now on if it was "
+        "sent, else once it is sent. It then calls our webhooks over HTTP like the real provider; the response is sent "
+        "before that. A payout that has ended is 409 `illegal_transition`, but a completed one may still `return`. "
+        "A live key is refused with 403.",
+        parameters=[OpenApiParameter("payout_id", str, OpenApiParameter.PATH, description="`po_…`")],
+        request=SimulatedOutcomeRequest,
+        responses={202: SimulatedOutcomeObject},
+    )
+    def post(self, request: Request, payout_id: str) -> HttpResponse:
+        if self.livemode:
+            raise KeyScopeInsufficient("Test helpers accept test keys only.")
+        wanted = SimulatedOutcomeRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        outcome = wanted.validated_data["outcome"]
+        payout = self.find(Payout.objects.filter(kind=Payout.Kind.MERCHANT), payout_id)
+        simulation.decide_payout(payout, outcome=outcome)
+        return ApiResponse({"object": "simulated_outcome", "payout": payout.public_id, "outcome": outcome}, status=202)

@@ -83,6 +83,7 @@ def payouts(story: Story) -> None:
     time.sleep(1.1)  # the site reads its provider accounts once a second
     made = story.ask("create_payout", "To a supplier", body=body)
     story.ask("read_payout", "It waits to be sent", payout_id=made["id"])
+    story.ask("decide_test_payout", "The bank sends it back", body={"outcome": "return"}, payout_id=made["id"])
     story.ask("list_payouts", "By your own id", query={"external_id": "payout-17"})
     story.ask("list_destinations", "One CLABE", query={"clabe": "012180015025335996"})
     story.ask("cancel_payout", "Before it was sent", payout_id=made["id"])

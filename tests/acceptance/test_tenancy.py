@@ -116,6 +116,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/api-keys/{api_key_id}/roll"): {},
     ("post", "/v1/reports"): REPORT,
     ("post", "/v1/payouts"): payouts.wanted(),
+    ("post", "/v1/test/payouts/{payout_id}/outcome"): {"outcome": "settle"},
 }
 """A valid body for every operation that takes one."""
 
