@@ -1,1 +1,1 @@
-"""``make demo``: runs every process of the system on one machine and takes two payments."""
+"""``make demo``: runs every process of the system on one machine, takes payments and sends payouts."""

@@ -1,4 +1,4 @@
-"""``python -m payments_site.demo``: start everything, take payments over HTTP, report, serve until Ctrl-C.
+"""``python -m payments_site.demo``: start everything, take and send money over HTTP, report, serve until Ctrl-C.
 
 Environment: ``PORT`` of the web server (default: a free one), ``DEMO_ONCE=1`` to stop after the report, ``DEMO_HOME``
 for the data (default ``var/``).
@@ -85,7 +85,7 @@ def run(house: House, wish: env.Demo) -> int:
 
 
 def report(house: House, story: Story, audit: str, seconds: float) -> None:
-    """Print the balances, the payments and the addresses to open."""
+    """Print the balances, the payments and payouts, and the addresses to open."""
     before, after = story.before, story.after
     print(f"\nEvery step held, in {seconds:.1f} s.")
     print(f"  {'':22}{'before':>14}{'after':>14}")
@@ -96,11 +96,18 @@ def report(house: House, story: Story, audit: str, seconds: float) -> None:
             f"  {payment['method'].upper()} {payment['id']}: received {format_mxn(payment['amount_received'])}, "
             f"fee {format_mxn(payment['fee'])} + IVA {format_mxn(payment['fee_tax'])}, net {format_mxn(payment['net'])}"
         )
+    for payout in story.payouts.values():
+        print(
+            f"  payout {payout['id']}: {payout['status']}, {format_mxn(payout['amount'])}, "
+            f"fee {format_mxn(payout['fee'])} + IVA {format_mxn(payout['fee_tax'])}"
+        )
     print(f"  {audit}")
     print(
         f"\nLook around\n"
         f"  Admin        {house.base_url}/admin/   user {house.secrets['admin_user']}   "
         f"password {house.secrets['admin_password']}\n"
+        f"  A colleague  who approves: user {house.secrets['approver_user']}   "
+        f"password {house.secrets['approver_password']}\n"
         f"  API docs     {house.base_url}/v1/docs\n"
         f"  Payer's page {story.oxxo['payment_page_url']}\n"
         f"  Simulators   {house.sandbox_url}/\n"

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 import httpx2
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from payments_site.embedded.postgres import APP, OWNER, EmbeddedPostgres
 from payments_site.embedded.process import EmbeddedError, ManagedProcess, free_port, stop_recorded
@@ -38,7 +40,8 @@ class House:
         self.var = var
         self.run_dir = var / "run"
         self.logs = var / "log"
-        for folder in (var, self.run_dir, self.logs):
+        self.signing_keys = var / "stp-keys"
+        for folder in (var, self.run_dir, self.logs, self.signing_keys):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(var / "demo.lock")
         stop_recorded(self.run_dir)
@@ -60,7 +63,7 @@ class House:
         step("Redis", lambda: self.redis.start())
         step("release: migrations and rights", self._release)
         step("provider simulators (STP, Conekta)", lambda: self._start_sandbox(sandbox_port))
-        step("merchant, API key, staff user", self._seed)
+        step("merchant, API key, staff users, STP's signing key", self._seed)
         step("web (gunicorn) and worker", lambda: self._start_web_and_worker(web_port))
         self._write_files()
 
@@ -92,8 +95,10 @@ class House:
             raise EmbeddedError(f"manage.py {arguments[0]} failed:\n{tail}")
         return done.stdout
 
-    def environ(self, *, as_owner: bool = False) -> dict[str, str]:
-        """The environment of the child processes. Only the release gets the owner's database URL."""
+    def environ(self, *, as_owner: bool = False, signs: bool = False) -> dict[str, str]:
+        """The environment of the child processes. Only the release gets the owner's database URL, only the worker
+        the key that signs orders to STP.
+        """
         found = {
             name: value
             for name, value in os.environ.items()
@@ -114,6 +119,8 @@ class House:
         }
         if as_owner:
             found["RELEASE_DATABASE_URL"] = self.postgres.url(OWNER, DATABASE)
+        if signs:
+            found["STP_SIGNING_KEYS"] = str(self.signing_keys)
         return found
 
     def _start_postgres(self) -> None:
@@ -135,6 +142,8 @@ class House:
                 "api_key",
                 "admin_user",
                 "admin_password",
+                "approver_user",
+                "approver_password",
                 "conekta_api_key",
                 "stp_username",
                 "stp_secret",
@@ -144,10 +153,10 @@ class House:
         answer = json.loads(self.manage("seed_demo", stdin=json.dumps(wishes | {"sandbox_url": self.sandbox_url})))
         self.api_key = self.secrets["api_key"] = answer["api_key"]
         _write_private(self.var / "secrets.json", self.secrets)
-        self._tell_providers()
+        self._tell_providers(public_key=_key_pair(self.signing_keys / f"{answer['stp_account']}.pem"))
 
-    def _tell_providers(self) -> None:
-        """Register our webhook URLs: STP out of band, Conekta through its API."""
+    def _tell_providers(self, *, public_key: str) -> None:
+        """Register our webhook URLs: STP out of band, with our public key; Conekta through its API."""
         user, secret = quote(self.secrets["stp_username"]), quote(self.secrets["stp_secret"])
         ours = self.base_url.removeprefix("http://")
         wanted = f"{self.base_url}/webhooks/conekta"
@@ -156,7 +165,9 @@ class House:
                 "/_sim/stp/config",
                 json={
                     "empresa": "EMPRESA_DEMO",
+                    "public_key": public_key,
                     "deposits_url": f"http://{user}:{secret}@{ours}/webhooks/stp/deposits",
+                    "orders_url": f"http://{user}:{secret}@{ours}/webhooks/stp/orders",
                     "clabe_prefix": self.secrets["clabe_prefix"],
                 },
             ).raise_for_status()
@@ -173,12 +184,12 @@ class House:
             raise EmbeddedError(f"Port {port} is taken; choose another one: make demo PORT=…")
         web = self._child("web", ["-m", "gunicorn", "-c", "payments_site/gunicorn.conf.py", "payments_site.wsgi"])
         self.processes.append(web)
-        self.processes.append(self._child("worker", ["manage.py", "worker", "--grace", "3"]))
+        self.processes.append(self._child("worker", ["manage.py", "worker", "--grace", "3"], signs=True))
         web.wait_ready(lambda: _answers(f"{self.base_url}/readyz"), STARTS_WITHIN)
         worker_log = self.logs / "worker.log"
         self.processes[-1].wait_ready(lambda: b"worker: ready" in worker_log.read_bytes(), STARTS_WITHIN)
 
-    def _child(self, name: str, arguments: list[str], *, as_owner: bool = False) -> ManagedProcess:
+    def _child(self, name: str, arguments: list[str], *, as_owner: bool = False, signs: bool = False) -> ManagedProcess:
         log = self.logs / f"{name}.log"
         log.unlink(missing_ok=True)
         return ManagedProcess.start(
@@ -186,7 +197,7 @@ class House:
             [sys.executable, *arguments],
             run_dir=self.run_dir,
             log=log,
-            env=self.environ(as_owner=as_owner),
+            env=self.environ(as_owner=as_owner, signs=signs),
             cwd=ROOT,
         )
 
@@ -201,6 +212,8 @@ class House:
                 "admin_url": f"{self.base_url}/admin/",
                 "admin_user": self.secrets["admin_user"],
                 "admin_password": self.secrets["admin_password"],
+                "approver_user": self.secrets["approver_user"],
+                "approver_password": self.secrets["approver_password"],
                 "database_url": self.postgres.url(APP, DATABASE),
                 "owner_database_url": self.postgres.url(OWNER, DATABASE),
             },
@@ -249,6 +262,8 @@ def _load_secrets(path: Path) -> dict[str, str]:
         "field_encryption_key": Fernet.generate_key().decode(),
         "admin_user": "ana",
         "admin_password": secrets.token_urlsafe(12),
+        "approver_user": "beto",
+        "approver_password": secrets.token_urlsafe(12),
         "conekta_api_key": f"key_{secrets.token_hex(16)}",
         "stp_username": "stp",
         "stp_secret": secrets.token_urlsafe(24),
@@ -258,6 +273,18 @@ def _load_secrets(path: Path) -> dict[str, str]:
     found = fresh | known
     _write_private(path, found)
     return found
+
+
+def _key_pair(path: Path) -> str:
+    """The private key at ``path``, made if there is none; returns its public key as PEM."""
+    if path.exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        _write_private(path, key.private_bytes(*form).decode())
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, spki).decode()
 
 
 def _write_private(path: Path, content: dict[str, str] | str) -> None:

@@ -1,4 +1,5 @@
-"""The demo's scenario: a merchant's program uses the API, payers pay at their bank and at an OXXO till.
+"""The demo's scenario: a merchant's program uses the API, payers pay at their bank and at an OXXO till, and the
+merchant pays out by SPEI.
 
 Every step goes over HTTP, never through the database or a service, and raises if the result is wrong.
 """
@@ -16,6 +17,10 @@ Step = Callable[[str, Callable[[], Any]], Any]
 
 PAID_WITHIN = 20.0
 """Seconds a payment may take to complete."""
+SENT_WITHIN = 60.0
+"""Seconds a payout may take to end. One whose answer was lost is asked about after a second."""
+PAYOUTS = {"settled": 20_000, "returned": 10_004, "lost": 15_010}
+"""Centavos of each payout. To the simulator of STP .04 means that it comes back, .10 that its answer is lost."""
 
 
 class StepFailed(Exception):
@@ -23,7 +28,7 @@ class StepFailed(Exception):
 
 
 class Story:
-    """One merchant, one payer, two payments."""
+    """One merchant, one payer, two payments and three payouts."""
 
     def __init__(self, *, base_url: str, sandbox_url: str, api_key: str, conekta_api_key: str) -> None:
         self.api = _client(base_url, {"Authorization": f"Bearer {api_key}"})
@@ -34,6 +39,7 @@ class Story:
         self.spei: dict[str, Any] = {}
         self.oxxo: dict[str, Any] = {}
         self.late: dict[str, Any] = {}
+        self.payouts: dict[str, dict[str, Any]] = {}
 
     def tell(self, step: Step) -> None:
         """Run every step; the first failure raises ``StepFailed``."""
@@ -47,6 +53,13 @@ class Story:
         step("test helper: a cancelled payment is paid late, told 5 times", self._paid_late)
         self.after = step("balance after: it rose by what the payments say", self._balance_rose)
         step("Conekta sends its notice again: nothing changes", self._notify_again)
+        step("POST /v1/payouts  $150.10: STP's answer is lost", self._send_and_lose)
+        step("POST /v1/payouts  $200.00", lambda: self._send("settled"))
+        step("POST /v1/payouts  $100.04", lambda: self._send("returned"))
+        step("the $200.00 settle", lambda: self._ended("settled", "completed"))
+        step("the $100.04 settle, and their bank sends them back", lambda: self._ended("returned", "returned"))
+        step("the $150.10 were sent once: asking finds them settled", lambda: self._ended("lost", "completed"))
+        self.after = step("balance after: it fell by the payouts and their fees", self._balance_fell)
 
     def _balance(self) -> dict[str, Any]:
         return _json(self.api.get("/v1/balance"))
@@ -116,6 +129,49 @@ class Story:
         if self._state() != state:
             raise StepFailed("The repeated notice changed something")
         return f"answered {statuses[0]} again"
+
+    def _send(self, name: str) -> None:
+        body = {
+            "amount": PAYOUTS[name],
+            "currency": "MXN",
+            "destination": {"clabe": "012180015025335996", "name": "Tostadores del Sur"},
+            "concept": "Café verde, 12 kg",
+        }
+        payout: dict[str, Any] = _json(
+            self.api.post("/v1/payouts", json=body, headers={"Idempotency-Key": str(uuid4())}), 202
+        )
+        if payout["status"] != "pending":
+            raise StepFailed(f"The new payout is {payout['status']}")
+        self.payouts[name] = payout
+
+    def _send_and_lose(self) -> None:
+        """Send a payout whose answer is lost, and let STP send no notice of it: only asking can tell what became."""
+        self._send("lost")
+        self._payout("lost", lambda found: bool(found["delayed"]), "is not delayed")
+        path = f"/v1/test/payouts/{self.payouts['lost']['id']}/outcome"
+        _json(self.api.post(path, json={"outcome": "silence"}), 202)
+
+    def _ended(self, name: str, status: str) -> None:
+        self._payout(name, lambda found: found["status"] == status, f"is not {status}")
+
+    def _payout(self, name: str, wanted: Callable[[dict[str, Any]], bool], otherwise: str) -> None:
+        until = time.monotonic() + SENT_WITHIN
+        while not wanted(found := _json(self.api.get(f"/v1/payouts/{self.payouts[name]['id']}"))):
+            if time.monotonic() > until:
+                raise StepFailed(f"Payout {found['id']} {otherwise} after {SENT_WITHIN:.0f} s but {found['status']}")
+            time.sleep(0.05)
+        self.payouts[name] = found
+
+    def _balance_fell(self) -> dict[str, Any]:
+        """A payout costs its amount, fee and IVA; one that came back only the fee and the IVA."""
+        found = self._balance()
+        costs = [payout["fee"] + payout["fee_tax"] for payout in self.payouts.values()]
+        wanted = self.after["available"] - PAYOUTS["settled"] - PAYOUTS["lost"] - sum(costs)
+        if (found["available"], found["reserved"]) != (wanted, self.before["reserved"]):
+            raise StepFailed(
+                f"Available are {found['available']} instead of {wanted}, reserved {found['reserved']} centavos"
+            )
+        return found
 
     def _state(self) -> dict[str, Any]:
         """Everything a merchant can see that a repeated notice might change."""

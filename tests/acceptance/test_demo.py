@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -91,7 +92,8 @@ def test_the_demo_serves_what_it_reports_until_it_is_interrupted(start):
         f"{facts['base_url']}/v1/balance", headers={"Authorization": f"Bearer {facts['api_key']}"}, trust_env=False
     ).json()
     second = Demo(demo.home)
-    children = demo.children()
+    children, keys = demo.children(), demo.home / "stp-keys"
+    environments = {name: Path(f"/proc/{pid}/environ").read_text() for name, (pid, _) in children.items()}
 
     assert stat.S_IMODE((demo.home / "demo.json").stat().st_mode) == 0o600
     assert set(facts) == {
@@ -101,12 +103,18 @@ def test_the_demo_serves_what_it_reports_until_it_is_interrupted(start):
         "admin_url",
         "admin_user",
         "admin_password",
+        "approver_user",
+        "approver_password",
         "database_url",
         "owner_database_url",
     }
-    assert (balance["available"], balance["pending"]) == (98_840 + 19_768, 48_144)
-    assert demo.output().count("✓") == 17
-    assert "3 transactions, 12 entries" in demo.output()
+    came, went = 98_840 + 19_768, 20_000 + 15_010 + 3 * 580
+    assert (balance["available"], balance["pending"], balance["reserved"]) == (came - went, 48_144, 0)
+    assert demo.output().count("✓") == 24
+    assert re.findall(r"payout po_\w+: (\w+)", demo.output()) == ["completed", "completed", "returned"]
+    assert "10 transactions, 32 entries" in demo.output()
+    assert [name for name, environ in environments.items() if f"STP_SIGNING_KEYS={keys}\0" in environ] == ["worker"]
+    assert [(key.stem[:4], stat.S_IMODE(key.stat().st_mode)) for key in keys.iterdir()] == [("pac_", 0o600)]
     assert httpx2.get(facts["admin_url"], trust_env=False, follow_redirects=True).status_code == 200
     assert httpx2.get(f"{facts['base_url']}/v1/docs", trust_env=False).status_code == 200
     assert (second.process.wait(300), "already running" in demo.output()) == (1, True)
