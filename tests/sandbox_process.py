@@ -87,8 +87,13 @@ class AtStp:
 
     def orders(self) -> dict[str, dict[str, Any]]:
         """The company's orders by tracking key, phantoms too."""
+        return {order["tracking_key"]: order for order in self.order_list()}
+
+    def order_list(self) -> list[dict[str, Any]]:
+        """Every order of the company, newest first: two with one tracking key are two."""
         answer = self.simulator.client.get("/_sim/stp/orders", params={"empresa": self.account.name, "limit": "100000"})
-        return {order["tracking_key"]: order for order in answer.json()["data"]}
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
 
     def notify(self, tracking_key: str, *states: str, cause: int | None = None) -> None:
         """Send these notices of an order, in this order, whatever its state is."""
