@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,7 @@ class StpScript:
     amount: int = 10**12
     questions: list[str] = field(default_factory=list)
     before_answer: Callable[[], object] | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
 
     def connect(self, access: Access) -> StpScriptClient:
         return StpScriptClient(self, access)
@@ -95,7 +97,7 @@ class StpScriptClient:
             return SendResult(Outcome.UNKNOWN, SendReason.ANSWER_LOST)
         if order.tracking_key in script.orders or answer == "duplicate":
             return SendResult(Outcome.UNKNOWN, SendReason.ALREADY_USED, code="-1")
-        known = Known(order, str(1000 + len(script.orders)))
+        known = Known(order, str(next(script.numbers)))
         script.orders[order.tracking_key] = known
         if script.before_answer is not None:
             script.before_answer()
