@@ -12,14 +12,16 @@ class ProviderBalance(models.Model):
     account = models.OneToOneField(
         "payments.ProviderAccount", models.PROTECT, related_name="balance", verbose_name=_("provider account")
     )
-    amount = models.BigIntegerField(_("balance"))
+    amount = models.BigIntegerField(_("balance"), default=0)
     pending = models.BigIntegerField(_("orders in flight"), default=0)
-    read_at = models.DateTimeField(_("read"))
+    read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    asked_at = models.DateTimeField(_("last asked"), null=True, blank=True)
 
     free_columns = {
         "amount": "a reading that the next one replaces; the calls that brought it are kept",
         "pending": "a reading that the next one replaces; the calls that brought it are kept",
-        "read_at": "when the provider was asked last",
+        "read_at": "when the last reading was had",
+        "asked_at": "a lease: one process asks at a time, and not again at once after a failure",
     }
 
     class Meta:

@@ -6,9 +6,9 @@ One reading serves all payouts of the account: the provider limits questions (``
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from core import clock
 from core.db import transaction_forbidden
@@ -23,6 +23,8 @@ FRESH = timedelta(minutes=5)
 """A reading is renewed when it is older than this, as long as payouts are sent."""
 FRESH_WHEN_SHORT = timedelta(minutes=1)
 """… or than this, if it does not cover the next payout."""
+ASK_AGAIN = timedelta(seconds=15)
+"""Between two questions of one account."""
 USABLE = timedelta(hours=1)
 """An older reading says nothing: payouts wait."""
 _KEPT_FOR_QUESTIONS = 30
@@ -32,7 +34,7 @@ _KEPT_FOR_QUESTIONS = 30
 def is_fresh(account: ProviderAccount) -> bool:
     """True if the account's balance need not be read before the next payout."""
     reading = ProviderBalance.objects.filter(account=account).first()
-    if reading is None:
+    if reading is None or reading.read_at is None:
         return False
     age = clock.now() - reading.read_at
     return age < FRESH and (age < FRESH_WHEN_SHORT or not _is_short(account))
@@ -40,20 +42,24 @@ def is_fresh(account: ProviderAccount) -> bool:
 
 @transaction_forbidden
 def read(account: ProviderAccount) -> bool:
-    """Ask the provider for the balance and keep it; False, and what was known stays, if it does not answer."""
+    """Ask the provider for the balance and keep it; False, and what was known stays, if it does not answer.
+
+    One process asks at a time, and not again within ``ASK_AGAIN`` after a failure.
+    """
     if not provider_client.can_connect(account) or not account.ordering_clabe:
         return False
     if provider_quota.left(account, "efws") <= _KEPT_FOR_QUESTIONS:
         return False
     asked_at = clock.now()
+    if not _may_ask(account, asked_at):
+        return False
     try:
         balance = provider_client.connect_for_payouts(account).balance(account.ordering_clabe)
     except ProviderError as error:
         logger.warning("a balance was not had", extra={"account": account.public_id, "why": str(error)})
         return False
-    ProviderBalance.objects.update_or_create(
-        account=account,
-        defaults={"amount": balance.amount, "pending": balance.pending, "read_at": asked_at},
+    ProviderBalance.objects.filter(account=account).update(
+        amount=balance.amount, pending=balance.pending, read_at=asked_at
     )
     return True
 
@@ -62,7 +68,7 @@ def spendable(account: ProviderAccount) -> int | None:
     """Centavos that can be sent now; None if the balance is not known. Money that arrived since is not counted."""
     reading = ProviderBalance.objects.filter(account=account).first()
     now = clock.now()
-    if reading is None or now - reading.read_at > USABLE:
+    if reading is None or reading.read_at is None or now - reading.read_at > USABLE:
         return None
     # An order that was sent shortly before the reading may not be in it yet.
     since = reading.read_at - timedelta(seconds=60)
@@ -70,6 +76,14 @@ def spendable(account: ProviderAccount) -> int | None:
         provider_account__in=[a.pk for a in company_accounts(account)], first_sent_at__gte=since
     ).exclude(status__in=[Payout.Status.FAILED, Payout.Status.REJECTED])
     return reading.amount - reading.pending - (sent.aggregate(total=Sum("amount"))["total"] or 0)
+
+
+def _may_ask(account: ProviderAccount, now: datetime) -> bool:
+    """Take the lease on asking; False if another process asked just now."""
+    _, is_first = ProviderBalance.objects.get_or_create(account=account, defaults={"asked_at": now})
+    free = Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN)
+    rows = ProviderBalance.objects.filter(free, account=account)
+    return is_first or bool(rows.update(asked_at=now))
 
 
 def _is_short(account: ProviderAccount) -> bool:

@@ -144,7 +144,7 @@ def _populate() -> None:
         late = {"amount": 300, "fee": 0, "fee_tax": 0, "from_debt": 300}
         payout.payout_settled_late(merchant, livemode=False, source="po_late", when=when, **late)
     _payouts(Merchant.objects.create(name="Otra Tienda", legal_name="Otra Tienda SA de CV"), account)
-    ProviderBalance.objects.create(account=account, amount=1, read_at=clock.now())
+    ProviderBalance.objects.create(account=account, amount=1, asked_at=clock.now())
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
     assert provider_quota.spend(account, "efws")
     _propose_adjustments()

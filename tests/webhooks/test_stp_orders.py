@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from datetime import timedelta
 
 import pytest
+import time_machine
 
+from core import clock
 from tests.problems import assert_problem, rows
 from webhooks.models import ProviderEvent
 
@@ -25,6 +29,12 @@ def tell(stp, body, *, secret=None):
     )
 
 
+def identity(number, said, written=""):
+    if said == "unknown":
+        said += ":" + hashlib.sha256(written.casefold().encode()).hexdigest()[:12]
+    return f"order:{number}:{said}:{clock.mexico_city_date(clock.now()):%Y%m%d}"
+
+
 def told(answer):
     return answer.status_code, answer.content
 
@@ -35,6 +45,10 @@ def told(answer):
         ("LIQUIDACION", "settled"),
         ("Liquidación", "settled"),
         ("Éxito", "settled"),
+        ("Success", "settled"),
+        ("Refund", "returned"),
+        ("Cancel", "cancelled"),
+        ("Decline", "cancelled"),
         ("DEVOLUCION", "returned"),
         ("devuelta", "returned"),
         ("CANCELADA", "cancelled"),
@@ -52,7 +66,7 @@ def test_a_state_is_stored_in_our_words_and_answered(stp, written, state):
     assert (event.channel, event.event_type, event.event_id, event.business_key) == (
         "stp.orders",
         f"stp.order.{state}",
-        f"order:21784922:{state}",
+        identity(21784922, state, written),
         "21784922",
     )
     assert (event.status, event.reason) == ("ignored", "unmatched: no payout has this order")
@@ -66,9 +80,20 @@ def test_a_repeated_state_is_one_event_and_another_state_is_another(stp):
 
     assert answers == [RECEIVED] * 4
     assert list(ProviderEvent.objects.order_by("pk").values_list("event_id", flat=True)) == [
-        "order:7:settled",
-        "order:7:returned:3",
+        identity(7, "settled"),
+        identity(7, "returned:3"),
     ]
+
+
+def test_a_state_of_another_day_and_each_unknown_spelling_are_messages_of_their_own(stp):
+    """A forged or early notice must not make a true one look like its repetition."""
+    returned = {"id": 7, "estado": "DEVOLUCION", "causaDevolucion": 3}
+    for body in (returned, {"id": 7, "estado": "CCR"}, {"id": 7, "estado": "CCE"}, {"id": 7, "estado": "ccr"}):
+        tell(stp, body)
+    with time_machine.travel(clock.now() + timedelta(days=2)):
+        tell(stp, returned)
+
+    assert ProviderEvent.objects.count() == 4
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{}", b'{"id": 1}', b'{"id": "x", "estado": "L"}', b'{"estado": 1}'])

@@ -2,16 +2,18 @@
 
 Wire format: STP, change of state, JSON dialect: ``id`` (the number that registering answered), ``folioOrigen`` (ours,
 may be empty), ``estado``, ``causaDevolucion``, ``tsLiquidacion`` (milliseconds since 1970, as text). How ``estado`` is
-written differs from integration to integration (LIQUIDACION, Liquidada, Éxito …): only its beginning is read.
+written differs from integration to integration (LIQUIDACION, Liquidada, Éxito, Success …): only its beginning is read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from core import clock
 from payments.providers.base import OrderStateChanged
 from payments.providers.errors import UnreadableNotice
 from payments.providers.reading import read_object
@@ -28,16 +30,21 @@ _CAUSE = re.compile(r"[0-9]{1,4}")
 _STATES: Final = {
     "liquid": "settled",
     "exito": "settled",
+    "success": "settled",
     "devol": "returned",
     "devuel": "returned",
+    "refund": "returned",
     "cancel": "cancelled",
+    "decline": "cancelled",
 }
 
 
 def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged:
     """Read one change of state; ``state`` is ``settled``, ``returned``, ``cancelled`` or ``unknown``.
 
-    ``event_id`` is made of the order's number and what is said of it: STP gives the message none of its own.
+    ``event_id`` is made of the order's number and what is said of it: STP gives the message none of its own. On
+    another day (Mexico City) it is another message: most states are asked about, not believed, and a forged one must
+    not make a true one look repeated. Each unknown spelling is a message of its own.
     ``occurred_at`` is ``tsLiquidacion`` if it is a credible moment, else ``received_at`` (aware).
     Raises ``UnreadableNotice`` for a body without a number or state.
     """
@@ -51,7 +58,7 @@ def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged
     state = _state(written)
     cause = _cause(body.get("causaDevolucion"))
     return OrderStateChanged(
-        event_id=f"order:{number}:{state}" + (f":{cause}" if cause is not None else ""),
+        event_id=":".join(_identity(number, state, written, cause, received_at)),
         event_type=f"stp.order.{state}",
         state=state,
         provider_id=number,
@@ -61,10 +68,23 @@ def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged
     )
 
 
+def _identity(number: str, state: str, written: str, cause: int | None, received_at: datetime) -> list[str]:
+    parts = ["order", number, state]
+    if state == "unknown":
+        parts.append(hashlib.sha256(_folded(written).encode()).hexdigest()[:12])
+    if cause is not None:
+        parts.append(str(cause))
+    return [*parts, f"{clock.mexico_city_date(received_at):%Y%m%d}"]
+
+
 def _state(written: str) -> str:
-    plain = unicodedata.normalize("NFKD", written.strip().casefold())
-    letters = "".join(character for character in plain if not unicodedata.combining(character))
+    letters = _folded(written)
     return next((state for start, state in _STATES.items() if letters.startswith(start)), "unknown")
+
+
+def _folded(written: str) -> str:
+    plain = unicodedata.normalize("NFKD", written.strip().casefold())
+    return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 def _number(value: Any) -> str:
