@@ -9,7 +9,7 @@ CHECK_ENV := SECRET_KEY=check BASE_URL=http://localhost MEDIA_ROOT=/nonexistent 
 	REDIS_URL=redis://localhost FIELD_ENCRYPTION_KEYS=check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format openapi columns wheels bench prove clean
+.PHONY: help demo test check lint format openapi columns lock wheels bench prove clean
 
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/' | expand -t 12
@@ -40,6 +40,12 @@ openapi: .venv/.development  ## Record the examples of the API's reference and w
 columns: .venv/.runtime  ## Write docs/columns.md from the models
 	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=payments_site.settings.test exec $(PY) manage.py columns
 
+lock: .venv/.runtime  ## Write requirements.lock from requirements.txt: every package of the runtime, by hash
+	@$(PIP) -q --target var/uv uv==0.13.9
+	@(echo '# Written by `make lock` from requirements.txt: every package of the runtime, by hash. Do not edit.'; \
+	var/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.txt) \
+	> requirements.lock.new && mv requirements.lock.new requirements.lock
+
 wheels: .venv/.development  ## Record which wheels exist for the pins (tests/architecture/wheels.json)
 	@exec $(PY) -m tests.architecture.wheels
 
@@ -53,11 +59,11 @@ clean:  ## Stop what runs here and remove its data
 	@if [ -x $(PY) ]; then $(PY) -m payments_site.demo clean; fi
 	@rm -rf var
 
-.venv/.runtime: requirements.txt
+.venv/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Installing requirements.txt into .venv (the first time takes about half a minute) …"
+	@echo "Installing requirements.lock into .venv (the first time takes about half a minute) …"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PIP) -r requirements.txt
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/.development: requirements.txt requirements-dev.txt .venv/.runtime
