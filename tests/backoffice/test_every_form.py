@@ -25,6 +25,7 @@ from merchants.models import Merchant
 from payments.models import FeeRule, ReviewCase
 from staff.models import BankingDay
 from tests.backoffice.conftest import Desk
+from tests.promises import Trials, pick
 
 pytestmark = pytest.mark.django_db
 
@@ -192,3 +193,19 @@ def test_with_each_permission_alone_every_page_opens_or_is_refused(model: Any, d
             assert permission is not None or status in (301, 302, 403, 404), address
             if status == 200:
                 assert client.post(address, {}).status_code in (200, 301, 302, 403, 404, 405), (permission, address)
+
+
+def test_with_one_permission_no_page_of_another_model_fails(desk: Desk, trials: Trials) -> None:
+    """Each permission of the site, and pages of models that it is not about: a few by chance, all with ``FULL=1``."""
+    models = list(admin.site._registry)
+    pages = {model: list(addresses(model, objects_each=1)) for model in models}
+
+    for permission in Permission.objects.filter(content_type__app_label__in={m._meta.app_label for m in models}):
+        user = User.objects.create_user(f"u-{permission.pk}", is_staff=True)
+        user.user_permissions.set([permission])
+        client = Client(raise_request_exception=False)
+        client.force_login(user)
+        for model in pick(trials.random.sample(models, 1), models):
+            for address in pages[model]:
+                assert client.get(address).status_code in (200, 301, 302, 403, 404), (permission, address)
+                trials.done(1, "pages")
