@@ -1,4 +1,4 @@
-"""What the README and the guide to the merchant API tell a reader to type works, and answers as they say."""
+"""What the README and the guides for merchants tell a reader to type works, and answers as they say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cluster import ROOT
 
 __all__ = ["start"]
 
-GUIDES = ["README.md", "docs/guides/merchant-api.md"]
+GUIDES = ["README.md", "docs/guides/merchant-api.md", "docs/guides/payouts.md"]
 END = "-- end of block --"
 
 
@@ -90,7 +90,7 @@ def folder(start: Callable[..., Demo], tmp_path: Path) -> Path:  # noqa: F811 - 
     return tmp_path
 
 
-def test_the_readme_and_the_guide_are_true_of_the_running_demo(folder):
+def test_the_readme_and_the_guides_are_true_of_the_running_demo(folder):
     wrong = []
     for guide in GUIDES:
         printed = follow(guide, folder)
@@ -100,7 +100,7 @@ def test_the_readme_and_the_guide_are_true_of_the_running_demo(folder):
                 wrong += [f"{guide}: {sh.splitlines()[-1]}{where}" for where in differences(shown, answer)]
 
     assert not wrong, "\n".join(wrong)
-    assert [len(blocks(guide)) for guide in GUIDES] == [1, 20]
+    assert [len(blocks(guide)) for guide in GUIDES] == [1, 20, 10]
 
 
 def test_a_missing_program_skips_aloud_and_fails_in_ci(monkeypatch, tmp_path):
