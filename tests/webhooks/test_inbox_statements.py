@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -21,7 +19,7 @@ def payment(merchant, stp) -> Payment:
 
 
 def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
-    committed_db, payment, stp, settings, monkeypatch
+    committed_db, payment, stp, conekta, settings, monkeypatch
 ):
     settings.INBOX_TALLY_SECONDS = 3_600
     tally.count("stp.deposits", InboxTally.Kind.DUPLICATE)
@@ -34,12 +32,7 @@ def test_a_notice_costs_the_statements_it_must_and_a_repetition_only_reads(
     with CaptureQueriesContext(connection) as repeated_elsewhere:
         stp.post(raw)
     with CaptureQueriesContext(connection) as ignored:
-        stp.client.post(
-            "/webhooks/stp/orders",
-            b'{"id": 1, "estado": "LIQUIDACION"}',
-            content_type="application/json",
-            headers={"Authorization": "Basic " + base64.b64encode(f"{stp.username}:{stp.secret}".encode()).decode()},
-        )
+        conekta.post(b'{"id": "evt_1", "type": "webhook_ping", "livemode": false, "data": {"action": "ping"}}')
 
     def kinds(captured):
         return [query["sql"].lstrip().partition(" ")[0] for query in captured.captured_queries]
