@@ -16,7 +16,8 @@ from core import clock, horizon, invariants
 from core.admin import object_link, short_id
 from core.money import format_mxn
 from ledger.services import gate
-from payments.models import Deposit, Payment, ProviderAccount
+from payments.models import Deposit, Payment, Payout, ProviderAccount
+from payments.services import payout_resolution
 from webhooks.models import ProviderEvent
 
 LAST_TRANSFERS = 10
@@ -77,6 +78,15 @@ def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:
         waiting = Payment.objects.filter(status__in=[Payment.Status.PENDING, Payment.Status.PROCESSING])
         pending = waiting.filter(livemode=livemode)
         cards.append(_card(_("Pending payments"), pending, "payments_payment", "status__exact=pending", livemode))
+    if may("payments.view_payout"):
+        titles = {
+            "person": _("Payouts that need a person"),
+            "delayed": _("Delayed payouts"),
+            "liquidity": _("Payouts waiting for money at the provider"),
+        }
+        for attention, title in titles.items():
+            rows = payout_resolution.narrowed(Payout.objects.filter(livemode=livemode), attention)
+            cards.append(_card(title, rows, "payments_payout", f"attention={attention}", livemode, True))
     if may("webhooks.view_providerevent"):
         count = ProviderEvent.objects.filter(
             status__in=[ProviderEvent.Status.RETRY, ProviderEvent.Status.CONFLICT, ProviderEvent.Status.DEAD],

@@ -33,7 +33,7 @@ from unfold.widgets import INPUT_CLASSES
 
 from core import clock, ids
 from core.admin_list import ListAdmin
-from core.errors import RequestRefused
+from core.errors import PaymentsError, RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
 from core.state import Origin, TransitionRow
@@ -45,6 +45,7 @@ EMPTY = "-"
 
 _PAGES = {
     "payment": "payments_payment",
+    "payout": "payments_payout",
     "deposit": "payments_deposit",
     "clabe": "payments_clabe",
     "review_case": "payments_reviewcase",
@@ -402,7 +403,7 @@ def action_page(
     return TemplateResponse(request, "admin/action_page.html", context)
 
 
-def show_refusal(form: forms.Form, refused: RequestRefused) -> None:
+def show_refusal(form: forms.Form, refused: PaymentsError) -> None:
     """Show a service's refusal on the form: at the invalid fields, otherwise above them."""
     errors = [error for error in refused.errors if error.field in form.fields]
     for error in errors:

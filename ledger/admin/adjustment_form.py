@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from unfold.widgets import (
 )
 
 from core.errors import InvalidRequest
-from core.money import pesos_to_centavos
+from core.forms import MomentField, PesosField
 from ledger.admin.account import PURPOSES
 from ledger.services.adjustment import account_named
 from ledger.services.chart import MERCHANT_PURPOSES, PLATFORM_PURPOSES
@@ -31,30 +30,6 @@ ROWS = 6
 
 MERCHANTS_OFFERED = 200
 """Newest merchants whose accounts the picker lists; codes of other accounts can be typed."""
-
-_PESOS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\Z")
-
-
-class PesosField(forms.CharField):
-    """An amount in pesos (``1,250.50``); its value is in centavos, None if empty."""
-
-    def __init__(self, **options: Any) -> None:
-        attrs = {"inputmode": "decimal", "placeholder": "0.00", "autocomplete": "off"}
-        super().__init__(max_length=30, widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        if not _PESOS.match(text):
-            raise forms.ValidationError(_("Write an amount in pesos, like 1250.50."))
-        try:
-            amount = pesos_to_centavos(text.lstrip("$ ").replace(",", ""))
-        except ValueError as error:
-            raise forms.ValidationError(_("An amount has at most two decimals and sixteen digits.")) from error
-        if amount == 0:
-            raise forms.ValidationError(_("An amount is greater than zero."))
-        return amount
 
 
 class EvidenceForm(forms.Form):
@@ -90,12 +65,8 @@ class AdjustmentForm(EvidenceForm):
         help_text=_("Shown in the books, at most 200 characters."),
         widget=UnfoldAdminTextInputWidget,
     )
-    effective_at = forms.DateTimeField(
-        label=_("effective"),
-        help_text=_("When the money moved, in Mexico City time. It may be long ago."),
-        widget=forms.DateTimeInput(
-            format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}
-        ),
+    effective_at = MomentField(
+        label=_("effective"), help_text=_("When the money moved, in Mexico City time. It may be long ago.")
     )
     operating_date = forms.DateField(
         label=_("operating date"),

@@ -1,10 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.paginator import InfinitePaginator
 
-from core.admin import ModeFilter, ReadOnlyAdmin, badge, column, id_column, mode, moment, money, object_link, related
+from core.admin import (
+    ModeFilter,
+    ReadOnlyAdmin,
+    badge,
+    column,
+    format_moment,
+    id_column,
+    label,
+    mode,
+    moment,
+    money,
+    object_link,
+    related,
+)
+from core.money import format_mxn
 from ledger.models import Hold
 
 STATUS_COLOURS = {Hold.Status.OPEN: "warning", Hold.Status.CAPTURED: "success", Hold.Status.RELEASED: ""}
@@ -12,6 +29,20 @@ STATUS_COLOURS = {Hold.Status.OPEN: "warning", Hold.Status.CAPTURED: "success", 
 _source = column("source", _("held for"), lambda hold: object_link(hold.source))
 
 _parent = column("parent", _("part of"), lambda hold: object_link(hold.parent.public_id) if hold.parent else "")
+
+
+def holds_of(sources: Sequence[str]) -> list[list[Any]]:
+    """Holds with these sources, oldest first: id, time, amount, state, time of its end."""
+    return [
+        [
+            object_link(hold.public_id),
+            format_moment(hold.created_at, seconds=True),
+            format_mxn(hold.amount),
+            label(hold.get_status_display(), STATUS_COLOURS[Hold.Status(hold.status)]),
+            format_moment(hold.resolved_at, seconds=True),
+        ]
+        for hold in Hold.objects.filter(source__in=sources).order_by("id")
+    ]
 
 
 @admin.register(Hold)

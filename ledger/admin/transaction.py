@@ -32,9 +32,10 @@ from core.admin import (
     object_or_404,
     related,
 )
+from core.forms import PesosField
 from core.money import format_mxn
 from ledger.admin.account import account_link
-from ledger.admin.adjustment_form import EvidenceForm, PesosField, said_to_people
+from ledger.admin.adjustment_form import EvidenceForm, said_to_people
 from ledger.admin.kinds import KINDS
 from ledger.models import Entry, Transaction
 from ledger.services import adjustment

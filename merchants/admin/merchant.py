@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.text import format_lazy
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
@@ -27,11 +27,21 @@ from core.admin import (
     object_link,
     object_or_404,
 )
+from core.forms import PesosField
 from merchants.admin.api_key import NetworksField, scopes, state
 from merchants.models import ApiKey, Merchant
 from merchants.services import api_key
 
 STATUS_COLOURS = {Merchant.Status.ACTIVE: "success", Merchant.Status.SUSPENDED: "danger"}
+
+
+_LIMITS = {
+    "payout_limit": _("Pesos. Empty: no limit."),
+    "payout_day_limit": _("Pesos of all payouts created on a day in Mexico City. Empty: no limit."),
+    "payout_destination_limit": _("Pesos to one CLABE on a day in Mexico City. Empty: no limit."),
+    "payout_approval_above": _("Pesos: a larger payout needs a second person. 0: every payout. Empty: none."),
+}
+"""Help texts of the amounts of a merchant, which are written in pesos."""
 
 
 class KeyForm(forms.Form):
@@ -93,10 +103,33 @@ class MerchantAdmin(NoDeleteAdmin):
     readonly_fields = ["public_id", moment("created_at", _("created"))]
     fieldsets = [
         (None, {"fields": [("name", "legal_name"), ("status", "deposit_policy"), tuple(readonly_fields)]}),
+        (
+            _("Payouts"),
+            {
+                "fields": [
+                    ("payout_limit", "payout_day_limit"),
+                    ("payout_destination_limit", "payout_cool_down_hours"),
+                    ("payout_approval_above", "payout_approval_new_destination"),
+                    "payout_fee_on_return",
+                ]
+            },
+        ),
     ]
     add_fieldsets = [(None, {"fields": ["name", "legal_name"]})]
     inlines = [ApiKeyInline]
     actions_detail = ["create_test_key", "create_live_key"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Limits are written in pesos."""
+        help_text = _LIMITS.get(db_field.name)
+        if help_text is None:
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return PesosField(
+            zero=db_field.name == "payout_approval_above",
+            label=capfirst(db_field.verbose_name),
+            help_text=help_text,
+            required=False,
+        )
 
     def get_inlines(self, request: HttpRequest, obj: Merchant | None) -> Any:
         return super().get_inlines(request, obj) if obj is not None else []

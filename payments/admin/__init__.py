@@ -2,8 +2,10 @@
 
 from payments.admin.clabe import ClabeAdmin
 from payments.admin.deposit import DepositAdmin
+from payments.admin.destination import DestinationAdmin
 from payments.admin.fee_rule import FeeRuleAdmin
 from payments.admin.payment import PaymentAdmin
+from payments.admin.payout import PayoutAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
 from payments.admin.provider_call import ProviderCallAdmin
 from payments.admin.report import ReportAdmin
@@ -13,8 +15,10 @@ __all__ = [
     "ClabeAdmin",
     "ReviewCaseAdmin",
     "DepositAdmin",
+    "DestinationAdmin",
     "FeeRuleAdmin",
     "PaymentAdmin",
+    "PayoutAdmin",
     "ProviderAccountAdmin",
     "ProviderCallAdmin",
     "ReportAdmin",

@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from core.admin import (
     EMPTY,
@@ -28,6 +28,7 @@ from core.admin import (
     object_link,
     object_or_404,
 )
+from payments.admin.payout_form import ClabeField, TaxIdField
 from payments.models import ProviderAccount
 from payments.providers import registry
 from payments.providers.conekta.signature import key_id
@@ -85,6 +86,24 @@ class UseForm(forms.Form):
     )
 
 
+class OrderingForm(forms.Form):
+    """Form for what orders say of us."""
+
+    clabe = ClabeField(
+        label=_("ordering CLABE"),
+        required=False,
+        help_text=_("Our own account from which orders are paid. Without it nothing can be sent."),
+    )
+    name = forms.CharField(
+        label=_("ordering name"),
+        required=False,
+        max_length=120,
+        help_text=_("What beneficiaries see as the sender: at most 40 characters, sent without accents."),
+        widget=UnfoldAdminTextInputWidget,
+    )
+    tax_id = TaxIdField(label=_("ordering RFC"), required=False)
+
+
 def networks_form(present: list[str]) -> type[forms.Form]:
     """Form for the networks of STP, one per line."""
 
@@ -117,7 +136,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["provider", ModeFilter, "takes_new", "hears_notices"]
     search_fields = ["public_id__exact", "name"]
-    actions_detail = ["use", "start", "finish", "cancel", "add_key", "remove_key", "networks"]
+    actions_detail = ["use", "start", "finish", "cancel", "add_key", "remove_key", "networks", "ordering_account"]
     fieldsets = [
         (
             None,
@@ -132,7 +151,11 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
                     _networks,
                 ]
             },
-        )
+        ),
+        (
+            _("Orders of payouts"),
+            {"fields": [("ordering_clabe", "ordering_tax_id"), "ordering_name"]},
+        ),
     ]
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
@@ -144,6 +167,8 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         elif account is not None:
             keys = len(account.webhook_public_keys)
             offered = ({"add_key"} if keys < service.MAX_KEYS else set()) | ({"remove_key"} if keys > 1 else set())
+        if account is not None and registry.provider(account.provider).pays_out:
+            offered.add("ordering_account")
         offered.add("use")
         steps = super().get_actions_detail(request, object_id)
         return [step for step in steps if step.method.original_function_name in offered]
@@ -295,3 +320,33 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
 
         text = _("STP does not sign notices: accept them from its own addresses only.")
         return action_page(self, request, account, title=_("Allowed addresses"), run=run, form_class=form, text=text)
+
+    @action(
+        description=_("Ordering account"),
+        permissions=["payments.change_provideraccount"],
+        url_path="ordering",
+        icon="send_money",
+    )
+    def ordering_account(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = object_or_404(self, request, object_id)
+        present = {
+            "clabe": account.ordering_clabe,
+            "name": account.ordering_name,
+            "tax_id": account.ordering_tax_id,
+        }
+
+        def run(data: dict[str, Any]) -> None:
+            service.set_ordering(account.pk, **data)
+
+        text = _("What every order of a payout says of us. Leave all of it empty to send nothing through this account.")
+        return action_page(
+            self,
+            request,
+            account,
+            title=_("Ordering account"),
+            run=run,
+            form_class=OrderingForm,
+            text=text,
+            danger=True,
+            initial=present,
+        )

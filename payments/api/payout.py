@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
@@ -9,7 +9,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from core import clock
 from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import (
@@ -21,8 +20,10 @@ from core.api.serializers import (
     TextField,
 )
 from core.api.views import ApiResponse
+from core.errors import InvalidRequest
 from core.mx import clabe as clabe_rules
 from core.mx import spei_text
+from core.mx import tax_id as tax_ids
 from core.search import MAX_LENGTH
 from merchants.api.idempotency import run_once, stored_response
 from merchants.api.views import MerchantView
@@ -32,8 +33,8 @@ from payments.models.payout import INTERNAL_KINDS, PAYOUT_SEARCH_TEXT
 from payments.resources.payout import payout as payout_resource
 from payments.resources.payout import with_approvals
 from payments.services import payout as payout_service
+from payments.services import payout_limit
 
-MAX_AHEAD = timedelta(days=90)
 _ID = OpenApiParameter("payout_id", str, OpenApiParameter.PATH, description="`po_…`")
 _STATUSES = tuple(Payout.Status.values)
 _KINDS = tuple(kind for kind in Payout.Kind.values if kind not in INTERNAL_KINDS)
@@ -81,7 +82,7 @@ class DestinationRequest(StrictSerializer):
         return clabe
 
     def validate_tax_id(self, tax_id: str | None) -> str | None:
-        if tax_id and not (tax_id.isascii() and tax_id.replace("&", "").isalnum() and len(tax_id) in (12, 13, 18)):
+        if tax_id and not tax_ids.is_plausible(tax_id):
             raise serializers.ValidationError(_("An RFC has 12 or 13 characters, a CURP 18."), code="invalid")
         return tax_id
 
@@ -114,12 +115,10 @@ class PayoutRequest(StrictSerializer):
     )
 
     def validate_scheduled_for(self, moment: datetime | None) -> datetime | None:
-        now = clock.now()
-        if moment is not None and moment <= now:
-            raise serializers.ValidationError(_("The scheduled time must be in the future."), code="invalid")
-        if moment is not None and moment > now + MAX_AHEAD:
-            raise serializers.ValidationError(_("A payout is scheduled at most 90 days ahead."), code="invalid")
-        return moment
+        try:
+            return moment and payout_limit.check_schedule(moment)
+        except InvalidRequest as error:
+            raise serializers.ValidationError(_(error.message), code="invalid") from error
 
 
 class PayoutBank(serializers.Serializer[Any]):

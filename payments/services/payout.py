@@ -61,8 +61,9 @@ class NewPayout:
 def create(merchant: Merchant, *, livemode: bool, wanted: NewPayout, maker: User | str, origin: Origin) -> Payout:
     """Record a payout and hold its amount, fee and IVA. It is sent by the worker, after an approval if it needs one.
 
-    ``maker`` is a person, or the public id of the API key that asks. Raises ``KycRequired``, ``ProviderUnavailable``,
-    the refusals of ``payout_limit``, ``InsufficientFunds``, and ``DuplicateExternalId`` once it is written.
+    ``maker`` is a person, whose payouts always need one, or the public id of the API key that asks. Raises
+    ``KycRequired``, ``ProviderUnavailable``, the refusals of ``payout_limit``, ``DecisionNotAllowed`` for a person who
+    may not propose, ``InsufficientFunds``, and ``DuplicateExternalId`` once it is written.
     """
     account = account_for(merchant, livemode=livemode)
     bank = payout_limit.bank_of(account, wanted.clabe)
@@ -72,7 +73,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayout, maker: User
     now = clock.now()
     costs = terms(merchant, FeeRule.Method.PAYOUT, clock.mexico_city_date(now))
     fee, fee_tax = fee_on_top(wanted.amount, percent=costs.percent, fixed=costs.fixed, rate=costs.iva)
-    needs_approval = _needs_approval(merchant, wanted.amount, is_new)
+    needs_approval = isinstance(maker, User) or _needs_approval(merchant, wanted.amount, is_new)
     payout = Payout(
         merchant=merchant,
         livemode=livemode,
@@ -267,6 +268,10 @@ def _on_approved(asked: Approval) -> None:
 def _on_closed(asked: Approval) -> None:
     payout = lock(_find(asked.subject).pk)
     before, now = payout.status, clock.now()
+    if asked.status == Approval.Status.CANCELLED:  # withdrawn by the person who proposed it
+        payout.cancel(at=now)
+        _end(payout, before, "cancelled_at", origin=_by_approval(asked), at=now)
+        return
     if asked.status == Approval.Status.EXPIRED:
         payout.reject(code="approval_expired", message=_("It was not approved in time."))
     else:
@@ -275,7 +280,10 @@ def _on_closed(asked: Approval) -> None:
 
 
 def _by_approval(asked: Approval) -> Origin:
-    return Origin(TransitionRow.Cause.STAFF, "approval", asked.public_id)
+    """The person whose vote decided, or who withdrew the proposal."""
+    last = asked.votes.select_related("user").order_by("-pk").first()
+    person = asked.maker if asked.status == Approval.Status.CANCELLED else last.user if last is not None else None
+    return Origin(TransitionRow.Cause.STAFF, person.get_username()[:100] if person else "approval", asked.public_id)
 
 
 def _end(payout: Payout, before: str, *changed: str, origin: Origin, at: datetime) -> None:

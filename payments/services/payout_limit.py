@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -10,13 +11,15 @@ from django.db.models import Sum
 
 from core import clock
 from core.db import transaction_required
-from core.errors import FieldError, LimitExceeded, RequestRefused
+from core.errors import FieldError, InvalidRequest, LimitExceeded, RequestRefused
 from core.money import format_mxn
 from core.mx import clabe as clabe_rules
 from core.writes import column_names, fetch, hydrate
 from merchants.models import Merchant
 from payments.models import Destination, Payout, ProviderAccount
 
+MAX_AHEAD = timedelta(days=90)
+"""How long before it is sent a payout may be created."""
 _NOT_COUNTED = [Payout.Status.FAILED, Payout.Status.REJECTED, Payout.Status.CANCELLED]
 
 
@@ -26,9 +29,9 @@ class DestinationNotAllowed(RequestRefused):
     code = "destination_not_allowed"
     http_status = 422
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message)
-        self.errors = (FieldError("destination.clabe", self.code, self.message),)
+    def __init__(self, message: str | None = None, *, params: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, params=params)
+        self.errors = (FieldError("destination.clabe", self.code, self.template, params),)
 
 
 class BankNotAvailable(RequestRefused):
@@ -37,9 +40,9 @@ class BankNotAvailable(RequestRefused):
     code = "bank_not_available"
     http_status = 422
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message)
-        self.errors = (FieldError("destination.clabe", self.code, self.message),)
+    def __init__(self, message: str | None = None, *, params: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, params=params)
+        self.errors = (FieldError("destination.clabe", self.code, self.template, params),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +90,20 @@ def require_within(merchant: Merchant, *, livemode: bool, amount: int, clabe: st
     ``merchant`` is from ``lock_settings``.
     """
     if merchant.payout_limit is not None and amount > merchant.payout_limit:
-        raise LimitExceeded(f"A payout has at most {format_mxn(merchant.payout_limit)}.")
+        raise LimitExceeded("A payout has at most %(most)s.", params={"most": format_mxn(merchant.payout_limit)})
     if merchant.payout_day_limit is not None:
         left = merchant.payout_day_limit - _sent_today(merchant, livemode)
         if amount > left:
             raise LimitExceeded(
-                f"Payouts of a day have at most {format_mxn(merchant.payout_day_limit)}; "
-                f"{format_mxn(max(0, left))} are left today."
+                "Payouts of a day have at most %(most)s; %(left)s are left today.",
+                params={"most": format_mxn(merchant.payout_day_limit), "left": format_mxn(max(0, left))},
             )
     if merchant.payout_destination_limit is not None:
         left = merchant.payout_destination_limit - _sent_today(merchant, livemode, clabe)
         if amount > left:
             raise LimitExceeded(
-                f"Payouts of a day to one CLABE have at most {format_mxn(merchant.payout_destination_limit)}; "
-                f"{format_mxn(max(0, left))} are left today."
+                "Payouts of a day to one CLABE have at most %(most)s; %(left)s are left today.",
+                params={"most": format_mxn(merchant.payout_destination_limit), "left": format_mxn(max(0, left))},
             )
 
 
@@ -119,8 +122,22 @@ def bank_of(account: ProviderAccount, clabe: str) -> str:
         raise BankNotAvailable("No bank of SPEI has CLABEs that begin so.")
     closed_on = settings.CLOSED_BANKS.get(code)
     if closed_on is not None and closed_on <= clock.mexico_city_date(clock.now()):
-        raise BankNotAvailable(f"{clabe_rules.institution_name(code)} takes no transfers since {closed_on}.")
+        raise BankNotAvailable(
+            "Since %(day)s, %(bank)s takes no transfers.",
+            params={"bank": clabe_rules.institution_name(code), "day": closed_on.isoformat()},
+        )
     return code
+
+
+def check_schedule(moment: datetime, *, field: str = "scheduled_for") -> datetime:
+    """Return ``moment``. Raises ``InvalidRequest`` if a payout cannot be scheduled for it."""
+    now = clock.now()
+    if now < moment <= now + MAX_AHEAD:
+        return moment
+    message = (
+        "The scheduled time must be in the future." if moment <= now else "A payout is scheduled at most 90 days ahead."
+    )
+    raise InvalidRequest(message, errors=[FieldError(field, "invalid", message)])
 
 
 def destination(merchant: Merchant, *, livemode: bool, clabe: str) -> tuple[Destination, bool]:

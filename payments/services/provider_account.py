@@ -16,7 +16,10 @@ from django.db import transaction
 
 from core import addresses
 from core.errors import FieldError, IllegalTransition, InvalidRequest
-from payments.models import ProviderAccount
+from core.mx import clabe as clabe_rules
+from core.mx import spei_text
+from core.mx import tax_id as tax_ids
+from payments.models import Payout, ProviderAccount
 from payments.providers import registry
 from payments.providers.conekta.signature import canonical_pem, key_id
 
@@ -188,6 +191,35 @@ def set_networks(account_pk: int, networks: Iterable[str]) -> None:
             raise _wrong("networks", "This is not a network: write 203.0.113.7 or 203.0.113.0/24.") from None
     account.webhook_networks = clean or None
     account.save(update_fields=["webhook_networks"])
+
+
+@transaction.atomic
+def set_ordering(account_pk: int, *, clabe: str, name: str, tax_id: str) -> None:
+    """Say from which CLABE, in which name and with which RFC orders are paid; all empty: nothing can be sent.
+
+    ``name`` is folded as a SPEI order carries it. Raises ``InvalidRequest`` for a CLABE, name or RFC that no order of
+    this account can carry, and ``IllegalTransition`` while orders with the present ones are not settled: the provider's
+    answers about them are compared with these.
+    """
+    account = _locked(account_pk)
+    if not registry.provider(account.provider).pays_out:
+        raise IllegalTransition("Payouts are not sent through this provider.")
+    if clabe or name or tax_id:
+        clabe_rules.validate(clabe, field="clabe")
+        if not clabe.startswith(account.clabe_prefix or ""):
+            raise _wrong("clabe", "The ordering CLABE begins with the account's CLABE prefix.")
+        try:
+            name = spei_text.fold(name)
+        except spei_text.UnsendableText as error:
+            raise _wrong("name", error.message) from error
+        if not tax_ids.is_plausible(tax_id) or len(tax_id) == tax_ids.CURP:
+            raise _wrong("tax_id", "An RFC has 12 or 13 characters.")
+    if (account.ordering_clabe, account.ordering_name, account.ordering_tax_id) == (clabe, name, tax_id):
+        return
+    if Payout.objects.filter(provider_account=account, status=Payout.Status.PROCESSING).exists():
+        raise IllegalTransition("Payouts are on their way: change this when they are settled.")
+    account.ordering_clabe, account.ordering_name, account.ordering_tax_id = clabe, name, tax_id
+    account.save(update_fields=["ordering_clabe", "ordering_name", "ordering_tax_id"])
 
 
 def _free_username(account: ProviderAccount) -> str:

@@ -41,14 +41,19 @@ class DecisionAdmin(ReadOnlyAdmin):
         """The approval of ``obj``."""
         raise NotImplementedError
 
+    def offered(self, request: HttpRequest, obj: Any) -> set[str]:
+        """Names of the actions that make sense for ``obj`` now; their permissions are checked besides."""
+        asked = self.approval_of(obj)
+        if asked is None:
+            return set()
+        if approval_service.may_decide(asked, request.user):  # type: ignore[arg-type]
+            return {"approve", "reject"}
+        is_mine = asked.status == asked.Status.PENDING and asked.maker_id == request.user.pk
+        return {"withdraw"} if is_mine else set()
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         found = self.get_object(request, str(object_id))
-        asked = self.approval_of(found) if found is not None else None
-        offered = set()
-        if asked is not None and approval_service.may_decide(asked, request.user):  # type: ignore[arg-type]
-            offered = {"approve", "reject"}
-        elif asked is not None and asked.status == asked.Status.PENDING and asked.maker_id == request.user.pk:
-            offered = {"withdraw"}
+        offered = self.offered(request, found) if found is not None else set()
         steps = super().get_actions_detail(request, object_id)
         return [step for step in steps if step.method.original_function_name in offered]
 
@@ -75,9 +80,10 @@ class DecisionAdmin(ReadOnlyAdmin):
     @action(description=_("Withdraw"), permissions=["staff.add_approval"], url_path="withdraw", icon="undo")
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
         found = object_or_404(self, request, object_id)
+        asked = self._asked(found)
 
         def run(data: dict[str, Any]) -> None:
-            approval_service.cancel(self._asked(found).pk, request.user)  # type: ignore[arg-type]
+            approval_service.cancel(asked.pk, request.user)  # type: ignore[arg-type]
 
         return action_page(self, request, found, title=self.titles["withdraw"], run=run, text=self.texts["withdraw"])
 

@@ -14,9 +14,10 @@ from kyc.models import Case
 from kyc.services import case as case_service
 from ledger.models import Transaction
 from merchants.models import Merchant
-from payments.models import Deposit, Payment, ProviderAccount, Report
-from payments.services import report
+from payments.models import Deposit, Destination, Payment, Payout, ProviderAccount, Report
+from payments.services import provider_account, report
 from tests.conftest import Api
+from tests.factories import payouts
 from tests.provider_messages import ConektaSender, StpSender
 from webhooks.models import ProviderEvent
 
@@ -45,6 +46,40 @@ class Desk:
             "payments_report": self.report.public_id,
             "kyc_case": self.case.public_id,
         }
+
+
+@dataclass
+class PayoutDesk(Desk):
+    """The same with payouts."""
+
+    payout: Payout
+    """Sent; it is not known whether it left."""
+    proposed: Payout
+    """Waits for a second person."""
+
+    def pages(self) -> dict[str, str]:
+        return {
+            **super().pages(),
+            "payments_payout": self.payout.public_id,
+            "payments_destination": str(Destination.objects.earliest("id").pk),
+        }
+
+
+def with_payouts(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    """The desk with two payouts of its merchant."""
+    payouts.ready_to_send(stp.account)
+    payouts.fund(desk.merchant, 200_000)
+    provider_account._seen.clear()
+
+    def pay_out(key: str, **fields: object) -> Payout:
+        answer = api.post("/v1/payouts", payouts.wanted(**fields), key=key)
+        assert answer.status_code == 202, answer.content
+        return Payout.objects.get(public_id=answer.json()["id"])
+
+    sent = payouts.as_sent(pay_out("three", external_id="nomina-1"))
+    Merchant.objects.filter(pk=desk.merchant.pk).update(payout_approval_above=60_000)
+    proposed = pay_out("four", amount=70_000, external_id="nomina-2")
+    return PayoutDesk(**vars(desk), payout=sent, proposed=proposed)
 
 
 @pytest.fixture

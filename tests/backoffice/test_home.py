@@ -8,8 +8,14 @@ from django.test import Client
 
 from core import clock
 from ledger.models import Breach
-from tests.backoffice.conftest import Desk
+from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.conftest import Api
 from tests.provider_messages import ConektaSender, StpSender
+
+
+@pytest.fixture
+def desk(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    return with_payouts(desk, api, stp)
 
 
 def figures(page: Any) -> dict[str, tuple[str, str]]:
@@ -24,9 +30,12 @@ def test_shows_what_came_in_what_waits_and_what_needs_somebody(desk: Desk, admin
         "Recibido hoy por OXXO": ("$0.00", "ninguno"),
         "Por identificar": ("$99.00", "1 en total"),
         "Pagos pendientes": ("$1,250.50", "1 en total"),
+        "Dispersiones por atender": ("$500.00", "1 en total"),
+        "Dispersiones demoradas": ("$500.00", "1 en total"),
+        "Dispersiones en espera de fondos en el proveedor": ("$0.00", "ninguno"),
         "Eventos por atender": ("0", "todos aplicados"),
     }
-    assert len(page.context["transfers"]["rows"]) == 3
+    assert len(page.context["transfers"]["rows"]) == 5
 
 
 def test_live_and_test_never_mix(desk: Desk, admin_client: Client) -> None:
@@ -40,7 +49,7 @@ def test_an_empty_house_opens_its_door(admin_client: Client) -> None:
     assert admin_client.get("/admin/").status_code == 200
 
 
-@pytest.mark.parametrize("card", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("card", range(8))
 def test_every_card_leads_to_a_list(card: int, desk: Desk, admin_client: Client) -> None:
     page = admin_client.get("/admin/")
 

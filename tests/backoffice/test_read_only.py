@@ -9,11 +9,13 @@ from django.urls import reverse
 
 from ledger.models import Account, Entry, Transaction
 from payments.models import Deposit, Payment, ProviderAccount, Report
-from tests.backoffice.conftest import Desk
+from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.conftest import Api
+from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
 
 MONEY = ["payments_payment", "payments_deposit", "webhooks_providerevent", "ledger_transaction", "ledger_account"]
-READ_ONLY = [*MONEY, "payments_provideraccount", "merchants_apikey", "payments_report"]
+READ_ONLY = [*MONEY, "payments_provideraccount", "merchants_apikey", "payments_report", "payments_destination"]
 CRAFTED = {
     "status": "completed",
     "amount": "1",
@@ -25,6 +27,11 @@ CRAFTED = {
     "transitions-TOTAL_FORMS": "0",
     "transitions-INITIAL_FORMS": "0",
 }
+
+
+@pytest.fixture
+def desk(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    return with_payouts(desk, api, stp)
 
 
 def snapshot() -> list[Any]:
@@ -50,7 +57,7 @@ def test_even_a_superuser_changes_nothing_about_money(page: str, desk: Desk, adm
     assert snapshot() == before
 
 
-@pytest.mark.parametrize("page", [*READ_ONLY, "kyc_case"])
+@pytest.mark.parametrize("page", [*READ_ONLY, "kyc_case", "payments_payout"])
 def test_every_list_and_page_opens_by_public_id(page: str, desk: Desk, admin_client: Client) -> None:
     public_id = desk.pages()[page]
 
@@ -62,7 +69,7 @@ def test_every_list_and_page_opens_by_public_id(page: str, desk: Desk, admin_cli
     assert 'name="_save"' not in shown.content.decode()
 
 
-@pytest.mark.parametrize("page", [*READ_ONLY, "kyc_case", "backoffice_transfer"])
+@pytest.mark.parametrize("page", [*READ_ONLY, "kyc_case", "payments_payout", "backoffice_transfer"])
 def test_without_permission_nothing_is_shown(page: str, desk: Desk, client: Client, django_user_model: Any) -> None:
     client.force_login(django_user_model.objects.create_user("nadie", password="x", is_staff=True))
 

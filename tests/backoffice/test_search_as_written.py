@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from payments.models import Clabe, Deposit, ReviewCase
-from tests.backoffice.conftest import Desk
+from payments.models import Clabe, Deposit, Destination, ReviewCase
+from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.conftest import Api
 from tests.history import copy_of
 from tests.provider_messages import StpSender
 from webhooks.models import ProviderEvent
 
 BETWEEN = [" ", "  ", "-", "\u00a0", "\u202f", "\u200b", "\u2011", "\u2013"]
+
+
+@pytest.fixture
+def desk(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    return with_payouts(desk, api, stp)
 
 
 def found(client: Client, page: str, written: str) -> list[Any]:
@@ -28,7 +34,7 @@ def grouped(text: str, between: str) -> str:
 
 @pytest.mark.parametrize("between", BETWEEN)
 def test_every_list_finds_an_identifier_that_was_copied_in_groups(
-    between: str, desk: Desk, admin_client: Client
+    between: str, desk: PayoutDesk, admin_client: Client
 ) -> None:
     deposit, case = desk.suspended, ReviewCase.objects.get()
     event = ProviderEvent.objects.get(business_key="AJENO1")
@@ -45,6 +51,10 @@ def test_every_list_finds_an_identifier_that_was_copied_in_groups(
         ("payments/payment", desk.paid.clabe, [desk.paid.pk]),
         ("payments/payment", "93507299104432", [cash.pk]),
         ("payments/payment", desk.paid.public_id, [desk.paid.pk]),
+        ("payments/payout", desk.payout.destination_clabe, [desk.proposed.pk, desk.payout.pk]),
+        ("payments/payout", desk.payout.tracking_key, [desk.payout.pk]),
+        ("payments/payout", desk.payout.public_id, [desk.payout.pk]),
+        ("payments/destination", desk.payout.destination_clabe, [Destination.objects.get().pk]),
         ("backoffice/transfer", desk.paid.clabe, [desk.paid.public_id]),
         ("backoffice/transfer", deposit.clabe, [deposit.public_id]),
         ("backoffice/transfer", "93507299104432", [cash.public_id]),
@@ -62,7 +72,7 @@ def test_every_list_finds_an_identifier_that_was_copied_in_groups(
 
 
 def test_an_id_is_found_in_capitals_and_a_free_text_with_its_own_separators(
-    desk: Desk, admin_client: Client, stp: StpSender
+    desk: PayoutDesk, admin_client: Client, stp: StpSender
 ) -> None:
     stray = stp.deposit("646180157099999994", 9900, claveRastreo="OTRO2", nombreOrdenante="Grupo 2000-123 Norte")
     assert stp.post(stray).status_code == 200

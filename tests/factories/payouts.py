@@ -9,22 +9,26 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from core import calendar, clock, ids
 from core.errors import OutcomeUnknown, ProviderNotContacted
+from core.state import Origin, TransitionRow
+from core.unit_of_work import joined
 from ledger.services.balance import of_merchant
 from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Merchant
-from payments.models import Payout, ProviderAccount
+from payments.models import Payout, ProviderAccount, ProviderCall
 from payments.providers import registry
 from payments.providers.base import Access
 from payments.providers.calls import Call, Outcome
 from payments.providers.payout import Balance, OrderState, OrderStatus, OutgoingOrder, SendReason, SendResult
+from payments.services.payout import lock
+from payments.services.transition import record_payout
 from tests.provider_messages import StpSender
 
 CLABE = "012180015025335996"
@@ -188,6 +192,44 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "concept": "Liquidación 17",
         **changes,
     }
+
+
+def as_sent(payout: Payout, outcome: str = "unknown", *calls: str, **fields: Any) -> Payout:
+    """Let a pending payout be one that was sent, in the state that the worker would leave; no provider is called.
+
+    ``calls``: the outcome of each call ("": it never ended), ``outcome`` alone by default.
+    """
+    now = clock.now()
+    origin = Origin(TransitionRow.Cause.WORKER, "payouts", payout.tracking_key)
+    for each in calls or (outcome,):
+        call = ProviderCall.objects.create(
+            account=payout.provider_account,
+            livemode=payout.livemode,
+            operation="send_payout",
+            object_id=payout.public_id,
+            request=f"PUT ordenPago {payout.tracking_key} 012180********5996",
+        )
+        if each:
+            answer = "<html>502 Bad Gateway</html>" if each == "unknown" else '{"resultado": {"id": 1000}}'
+            ProviderCall.objects.filter(pk=call.pk).update(outcome=each, status=502, answer=answer, duration_ms=41)
+    with transaction.atomic():
+        payout = lock(payout.pk)
+        payout.start(at=now, operating_date=calendar.operating_date(now))
+        values = {
+            "send_outcome": outcome,
+            "sends": len(calls) or 1,
+            "send_started_at": now,
+            "delayed": outcome == "unknown",
+            "waiting_for": "",
+            "next_attempt_at": now + timedelta(minutes=5),
+            **fields,
+        }
+        for name, value in values.items():
+            setattr(payout, name, value)
+        with joined() as writes:
+            writes.update(payout, "status", "first_sent_at", "operating_date", *values)
+            record_payout(payout, from_status="pending", origin=origin, event_type="payout.processing")
+    return Payout.objects.select_related("provider_account", "merchant").get(pk=payout.pk)
 
 
 def order_state(payout: Payout, state: str, *, order_id: str | None = None, **changes: Any) -> bytes:
