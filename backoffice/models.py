@@ -9,7 +9,7 @@ from payments.models import Deposit, Payment, Payout
 
 
 class Transfer(models.Model):
-    """One line of the transfer history: a payment, a payout, or a deposit without a payment.
+    """One line of the transfer history: a payment, a payout, or a deposit without a payment: a top-up, or in suspense.
 
     A PostgreSQL view. In descending order it reads only as many rows of each table as it returns.
     """
@@ -17,6 +17,7 @@ class Transfer(models.Model):
     class Kind(models.TextChoices):
         PAYMENT = "payment", _("payment")
         DEPOSIT = "deposit", _("deposit")
+        TOPUP = "topup", _("top-up")
         PAYOUT = "payout", _("payout")
 
     id = models.CharField(_("id"), max_length=40, primary_key=True)
@@ -33,7 +34,7 @@ class Transfer(models.Model):
             {
                 **dict(Payout.Status.choices),
                 **dict(Payment.Status.choices),
-                Deposit.Status.SUSPENDED.value: Deposit.Status.SUSPENDED.label,
+                **dict(Deposit.Status.choices[1:]),
             }.items()
         ),
     )
@@ -48,6 +49,7 @@ class Transfer(models.Model):
     created_at = models.DateTimeField(_("created"))
     completed_at = models.DateTimeField(_("received or paid"), null=True)
     search_text = models.TextField(editable=False)
+    purpose = models.CharField(max_length=16, editable=False)
 
     class Meta:
         managed = False

@@ -24,6 +24,7 @@ from payments.api.payout import PayoutCancelView, PayoutsView, PayoutView
 from payments.api.report import ReportsView, ReportView
 from payments.api.report import download as download_report
 from payments.api.simulation import SimulatedOutcomeView, SimulatedPaymentView
+from payments.api.topup import TopupsView, TopupView
 from payments.pages import payment_page
 from payments_site import health, metrics
 from payments_site.openapi import views as openapi
@@ -84,6 +85,8 @@ urlpatterns = [  # matched in order: the busiest routes come first
     path("v1/clabes", ClabesView.as_view()),
     path("v1/clabes/<str:clabe_id>", ClabeView.as_view()),
     path("v1/clabes/<str:clabe_id>/close", ClabeCloseView.as_view()),
+    path("v1/topups", TopupsView.as_view()),
+    path("v1/topups/<str:topup_id>", TopupView.as_view()),
     path("v1/test/payments/<str:payment_id>/pay", SimulatedPaymentView.as_view()),
     path("v1/test/payouts/<str:payout_id>/outcome", SimulatedOutcomeView.as_view()),
     path("v1/balance", BalanceView.as_view()),

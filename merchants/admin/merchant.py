@@ -102,7 +102,17 @@ class MerchantAdmin(NoDeleteAdmin):
     search_fields = ["public_id", "name", "legal_name"]
     readonly_fields = ["public_id", moment("created_at", _("created"))]
     fieldsets = [
-        (None, {"fields": [("name", "legal_name"), ("status", "deposit_policy"), tuple(readonly_fields)]}),
+        (
+            None,
+            {
+                "fields": [
+                    ("name", "legal_name"),
+                    ("tax_id", "incorporated_on"),
+                    ("status", "deposit_policy"),
+                    tuple(readonly_fields),
+                ]
+            },
+        ),
         (
             _("Payouts"),
             {

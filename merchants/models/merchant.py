@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -37,6 +38,21 @@ class Merchant(models.Model):
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Trade name: what payers see."))
     legal_name = models.CharField(_("legal name"), max_length=200, help_text=_("Exactly as on the tax certificate."))
+    tax_id = models.CharField(
+        "RFC",
+        max_length=13,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[RegexValidator(r"^[A-ZÑ&]{3,4}[0-9]{6}[A-Z0-9]{3}\Z", _("An RFC has 12 or 13 characters."))],
+        help_text=_("Of the tax certificate. Needed to register a funding CLABE."),
+    )
+    incorporated_on = models.DateField(
+        _("incorporated on"),
+        null=True,
+        blank=True,
+        help_text=_("Date of incorporation. Needed to register a funding CLABE."),
+    )
     status = models.CharField(
         _("status"),
         max_length=16,
@@ -101,6 +117,8 @@ class Merchant(models.Model):
     free_columns = {
         "name": "staff correct it; what was sent or reported keeps the name it had",
         "legal_name": "staff correct it, as the tax certificate is corrected",
+        "tax_id": "staff correct it; the provider keeps the one that was registered",
+        "incorporated_on": "staff correct it; the provider keeps the one that was registered",
         "status": "staff suspend and readmit a merchant; it counts for requests to come",
         **dict.fromkeys(
             (

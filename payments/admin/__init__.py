@@ -4,6 +4,7 @@ from payments.admin.clabe import ClabeAdmin
 from payments.admin.deposit import DepositAdmin
 from payments.admin.destination import DestinationAdmin
 from payments.admin.fee_rule import FeeRuleAdmin
+from payments.admin.merchant import MerchantWithFunding
 from payments.admin.payment import PaymentAdmin
 from payments.admin.payout import PayoutAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
@@ -17,6 +18,7 @@ __all__ = [
     "DepositAdmin",
     "DestinationAdmin",
     "FeeRuleAdmin",
+    "MerchantWithFunding",
     "PaymentAdmin",
     "PayoutAdmin",
     "ProviderAccountAdmin",

@@ -66,6 +66,7 @@ class DepositAdmin(ReadOnlyAdmin):
     list_filter = [
         ("created_at", DayRangeFilter),
         ("status", ChoicesDropdownFilter),
+        ("purpose", ChoicesDropdownFilter),
         ("suspense_reason", ChoicesDropdownFilter),
         ModeFilter,
     ]
@@ -79,6 +80,7 @@ class DepositAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     ("public_id", mode()),
+                    ("purpose",),
                     (money("amount", _("amount")), badge("status", STATUS_COLOURS, _("status"))),
                     ("suspense_reason", related("payment", _("payment"))),
                     (

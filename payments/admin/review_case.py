@@ -77,9 +77,10 @@ def _asked(case: ReviewCase) -> str:
 
 
 def _went_to(deposit: Any) -> Any:
-    if deposit.status != deposit.Status.CREDITED or deposit.payment is None:
+    if deposit.status != deposit.Status.CREDITED:
         return EMPTY
-    return object_link(deposit.payment.public_id)
+    credited_to = deposit.payment or deposit.reusable_clabe
+    return object_link(credited_to.public_id) if credited_to else EMPTY
 
 
 _amount = _of_deposit("amount", _("amount"), lambda d: in_one_line(format_mxn(d.amount)))
@@ -118,7 +119,10 @@ class TargetForm(ReasonForm):
     target = forms.CharField(
         label=_("payment, CLABE or merchant"),
         max_length=40,
-        help_text=_("Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant, a new payment is created."),
+        help_text=_(
+            "Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant, a new payment is created; money for a funding "
+            "CLABE is a top-up of the balance, without a fee."
+        ),
         widget=UnfoldAdminTextInputWidget,
     )
     field_order = ["target", "reason"]

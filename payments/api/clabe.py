@@ -62,13 +62,23 @@ class ClabeRequest(StrictSerializer):
 
 
 class ClabeObject(serializers.Serializer[Any]):
-    """A reusable CLABE: each accepted transfer to it becomes a completed payment."""
+    """A reusable CLABE: each accepted transfer to it becomes a completed payment, or a top-up of your balance."""
 
     id = serializers.CharField(help_text="`clb_…`")
     object = serializers.ChoiceField(choices=["clabe"], help_text="Always `clabe`")
     livemode = serializers.BooleanField(help_text="False if it was created with a test key: no real money moves")
     created_at = serializers.DateTimeField(help_text="When you created it")
     status = serializers.ChoiceField(choices=["active", "closed"], help_text="`closed`: accepts no more transfers")
+    purpose = serializers.ChoiceField(
+        choices=Clabe.Purpose.values,
+        help_text="`collection`: made by you, for payers. `funding`: made by us, one per mode; what you transfer to it "
+        "is added to your balance (`GET /v1/topups`)",
+    )
+    registration = serializers.ChoiceField(
+        choices=Clabe.Registration.values,
+        allow_null=True,
+        help_text="Of a funding CLABE: transfer to it once it is `active`; null for others",
+    )
     clabe = serializers.CharField(help_text="18 digits; payers can transfer to it any number of times")
     bank_name = serializers.CharField(help_text="The bank that payers select in their banking app")
     beneficiary_name = serializers.CharField(help_text="The beneficiary that payers see")
@@ -159,7 +169,7 @@ class ClabeCloseView(MerchantView):
         operation_id="close_clabe",
         summary="Close a reusable CLABE",
         description="The CLABE accepts no more transfers; closing it again changes nothing. Transfers that were sent "
-        "before are still accepted; your deposit policy decides about later ones.",
+        "before are still accepted; your deposit policy decides about later ones. Your funding CLABE cannot be closed.",
         parameters=[_ID],
         request=None,
         responses={200: ClabeObject},

@@ -12,12 +12,27 @@ from django_fsm import transition
 from core import clock, ids
 from core.db import AppendOnly, Frozen, NoDelete, SameMode, StateGuard
 from core.fields import IdentifierField
-from core.guards import Recorded, WithTransition
+from core.guards import OnlyIf, Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 
 
 class Clabe(ProtectedRefreshMixin):
-    """A CLABE for any number of transfers: each accepted one becomes a completed payment. Amounts in centavos."""
+    """A CLABE for any number of transfers. Amounts in centavos.
+
+    To a collection CLABE payers transfer: each accepted transfer becomes a completed payment. To its funding CLABE, one
+    per mode, the merchant itself transfers: the money is added to its balance, without payment and fee.
+    """
+
+    class Purpose(models.TextChoices):
+        COLLECTION = "collection", _("collection")
+        FUNDING = "funding", _("funding")
+
+    class Registration(models.TextChoices):
+        """Whether the provider knows the merchant as the holder of a funding CLABE."""
+
+        PENDING = "pending", _("pending")
+        ACTIVE = "active", _("active")
+        REFUSED = "refused", _("refused")
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("active")
@@ -36,6 +51,9 @@ class Clabe(ProtectedRefreshMixin):
         "payments.ProviderAccount", models.PROTECT, related_name="clabes", db_index=False
     )
     clabe = IdentifierField(_("CLABE"), max_length=18, unique=True)
+    purpose = models.CharField(
+        _("purpose"), max_length=16, choices=Purpose.choices, default=Purpose.COLLECTION, db_default=Purpose.COLLECTION
+    )
     status = StatusField(_("status"), choices=Status.choices, default=Status.ACTIVE)
     label = models.CharField(_("label"), max_length=100, blank=True)
     customer_name = models.CharField(_("customer"), max_length=100, blank=True)
@@ -44,8 +62,22 @@ class Clabe(ProtectedRefreshMixin):
     metadata = models.JSONField(default=dict, blank=True)
     min_amount = models.BigIntegerField(_("minimum amount"), null=True, blank=True, help_text=_("Centavos."))
     max_amount = models.BigIntegerField(_("maximum amount"), null=True, blank=True, help_text=_("Centavos."))
+    registration = models.CharField(
+        _("registration"), max_length=8, choices=Registration.choices, blank=True, default="", db_default=""
+    )
+    registration_detail = models.CharField(
+        _("the provider's answer"), max_length=300, blank=True, default="", db_default=""
+    )
+    registration_tries = models.PositiveSmallIntegerField(_("requests"), default=0, db_default=0)
+    registration_due_at = models.DateTimeField(_("next request"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    free_columns = {
+        "registration_detail": "the provider's last words; all of them are in the provider calls",
+        "registration_tries": "a count of requests; each of them is a provider call",
+        "registration_due_at": "when the worker asks next; a lease while it asks",
+    }
 
     class Meta:
         verbose_name = _("CLABE")
@@ -70,8 +102,29 @@ class Clabe(ProtectedRefreshMixin):
                 | models.Q(status="active", closed_at__isnull=True),
                 name="clabe_closed_has_moment",
             ),
+            models.UniqueConstraint(
+                fields=["merchant", "livemode"], condition=models.Q(purpose="funding"), name="clabe_one_funding"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(purpose="collection", registration="")
+                | models.Q(
+                    purpose="funding",
+                    registration__in=["pending", "active", "refused"],
+                    status="active",
+                    min_amount__isnull=True,
+                    max_amount__isnull=True,
+                ),
+                name="clabe_funding_registered_and_open",
+            ),
         ]
-        indexes = [models.Index(fields=["merchant", "livemode", "-id"], name="clabe_list")]
+        indexes = [
+            models.Index(fields=["merchant", "livemode", "-id"], name="clabe_list"),
+            models.Index(
+                fields=["registration_due_at"],
+                condition=models.Q(registration_due_at__isnull=False),
+                name="clabe_to_register",
+            ),
+        ]
         triggers = [
             NoDelete(),
             StateGuard(initial=["active"]),
@@ -83,6 +136,7 @@ class Clabe(ProtectedRefreshMixin):
                 "livemode",
                 "provider_account",
                 "clabe",
+                "purpose",
                 "label",
                 "customer_name",
                 "customer_email",
@@ -93,6 +147,12 @@ class Clabe(ProtectedRefreshMixin):
                 "created_at",
             ),
             WithTransition(["closed"], "closed_at"),
+            OnlyIf(
+                "registered_once",
+                "OLD.registration IN ('pending', 'refused')",
+                "registration",
+                says="is of a funding CLABE, and does not change once it is active",
+            ),
             SameMode("provider_account"),
         ]
 

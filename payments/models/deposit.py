@@ -18,7 +18,7 @@ from core.fields import IdentifierField
 from core.guards import WithTransition
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
-from payments.models.guards import DepositIsBooked, FiguresMatchDeposits, SuspenseHasCase
+from payments.models.guards import DepositIsBooked, FiguresMatchDeposits, FundingMatchesClabe, SuspenseHasCase
 
 if TYPE_CHECKING:
     from payments.models.clabe import Clabe
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Deposit(ProtectedRefreshMixin):
     """Received money, as reported by a provider; booked in the transaction that inserts it.
 
-    A deposit is credited to a payment or put in suspense, with a reason and a review case, when it is inserted.
+    A deposit is credited or put in suspense, with a reason and a review case, when it is inserted. Its purpose is a
+    payment, or, on a merchant's funding CLABE, a top-up of the merchant's balance, which has neither payment nor fee.
     ``deposit_key`` is the provider's identity of the money (SPEI: operating date, issuing institution and tracking key;
     OXXO: charge id). ``fee`` and ``fee_tax`` are charged for this deposit, in centavos.
     """
@@ -40,6 +41,10 @@ class Deposit(ProtectedRefreshMixin):
         """Booked to the merchant."""
         SUSPENDED = "suspended", _("in suspense")
         """Booked to suspense: staff must decide about it (``ReviewCase``)."""
+
+    class Purpose(models.TextChoices):
+        PAYMENT = "payment", _("payment")
+        FUNDING = "funding", _("top-up")
 
     class SuspenseReason(models.TextChoices):
         UNKNOWN_CLABE = "unknown_clabe", _("no payment has this CLABE")
@@ -86,6 +91,9 @@ class Deposit(ProtectedRefreshMixin):
         related_name="deposits",
         verbose_name=_("reusable CLABE"),
     )
+    purpose = models.CharField(
+        _("purpose"), max_length=16, choices=Purpose.choices, default=Purpose.PAYMENT, db_default=Purpose.PAYMENT
+    )
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
     fee = models.BigIntegerField(_("fee"), default=0, db_default=0)
     fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0, db_default=0)
@@ -113,8 +121,13 @@ class Deposit(ProtectedRefreshMixin):
             models.UniqueConstraint(fields=["provider_account", "deposit_key"], name="deposit_key_unique"),
             models.CheckConstraint(condition=models.Q(amount__gt=0), name="deposit_amount_positive"),
             models.CheckConstraint(
-                condition=~models.Q(status="credited") | models.Q(payment__isnull=False),
+                condition=~models.Q(status="credited") | models.Q(payment__isnull=False) | models.Q(purpose="funding"),
                 name="deposit_credited_has_payment",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(purpose="payment")
+                | models.Q(purpose="funding", payment__isnull=True, reusable_clabe__isnull=False, fee=0, fee_tax=0),
+                name="deposit_funding_is_free",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="suspended") | ~models.Q(suspense_reason=""),
@@ -132,11 +145,13 @@ class Deposit(ProtectedRefreshMixin):
         indexes = [
             models.Index(fields=["-created_at"], name="deposit_created"),
             models.Index(  # for the transfer history, which would else read every deposit to find those in suspense
-                fields=["-created_at"], condition=~models.Q(status="credited"), name="deposit_stray"
+                fields=["-created_at"],
+                condition=~models.Q(status="credited") | models.Q(purpose="funding"),
+                name="deposit_stray",
             ),
             GinIndex(
                 OpClass(SearchText(F("clabe"), F("tracking_key"), F("payer_name"), F("concept")), name="gin_trgm_ops"),
-                condition=~models.Q(status="credited"),  # staff searches deposits in suspense
+                condition=~models.Q(status="credited") | models.Q(purpose="funding"),  # the others are payments
                 name="deposit_search",
             ),
         ]
@@ -163,7 +178,7 @@ class Deposit(ProtectedRefreshMixin):
                 "provider_event",
                 "created_at",
             ),
-            WithTransition(["credited"], "payment", "reusable_clabe", "fee", "fee_tax"),
+            WithTransition(["credited"], "purpose", "payment", "reusable_clabe", "fee", "fee_tax"),
             SameMode("provider_account", "payment", "reusable_clabe"),
             FiguresMatchDeposits(
                 payment="NEW.payment_id",
@@ -171,6 +186,7 @@ class Deposit(ProtectedRefreshMixin):
                 condition=pgtrigger.Condition("NEW.status = 'credited'"),
             ),
             DepositIsBooked(),
+            FundingMatchesClabe(),
             SuspenseHasCase(),
         ]
 
@@ -180,14 +196,24 @@ class Deposit(ProtectedRefreshMixin):
     @transition(field=status, source=[Status.RECEIVED, Status.SUSPENDED], target=Status.CREDITED)
     def credit(self, *, payment: Payment, fee: int, fee_tax: int) -> None:
         """Credit it to ``payment``. Ledger: cash, receivable or suspense -> merchant, fee, IVA."""
+        self.purpose = self.Purpose.PAYMENT
         self.payment = payment
         self.reusable_clabe = payment.reusable_clabe
         self.fee = fee
         self.fee_tax = fee_tax
 
+    @transition(field=status, source=[Status.RECEIVED, Status.SUSPENDED], target=Status.CREDITED)
+    def top_up(self, *, clabe: Clabe) -> None:
+        """Credit it to the balance of the merchant of a funding CLABE. Ledger: cash or suspense -> merchant."""
+        self.purpose = self.Purpose.FUNDING
+        self.payment = None
+        self.reusable_clabe = clabe
+
     @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
     def suspend(self, *, reason: str, payment: Payment | None, reusable_clabe: Clabe | None) -> None:
         """Put it in suspense. Ledger: cash or receivable -> suspense."""
+        if reusable_clabe is not None and reusable_clabe.purpose == reusable_clabe.Purpose.FUNDING:
+            self.purpose = self.Purpose.FUNDING
         self.payment = payment
         self.reusable_clabe = reusable_clabe
         self.suspense_reason = reason

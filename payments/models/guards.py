@@ -48,7 +48,9 @@ class FiguresMatchDeposits(Guard):
 
 
 class DepositIsBooked(Guard):
-    """A deposit has the ledger posting of its state: credited at once, in suspense, or credited from suspense."""
+    """A deposit has the ledger posting of its state: credited at once (to a payment or as a top-up), in suspense,
+    or credited from suspense.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -65,14 +67,40 @@ class DepositIsBooked(Guard):
             IF NOT EXISTS (
                 SELECT 1 FROM public.ledger_transaction WHERE source = NEW.public_id AND kind IN (
                     CASE WHEN TG_OP = 'UPDATE' THEN 'suspense_assigned'
-                        WHEN NEW.status = 'suspended' THEN 'deposit_suspended' ELSE 'spei_deposit' END,
-                    CASE WHEN TG_OP = 'INSERT' AND NEW.status = 'credited' THEN 'oxxo_paid' END
+                        WHEN NEW.status = 'suspended' THEN 'deposit_suspended'
+                        WHEN NEW.purpose = 'funding' THEN 'merchant_top_up' ELSE 'spei_deposit' END,
+                    CASE WHEN TG_OP = 'INSERT' AND NEW.status = 'credited' AND NEW.purpose = 'payment'
+                        THEN 'oxxo_paid' END
                 )
             ) THEN
                 RAISE EXCEPTION 'payments_deposit: % is %, without its ledger posting', NEW.public_id, NEW.status
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
             END IF;
             RETURN NULL;
+        """
+
+
+class FundingMatchesClabe(Guard):
+    """A deposit is a top-up if and only if its CLABE is a merchant's funding CLABE."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="funding_matches",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.UpdateOf("purpose", "reusable_clabe_id"),
+            condition=pgtrigger.Condition("(NEW.purpose = 'funding' OR NEW.reusable_clabe_id IS NOT NULL)"),
+            judges={"purpose": "funding if and only if the CLABE is a funding CLABE"},
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return """
+            IF (NEW.purpose = 'funding') <> EXISTS (
+                SELECT 1 FROM public.payments_clabe WHERE id = NEW.reusable_clabe_id AND purpose = 'funding'
+            ) THEN
+                RAISE EXCEPTION 'payments_deposit: its purpose differs from that of its CLABE'
+                    USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
         """
 
 

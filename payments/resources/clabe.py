@@ -18,6 +18,8 @@ def clabe(record: Clabe) -> dict[str, Any]:
         "livemode": record.livemode,
         "created_at": to_rfc3339(record.created_at),
         "status": record.status,
+        "purpose": record.purpose,
+        "registration": record.registration or None,
         "clabe": record.clabe,
         "bank_name": mx_clabe.bank_name(record.clabe),
         "beneficiary_name": record.merchant.name,

@@ -57,7 +57,7 @@ def credit(deposit: Deposit, payment: Payment, *, origin: Origin) -> None:
             amount=deposit.amount,
             fee=deposit.fee,
             fee_tax=deposit.fee_tax,
-            when=_when(deposit),
+            when=posting_time(deposit),
         )
         record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason="")
         _record_payment(payment, before, seen, origin)
@@ -70,7 +70,7 @@ def credit_from_suspense(deposit: Deposit, payment: Payment, *, origin: Origin, 
     now = clock.now()
     _apply_deposit(deposit, payment)
     with joined() as writes:
-        writes.update(deposit, "status", "payment", "reusable_clabe", "fee", "fee_tax")
+        writes.update(deposit, "status", "purpose", "payment", "reusable_clabe", "fee", "fee_tax")
         writes.update(payment, *_PAYMENT_COLUMNS)
         pay_in.suspense_assigned(
             payment.merchant,
@@ -105,7 +105,7 @@ def suspend(
             cash=registry.method_at(deposit.provider_account.provider).cash,
             amount=deposit.amount,
             reason=reason,
-            when=_when(deposit),
+            when=posting_time(deposit),
         )
         record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason)
         _open_review_case(deposit, origin)
@@ -165,7 +165,7 @@ def _record_payment(payment: Payment, before: str, seen: dict[str, Any], origin:
     )
 
 
-def _when(deposit: Deposit) -> PostingTime:
+def posting_time(deposit: Deposit) -> PostingTime:
     """The provider's time of payment, but not older than the ledger accepts.
 
     The slack is needed because the ledger reads the clock a little later.

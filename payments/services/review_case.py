@@ -17,6 +17,7 @@ from merchants.models import Merchant
 from payments.models import Clabe, Deposit, Payment, ReviewCase
 from payments.providers import registry
 from payments.services import deposit as deposit_service
+from payments.services import topup
 from payments.services.fee import additional_fee, terms
 from payments.services.payment import create_for_deposit, lock
 from payments.services.policy import PAYABLE
@@ -26,7 +27,10 @@ from payments.services.transition import record_review_case
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The recipient of the money, with fee and IVA in centavos. Without a payment, a new one is created."""
+    """The recipient of the money, with fee and IVA in centavos.
+
+    Without a payment, a new one is created, unless ``clabe`` is a funding CLABE: then the money is a top-up.
+    """
 
     merchant: Merchant
     payment: Payment | None
@@ -34,6 +38,11 @@ class Destination:
     fee: int
     fee_tax: int
     net: int
+
+    @property
+    def is_topup(self) -> bool:
+        """True if the money is added to the merchant's balance without payment and fee."""
+        return self.clabe is not None and self.clabe.purpose == Clabe.Purpose.FUNDING
 
 
 @transaction_required
@@ -127,6 +136,9 @@ def _open_case(case_id: int, reason: str) -> ReviewCase:
 
 
 def _move(case: ReviewCase, to: Destination, origin: Origin, reason: str) -> None:
+    if to.clabe is not None and to.is_topup:
+        topup.credit_from_suspense(case.deposit, to.clabe, origin=origin, reason=reason)
+        return
     if to.payment is None:
         payment = create_for_deposit(case.deposit, to.merchant, reusable_clabe=to.clabe, origin=origin, reason=reason)
     else:
@@ -142,6 +154,8 @@ def _payment(deposit: Deposit, payment: Payment) -> Destination:
 
 
 def _new_payment(deposit: Deposit, merchant: Merchant, clabe: Clabe | None) -> Destination:
+    if clabe is not None and clabe.purpose == Clabe.Purpose.FUNDING:
+        return Destination(merchant, None, clabe, 0, 0, deposit.amount)
     method = registry.method_at(deposit.provider_account.provider).name
     costs = terms(merchant, Payment.Method(method), clock.mexico_city_date(clock.now()))
     fee, fee_tax = fee_with_iva(deposit.amount, percent=costs.percent, fixed=costs.fixed, rate=costs.iva)

@@ -26,6 +26,7 @@ from payments_site.openapi.complete import operations
 from payments_site.openapi.document import document
 from tests.acceptance.conftest import Live
 from tests.factories import payouts as factory
+from tests.factories import topups as topup_factory
 from tests.web_process import basic
 
 
@@ -67,6 +68,14 @@ def clabes(story: Story) -> None:
     story.ask("read_clabe", "It takes transfers", clabe_id=made["id"])
     story.ask("list_clabes", "The newest", query={"limit": 1})
     story.ask("close_clabe", "It takes no more", clabe_id=made["id"])
+
+
+def topups(story: Story) -> None:
+    clabe = topup_factory.funding_clabe(Merchant.objects.get()).clabe
+    raw = story.live.stp.deposit(clabe, 5_000_000, claveRastreo="BNET01002611230044332211")
+    story.notify("stp_deposit", "A merchant's top-up", raw, Authorization=basic("stp-test", story.live.stp.secret))
+    found = story.ask("list_topups", "The newest", query={"limit": 1})["data"][0]
+    story.ask("read_topup", "It is in your balance", topup_id=found["id"])
 
 
 def payouts(story: Story) -> None:
@@ -124,7 +133,7 @@ def account(story: Story) -> None:
     story.ask("read_idempotency_key", "It made a payment", key="order-1001")
 
 
-STORY: list[Callable[[Story], None]] = [payments, clabes, payouts, balance, reports, events, account]
+STORY: list[Callable[[Story], None]] = [payments, clabes, topups, payouts, balance, reports, events, account]
 """A group of operations adds its function here; earlier ones have left their objects."""
 
 

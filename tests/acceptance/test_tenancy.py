@@ -24,7 +24,7 @@ from merchants.services import api_key
 from payments.models import Payment, Report
 from payments.services import provider_account, report
 from tests.conftest import Api
-from tests.factories import payouts
+from tests.factories import payouts, topups
 from tests.problems import rows
 from tests.provider_messages import StpSender
 
@@ -76,6 +76,13 @@ class Victim:
         assert answer.status_code == 202, answer.content
         return str(answer.json()["id"])
 
+    def topup(self) -> str:
+        """A top-up of the victim's balance."""
+        self.made += 1
+        clabe = topups.funding_clabe(self.merchant)
+        assert self.stp.post(self.stp.deposit(clabe.clabe, 5_000, claveRastreo=f"TOP{self.made}")).status_code == 200
+        return str(self.api.get("/v1/topups?limit=1").json()["data"][0]["id"])
+
     def report(self) -> str:
         """A report that can be downloaded."""
         answer = self.api.post("/v1/reports", REPORT, key=None)
@@ -106,6 +113,7 @@ IDS: dict[str, Callable[[Victim], str]] = {
     "key": lambda victim: victim.idempotency_key(),
     "report_id": lambda victim: victim.report(),
     "payout_id": lambda victim: victim.payout(),
+    "topup_id": lambda victim: victim.topup(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 

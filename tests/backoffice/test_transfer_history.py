@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from backoffice.models import Transfer
 from core.search import search_rows
-from payments.models import Payment, Payout
+from payments.models import Deposit, Payment, Payout
 from payments.models.payment import SEARCH_TEXT
 from payments.services import provider_account
 from tests.backoffice.conftest import Desk
-from tests.factories import payouts
+from tests.factories import payouts, topups
 from tests.history import copy_of
 
 HISTORY = "/admin/backoffice/transfer/"
@@ -158,6 +158,20 @@ def test_payouts_are_listed_and_filtered_among_the_others(desk: Desk, sent: Payo
 )
 def test_payouts_are_found_by_id_key_account_and_beneficiary(term: str, sent: Payout, admin_client: Client) -> None:
     assert found(admin_client, q=term.format(sent)) == [sent.public_id]
+
+
+def test_topups_are_listed_with_their_merchant_and_found(desk: Desk, stp: Any, admin_client: Client) -> None:
+    clabe = topups.funding_clabe(desk.merchant).clabe
+    assert stp.post(stp.deposit(clabe, 7_000, claveRastreo="TOPUP77", nombreOrdenante="LA CASA")).status_code == 200
+    topup = Deposit.objects.get(purpose="funding")
+
+    assert found(admin_client)[0] == topup.public_id
+    assert found(admin_client, kind__exact="topup") == [topup.public_id]
+    assert found(admin_client, status__exact="credited") == [topup.public_id]
+    assert found(admin_client, kind__exact="deposit") == [desk.suspended.public_id]
+    assert topup.public_id in found(admin_client, merchant__id__exact=str(desk.merchant.pk))
+    for term in (topup.public_id, clabe, "topup77", "la casa"):
+        assert found(admin_client, q=term) == [topup.public_id]
 
 
 def test_a_viewer_sees_the_history(desk: Desk, viewer: Client) -> None:

@@ -182,3 +182,105 @@ def test_a_reusable_clabe_makes_sense(attacker, spoilt, constraint):
 def test_a_clabe_is_handed_out_once(attacker):
     with pytest.raises(errors.UniqueViolation, match="clabe"), attacker.attempt():
         attacker.clone("payments_clabe", public_id="clb_new", status="active", closed_at=None)
+
+
+@pytest.fixture
+def funding(attacker) -> int:
+    """A funding CLABE."""
+    return attacker.clone(
+        "payments_clabe",
+        public_id="clb_funding",
+        clabe="646180157000000990",
+        purpose="funding",
+        registration="pending",
+        status="active",
+        closed_at=None,
+        min_amount=None,
+        max_amount=None,
+    )
+
+
+TOP_UP = CREDITED | {"purpose": "funding", "payment_id": None, "fee": 0, "fee_tax": 0}
+
+
+def booked(attacker, kind: str) -> None:
+    legs = [(account(attacker, "platform:stp_cash"), 100_000), (account(attacker, "platform:suspense"), -100_000)]
+    post(attacker, "dep_new", *legs, kind=kind)
+
+
+def test_a_topup_has_its_own_posting_and_no_other(attacker, funding):
+    def top_up(kind: str) -> None:
+        attacker.clone("payments_deposit", **TOP_UP | {"reusable_clabe_id": funding})
+        booked(attacker, kind)
+
+    for kind in ("spei_deposit", "oxxo_paid", "suspense_assigned"):
+        refused_at_the_end(attacker, lambda kind=kind: top_up(kind), saying="without its ledger posting")
+
+    to_the_end(attacker, lambda: top_up("merchant_top_up"))
+
+
+def test_a_deposit_of_a_payment_is_not_booked_as_a_topup(attacker):
+    paid = attacker.run("SELECT id FROM payments_payment WHERE status = 'completed' LIMIT 1")
+
+    def credit() -> None:
+        attacker.clone("payments_deposit", **CREDITED | {"payment_id": paid})
+        attacker.run(f"UPDATE payments_payment SET amount_received = amount_received + 100000 WHERE id = {paid}")
+        booked(attacker, "merchant_top_up")
+
+    refused_at_the_end(attacker, credit, saying="without its ledger posting")
+
+
+@pytest.mark.parametrize(
+    ("changes", "saying"),
+    [
+        ({"payment_id": "paid"}, "deposit_funding_is_free"),
+        ({"fee": 1}, "deposit_funding_is_free"),
+        ({"fee_tax": 1}, "deposit_funding_is_free"),
+        ({"reusable_clabe_id": None}, "its purpose differs from that of its CLABE"),
+        ({"reusable_clabe_id": "collection"}, "its purpose differs from that of its CLABE"),
+        ({"purpose": "payment"}, "its purpose differs from that of its CLABE"),
+        ({"purpose": "gift"}, "its purpose differs from that of its CLABE"),
+    ],
+)
+def test_a_topup_has_no_payment_and_no_fee_and_is_on_a_funding_clabe(attacker, funding, changes, saying):
+    known = {
+        "paid": attacker.run("SELECT id FROM payments_payment WHERE status = 'completed' LIMIT 1"),
+        "collection": attacker.run("SELECT id FROM payments_clabe WHERE purpose = 'collection' LIMIT 1"),
+    }
+    wrong = {name: known.get(value, value) for name, value in changes.items()}
+
+    with pytest.raises(errors.CheckViolation, match=saying), attacker.attempt():
+        attacker.clone("payments_deposit", **TOP_UP | {"reusable_clabe_id": funding} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("purpose = 'collection', registration = ''", errors.RestrictViolation),
+        ("status = 'closed', closed_at = now()", errors.CheckViolation),
+        ("registration = ''", errors.CheckViolation),
+        ("registration = 'lost'", errors.CheckViolation),
+    ],
+)
+def test_a_funding_clabe_stays_what_it_is(attacker, funding, change, error):
+    with pytest.raises(error), attacker.attempt():
+        attacker.run(f"UPDATE payments_clabe SET {change} WHERE id = {funding}")
+
+
+def test_an_active_registration_does_not_change(attacker, funding):
+    attacker.run(f"UPDATE payments_clabe SET registration = 'refused' WHERE id = {funding}")
+    attacker.run(f"UPDATE payments_clabe SET registration = 'active' WHERE id = {funding}")
+
+    for state in ("pending", "refused"):
+        with pytest.raises(errors.RestrictViolation, match="once it is active"), attacker.attempt():
+            attacker.run(f"UPDATE payments_clabe SET registration = '{state}' WHERE id = {funding}")
+
+
+def test_a_merchant_has_one_funding_clabe(attacker, funding):
+    with pytest.raises(errors.UniqueViolation, match="clabe_one_funding"), attacker.attempt():
+        attacker.run(
+            "UPDATE payments_clabe SET status = status WHERE false; "
+            "INSERT INTO payments_clabe SELECT (jsonb_populate_record(c, jsonb_build_object("
+            "'id', 999999, 'public_id', 'clb_second', 'clabe', '646180157000000987'))).* "
+            f"FROM payments_clabe c WHERE id = {funding}"
+        )

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from backoffice.models import Transfer
 from core import clock
@@ -76,10 +76,11 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "merchants_apikey_created_by_id": ApiKey.objects.filter(created_by_id=1),
     "event_feed": Event.objects.filter(**OURS, sequence__gt=1).order_by("sequence")[:100],
     "clabe_list": Clabe.objects.filter(**OURS).order_by("-id")[:51],
+    "clabe_to_register": Clabe.objects.filter(registration_due_at__lte=NOW).order_by("registration_due_at")[:100],
     "payments_clabetransition_clabe_id": ClabeTransition.objects.filter(clabe_id=1),
     "payments_deposit_payment_id": Deposit.objects.filter(payment_id=1),
     "deposit_created": Deposit.objects.filter(created_at__range=SINCE_YESTERDAY).order_by("-created_at", "-id")[:51],
-    "deposit_stray": Deposit.objects.exclude(status="credited").order_by("-created_at")[:50],
+    "deposit_stray": Deposit.objects.filter(~Q(status="credited") | Q(purpose="funding")).order_by("-created_at")[:50],
     "deposit_search": search_rows(Transfer.objects.all(), "María", F("search_text"), key="id"),
     "payments_deposittransition_deposit_id": DepositTransition.objects.filter(deposit_id=1),
     "payment_newest": NEWEST_PAYMENTS[:51],

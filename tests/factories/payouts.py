@@ -26,7 +26,16 @@ from payments.models import Payout, ProviderAccount, ProviderCall
 from payments.providers import registry
 from payments.providers.base import Access
 from payments.providers.calls import Call, Outcome
-from payments.providers.payout import Balance, OrderState, OrderStatus, OutgoingOrder, SendReason, SendResult
+from payments.providers.payout import (
+    Balance,
+    ClabeHolder,
+    OrderState,
+    OrderStatus,
+    OutgoingOrder,
+    RegistrationResult,
+    SendReason,
+    SendResult,
+)
 from payments.services.payout import lock
 from payments.services.transition import record_payout
 from tests.provider_messages import StpSender
@@ -62,6 +71,9 @@ class StpScript:
     questions: list[str] = field(default_factory=list)
     before_answer: Callable[[], object] | None = None
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
+    registrations: list[RegistrationResult] = field(default_factory=list)
+    """What becomes of the next registrations of CLABEs."""
+    registered: list[tuple[str, ClabeHolder]] = field(default_factory=list)
 
     def connect(self, access: Access) -> StpScriptClient:
         return StpScriptClient(self, access)
@@ -129,6 +141,14 @@ class StpScriptClient:
         with self.access.record(Call("read_balance", clabe, quota="efws")):
             self._ask("balance")
             return Balance(self.script.amount, 0)
+
+    def register_clabe(self, clabe: str, holder: ClabeHolder) -> RegistrationResult:
+        call = Call("register_clabe", clabe)
+        with self.access.record(call):
+            self.script.registered.append((clabe, holder))
+            result = self.script.registrations.pop(0)
+            call.outcome = result.outcome
+            return result
 
     def _ask(self, what: str) -> None:
         self.script.questions.append(what)

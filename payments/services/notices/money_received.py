@@ -1,4 +1,4 @@
-"""Notices of received money: a deposit is booked to the merchant, or to suspense with a review case."""
+"""Notices of received money, booked as a payment, as a top-up or, with a review case, in suspense."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payments.models import Clabe, Deposit, Payment, ProviderAccount
 from payments.providers import registry
 from payments.providers.base import MoneyReceived
 from payments.services import deposit as deposit_service
-from payments.services import policy
+from payments.services import policy, topup
 from payments.services.notices import payment_target
 from payments.services.notices.outcome import CONFLICT, Outcome, Overtaken
 from payments.services.notices.payment_target import parse_target
@@ -93,6 +93,9 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
     if payment is None:
         if clabe is None:
             raise InvariantBroken(f"{deposit.public_id} has no merchant to be credited to")
+        if clabe.purpose == Clabe.Purpose.FUNDING:
+            topup.credit(deposit, clabe, origin=origin)
+            return Outcome(True, "credited", deposit.public_id)
         payment = create_for_deposit(deposit, clabe.merchant, reusable_clabe=clabe, origin=origin)
     deposit_service.credit(deposit, payment, origin=origin)
     return Outcome(True, "credited", payment.public_id)
