@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from merchants.services import event
 from tests.conftest import Api
+from tests.factories import payouts, topups
 from tests.payments.report_orders import written
 
 TOKEN = "t" * 32
@@ -26,8 +27,14 @@ def ids(committed_db: None, api: Api, stp: Any, merchant: Any, settings: Any) ->
     report = written(api)
     first = event.feed(merchant, livemode=False).first()
     assert first is not None
+    payouts.ready_to_send(stp.account)
+    payouts.fund(merchant, 100_000)
+    stp.post(stp.deposit(topups.funding_clabe(merchant).clabe, 5_000, claveRastreo="TOP"))
+    payout = api.post("/v1/payouts", payouts.wanted(), key="payout").json()
     return {
         "payment_id": made["id"],
+        "payout_id": payout["id"],
+        "topup_id": api.get("/v1/topups").json()["data"][0]["id"],
         "clabe_id": clabe["id"],
         "report_id": report["id"],
         "event_id": first.public_id,
