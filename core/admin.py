@@ -46,6 +46,7 @@ EMPTY = "-"
 _PAGES = {
     "payment": "payments_payment",
     "payout": "payments_payout",
+    "payout_resolution": "payments_payoutresolution",
     "deposit": "payments_deposit",
     "clabe": "payments_clabe",
     "review_case": "payments_reviewcase",

@@ -17,6 +17,7 @@ PREFIXES = {
     "event": "evt",
     "payment": "pay",
     "payout": "po",
+    "payout_resolution": "prs",
     "deposit": "dep",
     "clabe": "clb",
     "review_case": "rev",

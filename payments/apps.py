@@ -7,7 +7,8 @@ class PaymentsConfig(AppConfig):
     verbose_name = _("Payments")
 
     def ready(self) -> None:
-        from payments.services import invariant, payout
+        from payments.services import invariant, payout, payout_resolution
 
         invariant.register()
         payout.register()
+        payout_resolution.register()

@@ -20,7 +20,7 @@ MOST = 10_000
 def collect() -> list[GaugeMetricFamily]:
     """Run all queries. Raises ``django.db.Error``."""
     with connection.cursor() as cursor:
-        return [*_payments(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]
+        return [*_payments(cursor), *_payouts(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]
 
 
 def _payments(cursor: Any) -> list[GaugeMetricFamily]:
@@ -49,6 +49,38 @@ def _payments(cursor: Any) -> list[GaugeMetricFamily]:
     return [total, recent]
 
 
+def _payouts(cursor: Any) -> list[GaugeMetricFamily]:
+    """Open payouts exactly, from partial indexes; all payouts by state, estimated."""
+    waiting = GaugeMetricFamily(
+        "payouts_open", f"Payouts that have not ended, by state; {MOST} at most.", labels=["state"]
+    )
+    cursor.execute(
+        "SELECT status, count(*) FROM (SELECT status FROM payments_payout WHERE next_attempt_at IS NOT NULL"
+        " AND status IN ('pending', 'processing') LIMIT %s) AS due GROUP BY 1"
+        " UNION ALL SELECT 'pending_approval', count(*) FROM (SELECT FROM staff_approval"
+        " WHERE kind = 'payments.payout' AND status = 'pending' LIMIT %s) AS asked",
+        [MOST, MOST],
+    )
+    found = dict(cursor.fetchall())
+    for status in ("pending_approval", "pending", "processing"):
+        waiting.add_metric([status], found.get(status, 0))
+    people = GaugeMetricFamily("payouts_for_people", f"Payouts that need a person or are delayed; {MOST} at most.")
+    unknown = GaugeMetricFamily(
+        "payouts_oldest_unknown_seconds",
+        "Since when the outcome of the oldest payout that may have left has been unknown; 0 if there is none.",
+    )
+    cursor.execute(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(send_started_at)"
+        " FILTER (WHERE status = 'processing' AND send_outcome = 'unknown')), 0) FROM (SELECT status, send_outcome,"
+        " send_started_at FROM payments_payout WHERE needs_staff <> '' OR delayed ORDER BY id LIMIT %s) AS marked",
+        [MOST],
+    )
+    number, seconds = cursor.fetchone()
+    people.add_metric([], number)
+    unknown.add_metric([], max(0.0, float(seconds)))
+    return [_by_state(cursor, "payouts", "Payouts", "payments_payout"), waiting, people, unknown]
+
+
 def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
     """Unsettled notices exactly, from partial indexes; all notices by state, estimated."""
     age = GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest notice that is not settled; 0 if there is none.")
@@ -73,16 +105,22 @@ def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
     for status in ("received", "retry"):
         waiting.add_metric([status], found.get(status, (0, 0))[0])
     age.add_metric([], max((max(0.0, float(seconds)) for _, seconds in found.values()), default=0.0))
-    total = GaugeMetricFamily("inbox", "Notices by state; estimated from PostgreSQL's statistics.", labels=["state"])
+    return [age, waiting, _by_state(cursor, "inbox", "Notices", "webhooks_providerevent")]
+
+
+def _by_state(cursor: Any, name: str, what: str, table: str) -> GaugeMetricFamily:
+    """All rows of ``table`` by state, estimated."""
+    total = GaugeMetricFamily(name, f"{what} by state; estimated from PostgreSQL's statistics.", labels=["state"])
     cursor.execute(
         "SELECT most_common_vals::text::text[], most_common_freqs, reltuples FROM pg_stats"
         " JOIN pg_class ON pg_class.relname = tablename AND pg_class.relnamespace = schemaname::regnamespace"
-        " WHERE schemaname = 'public' AND tablename = 'webhooks_providerevent' AND attname = 'status'"
+        " WHERE schemaname = 'public' AND tablename = %s AND attname = 'status'",
+        [table],
     )
     for values, shares, rows in cursor.fetchall():
         for value, share in zip(values or (), shares or (), strict=True):
             total.add_metric([value], round(share * rows))
-    return [age, waiting, total]
+    return total
 
 
 def _jobs(cursor: Any) -> list[GaugeMetricFamily]:

@@ -17,6 +17,7 @@ from ledger.admin.hold import holds_of
 from ledger.admin.transaction import rows_about
 from merchants.models import ApiKey
 from payments.admin import DepositAdmin, PaymentAdmin, PayoutAdmin
+from payments.admin.payout_resolution import checklist, resolutions_of
 from payments.admin.provider_call import outcome_label
 from payments.models import Deposit, Payment, Payout, ProviderCall
 from webhooks.inbound.admin import STATUS_COLOURS, reason_text
@@ -67,6 +68,11 @@ class PayoutWithTrail(TrailMixin, PayoutAdmin):
         asked = self.approval_of(obj)
         if asked is not None:
             tables.append(self.decision_table(asked))
+        if obj.needs_staff or obj.delayed or obj.status == obj.Status.PROCESSING:
+            tables.insert(0, checklist(obj))
+        resolutions = resolutions_of(obj)
+        if resolutions["rows"]:
+            tables.append(resolutions)
         if may("payments.view_providercall"):
             tables.append(_call_table(obj.public_id, with_texts=True))
         if may("webhooks.view_providerevent"):

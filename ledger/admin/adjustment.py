@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
@@ -30,16 +28,14 @@ from core.admin import (
     show_refusal,
 )
 from core.errors import RequestRefused
-from core.files import as_download
 from core.money import format_mxn
 from ledger.admin.account import account_link
 from ledger.admin.adjustment_form import AdjustmentForm, accounts_offered, said_to_people
 from ledger.models import Account, Adjustment, Transaction
 from ledger.services import adjustment as service
 from staff.admin.decision import DecisionAdmin
+from staff.admin.evidence import EvidenceMixin, evidence_link
 from staff.models import Approval
-
-logger = logging.getLogger(__name__)
 
 STATUS_COLOURS = {
     Adjustment.Status.PROPOSED: "warning",
@@ -48,19 +44,10 @@ STATUS_COLOURS = {
 }
 
 _amount = column("amount", _("amount"), lambda a: in_one_line(format_mxn(service.debits(a))))
-_evidence = column(
-    "evidence",
-    _("evidence"),
-    lambda a: format_html(
-        '<a class="text-link" href="{}">{}</a>',
-        reverse("admin:ledger_adjustment_evidence", args=[a.public_id]),
-        a.evidence_name,
-    ),
-)
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(DecisionAdmin):
+class AdjustmentAdmin(EvidenceMixin, DecisionAdmin):
     list_display = [
         id_column(),
         moment("created_at", _("proposed")),
@@ -94,7 +81,7 @@ class AdjustmentAdmin(DecisionAdmin):
                     (badge("status", STATUS_COLOURS, _("status")), _amount),
                     ("description", related("reverses", _("reverses"))),
                     "reason",
-                    (_evidence, column("sha256", "SHA-256", lambda a: breakable(a.evidence_sha256))),
+                    (evidence_link, column("sha256", "SHA-256", lambda a: breakable(a.evidence_sha256))),
                     (moment("effective_at", _("effective")), day("operating_date", _("operating date"))),
                     ("maker", moment("created_at", _("proposed"))),
                 ]
@@ -104,10 +91,6 @@ class AdjustmentAdmin(DecisionAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return all(request.user.has_perm(p) for p in ("ledger.add_adjustment", "staff.add_approval"))
-
-    def get_urls(self) -> list[URLPattern]:
-        evidence = self.admin_site.admin_view(self.evidence)
-        return [path("<str:public_id>/evidence/", evidence, name="ledger_adjustment_evidence"), *super().get_urls()]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -147,23 +130,6 @@ class AdjustmentAdmin(DecisionAdmin):
 
     def approval_of(self, obj: Adjustment) -> Approval | None:
         return service.approval_of(obj)
-
-    def evidence(self, request: HttpRequest, public_id: str) -> FileResponse:
-        """The evidence as a download. Each access is logged, also a refused one."""
-        who = {"adjustment": public_id, "staff": request.user.get_username()}
-        if not self.has_view_permission(request):
-            logger.warning("evidence refused", extra=who)
-            raise PermissionDenied
-        found = Adjustment.objects.filter(public_id=public_id).first()
-        if found is None:
-            raise Http404
-        try:
-            content = found.evidence.open("rb")
-        except FileNotFoundError:
-            logger.error("evidence is missing in storage", extra=who)
-            raise Http404 from None
-        logger.info("evidence read", extra=who)
-        return as_download(content, name=found.evidence_name, content_type=found.evidence_type)
 
 
 def _empty_form(request: HttpRequest) -> AdjustmentForm:

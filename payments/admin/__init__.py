@@ -7,6 +7,7 @@ from payments.admin.fee_rule import FeeRuleAdmin
 from payments.admin.merchant import MerchantWithFunding
 from payments.admin.payment import PaymentAdmin
 from payments.admin.payout import PayoutAdmin
+from payments.admin.payout_resolution import PayoutResolutionAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
 from payments.admin.provider_call import ProviderCallAdmin
 from payments.admin.report import ReportAdmin
@@ -21,6 +22,7 @@ __all__ = [
     "MerchantWithFunding",
     "PaymentAdmin",
     "PayoutAdmin",
+    "PayoutResolutionAdmin",
     "ProviderAccountAdmin",
     "ProviderCallAdmin",
     "ReportAdmin",

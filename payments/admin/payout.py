@@ -44,6 +44,7 @@ from core.search import search_rows
 from core.unit_of_work import unit_of_work
 from payments.admin.deposit import provider_account
 from payments.admin.payout_form import PayoutForm
+from payments.admin.payout_resolution import resolution_form
 from payments.admin.payout_words import return_cause, why_staff
 from payments.models import Payout, PayoutTransition
 from payments.models.payout import PAYOUT_SEARCH_TEXT
@@ -135,7 +136,7 @@ class PayoutAdmin(DecisionAdmin):
     list_select_related = ["merchant"]
     ordering = ["-id"]
     inlines = [PayoutTransitionInline]
-    actions_detail = ["approve", "reject", "withdraw", "ask", "cancel"]
+    actions_detail = ["approve", "reject", "withdraw", "resolve", "ask", "cancel"]
     titles = {"approve": _("Approve payout"), "reject": _("Reject payout"), "withdraw": _("Withdraw payout")}
     texts = {
         "approve": _("It is sent as soon as nothing else delays it."),
@@ -219,6 +220,8 @@ class PayoutAdmin(DecisionAdmin):
             names.add("cancel")
         if payout_resolution.may_be_asked(obj):
             names.add("ask")
+        if payout_resolution.possible(obj):
+            names.add("resolve")
         return names
 
     def add_view(
@@ -292,3 +295,26 @@ class PayoutAdmin(DecisionAdmin):
             "merchant": payout.merchant.name,
         }
         return action_page(self, request, payout, title=_("Cancel payout"), run=run, text=text, danger=True)
+
+    @action(
+        description=_("Resolve"),
+        permissions=["payments.resolve_payout", approval.PROPOSE],
+        url_path="resolve",
+        icon="gavel",
+    )
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payout = object_or_404(self, request, object_id)
+
+        def run(data: dict[str, Any]) -> HttpResponse:
+            proposed = payout_resolution.propose(payout.pk, maker=request.user, **data)  # type: ignore[arg-type]
+            return HttpResponseRedirect(reverse("admin:payments_payoutresolution_change", args=[proposed.public_id]))
+
+        return action_page(
+            self,
+            request,
+            payout,
+            title=_("Resolve payout"),
+            form_class=resolution_form(payout_resolution.possible(payout)),
+            run=run,
+            text=_("Nothing changes until a second person approves it. Read the checklist on the payout's page first."),
+        )

@@ -6,6 +6,7 @@ from payments.models.destination import Destination
 from payments.models.fee_rule import FeeRule
 from payments.models.payment import Payment, PaymentTransition
 from payments.models.payout import Payout, PayoutTransition
+from payments.models.payout_resolution import PayoutResolution
 from payments.models.provider_account import ProviderAccount
 from payments.models.provider_balance import ProviderBalance
 from payments.models.provider_call import ProviderCall
@@ -23,6 +24,7 @@ __all__ = [
     "Payment",
     "PaymentTransition",
     "Payout",
+    "PayoutResolution",
     "PayoutTransition",
     "ProviderAccount",
     "ProviderBalance",

@@ -107,7 +107,7 @@ class Payout(ProtectedRefreshMixin):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices, default=Kind.MERCHANT)
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
     waiting_for = models.CharField(
-        _("waiting for"), max_length=16, choices=WaitingFor.choices, blank=True, default="", db_default=""
+        _("what it waits for"), max_length=16, choices=WaitingFor.choices, blank=True, default="", db_default=""
     )
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos that the beneficiary gets."))
     currency = models.CharField(_("currency"), max_length=3)
@@ -233,6 +233,9 @@ class Payout(ProtectedRefreshMixin):
                 fields=["provider_account", "first_sent_at"],
                 condition=models.Q(first_sent_at__isnull=False),
                 name="payout_sent",
+            ),
+            models.Index(
+                fields=["id"], condition=~models.Q(needs_staff="") | models.Q(delayed=True), name="payout_for_people"
             ),
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),

@@ -221,7 +221,7 @@ def test_evidence_is_a_download_that_no_browser_runs_and_reading_it_is_logged(
     found = proposed_by(maker)
     client.force_login(User.objects.create_user("nadie", password="x", is_staff=True))
 
-    with caplog.at_level(logging.INFO, logger="ledger.admin.adjustment"):
+    with caplog.at_level(logging.INFO, logger="staff.admin.evidence"):
         answer = viewer.get(step(found, "evidence"))
         refused = client.get(step(found, "evidence"))
 
@@ -232,7 +232,7 @@ def test_evidence_is_a_download_that_no_browser_runs_and_reading_it_is_logged(
     assert answer.headers["Content-Security-Policy"] == "sandbox"
     assert "no-store" in answer.headers["Cache-Control"]
     assert refused.status_code == 403
-    logged = [record for record in caplog.records if record.name == "ledger.admin.adjustment"]
+    logged = [record for record in caplog.records if record.name == "staff.admin.evidence"]
     assert [(record.getMessage(), record.staff) for record in logged] == [  # type: ignore[attr-defined]
         ("evidence read", "vera"),
         ("evidence refused", "nadie"),

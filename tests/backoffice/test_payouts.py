@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from core.admin import format_moment
 from ledger.models import Hold, Transaction
 from merchants.models import ApiKey, Merchant
-from payments.models import Payout, ProviderAccount, ProviderCall
+from payments.models import Payout, PayoutResolution, ProviderAccount, ProviderCall
 from staff.models import Approval
 from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
 from tests.conftest import Api
@@ -94,7 +96,7 @@ def test_a_payout_shows_who_asked_what_was_sent_and_what_was_booked(desk: Payout
 
     text = strip_tags(page.content.decode())
     titles = [str(table["title"]) for table in page.context["trail"]]
-    assert titles[0] == "Origen"
+    assert titles[:2] == ["Lista de verificación", "Origen"]
     assert {"Llamadas a proveedores", "Eventos de proveedores", "Retención", "Transacciones contables"} <= set(titles)
     assert "POST /v1/payouts" in text and str(key) in text
     assert Hold.objects.get(source=desk.payout.public_id).public_id in page.content.decode()
@@ -112,7 +114,7 @@ def test_without_permissions_the_tables_below_a_payout_are_hidden(desk: PayoutDe
 
     page = client.get(url(desk.payout))
 
-    assert [str(table["title"]) for table in page.context["trail"]] == ["Origen"]
+    assert [str(table["title"]) for table in page.context["trail"]] == ["Lista de verificación", "Origen"]
 
 
 def test_the_inbox_leads_to_the_payout_where_a_second_person_approves(desk: PayoutDesk) -> None:
@@ -313,3 +315,52 @@ def test_the_ordering_account_is_changed_and_emptied(stp: Any, admin_client: Cli
         saved.append((stp.account.ordering_clabe, stp.account.ordering_name, stp.account.ordering_tax_id))
 
     assert saved == [("646180157000000017", "Mi Empresa, S.A. de C.V. Nandu", "MIE010101AB1"), ("", "", "")]
+
+
+def test_the_desk_says_what_is_known_and_what_may_be_decided(desk: PayoutDesk, viewer: Client) -> None:
+    page = viewer.get(url(desk.payout))
+
+    checks = {str(row[0]): (strip_tags(str(row[1])), str(row[2])) for row in page.context["trail"][0]["rows"]}
+    assert str(page.context["trail"][0]["title"]) == "Lista de verificación"
+    assert checks["Por qué debe verla una persona"][0] == "no se sabe si salió"
+    assert checks["Llamadas que la enviaron"][0] == "1 desconocido"
+    assert checks["Siguiente paso automático"] == (
+        "se pregunta al proveedor",
+        format_moment(desk.payout.next_attempt_at, seconds=True),
+    )
+    assert checks["Falla por sí sola"][1] != "-"
+    assert checks["Decidir: nunca salió"][0].startswith("Puede haber salido")
+    assert "posible" in checks["Decidir: se liquidó"][0]
+
+
+def test_two_people_resolve_a_payout_with_evidence(desk: PayoutDesk, viewer: Client) -> None:
+    _maker, first = staff("ana", "view_payout", "resolve_payout", "add_approval")
+    _voter, second = staff("berta", "view_approval", "resolve_payout", "decide_approval")
+    data = {
+        "decision": "settled",
+        "reason": "CEP 4711, confirmado por STP",
+        "file": SimpleUploadedFile("cep.pdf", b"%PDF-1.7\n%%EOF", "application/pdf"),
+    }
+    refused = viewer.post(url(desk.payout, "resolve"), {**data, "file": ""})
+    form = first.get(url(desk.payout, "resolve"))
+    wrong = first.post(url(desk.payout, "resolve"), {"decision": "never_left", "reason": ""})
+
+    answer = first.post(url(desk.payout, "resolve"), data)
+
+    resolution = PayoutResolution.objects.get()
+    page = f"/admin/payments/payoutresolution/{resolution.public_id}"
+    assert (refused.status_code, form.status_code, answer["Location"]) == (403, 200, f"{page}/change/")
+    assert [value for value, _text in form.context["form"].fields["decision"].choices] == ["settled", "returned"]
+    assert sorted(errors(wrong)) == ["decision", "reason"]
+    inbox = strip_tags(second.get("/admin/staff/approval/?status__exact=pending").content.decode())
+    assert "Resolución de una dispersión" in inbox and "CEP 4711" in inbox
+    assert b"".join(second.get(f"{page}/evidence/").streaming_content).startswith(b"%PDF")  # type: ignore[attr-defined]
+    assert first.post(f"{page}/approve/", {"comment": ""}).status_code == 403
+
+    assert second.post(f"{page}/approve/", {"comment": "Visto"}).status_code == 302
+
+    desk.payout.refresh_from_db()
+    shown = second.get(f"{page}/change/").content.decode()
+    assert (desk.payout.status, desk.payout.delayed) == ("completed", False)
+    assert "Visto" in shown and desk.payout.public_id in shown
+    assert resolution.public_id in first.get(url(desk.payout)).content.decode()

@@ -40,13 +40,20 @@ from payments.models import (
 from payments.models.payment import NEWEST_FIRST, SEARCH_TEXT
 from payments.models.payout import PAYOUT_SEARCH_TEXT
 from payments.services import payment as payment_service
+from payments.services import payout_resolution
 from payments_site.columns import our_models
 from tests import cluster
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
 from webhooks.inbound.services import inbox
 
 PAGE = Path(settings.BASE_DIR) / "docs" / "indexes.md"
-SMALL = {"ledger_adjustment", "payments_feerule", "payments_provideraccount", "payments_site_release"}
+SMALL = {
+    "ledger_adjustment",
+    "payments_feerule",
+    "payments_payoutresolution",
+    "payments_provideraccount",
+    "payments_site_release",
+}
 """Besides those of ``staff``: tables that people fill by hand."""
 
 NOW = clock.now()
@@ -95,6 +102,7 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "payout_by_status": Payout.objects.filter(**OURS, status="failed").order_by(*NEWEST_FIRST)[:51],
     "payout_created": Transfer.objects.order_by("-created_at")[:50],
     "payout_due": Payout.objects.filter(next_attempt_at__lte=NOW).order_by("next_attempt_at")[:50],
+    "payout_for_people": payout_resolution.narrowed(Payout.objects.all(), "person").order_by("-id")[:51],
     "payout_sent": Payout.objects.filter(provider_account_id=1, first_sent_at__gte=NOW).order_by(),
     "payout_search": search_rows(Payout.objects.all(), "María", PAYOUT_SEARCH_TEXT),
     "payments_payouttransition_payout_id": PayoutTransition.objects.filter(payout_id=1),

@@ -9,17 +9,20 @@ import time
 import timeit
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import RequestFactory, override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from core import jobs
+from core import clock, jobs
 from ledger.services import invariant
+from payments.models import Payout
 from payments_site import metrics, metrics_queries
 from tests import cluster
 from tests.concurrency.threads import soon
+from tests.factories import payouts
 from tests.web_process import Web, basic, patient
 
 TOKEN = "metrics-secret"
@@ -109,6 +112,31 @@ def test_the_database_says_what_waits_and_how_much_there_is(committed_db, client
     assert found["database_answers", ()] == 1
 
 
+def test_payouts_are_counted_and_the_oldest_unknown_one_has_its_age(
+    committed_db, client, token, api, stp, merchant, owner
+):
+    payouts.ready_to_send(stp.account)
+    payouts.fund(merchant, 1_000_000)
+    made = []
+    for number in range(4):
+        answer = api.post("/v1/payouts", payouts.wanted(), key=f"po-{number}")
+        made.append(Payout.objects.get(public_id=answer.json()["id"]))
+    now = clock.now()
+    payouts.as_sent(made[0], "unknown", send_started_at=now - timedelta(seconds=90))
+    payouts.as_sent(made[1], "unknown", send_started_at=now - timedelta(seconds=30))
+    payouts.as_sent(made[2], "accepted", needs_staff="unknown_state", send_started_at=now - timedelta(hours=1))
+    owner.execute("ANALYZE payments_payout")
+    owner.commit()
+
+    found = asked(client, token)
+
+    states = ("pending_approval", "pending", "processing")
+    assert [found["payouts_open", (("state", state),)] for state in states] == [0, 1, 3]
+    assert found["payouts_for_people", ()] == 3
+    assert 90 <= found["payouts_oldest_unknown_seconds", ()] < 120
+    assert found["payouts", (("state", "processing"),)] == 3
+
+
 def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, owner):
     """Where no index fits, PostgreSQL reads the table although it was told not to."""
     asked_for = []
@@ -128,6 +156,7 @@ def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, own
         spy = Spy(cursor)
         [
             *metrics_queries._payments(spy),
+            *metrics_queries._payouts(spy),
             *metrics_queries._inbox(spy),
             *metrics_queries._jobs(spy),
             metrics_queries._release(spy),
@@ -137,7 +166,7 @@ def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, own
     for statement, params in asked_for:
         plan = owner.execute("EXPLAIN (FORMAT JSON) " + statement, params).fetchone()[0]
         scanned = json.dumps(plan)
-        for table in ("payments_payment", "webhooks_providerevent"):
+        for table in ("payments_payment", "payments_payout", "staff_approval", "webhooks_providerevent"):
             for node in nodes(plan[0]["Plan"]):
                 if node.get("Relation Name") == table:
                     assert node["Node Type"] != "Seq Scan", scanned
