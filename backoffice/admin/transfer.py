@@ -32,15 +32,8 @@ from core.mx import clabe
 from core.search import search_rows
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.payment import STATUS_COLOURS as PAYMENT_COLOURS
-from payments.models import Payout
+from payments.admin.payout import STATUS_COLOURS as PAYOUT_COLOURS
 from payments.providers import registry
-
-PAYOUT_COLOURS = {
-    Payout.Status.PENDING_APPROVAL: "warning",
-    Payout.Status.RETURNED: "danger",
-    Payout.Status.REJECTED: "danger",
-}
-"""Colours of the states that only payouts have."""
 
 COLUMNS = {
     "id": column("id", _("id"), lambda t: short_id(t.id)),
