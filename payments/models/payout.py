@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from staff.models import Approval
 
 PAYOUT_SEARCH_TEXT = SearchText(F("tracking_key"), F("external_id"), F("destination_clabe"), F("destination_name"))
-"""Where a payout is looked for, as the index ``payout_search`` has it."""
+"""The text that the search matches; equal to the expression of the index ``payout_search``."""
 
 
 def new_tracking_key() -> str:
-    """A clave de rastreo: 26 of A-Z and 0-9, never given out twice, also not after a backup was restored."""
+    """A clave de rastreo: 26 of A-Z and 0-9, never reused, also not after a backup was restored."""
     return ids.new_id("payout").partition("_")[2].upper()
 
 
 class Payout(ProtectedRefreshMixin):
-    """Money sent by SPEI to a CLABE outside. Amounts in centavos.
+    """Money sent by SPEI to an external CLABE. Amounts in centavos.
 
-    ``liquidated_at`` and ``returned_at`` are facts, kept once each in any state: state and books follow from them,
-    whatever their order. ``send_outcome`` is what is known of the sending; an unknown one is never sent again.
+    ``liquidated_at`` and ``returned_at`` are facts, each stored once, in any state and order: state and books follow
+    from them. ``send_outcome`` is the result of sending; a payout with an unknown one is never sent again.
     """
 
     approval_rows: Sequence[Approval] | None = None
-    """Its approvals, where ``payments.resources.payout`` read those of several payouts together."""
+    """Its approvals, if ``payments.resources.payout`` prefetched them."""
 
     class Kind(models.TextChoices):
         MERCHANT = "merchant", _("payout of a merchant")
@@ -54,15 +54,15 @@ class Payout(ProtectedRefreshMixin):
 
     class Status(models.TextChoices):
         PENDING_APPROVAL = "pending_approval", _("waits for approval")
-        """A second person decides before anything else."""
+        """Waits for a second person's decision."""
         PENDING = "pending", _("pending")
         """Not sent yet; ``waiting_for`` says why."""
         PROCESSING = "processing", _("processing")
-        """Sent, or about to be: its outcome is not final, and it cannot be cancelled."""
+        """Sent, or about to be: no final outcome, cannot be cancelled."""
         COMPLETED = "completed", _("completed")
         """The money was settled to the beneficiary's bank."""
         FAILED = "failed", _("failed")
-        """The money did not leave; it is available again."""
+        """The money was not sent; it is available again."""
         REJECTED = "rejected", _("rejected")
         """Not approved in time, or rejected."""
         CANCELLED = "cancelled", _("cancelled")
@@ -289,7 +289,7 @@ class Payout(ProtectedRefreshMixin):
 
     @property
     def total(self) -> int:
-        """What is held for it: amount, fee and IVA, in centavos."""
+        """The amount held for it: amount, fee and IVA, in centavos."""
         return self.amount + self.fee + self.fee_tax
 
     @transition(field=status, source=Status.PENDING_APPROVAL, target=Status.PENDING)
@@ -298,7 +298,7 @@ class Payout(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING_APPROVAL, target=Status.REJECTED)
     def reject(self, *, code: str, message: str) -> None:
-        """A second person rejected it, or the time to decide is over. Ledger: the hold is released."""
+        """A second person rejected it, or the approval expired. Ledger: the hold is released."""
         self.failure_code, self.failure_message = code, message[:300]
 
     @transition(field=status, source=[Status.PENDING_APPROVAL, Status.PENDING], target=Status.CANCELLED)
@@ -308,7 +308,7 @@ class Payout(ProtectedRefreshMixin):
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)
     def start(self, *, at: datetime, operating_date: date) -> None:
-        """It is about to be sent for the first time. No money moves."""
+        """The first send is about to start. No money moves."""
         self.first_sent_at, self.operating_date = at, operating_date
 
     @transition(field=status, source=[Status.PROCESSING, Status.FAILED, Status.CANCELLED], target=Status.COMPLETED)
@@ -327,7 +327,7 @@ class Payout(ProtectedRefreshMixin):
 
 
 INTERNAL_KINDS = frozenset({Payout.Kind.SUSPENSE_RETURN, Payout.Kind.PENNY_TEST})
-"""Kinds that no merchant sees."""
+"""Kinds that are hidden from merchants."""
 
 
 class PayoutTransition(TransitionRow):

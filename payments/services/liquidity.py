@@ -1,6 +1,6 @@
-"""What may be sent from an account at a provider: its last known balance, less what was sent since.
+"""Spendable money of an account at a provider: its last known balance, less what was sent since.
 
-One reading serves all payouts of the account: the provider limits questions (``payments.services.provider_quota``).
+All payouts of the account share one reading: requests are limited (``payments.services.provider_quota``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FRESH = timedelta(minutes=5)
 FRESH_WHEN_SHORT = timedelta(minutes=1)
 """… or than this, if it does not cover the next payout."""
 ASK_AGAIN = timedelta(seconds=15)
-"""Between two questions of one account."""
+"""The minimum time between two requests for one account."""
 USABLE = timedelta(hours=1)
-"""An older reading says nothing: payouts wait."""
+"""An older reading is ignored: payouts wait."""
 _KEPT_FOR_QUESTIONS = 30
-"""Requests of an hour that balances leave to questions about payouts."""
+"""Hourly requests that are reserved for inquiries about payouts."""
 
 
 def is_fresh(account: ProviderAccount) -> bool:
@@ -42,9 +42,9 @@ def is_fresh(account: ProviderAccount) -> bool:
 
 @transaction_forbidden
 def read(account: ProviderAccount) -> bool:
-    """Ask the provider for the balance and keep it; False, and what was known stays, if it does not answer.
+    """Read the balance from the provider and store it; False, and the old reading stays, without an answer.
 
-    One process asks at a time, and not again within ``ASK_AGAIN`` after a failure.
+    One process reads at a time, and not again within ``ASK_AGAIN`` after a failure.
     """
     if not provider_client.can_connect(account) or not account.ordering_clabe:
         return False
@@ -65,7 +65,7 @@ def read(account: ProviderAccount) -> bool:
 
 
 def spendable(account: ProviderAccount) -> int | None:
-    """Centavos that can be sent now; None if the balance is not known. Money that arrived since is not counted."""
+    """Centavos that can be sent now; None if the balance is not known. Later deposits are not counted."""
     reading = ProviderBalance.objects.filter(account=account).first()
     now = clock.now()
     if reading is None or reading.read_at is None or now - reading.read_at > USABLE:
@@ -79,7 +79,7 @@ def spendable(account: ProviderAccount) -> int | None:
 
 
 def _may_ask(account: ProviderAccount, now: datetime) -> bool:
-    """Take the lease on asking; False if another process asked just now."""
+    """Take the lease on reading; False if another process holds it."""
     _, is_first = ProviderBalance.objects.get_or_create(account=account, defaults={"asked_at": now})
     free = Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN)
     rows = ProviderBalance.objects.filter(free, account=account)

@@ -1,6 +1,6 @@
 """Payouts: creating, approving and cancelling them.
 
-``payout_sending`` sends them, ``payout_inquiry`` asks about them, ``payout_outcome`` books what came of them.
+``payout_sending`` sends them, ``payout_inquiry`` queries the provider, ``payout_outcome`` books the outcome.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class NewPayout:
 def create(merchant: Merchant, *, livemode: bool, wanted: NewPayout, maker: User | str, origin: Origin) -> Payout:
     """Record a payout and hold its amount, fee and IVA. It is sent by the worker, after an approval if it needs one.
 
-    ``maker`` is a person, whose payouts always need one, or the public id of the API key that asks. Raises
+    ``maker`` is a person, whose payouts always need one, or the public id of the requesting API key. Raises
     ``KycRequired``, ``ProviderUnavailable``, the refusals of ``payout_limit``, ``DecisionNotAllowed`` for a person who
-    may not propose, ``InsufficientFunds``, and ``DuplicateExternalId`` once it is written.
+    may not propose, ``InsufficientFunds``, and ``DuplicateExternalId`` when it is written.
     """
     account = account_for(merchant, livemode=livemode)
     bank = payout_limit.bank_of(account, wanted.clabe)
@@ -135,7 +135,7 @@ def account_for(merchant: Merchant, *, livemode: bool) -> ProviderAccount:
 def cancel(public_id: str, *, origin: Origin) -> Payout:
     """Withdraw a payout that was not sent; cancelling it again changes nothing. Its hold is released.
 
-    Raises ``IllegalTransition`` for one that is being sent or has ended otherwise, ``Payout.DoesNotExist``.
+    Raises ``IllegalTransition`` for one that is being sent or has another final state, ``Payout.DoesNotExist``.
     """
     with unit_of_work():
         asked = approval.lock_of(APPROVAL_KIND, public_id)  # before the payout, as a decision locks them
@@ -154,7 +154,7 @@ def cancel(public_id: str, *, origin: Origin) -> Payout:
 
 
 def content_of(payout: Payout) -> dict[str, Any]:
-    """What an approval is bound to: none of it ever changes."""
+    """The content that an approval is bound to; it never changes."""
     return {
         "merchant": payout.merchant.public_id,
         "livemode": payout.livemode,
@@ -174,7 +174,7 @@ def is_approved(payout: Payout) -> bool:
 
 
 def order_of(payout: Payout) -> OutgoingOrder:
-    """The order as it is sent: the same whenever it is sent again on its operating date."""
+    """The order to send; equal for every send on its operating date."""
     account = payout.provider_account
     if payout.operating_date is None:
         raise ValueError(f"{payout.public_id} has no operating date")
@@ -287,7 +287,7 @@ def _by_approval(asked: Approval) -> Origin:
 
 
 def _end(payout: Payout, before: str, *changed: str, origin: Origin, at: datetime) -> None:
-    """Write the end of a payout that never left, and release its hold."""
+    """Write the final state of a payout that was never sent, and release its hold."""
     payout.waiting_for, payout.next_attempt_at = Payout.WaitingFor.NOTHING, None
     with joined() as writes:
         writes.update(payout, "status", "waiting_for", "next_attempt_at", *changed)
@@ -296,7 +296,7 @@ def _end(payout: Payout, before: str, *changed: str, origin: Origin, at: datetim
 
 
 def defer_after(writes: Writes, payout: Payout, due: datetime) -> None:
-    """Let the worker look at the payout when it is due, once the rows of ``writes`` are written."""
+    """Defer the worker's job for the payout at its due time, after the rows of ``writes``."""
     writes.after_write(
         lambda: jobs.defer(
             "payments.advance_payout",
@@ -329,5 +329,5 @@ def locked(row: Sequence[Any]) -> Payout:
 
 @cache
 def payout_and_merchant() -> str:
-    """What ``locked`` reads, of ``payments_payout p`` and ``merchants_merchant m``."""
+    """The columns that ``locked`` reads, of ``payments_payout p`` and ``merchants_merchant m``."""
     return f"{column_names(Payout, 'p')}, {column_names(Merchant, 'm')}"

@@ -1,8 +1,8 @@
-"""Asking the provider what became of payouts: whose outcome is unknown, or whose notice does not come.
+"""Inquiries to the provider about payouts with an unknown outcome or without a notice.
 
-A payout is asked about after 15 s, 1 m, 5 m, 15 m, 1 h, 3 h, then every hour for a day and once a day
-(``settings.PAYOUT_INQUIRIES``). From three payouts of one operating day on, the day's list answers for all of them.
-"Not found" is no failure until the window is over, two answers agree, and the complete list of the closed day lacks it.
+An inquiry follows after 15 s, 1 m, 5 m, 15 m, 1 h, 3 h, then every hour for a day and once a day
+(``settings.PAYOUT_INQUIRIES``). From three payouts of one operating day on, one list answers for all of them.
+"Not found" is a failure only after the window, with two equal answers, and if the closed day's list lacks the order.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from payments.services.provider_account import company_accounts
 logger = logging.getLogger(__name__)
 
 LIST_FROM = 3
-"""From how many payouts of one operating day on its list is read instead of asking about each."""
+"""The number of payouts of one operating day from which on its list is read instead of each order."""
 BATCH = 1_000
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _CLAIM_QUESTIONS = 6
-"""How often a payout that has ended is asked about after a notice that would change it."""
+"""The maximum number of inquiries about a final payout after a notice that would change it."""
 _ASKED = ("inquiries", "next_attempt_at", "not_found_at")
 
 
 @transaction_forbidden
 def ask_due() -> int:
-    """Ask about every payout whose question is due; return how many answers changed something."""
+    """Inquire about every payout that is due; return the number of payouts that changed."""
     states = Payout.Status
     asked = Q(status=states.PROCESSING, send_outcome__in=["accepted", "unknown"]) | Q(
         status__in=[states.COMPLETED, states.RETURNED, states.FAILED, states.CANCELLED, states.REJECTED]
     )
     due = Payout.objects.filter(asked, next_attempt_at__lte=clock.now(), operating_date__isnull=False)
-    # Unknown ones first: they have no other way to be settled.
+    # Unknown outcomes first: they can be resolved in no other way.
     rows = due.select_related("provider_account").order_by("-delayed", "next_attempt_at")[:BATCH]
     groups: dict[tuple[int, date], list[Payout]] = defaultdict(list)
     for payout in rows:
@@ -65,7 +65,7 @@ def find_in_list(payout: Payout) -> OrderState | None:
 
 
 def apply(payout_id: int, order: OrderState) -> bool:
-    """Let a payout follow its order as the provider has it. False if nothing changes."""
+    """Apply the provider's state of the order to the payout. False if nothing changes."""
     with transaction.atomic():
         payout = lock(payout_id)
         payout.provider_account = ProviderAccount.objects.get(pk=payout.provider_account_id)
@@ -110,7 +110,7 @@ def _take(payout: Payout, order: OrderState | None, *, in_list: bool) -> int:
 
 
 def _not_found(payout_id: int, *, in_list: bool) -> int:
-    """The provider says that it has no such order: believed when the window is over and the closed day lacks it."""
+    """The provider has no such order: accepted as final after the window, if the closed day's list lacks it."""
     now = clock.now()
     with transaction.atomic():
         payout = lock(payout_id)
@@ -151,12 +151,12 @@ def _not_found(payout_id: int, *, in_list: bool) -> int:
 
 
 def _no_answer(payouts: Sequence[Payout], error: ProviderError) -> int:
-    """A question without an answer says nothing of the order: it is asked again."""
+    """An inquiry without an answer proves nothing about the order: it is repeated."""
     logger.warning("payouts could not be asked about", extra={"count": len(payouts), "why": str(error)})
     for payout in payouts:
         with transaction.atomic():
             locked = lock(payout.pk)
-            if isinstance(error, ProviderNotContacted):  # it was no question
+            if isinstance(error, ProviderNotContacted):  # does not count as an inquiry
                 locked.next_attempt_at = clock.now() + timedelta(minutes=1)
             else:
                 _schedule_next(locked)
@@ -166,7 +166,7 @@ def _no_answer(payouts: Sequence[Payout], error: ProviderError) -> int:
 
 
 def _schedule_next(payout: Payout) -> None:
-    """Count a question and say when the next one is due; None for a payout that has ended and was asked enough."""
+    """Count an inquiry and return when the next one is due; None for a final payout at its maximum."""
     payout.inquiries += 1
     now, plan = clock.now(), settings.PAYOUT_INQUIRIES
     if payout.status != Payout.Status.PROCESSING and payout.inquiries >= _CLAIM_QUESTIONS:

@@ -1,4 +1,4 @@
-"""Limits of payouts and where they may go: checked at creation, readable before."""
+"""Limits and allowed destinations of payouts: checked at creation, readable in advance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from merchants.models import Merchant
 from payments.models import Destination, Payout, ProviderAccount
 
 MAX_AHEAD = timedelta(days=90)
-"""How long before it is sent a payout may be created."""
+"""How far ahead a payout may be scheduled."""
 _NOT_COUNTED = [Payout.Status.FAILED, Payout.Status.REJECTED, Payout.Status.CANCELLED]
 
 
@@ -47,7 +47,7 @@ class BankNotAvailable(RequestRefused):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A merchant's limits of payouts in one mode, in centavos; None: no limit."""
+    """A merchant's payout limits in one mode, in centavos; None: no limit."""
 
     per_payout: int | None
     per_day: int | None
@@ -57,7 +57,7 @@ class Limits:
 
 
 def limits(merchant: Merchant, *, livemode: bool) -> Limits:
-    """What a merchant may send, and what is left of today (Mexico City)."""
+    """A merchant's limits, and what is left of today's (Mexico City)."""
     per_day = merchant.payout_day_limit
     remaining = None if per_day is None else max(0, per_day - _sent_today(merchant, livemode))
     return Limits(
@@ -71,9 +71,9 @@ def limits(merchant: Merchant, *, livemode: bool) -> Limits:
 
 @transaction_required
 def lock_settings(merchant: Merchant) -> Merchant:
-    """The merchant as it is now, locked against other payouts being created until the transaction ends.
+    """The current merchant, locked against concurrent creation of payouts until the transaction ends.
 
-    Foreign keys that point to it do not wait for this lock.
+    The lock does not block inserts with a foreign key to the merchant.
     """
     row = fetch(
         f"SELECT {column_names(Merchant, 'm')} FROM merchants_merchant m "  # noqa: S608 - constants only

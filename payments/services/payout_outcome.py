@@ -1,7 +1,7 @@
-"""What became of a payout: facts are remembered in any state, and state and books follow from them.
+"""Outcomes of payouts: facts are stored in any state, and state and books follow from them.
 
-A settlement of a payout in ``processing`` is booked on a notice's word. All else, which would contradict what is booked
-or take money back, is confirmed first: by an answer of the provider or its list of the day (``payout_inquiry``).
+A settlement of a payout in ``processing`` is booked when its notice arrives. Any other outcome would contradict
+the books or take money back, so the provider's answer or list of the day must confirm it (``payout_inquiry``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from payments.services.transition import record_payout
 logger = logging.getLogger(__name__)
 
 OLDEST_EFFECTIVE = timedelta(days=7)
-"""A provider's moment that is older counts as this old in the books; the payout keeps it as it was."""
+"""The oldest posting time: an older provider time is raised to it in the books, not on the payout."""
 INTERNAL_BANK = "90646"
-"""STP itself: it spells a return between its own clients as a cancellation."""
+"""STP itself: it reports a return between its own clients as a cancellation."""
 _SENT = (
     "order_id",
     "inquiries",
@@ -45,21 +45,21 @@ _SENT = (
 
 @transaction_required
 def settle(payout: Payout, *, at: datetime, origin: Origin, confirmed: bool) -> bool:
-    """The provider says that the payout was settled at ``at``; its row is locked. False if nothing changes.
+    """Apply a settlement at ``at`` to the payout, whose row is locked. False if nothing changes.
 
-    Not ``confirmed``, it counts only for a payout in ``processing`` without other facts: see ``needs_confirmation``.
+    If not ``confirmed``, it counts only for a payout in ``processing`` without other facts: see ``needs_confirmation``.
     """
     if payout.liquidated_at is not None:
         return False
     if not confirmed and needs_confirmation(payout, OrderStatus.SETTLED):
         raise InvariantBroken(f"{payout.public_id} would be settled by a notice alone")
     payout.liquidated_at = at
-    if payout.returned_at is not None:  # it had come back before: the money is where it belongs
+    if payout.returned_at is not None:  # returned already: the books are right
         _write(payout, payout.status, "liquidated_at", origin=origin)
         return True
     before = payout.status
     late = before not in (Payout.Status.PENDING, Payout.Status.PROCESSING)
-    if before == Payout.Status.PENDING:  # a restored copy: it was sent after the backup
+    if before == Payout.Status.PENDING:  # sent after the backup that was restored
         _start_of_unsent(payout, at, origin)
         before = payout.status
     if before not in (Payout.Status.PROCESSING, Payout.Status.FAILED, Payout.Status.CANCELLED):
@@ -91,10 +91,10 @@ def come_back(
     origin: Origin,
     cash: Literal["stp_cash", "suspense"] = "stp_cash",
 ) -> bool:
-    """The payout came back, as the provider confirmed; its row is locked. False if that is known.
+    """Apply a confirmed return to the payout, whose row is locked. False if it is known already.
 
-    ``cash`` is where the money lies: ``suspense`` if an incoming transfer brought it. After a settlement the payout is
-    ``returned``, else it failed.
+    ``cash`` is the account that holds the money: ``suspense`` if an incoming transfer returned it. After a settlement
+    the payout is ``returned``, else ``failed``.
     """
     if payout.returned_at is not None:
         return False
@@ -131,7 +131,7 @@ def come_back(
 
 @transaction_required
 def fail(payout: Payout, *, code: str, message: str, origin: Origin) -> bool:
-    """It provably did not arrive: the hold is released. False unless it is ``processing`` without a settlement."""
+    """Fail a payout that provably did not arrive, and release its hold. False unless ``processing`` and unsettled."""
     if payout.status != Payout.Status.PROCESSING or payout.liquidated_at is not None:
         return False
     return _fail(payout, code, message, at=clock.now(), origin=origin)
@@ -139,9 +139,9 @@ def fail(payout: Payout, *, code: str, message: str, origin: Origin) -> bool:
 
 @transaction_required
 def follow(payout: Payout, order: OrderState, *, origin: Origin) -> bool:
-    """Let the payout follow what the provider says of its order when asked. False if nothing changes.
+    """Apply the provider's answer about the payout's order. False if nothing changes.
 
-    Another order than ours under the same key decides nothing: people look at it.
+    Another order under the same tracking key changes nothing and needs a person.
     """
     now = clock.now()
     payout.order_id = payout.order_id or order.order_id or None
@@ -161,7 +161,7 @@ def follow(payout: Payout, order: OrderState, *, origin: Origin) -> bool:
 
 
 def needs_confirmation(payout: Payout, said: str) -> bool:
-    """True if a notice with this state (as ``OrderStatus``) decides nothing until the provider was asked."""
+    """True if a notice with this state (as ``OrderStatus``) must be confirmed by an inquiry."""
     return (
         said != OrderStatus.SETTLED
         or payout.status != Payout.Status.PROCESSING
@@ -172,12 +172,12 @@ def needs_confirmation(payout: Payout, said: str) -> bool:
 
 @transaction_required
 def set_aside(payout: Payout, why: str, *, origin: Origin) -> bool:
-    """Mark the payout for people; ``why`` is one word. False if it is marked so already."""
+    """Mark the payout for staff; ``why`` is a code. False if it has this mark already."""
     return _set_aside(payout, why, origin)
 
 
 def _cancelled(payout: Payout, cause: int | None, now: datetime, origin: Origin) -> bool:
-    """Cancelled after it was settled, or within STP, means that it came back; else that it was never carried out."""
+    """A cancellation after settlement, or within STP, is a return; any other means that the order was not executed."""
     if payout.liquidated_at is not None or payout.destination_bank == INTERNAL_BANK:
         return come_back(payout, at=now, cause=cause, origin=origin)
     return fail(payout, code="provider_rejected", message=_("The provider cancelled the transfer."), origin=origin)

@@ -1,8 +1,8 @@
-"""Sending payouts: what is checked before each attempt, the call itself, and what its answer means.
+"""Sending payouts: the checks before each attempt, the call, and its result.
 
-An order leaves once or provably not at all. What is about to be sent is committed first (``send_started_at``, then the
-``ProviderCall``), the provider is called outside any transaction, and only a payout of which every call provably
-reached nothing is sent again, under the same tracking key.
+An order takes effect at most once. The attempt is committed first (``send_started_at``, then the ``ProviderCall``) and
+the provider is called outside any transaction. A payout is sent again, under the same tracking key, only if every
+earlier call provably had no effect.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from payments.services.transition import record_payout
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-"""How long a call may take at most: afterwards its process is believed dead."""
+"""The maximum duration of a call: afterwards its process counts as dead."""
 DELAYED_AFTER = timedelta(hours=1)
-"""A payout that only never reached the provider is marked as delayed after this time."""
+"""A payout whose calls all had no effect is marked as delayed after this time."""
 _RETRY, _RETRY_MOST = timedelta(seconds=2), timedelta(minutes=20)
 _LOOK_AGAIN = timedelta(minutes=1)
-"""When a payout that waits is looked at again, if nothing says when its reason ends."""
+"""When a waiting payout is checked again, if the end of its reason is not known."""
 _PAUSE = (time(17, 55), time(18, 5))
 """Mexico City: the provider changes its operating day, and nothing is sent."""
 _WAITING = ("status", "waiting_for", "next_attempt_at")
@@ -51,7 +51,7 @@ _outcomes = Payout.SendOutcome
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a payout is not sent now, and when to look again."""
+    """Why a payout is not sent now, and when to check again."""
 
     reason: Payout.WaitingFor
     until: datetime
@@ -59,7 +59,7 @@ class Wait:
 
 @transaction_forbidden
 def advance(payout_id: int) -> None:
-    """Take a payout's next step: send it, wait, or ask what became of it. Idempotent; safe in several processes."""
+    """Take a payout's next step: send it, wait, or inquire. Idempotent; safe in concurrent processes."""
     payout = Payout.objects.select_related("provider_account").get(pk=payout_id)
     if _must_be_asked(payout):
         payout_inquiry.ask_due()
@@ -79,7 +79,7 @@ def advance(payout_id: int) -> None:
 
 
 def pause(now: datetime) -> datetime | None:
-    """Until when nothing is sent to a live provider: its change of day (17:55 to 18:05), bank holidays. Else None."""
+    """The end of a closed period of live providers (change of day 17:55 to 18:05, bank holidays), else None."""
     local = now.astimezone(clock.MEXICO_CITY)
     if local.date() in calendar.holidays(local.year):
         return datetime.combine(local.date() + timedelta(days=1), time(), tzinfo=clock.MEXICO_CITY)
@@ -90,7 +90,7 @@ def pause(now: datetime) -> datetime | None:
 
 
 def advance_due(limit: int = 500) -> int:
-    """Enqueue the payouts whose next step is overdue, because a job was lost or its process died; return how many."""
+    """Enqueue the payouts whose next step is overdue, because a job or process was lost; return their number."""
     due = Payout.objects.filter(next_attempt_at__lte=clock.now()).order_by("next_attempt_at")
     found = list(due.values_list("pk", "public_id")[:limit])
     for pk, public_id in found:
@@ -164,7 +164,7 @@ def _begin(payout_id: int) -> datetime | None:
 
 
 def _may_have_left(payout: Payout) -> bool:
-    """True unless every call that sent this payout provably reached nothing."""
+    """True unless every call that sent this payout provably had no effect."""
     calls = ProviderCall.objects.filter(object_id=payout.public_id, operation=provider_client.SEND)
     return calls.exclude(outcome=ProviderCall.Outcome.NOT_SENT).exists()
 
@@ -232,7 +232,7 @@ def _keep_waiting(payout: Payout, wait: Wait, now: datetime) -> None:
 
 
 def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
-    """Record what came of the call. What a notice has said meanwhile stays."""
+    """Record the call's result, without overwriting the effect of a notice that arrived meanwhile."""
     with transaction.atomic():
         payout = lock(payout_id)
         now = clock.now()
@@ -282,7 +282,7 @@ def _try_again(payout: Payout, reason: SendReason, now: datetime) -> None:
 
 
 def _unknown(payout: Payout, now: datetime) -> None:
-    """Nothing is known of the order: it is asked about, and never sent again."""
+    """The outcome is unknown: defer an inquiry, and never send the order again."""
     payout.send_outcome = _outcomes.UNKNOWN
     payout.waiting_for = _reasons.NOTHING
     payout.next_attempt_at = now + settings.PAYOUT_INQUIRIES[0]

@@ -1,7 +1,7 @@
-"""What STP's error codes mean: for the order, for us, and in words.
+"""Catalogue of STP's error codes: outcome, reason, and a description in Spanish and English.
 
-The same code may mean different things by its text (0), and no length or sign of a code says anything: -200 is a
-refusal, 9349827 an order. What is not in these tables is unknown, and a person looks at it.
+The meaning of a code may depend on its text (0), and never on its length or sign: -200 is a refusal, 9349827 an order.
+An answer that is not in these tables is unknown and needs a person.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INVALID, _REJECTED = SendReason.DESTINATION_INVALID, SendReason.PROVIDER_REJECT
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One code of STP. ``pattern`` is what its text must contain, folded to lower-case ASCII; "" for any text."""
+    """A code of STP. ``pattern`` is a regular expression for its text, folded to lower-case ASCII; "" for any text."""
 
     code: int
     pattern: str
@@ -106,9 +106,9 @@ ORDER_ERRORS: Final = tuple(
         (-200, "", _REFUSED, SendReason.COMPLIANCE_REJECTED, "Rechazada por PLD", "Rejected for compliance (PLD)"),
     )
 )
-"""Answers to the registration of an order that do not accept it. Codes from 1 on without a text mean nothing.
+"""Answers to the registration of an order that do not accept it. Codes from 1 on need a text.
 
-Code 5 may be a tracking key that exists: it is asked about, not believed.
+Code 5 may mean an existing tracking key, so it is unknown and leads to an inquiry.
 """
 
 ACCOUNT_ERRORS: Final = tuple(
@@ -132,17 +132,17 @@ ACCOUNT_ERRORS: Final = tuple(
 """Answers to the registration of a CLABE: ``{"id", "descripcion"}``, also those that accept it."""
 
 NOT_ASSOCIATED: Final = 6
-"""The code of a CLABE that is not ours: one that is to be removed is gone already."""
+"""The code of a CLABE that is not ours; on removal: removed already."""
 
 
 def look_up(table: tuple[ErrorCode, ...], code: int, text: str) -> ErrorCode | None:
-    """The entry of ``code`` whose pattern ``text`` has; None for what the catalogue does not know."""
+    """The entry of ``code`` whose pattern matches ``text``; None if there is none."""
     plain = _folded(text)
     return next((entry for entry in table if entry.code == code and re.search(entry.pattern, plain)), None)
 
 
 def explain(code: str, detail: str, language: str) -> str:
-    """An error of an order in ``language`` ("es" or "en"); STP's own words for what the catalogue does not know."""
+    """An order's error in ``language`` ("es" or "en"); STP's own text if the catalogue has no entry."""
     entry = look_up(ORDER_ERRORS, int(code), detail) if code else None
     return detail if entry is None else entry.es if language.startswith("es") else entry.en
 

@@ -1,6 +1,6 @@
-"""CLABEs that STP lets a company hand out: one per merchant or payment.
+"""CLABEs under a prefix that STP assigned to a company: one per merchant or payment.
 
-STP, virtual CLABEs: ``646`` (STP) + ``180`` (plaza) + four digits given to the company + seven digits that the company
+STP, virtual CLABEs: ``646`` (STP) + ``180`` (plaza) + four digits of the company + seven digits that the company
 assigns + check digit. One prefix has ten million accounts; a number is never used twice.
 """
 

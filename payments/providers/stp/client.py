@@ -1,8 +1,8 @@
-"""STP for one company: deposits and sent orders are listed, orders are sent and asked about, CLABEs registered.
+"""STP client of one company: lists deposits and sent orders, sends orders, queries them, and registers CLABEs.
 
 Wire formats: STP speiws (``ordenPago/registra``, ``cuentaModule``) and efws (``V2/conciliacion``, ``consultaOrden``,
-``consultaSaldoCuenta``). efws leaves ``fechaOperacion`` out for the present operating day, and answers "nothing" with
-HTTP 400 and ``estado`` 6. Every request is signed: only the worker's lane ``providers`` holds the key.
+``consultaSaldoCuenta``). For the current operating day efws requires ``fechaOperacion`` to be absent. It answers "none"
+with HTTP 400 and ``estado`` 6. Every request is signed: only the worker's lane ``providers`` holds the key.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ ARRIVED: Final = frozenset({"LQ", "TLQ", "CCO"})
 """States of a received order whose money is ours: settled, settled within STP, confirmed."""
 
 RECEIVED, SENT = "R", "E"
-"""tipoOrden: whether orders that came or orders that went are asked about."""
+"""tipoOrden: received or sent orders."""
 
 _NOTHING, _TOO_MANY = 6, 3
-"""Values of ``estado``: no such order; more questions than STP answers in an hour."""
+"""Values of ``estado``: no such order; the hourly limit of requests is exceeded."""
 
 EFWS: Final = "efws"
 """The quota that every request to efws counts against."""
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class StpClient:
-    """One company (empresa) at STP. No message and no repr ever holds the key."""
+    """One company (empresa) at STP. Neither messages nor reprs contain the key."""
 
     __slots__ = ("_company", "_orders_url", "_record", "_signer", "_url")
 
@@ -73,9 +73,9 @@ class StpClient:
         record: Record = unrecorded,
         orders_url: str = "",
     ) -> None:
-        """``orders_url``: where speiws is, if not at ``base_url``, as in STP's demo.
+        """``orders_url``: the address of speiws, if it differs from ``base_url``, as in STP's demo.
 
-        Raises ``ValueError`` for what is no RSA key, or a password that does not open it.
+        Raises ``ValueError`` if the key is not an RSA key or the password is wrong.
         """
         self._company, self._signer, self._record = company, Signer(private_key_pem, password), record
         self._url = base_url.rstrip("/")
@@ -89,9 +89,9 @@ class StpClient:
         return self.list_deposits(clock.mexico_city_date(since), today)
 
     def list_deposits(self, first: date, today: date) -> Iterator[list[bytes]]:
-        """Deposits of every day from ``first`` to ``today``, the present operating day; a list for each page.
+        """Deposits of every day from ``first`` to ``today``, the current operating day; one list per page.
 
-        Raises ``ProviderNotContacted`` (no connection, or STP turned the question away), ``ProviderRefused`` or
+        Raises ``ProviderNotContacted`` (no connection, or STP's gateway rejected the request), ``ProviderRefused`` or
         ``OutcomeUnknown``, also for a list that does not advance or ends early.
         """
         day = first
@@ -172,7 +172,7 @@ class StpClient:
         return replace(result, raw=call.answer)
 
     def _list(self, operation: str, kind: str, day: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
-        """The records of one day, page after page, to the very end."""
+        """All records of one day, page by page."""
         seen, expected, pages = 0, 0, set[bytes]()
         signed = (self._company, kind, day.get("fechaOperacion"))
         for page in range(MAX_PAGES):
@@ -204,7 +204,7 @@ class StpClient:
         signed: tuple[str | None, ...],
         read: Callable[[dict[str, Any]], T],
     ) -> T | None:
-        """One question to efws; None if STP says that there is nothing."""
+        """One request to efws; None if STP has no such record."""
         content = {**question, "firma": self._signer.sign(text_of(signed))}
         call = Call(operation, redacted(content), quota=EFWS)
         with self._record(call):
@@ -248,7 +248,7 @@ def _has_arrived(record: dict[str, Any]) -> bool:
 
 
 def _understood(status: int, raw: bytes) -> dict[str, Any] | None:
-    """An answer of efws; None if it says that there is nothing."""
+    """An answer of efws; None if STP has no such record."""
     if status in TURNED_AWAY:
         raise ProviderNotContacted(f"STP turned the question away before doing anything (HTTP {status}).")
     try:
@@ -284,7 +284,7 @@ def _order(answer: dict[str, Any]) -> OrderState:
 
 
 def _balance(answer: dict[str, Any]) -> Balance:
-    """STP's figures are in the answer itself or in ``respuesta``: integrators saw both."""
+    """STP's figures are in the answer itself or in ``respuesta``: both occur."""
     inner = answer.get("respuesta")
     figures = inner if isinstance(inner, dict) else answer
     try:

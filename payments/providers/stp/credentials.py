@@ -1,7 +1,7 @@
-"""How STP proves that a call is its own: HTTP Basic credentials in the URL registered with STP.
+"""Authentication of STP's webhook requests: HTTP Basic credentials in the URL registered with STP.
 
 STP signs neither abono notices nor changes of state; the secret in the registered URL, sent back as an Authorization
-header (RFC 7617), and the list of allowed addresses are all there is.
+header (RFC 7617), and the list of allowed addresses are the only proof of origin.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def parse_basic(header: str) -> tuple[str, str] | None:
 
 
 def secret_matches(given: str, expected_sha256_hex: str) -> bool:
-    """True if ``given`` hashes to ``expected_sha256_hex`` (SHA-256, UTF-8); the time taken tells nothing.
+    """True if ``given`` hashes to ``expected_sha256_hex`` (SHA-256, UTF-8); compared in constant time.
 
-    An expected value that is no SHA-256 digest matches nothing: an account without a secret lets nobody in.
+    An expected value that is not a SHA-256 digest never matches: an account without a secret accepts no request.
     """
     if not _SHA256_HEX.fullmatch(expected_sha256_hex):
         return False

@@ -1,7 +1,7 @@
-"""The spellings of STP's keys: one notice, whatever generation of STP or of a proxy wrote it.
+"""Spellings of the keys in STP's notices, mapped to the current ones.
 
-Seen beside today's ``claveRastreo``: ``ClaveRastreo`` and ``RFCCurpOrdenante`` (the older dialect, whose ``Clave`` is
-the notice's ``id``), ``rfccurpOrdenante``, ``clave_rastreo``, and the whole notice within ``{"abono": {…}}``.
+Besides the current ``claveRastreo``: ``ClaveRastreo`` and ``RFCCurpOrdenante`` (the older dialect, whose ``Clave`` is
+the notice's ``id``), ``rfccurpOrdenante``, ``clave_rastreo`` occur, and the whole notice within ``{"abono": {…}}``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WRAPPER: Final = "abono"
 
 
 def present_keys(body: Mapping[str, Any]) -> dict[str, Any]:
-    """``body`` under the keys of today. A key in two spellings with two values, neither null, is ``DAMAGED``."""
+    """``body`` with current keys. A key in two spellings with two values, neither null, is ``DAMAGED``."""
     if len(body) == 1:
         ((name, inner),) = body.items()
         if name.casefold() == _WRAPPER and isinstance(inner, Mapping):

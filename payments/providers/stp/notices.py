@@ -1,9 +1,9 @@
-"""Money that STP says has arrived: the abono notice, and how to answer it.
+"""Deposits reported by STP: the abono notice and its responses.
 
 Wire format: STP, abono notice ("sendAbono"), JSON dialect with camelCase keys, or with the older spellings of
 ``payments.providers.stp.keys``. Real notices are messy (the text
-``"null"``, account type 0, tracking keys with spaces and slashes, institutions that no catalogue knows), so only what
-identifies and books the money is held to be right; everything else is cleaned and may be missing.
+``"null"``, account type 0, tracking keys with spaces and slashes, institutions that no catalogue knows), so only the
+fields that identify and book the money are required to be valid; all others are cleaned and may be missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEPOSIT = "stp.deposit"
 RETURN = "stp.return"
 
 RETURN_PAYMENT_TYPES: Final = frozenset({0, 16, 17, 18, 23, 24})
-"""STP tipoPago: our own money comes back (devolución, extemporánea, retorno, …); nobody paid us."""
+"""STP tipoPago: our own money comes back (devolución, extemporánea, retorno, …); not a payment."""
 
 CONFIRM: Final[dict[str, str]] = {"mensaje": "confirmar"}
 """Answer that keeps the money, with HTTP 200."""
@@ -129,7 +129,7 @@ def _value(body: Mapping[str, Any], name: str) -> Any:
 
 
 def _key(body: Mapping[str, Any], name: str, *, length: int = MAX_ACCOUNT_LENGTH, required: bool = True) -> str:
-    """Text that identifies something: kept as it is but for spaces around it, refused when damaged."""
+    """An identifier: stripped, otherwise unchanged; refused when damaged."""
     value = _value(body, name)
     if value is None and not required:
         return ""
@@ -148,7 +148,7 @@ def _key(body: Mapping[str, Any], name: str, *, length: int = MAX_ACCOUNT_LENGTH
 
 
 def _text(body: Mapping[str, Any], name: str, *, length: int = MAX_TEXT_LENGTH) -> str:
-    """Text for people: what no database stores or page shows out, spaces collapsed, cut; "" if it is anything else."""
+    """Text for people: control characters removed, spaces collapsed, cut; "" if it is not text."""
     value = _value(body, name)
     if type(value) is int:
         value = str(value)
@@ -166,7 +166,7 @@ def _tax_id(body: Mapping[str, Any]) -> str:
 
 
 def _amount(body: Mapping[str, Any]) -> int:
-    """monto, pesos with up to two decimals that count, as centavos > 0."""
+    """monto, pesos with up to two significant decimals, as centavos > 0."""
     value = _value(body, "monto")
     if value is None:
         raise UnreadableNotice("This field is required.", field="monto")
@@ -195,7 +195,7 @@ def _operating_date(body: Mapping[str, Any]) -> date:
 
 
 def _institution(body: Mapping[str, Any]) -> str:
-    """institucionOrdenante, a number of up to five digits; the catalogue need not know it."""
+    """institucionOrdenante, a number of up to five digits, which need not be in the catalogue."""
     written = _key(body, "institucionOrdenante").lstrip("0")
     if not _SMALL_NUMBER.fullmatch(written) or int(written) <= 0:
         raise UnreadableNotice("This is not the number of an institution.", field="institucionOrdenante")
@@ -203,7 +203,7 @@ def _institution(body: Mapping[str, Any]) -> str:
 
 
 def _payment_type(body: Mapping[str, Any]) -> int | None:
-    """tipoPago; None if absent. A damaged one is refused: it decides whose money this is."""
+    """tipoPago; None if absent. A damaged one is refused, because it decides whose money this is."""
     if _value(body, "tipoPago") is None:
         return None
     written = _key(body, "tipoPago")

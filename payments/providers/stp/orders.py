@@ -1,8 +1,8 @@
-"""What became of an order that we sent: STP's change of state ("cambio de estado"), and how to answer it.
+"""STP's notice about a sent order ("cambio de estado") and its response.
 
-Wire format: STP, change of state, JSON dialect: ``id`` (the number that registering answered), ``folioOrigen`` (ours,
-may be empty), ``estado``, ``causaDevolucion``, ``tsLiquidacion`` (milliseconds since 1970, as text). How ``estado`` is
-written differs from integration to integration (LIQUIDACION, Liquidada, Éxito, Success …): only its beginning is read.
+Wire format: STP, change of state, JSON dialect: ``id`` (STP's number of the order), ``folioOrigen`` (ours, may be
+empty), ``estado``, ``causaDevolucion``, ``tsLiquidacion`` (milliseconds since 1970, as text). The spelling of
+``estado`` differs between integrations (LIQUIDACION, Liquidada, Éxito, Success …): only its beginning is read.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _STATES: Final = {
 def parse_order_state(raw: bytes, *, received_at: datetime) -> OrderStateChanged:
     """Read one change of state; ``state`` is ``settled``, ``returned``, ``cancelled`` or ``unknown``.
 
-    ``event_id`` is made of the order's number and what is said of it: STP gives the message none of its own. On
-    another day (Mexico City) it is another message: most states are asked about, not believed, and a forged one must
-    not make a true one look repeated. Each unknown spelling is a message of its own.
+    ``event_id`` is derived from the order's number, state, cause and day (Mexico City): STP gives the message no id.
+    The day is included because most states are only confirmed by an inquiry: a forged notice must not make a later
+    genuine one look like a repetition. Each unknown spelling has an id of its own.
     ``occurred_at`` is ``tsLiquidacion`` if it is a credible moment, else ``received_at`` (aware).
     Raises ``UnreadableNotice`` for a body without a number or state.
     """
@@ -95,7 +95,7 @@ def _number(value: Any) -> str:
 
 
 def _cause(value: Any) -> int | None:
-    """One of STP's causas de devolución; None for none, or for text that is no number."""
+    """One of STP's causas de devolución; None if absent or not a number."""
     written = str(value) if type(value) is int else value
     return int(written) if isinstance(written, str) and _CAUSE.fullmatch(written.strip()) else None
 

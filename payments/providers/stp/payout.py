@@ -1,8 +1,8 @@
-"""An order that we send: how it is written, what STP's answer means, and what STP later says of it.
+"""Orders that we send: their serialization, STP's answer, and the state that STP reports later.
 
-Wire formats: STP speiws ``PUT ordenPago/registra``; efws ``consultaOrden`` and ``V2/conciliacion``, which list orders
-alike. A text that is sent must be the text that was signed, so nothing is changed here: what cannot be sent as it is
-raises ``ValueError``.
+Wire formats: STP speiws ``PUT ordenPago/registra``; efws ``consultaOrden`` and ``V2/conciliacion``, which use one
+format for orders. The text that is sent must be the text that was signed, so values are never changed here: a value
+that cannot be sent unchanged raises ``ValueError``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ THIRD_PARTY: Final = 1
 """tipoPago: from a third party to a third party."""
 UNKNOWN_TAX_ID: Final = "ND"
 FIRST_ORDER_ID: Final = 1000
-"""STP's own numbers of orders are at least this; what is below is a code."""
+"""The lowest number of an order at STP; lower numbers are error codes."""
 MAX_DETAIL_LENGTH: Final = 300
 
 _TRACKING_KEY = re.compile(r"[A-Za-z0-9]{1,30}")
@@ -52,13 +52,13 @@ STATES: Final[Mapping[str, OrderStatus]] = {
     **dict.fromkeys(("D", "TD"), OrderStatus.RETURNED),
     **dict.fromkeys("CN CL CA TCL RL RA RB".split(), OrderStatus.CANCELLED),
 }
-"""STP's codes for the state of an order that was sent. All others decide nothing (CR: a cancellation was refused)."""
+"""STP's codes for the state of an order that was sent. All others are unknown (CR: a cancellation was refused)."""
 
 
 def write_order(company: str, order: OutgoingOrder) -> dict[str, Any]:
     """The fields of ``ordenPago/registra`` without the signature; the amount is a ``Decimal`` in pesos.
 
-    Raises ``ValueError`` for an order that STP could not read as it is meant. No message quotes a person's data.
+    Raises ``ValueError`` for an order that STP could misread. Messages contain no personal data.
     """
     _require(_TRACKING_KEY.fullmatch(order.tracking_key), "a tracking key is 1 to 30 letters and digits")
     _require(_REFERENCE.fullmatch(order.reference), "our reference of an order is one of our ids")
@@ -102,7 +102,7 @@ def write_order(company: str, order: OutgoingOrder) -> dict[str, Any]:
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:
-    """``body`` as JSON in which a ``Decimal`` is a number with all its digits, which a float could not promise."""
+    """``body`` as JSON in which a ``Decimal`` is written exactly, without passing through a float."""
     members = (
         f"{json.dumps(name)}: {f'{value:.2f}' if isinstance(value, Decimal) else json.dumps(value)}"
         for name, value in body.items()
@@ -111,7 +111,7 @@ def to_json(body: Mapping[str, Any]) -> bytes:
 
 
 def read_sent(status: int, raw: bytes) -> SendResult:
-    """What STP's answer to the registration of an order says, without ``raw``.
+    """The result of STP's answer to the registration of an order, without ``raw``.
 
     Accepted is only HTTP 2xx with a number of at least ``FIRST_ORDER_ID`` and no ``descripcionError``.
     """
@@ -141,7 +141,7 @@ def read_sent(status: int, raw: bytes) -> SendResult:
 def read_state(record: Mapping[str, Any]) -> OrderState:
     """One order of ``consultaOrden`` or of the day's list. Raises ``UnreadableNotice`` if it has no tracking key.
 
-    A state that is not in ``STATES`` is ``unknown``; whatever else cannot be read is left out.
+    A state that is not in ``STATES`` is ``unknown``; other unreadable fields are left empty.
     """
     body = present_keys(record)
     tracking_key = _text(body.get("claveRastreo"))
@@ -171,7 +171,7 @@ def _require(is_right: object, message: str) -> None:
 
 
 def _text(value: Any) -> str:
-    """What identifies something or is shown, without spaces around it; "" for null, "null" and anything too long."""
+    """An identifier or text, stripped; "" for null, "null" and a value that is too long."""
     written = str(value) if type(value) is int else printable(value).strip()
     return "" if written.casefold() == "null" or len(written) > _MAX_TEXT_LENGTH else written
 

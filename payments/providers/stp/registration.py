@@ -1,4 +1,4 @@
-"""CLABEs of ours that STP registers in a merchant's name: how one is written, and what the answer means.
+"""Registration of our CLABEs at STP in a merchant's name: requests and answers.
 
 Wire format: STP speiws ``cuentaModule/fisica`` (persons) and ``cuentaModule/moral`` (companies), PUT to register and
 DELETE with a body to remove; signed over ``||empresa|cuenta|rfcCurp||``. Answers have no envelope:
@@ -27,12 +27,12 @@ _TAX_ID = re.compile(r"[A-Z&Ñ]{3,4}[0-9]{6}[A-Z0-9]{3}|[A-Z]{4}[0-9]{6}[A-Z]{6}
 
 
 def path(holder: ClabeHolder) -> str:
-    """Where a CLABE of this holder is registered and removed."""
+    """The path for registering and removing a CLABE of this holder."""
     return f"/speiws/rest/cuentaModule/{'moral' if holder.is_company else 'fisica'}"
 
 
 def write_registration(company: str, clabe: str, holder: ClabeHolder) -> dict[str, Any]:
-    """The fields of a registration without the signature. Raises ``ValueError`` for what STP does not take."""
+    """The fields of a registration without the signature. Raises ``ValueError`` for values that STP does not accept."""
     born = f"{holder.born_or_founded_on:%Y%m%d}"
     body = write_removal(company, clabe, holder) | {"nombre": _name(holder.name)}
     if holder.is_company:
@@ -44,7 +44,7 @@ def write_registration(company: str, clabe: str, holder: ClabeHolder) -> dict[st
 
 
 def write_removal(company: str, clabe: str, holder: ClabeHolder) -> dict[str, Any]:
-    """The fields that name a registered CLABE. Raises ``ValueError``; the check digit of a CURP is not looked at."""
+    """The fields that name a registered CLABE. Raises ``ValueError``; the check digit of a CURP is not verified."""
     if not clabes.is_valid(clabe):
         raise ValueError("only a CLABE is registered at STP")
     if not _TAX_ID.fullmatch(holder.tax_id):
@@ -53,7 +53,7 @@ def write_removal(company: str, clabe: str, holder: ClabeHolder) -> dict[str, An
 
 
 def read_registered(status: int, raw: bytes, *, removing: bool) -> RegistrationResult:
-    """What STP's answer to a registration or removal says, without ``raw``."""
+    """The result of STP's answer to a registration or removal, without ``raw``."""
     try:
         answer = read_object(raw)
     except UnreadableNotice:

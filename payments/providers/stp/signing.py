@@ -1,7 +1,7 @@
-"""STP's proof of who asks: an RSA signature over a text ("cadena original") made of a request's values.
+"""Signatures of requests to STP: RSA over a text ("cadena original") made of the request's values.
 
 The text is ``||value|value|…||``, base64 of RSA PKCS#1 v1.5 with SHA-256 over its UTF-8 bytes. A value with ``|`` or a
-line break would move the others to another place, so none is written.
+line break would shift the other values, so it is refused.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ ORDER_FIELDS: Final = tuple(
     cuentaBeneficiario2 rfcCurpBeneficiario2 conceptoPago conceptoPago2 claveCatUsuario1 claveCatUsuario2 clavePago
     referenciaCobranza referenciaNumerica tipoOperacion topologia usuario medioEntrega prioridad iva""".split()
 )
-"""The 34 values of an order's text, in their order. One that a request leaves out is an empty place."""
+"""The 34 values of an order's text, in their order. An absent value is an empty place."""
 
 _CENTAVO: Final = Decimal("0.01")
 
 
 class Signer:
-    """An RSA key that signs. No message and no repr holds it."""
+    """An RSA signing key. Neither messages nor reprs contain it."""
 
     __slots__ = ("_key",)
 
     def __init__(self, private_key_pem: bytes, password: str = "") -> None:
-        """Raises ``ValueError`` for what is no RSA key, or a password that does not open it."""
+        """Raises ``ValueError`` if the key is not an RSA key or the password is wrong."""
         try:
             key = load_pem_private_key(private_key_pem, password.encode() or None)
         except (TypeError, ValueError) as error:
@@ -60,7 +60,7 @@ def text_of(values: Iterable[Any]) -> str:
 
 
 def order_text(body: Mapping[str, Any]) -> str:
-    """The text of an order with these fields. Raises ``ValueError`` as ``text_of``, and for a field of another name."""
+    """The text of an order with these fields. Raises ``ValueError`` as ``text_of``, and for an unknown field."""
     strange = set(body) - set(ORDER_FIELDS)
     if strange:
         raise ValueError(f"an order at STP has no field {min(strange)}")
