@@ -64,6 +64,8 @@ def settle(payout: Payout, *, at: datetime, origin: Origin, confirmed: bool) -> 
         before = payout.status
     if before not in (Payout.Status.PROCESSING, Payout.Status.FAILED, Payout.Status.CANCELLED):
         return _set_aside(payout, "settled_unexpectedly", origin)
+    if payout.first_sent_at is None:  # cancelled in a restored copy, and sent before
+        payout.first_sent_at, payout.operating_date = at, calendar.operating_date(at)
     payout.complete(at=at)
     _came_to_an_end(payout)
     if late:
@@ -78,7 +80,16 @@ def settle(payout: Payout, *, at: datetime, origin: Origin, confirmed: bool) -> 
             fee_tax=payout.fee_tax,
             when=_when(payout, at),
         )
-        _write(payout, before, "liquidated_at", "completed_at", origin=origin, event_type="payout.completed")
+        _write(
+            payout,
+            before,
+            "liquidated_at",
+            "completed_at",
+            "first_sent_at",
+            "operating_date",
+            origin=origin,
+            event_type="payout.completed",
+        )
     return True
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
+import time_machine
 from django.db import transaction
 
 from core import calendar, clock, ids
@@ -21,7 +22,7 @@ from core.unit_of_work import joined
 from ledger.services.balance import of_merchant
 from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
-from merchants.models import Merchant
+from merchants.models import Event, Merchant
 from payments.models import Payout, ProviderAccount, ProviderCall
 from payments.providers import registry
 from payments.providers.base import Access
@@ -36,6 +37,7 @@ from payments.providers.payout import (
     SendReason,
     SendResult,
 )
+from payments.services import payout_inquiry, payout_sending
 from payments.services.payout import lock
 from payments.services.transition import record_payout
 from tests.provider_messages import StpSender
@@ -275,3 +277,33 @@ def notify(stp: StpSender, raw: bytes) -> Any:
 def balances(merchant: Merchant) -> dict[str, int]:
     found = of_merchant(merchant, livemode=False)
     return {name: getattr(found, name) for name in ("available", "reserved", "debt")}
+
+
+def create(api: Any, key: str = "k-1", **changes: Any) -> Payout:
+    """A payout made by the API."""
+    answer = api.post("/v1/payouts", wanted(**changes), key=key)
+    assert answer.status_code == 202, answer.content
+    return Payout.objects.get(public_id=answer.json()["id"])
+
+
+def sent(api: Any, **changes: Any) -> Payout:
+    """A payout whose first send is over."""
+    payout = create(api, **changes)
+    payout_sending.advance(payout.pk)
+    payout.refresh_from_db()
+    return payout
+
+
+def later(payout: Payout, moment: timedelta = timedelta(0)) -> None:
+    """Ask when the payout's next question is due."""
+    payout.refresh_from_db()
+    assert payout.next_attempt_at is not None
+    with time_machine.travel(max(clock.now(), payout.next_attempt_at) + moment + timedelta(seconds=1), tick=True):
+        payout_inquiry.ask_due()
+    payout.refresh_from_db()
+
+
+def events(payout: Payout) -> list[str]:
+    """The types of its events, in order."""
+    rows = Event.objects.filter(object_id=payout.public_id).order_by("object_sequence")
+    return [event.type.removeprefix("payout.") for event in rows]

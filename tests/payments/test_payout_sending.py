@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 
 from core import clock
-from ledger.models import Breach
-from merchants.models import Event
 from payments.models import FeeRule, Payout, ProviderCall
 from payments.providers.payout import OrderStatus
-from payments.services import payout_inquiry, payout_sending
-from tests.factories import payouts
-from tests.factories.payouts import balances, notify, order_state, wanted
+from payments.services import payout_sending
+from tests.factories.payouts import balances, create, events, later, notify, order_state, sent
 
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-
-def create(api, key="k-1", **changes):
-    answer = api.post("/v1/payouts", wanted(**changes), key=key)
-    assert answer.status_code == 202, answer.content
-    return Payout.objects.get(public_id=answer.json()["id"])
-
-
-def sent(api, **changes):
-    payout = create(api, **changes)
-    payout_sending.advance(payout.pk)
-    payout.refresh_from_db()
-    return payout
-
-
-def later(payout, moment=timedelta(0)):
-    """Ask when the payout's next question is due."""
-    payout.refresh_from_db()
-    with time_machine.travel(max(clock.now(), payout.next_attempt_at) + moment + timedelta(seconds=1), tick=True):
-        payout_inquiry.ask_due()
-    payout.refresh_from_db()
-
-
-def events(payout):
-    rows = Event.objects.filter(object_id=payout.public_id).order_by("object_sequence")
-    return [event.type.removeprefix("payout.") for event in rows]
 
 
 def test_a_payout_is_held_sent_and_settled_by_its_notice(api, script, stp, merchant):
@@ -330,77 +300,3 @@ def test_a_process_that_died_while_sending_leaves_an_unknown_outcome(api, script
 
     assert len(script.received) == 1
     assert (pending.status, pending.send_outcome, pending.delayed) == ("processing", "unknown", True)
-
-
-def test_a_balance_that_is_not_had_is_not_asked_for_by_every_payout(api, script, merchant):
-    script.is_down = True
-    waiting = [create(api, key=f"k-{n}", amount=1_000) for n in range(4)]
-
-    for payout in waiting:
-        payout_sending.advance(payout.pk)
-
-    assert script.questions == ["balance"]
-    assert set(Payout.objects.values_list("status", "waiting_for")) == {("pending", "provider")}
-
-
-def test_a_payout_that_the_account_cannot_cover_waits_and_is_sent_after_a_new_reading(api, script, merchant):
-    script.amount = 40_000
-    payout = create(api)
-
-    payout_sending.advance(payout.pk)
-    payout.refresh_from_db()
-    waiting = (payout.status, payout.waiting_for)
-    script.amount = 60_000
-    with time_machine.travel(clock.now() + timedelta(minutes=2), tick=True):
-        payout_sending.advance(payout.pk)
-    payout.refresh_from_db()
-
-    assert waiting == ("pending", "liquidity")
-    assert payout.status == "processing"
-
-
-def test_a_fault_of_one_merchant_stops_only_its_payouts(api, script, merchant, other_merchant, make_api):
-    payouts.fund(other_merchant, 50_000)
-    stopped, sent_on = create(api), create(make_api(other_merchant), key="k-2", amount=1_000)
-    Breach.objects.create(invariant="covered", message="a test", merchant=merchant, livemode=False)
-
-    for payout in (stopped, sent_on):
-        payout_sending.advance(payout.pk)
-        payout.refresh_from_db()
-
-    assert (stopped.status, stopped.waiting_for) == ("pending", "gate")
-    assert sent_on.status == "processing"
-
-
-@pytest.mark.parametrize(
-    ("local", "until"),
-    [
-        ("2026-11-24T17:54:59", None),
-        ("2026-11-24T17:55:00", "2026-11-24T18:05:00"),
-        ("2026-11-24T18:04:59", "2026-11-24T18:05:00"),
-        ("2026-11-24T18:05:00", None),
-        ("2026-11-28T12:00:00", None),
-        ("2026-12-25T12:00:00", "2026-12-26T00:00:00"),
-    ],
-)
-def test_nothing_is_sent_while_the_operating_day_changes_and_on_holidays(local, until):
-    moment = datetime.fromisoformat(local).replace(tzinfo=clock.MEXICO_CITY)
-    expected = until and datetime.fromisoformat(until).replace(tzinfo=clock.MEXICO_CITY)
-
-    assert payout_sending.pause(moment) == expected
-
-
-def test_on_another_day_only_what_the_old_days_list_lacks_is_sent_again(api, script, merchant):
-    """money-out.md 1: the tracking key protects only within one operating date."""
-    script.answers = ["unreached"]
-    payout = sent(api)
-    first = payout.operating_date
-    asked = len(script.questions)
-
-    with time_machine.travel(clock.now() + timedelta(days=4), tick=True):
-        payout_sending.advance(payout.pk)
-        payout.refresh_from_db()
-        again = (payout.send_outcome, payout.operating_date > first, script.questions[asked])
-
-    assert again == ("accepted", True, f"list:{first}")
-    assert [order.operating_date for order in script.received] == [payout.operating_date]
