@@ -43,7 +43,7 @@ class Transfer(models.Model):
     clabe = models.CharField(_("CLABE"), max_length=20, null=True)  # noqa: DJ001 - as in Payment
     reference = models.CharField(_("CLABE or reference"), max_length=32)
     tracking_key = models.CharField(_("tracking key"), max_length=40)
-    name = models.CharField(_("customer, payer or beneficiary"), max_length=120)
+    name = models.CharField(_("counterparty"), max_length=120)
     payer_name = models.CharField(_("payer"), max_length=120)
     external_id = models.CharField(_("merchant's id"), max_length=100, null=True)  # noqa: DJ001 - as in Payment
     created_at = models.DateTimeField(_("created"))

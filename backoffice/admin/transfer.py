@@ -44,7 +44,7 @@ COLUMNS = {
     "status": badge("status", {**PAYOUT_COLOURS, **PAYMENT_COLOURS, **DEPOSIT_COLOURS}, _("status")),
     "livemode": mode(),
     "reference": column("reference", _("CLABE or reference"), lambda t: shown_reference(t) or EMPTY),
-    "name": column("name", _("other party"), lambda t: t.name or EMPTY),
+    "name": column("name", _("counterparty"), lambda t: t.name or EMPTY),
 }
 """Columns of the transfer history, here and on the home page."""
 

@@ -34,12 +34,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='clabe',
             name='purpose',
-            field=models.CharField(choices=[('collection', 'collection'), ('funding', 'funding')], db_default='collection', default='collection', max_length=16, verbose_name='purpose'),
+            field=models.CharField(choices=[('collection', 'collection'), ('funding', 'funding')], db_default='collection', default='collection', max_length=16, verbose_name='use'),
         ),
         migrations.AddField(
             model_name='clabe',
             name='registration',
-            field=models.CharField(blank=True, choices=[('pending', 'pending'), ('active', 'active'), ('refused', 'refused')], db_default='', default='', max_length=8, verbose_name='registration'),
+            field=models.CharField(blank=True, choices=[('pending', 'pending'), ('active', 'active'), ('refused', 'registration refused')], db_default='', default='', max_length=8, verbose_name='registration'),
         ),
         migrations.AddField(
             model_name='clabe',
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='deposit',
             name='purpose',
-            field=models.CharField(choices=[('payment', 'payment'), ('funding', 'top-up')], db_default='payment', default='payment', max_length=16, verbose_name='purpose'),
+            field=models.CharField(choices=[('payment', 'payment'), ('funding', 'top-up')], db_default='payment', default='payment', max_length=16, verbose_name='use'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='clabe',

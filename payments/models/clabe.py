@@ -32,7 +32,7 @@ class Clabe(ProtectedRefreshMixin):
 
         PENDING = "pending", _("pending")
         ACTIVE = "active", _("active")
-        REFUSED = "refused", _("refused")
+        REFUSED = "refused", _("registration refused")
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("active")
@@ -52,7 +52,7 @@ class Clabe(ProtectedRefreshMixin):
     )
     clabe = IdentifierField(_("CLABE"), max_length=18, unique=True)
     purpose = models.CharField(
-        _("purpose"), max_length=16, choices=Purpose.choices, default=Purpose.COLLECTION, db_default=Purpose.COLLECTION
+        _("use"), max_length=16, choices=Purpose.choices, default=Purpose.COLLECTION, db_default=Purpose.COLLECTION
     )
     status = StatusField(_("status"), choices=Status.choices, default=Status.ACTIVE)
     label = models.CharField(_("label"), max_length=100, blank=True)

@@ -92,7 +92,7 @@ class Deposit(ProtectedRefreshMixin):
         verbose_name=_("reusable CLABE"),
     )
     purpose = models.CharField(
-        _("purpose"), max_length=16, choices=Purpose.choices, default=Purpose.PAYMENT, db_default=Purpose.PAYMENT
+        _("use"), max_length=16, choices=Purpose.choices, default=Purpose.PAYMENT, db_default=Purpose.PAYMENT
     )
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
     fee = models.BigIntegerField(_("fee"), default=0, db_default=0)
