@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from backoffice.models import Transfer
@@ -125,6 +125,16 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "webhooks_providereventtransition_event_id": ProviderEventTransition.objects.filter(event_id=1),
 }
 """Index, without the hash of a generated name -> a query of a page or a job."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untouched(django_db_setup: None, django_db_blocker: Any) -> None:
+    """A new copy of the database: plans depend on pages and statistics that earlier tests have left behind."""
+    with django_db_blocker.unblock():
+        for one in connections.all(initialized_only=True):
+            one.close()
+            one.close_pool()
+        cluster.copy_template()
 
 
 def present() -> dict[str, tuple[str, str, bool]]:
