@@ -35,6 +35,7 @@ NOT_ALWAYS_GOOD = {
     "create_report": "days in the wrong order, or still to come",
     "roll_api_key": "an end that has passed or is too far off",
     "list_payouts": "a made-up cursor, an empty moment",
+    "list_topups": "a made-up cursor, an empty moment",
     "list_destinations": "a made-up cursor, a text that is no CLABE",
     "create_payout": "a scheduled time that has passed or is too far off",
     "pay_test_payment": "an amount that the simulator of a provider does not take",

@@ -32,6 +32,8 @@ from payments.models import (
     Clabe,
     FeeRule,
     Payment,
+    Payout,
+    PayoutResolution,
     ProviderAccount,
     ProviderBalance,
     ProviderCall,
@@ -148,6 +150,9 @@ def _populate() -> None:
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
     assert provider_quota.spend(account, "efws")
     _propose_adjustments()
+    PayoutResolution.objects.create(
+        payout=Payout.objects.latest("pk"), decision="seen", reason="Seen", maker=User.objects.get(username="ana")
+    )
     IdempotencyKey.objects.create(merchant=merchant, livemode=False, key="w", method="POST", path="/", body_sha256="")
     InboxTally.objects.create(hour=clock.now(), channel=Channel.STP_DEPOSITS, kind=InboxTally.Kind.DUPLICATE)
     ProviderPoll.objects.create(account=account)

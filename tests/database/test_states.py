@@ -21,6 +21,7 @@ INITIAL = {
     "payments_payment": {"pending"},
     "payments_deposit": {"credited", "suspended"},
     "payments_payout": {"pending_approval", "pending"},
+    "payments_payoutresolution": {"proposed"},
     "payments_clabe": {"active"},
     "payments_reviewcase": {"open"},
     "payments_report": {"pending"},
@@ -51,6 +52,7 @@ LEGAL = {
         "rejected": set(),
         "returned": set(),
     },
+    "payments_payoutresolution": {"proposed": {"applied", "rejected"}, "applied": set(), "rejected": set()},
     "payments_clabe": {"active": {"closed"}, "closed": set()},
     "payments_report": {
         "pending": {"processing", "failed"},
@@ -108,6 +110,8 @@ WITH = {
     ", cancelled_at = CASE WHEN '{after}' = 'cancelled' AND status <> 'cancelled' THEN now() ELSE cancelled_at END"
     ", failure_code = CASE WHEN '{after}' IN ('failed', 'rejected') AND status <> '{after}' THEN 'x'"
     " ELSE failure_code END",
+    "payments_payoutresolution": ", resolved_at = CASE WHEN '{after}' = status THEN resolved_at"
+    " WHEN '{after}' = 'proposed' THEN NULL ELSE now() END",
     "payments_clabe": ", closed_at = CASE '{after}' WHEN 'closed' THEN now() ELSE closed_at END",
     "payments_report": ", attempt = 1, rows_done = 1, rows_total = 1"
     ", leased_until = CASE WHEN status IN ('completed', 'failed') THEN leased_until"
@@ -134,6 +138,7 @@ CLONED = {
     "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"}
     | {"fee": 0, "fee_tax": 0},
     "payments_payout": {"public_id": "po_new", "tracking_key": "NEW", "external_id": None},
+    "payments_payoutresolution": {"public_id": "prs_new"},
     "payments_clabe": {"public_id": "clb_new", "clabe": "646180157000000990", "closed_at": None},
     "payments_report": {"public_id": "rep_new", "completed_at": None, "size": None},
     "payments_reviewcase": {"public_id": "rev_new", "resolved_at": None},
@@ -159,14 +164,16 @@ def path_to(table: str, state: str) -> list[str]:
     raise AssertionError(f"{table} cannot become {state}")
 
 
-def clone(attacker, table: str, status: str) -> int:
-    changes = dict(CLONED[table])
+def clone(attacker, table: str, status: str, **more: str) -> int:
+    changes = dict(CLONED[table]) | more
     if table == "kyc_case":  # one case a merchant
         changes["merchant_id"] = attacker.clone("merchants_merchant", public_id="mer_new")
     if table == "payments_payment":
         changes["completed_at"] = None
     if table == "payments_reviewcase":  # one case a deposit
         changes["deposit_id"] = attacker.clone("payments_deposit", **NEW_DEPOSIT)
+    if table == "payments_payoutresolution":  # one open one a payout
+        changes["payout_id"] = attacker.run("SELECT min(id) FROM payments_payout")
     row = attacker.clone(table, status=status, **changes)
     if table == "kyc_case":  # without documents it could not be submitted
         attacker.clone("kyc_document", public_id="doc_new", case_id=row)
@@ -179,6 +186,9 @@ def clone(attacker, table: str, status: str) -> int:
                 decision,
                 user,
             )
+    if table == "payments_payoutresolution":  # approved
+        about = {"kind": "payments.payout_resolution", "subject": "prs_new"}
+        attacker.run(become("staff_approval", clone(attacker, "staff_approval", "pending", **about), "approved"))
     if table == "ledger_adjustment":  # approved, and in the books
         attacker.run(become("staff_approval", clone(attacker, "staff_approval", "pending"), "approved"))
         new_transaction(attacker, "adj_new")

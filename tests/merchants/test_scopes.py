@@ -23,6 +23,10 @@ ABSENT = "0" * 26
 SPEI = {"method": "spei", "amount": 100, "currency": "MXN"}
 
 
+KINDS = PREFIXES | {"topup": PREFIXES["deposit"]}
+"""Name in a path -> prefix of its ids: a top-up is the deposit that brought it."""
+
+
 def operations() -> Iterator[tuple[str, str]]:
     """Every method of every address that takes an API key, from the URLconf."""
     for pattern in get_resolver().url_patterns:
@@ -46,7 +50,7 @@ def written() -> dict[tuple[str, str], set[str] | None]:
 
 
 def example(path: str) -> str:
-    return re.sub(r"{(?:(\w+)_id|key)}", lambda m: f"{PREFIXES[m[1]]}_{ABSENT}" if m[1] else "unused", path)
+    return re.sub(r"{(?:(\w+)_id|key)}", lambda m: f"{KINDS[m[1]]}_{ABSENT}" if m[1] else "unused", path)
 
 
 def test_the_guide_names_every_operation_once() -> None:
