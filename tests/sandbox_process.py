@@ -96,7 +96,7 @@ class AtStp:
         return found
 
     def notify(self, tracking_key: str, *states: str, cause: int | None = None) -> None:
-        """Send these notices of an order, in this order, whatever its state is."""
+        """Send these notices of an order, in this order, true or not."""
         path = f"/_sim/stp/orders/{tracking_key}/notices"
         self.simulator.client.post(path, json={"states": states, "cause": cause}).raise_for_status()
 

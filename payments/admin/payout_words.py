@@ -16,6 +16,7 @@ NEEDS_STAFF: dict[str, Any] = {
     "order_differs": _("the provider has another order under its tracking key"),
     "unknown_state": _("the provider names an unknown state"),
     "settled_unexpectedly": _("settled, although it was never sent"),
+    "reported_unsent": _("the provider reports it, and this site never sent it: it is not sent"),
     "settled_after_failure": _("settled after it had failed: the money left late"),
 }
 """``Payout.needs_staff`` -> what happened. A word that is missing here is shown as it is."""

@@ -65,6 +65,15 @@ class SpeiTextField(TextField):
             raise serializers.ValidationError(_(error.message), code=error.code) from error
 
 
+class WholeNumberField(serializers.IntegerField):
+    """A JSON integer; text and decimals are refused."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class DestinationRequest(StrictSerializer):
     """Who gets the money."""
 
@@ -98,7 +107,7 @@ class PayoutRequest(StrictSerializer):
         help_text="What the beneficiary reads. Sent without accents; then at most 40 characters. Emoji and `|` are "
         "refused",
     )
-    reference_number = serializers.IntegerField(
+    reference_number = WholeNumberField(
         required=False, allow_null=True, min_value=1, max_value=9_999_999, help_text="1 to 9999999; ours by default"
     )
     external_id = TextField(

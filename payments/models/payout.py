@@ -230,9 +230,9 @@ class Payout(ProtectedRefreshMixin):
                 fields=["next_attempt_at"], condition=models.Q(next_attempt_at__isnull=False), name="payout_due"
             ),
             models.Index(
-                fields=["provider_account", "first_sent_at"],
-                condition=models.Q(first_sent_at__isnull=False),
-                name="payout_sent",
+                fields=["provider_account", "send_started_at"],
+                condition=models.Q(send_started_at__isnull=False),
+                name="payout_last_sent",
             ),
             models.Index(
                 fields=["id"], condition=~models.Q(needs_staff="") | models.Q(delayed=True), name="payout_for_people"

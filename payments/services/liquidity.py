@@ -73,7 +73,7 @@ def spendable(account: ProviderAccount) -> int | None:
     # An order that was sent shortly before the reading may not be in it yet.
     since = reading.read_at - timedelta(seconds=60)
     sent = Payout.objects.filter(
-        provider_account__in=[a.pk for a in company_accounts(account)], first_sent_at__gte=since
+        provider_account__in=[a.pk for a in company_accounts(account)], send_started_at__gte=since
     ).exclude(status__in=[Payout.Status.FAILED, Payout.Status.REJECTED])
     return reading.amount - reading.pending - (sent.aggregate(total=Sum("amount"))["total"] or 0)
 

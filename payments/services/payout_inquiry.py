@@ -70,9 +70,14 @@ def apply(payout_id: int, order: OrderState) -> bool:
         payout = lock(payout_id)
         payout.provider_account = ProviderAccount.objects.get(pk=payout.provider_account_id)
         _schedule_next(payout)
-        if not order.is_of(order_of(payout)):
-            return payout_outcome.set_aside(payout, "order_differs", origin=_origin(payout))
-        return payout_outcome.follow(payout, order, origin=_origin(payout))
+        if order.is_of(order_of(payout)):
+            changed = payout_outcome.follow(payout, order, origin=_origin(payout))
+        else:
+            changed = payout_outcome.set_aside(payout, "order_differs", origin=_origin(payout))
+        if not changed:  # the inquiry still counts, or it would be due for ever and use up the quota
+            with joined() as writes:
+                writes.update(payout, "order_id", *_ASKED)
+        return changed
 
 
 def _ask_about(payouts: Sequence[Payout], day: date) -> int:

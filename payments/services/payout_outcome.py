@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 OLDEST_EFFECTIVE = timedelta(days=7)
 """The oldest posting time: an older provider time is raised to it in the books, not on the payout."""
+REPORTED_UNSENT = "reported_unsent"
+"""Mark for staff: the provider reports an order of a payout that this site never sent (a restored copy, a forgery)."""
 INTERNAL_BANK = "90646"
 """STP itself: it reports a return between its own clients as a cancellation."""
 _SENT = (
@@ -141,11 +143,14 @@ def come_back(
 
 
 @transaction_required
-def fail(payout: Payout, *, code: str, message: str, origin: Origin) -> bool:
-    """Fail a payout that provably did not arrive, and release its hold. False unless ``processing`` and unsettled."""
+def fail(payout: Payout, *, code: str, message: str, origin: Origin, needs_staff: str = "") -> bool:
+    """Fail a payout that provably did not arrive, and release its hold. False unless ``processing`` and unsettled.
+
+    ``needs_staff``: why a person must look at it all the same.
+    """
     if payout.status != Payout.Status.PROCESSING or payout.liquidated_at is not None:
         return False
-    return _fail(payout, code, message, at=clock.now(), origin=origin)
+    return _fail(payout, code, message, at=clock.now(), origin=origin, needs_staff=needs_staff)
 
 
 @transaction_required
@@ -167,7 +172,6 @@ def follow(payout: Payout, order: OrderState, *, origin: Origin) -> bool:
             return _cancelled(payout, order.cause, now, origin)
         case OrderStatus.UNKNOWN:
             return _set_aside(payout, "unknown_state", origin)
-    _write(payout, payout.status, origin=origin)  # in progress
     return False
 
 
@@ -194,10 +198,13 @@ def _cancelled(payout: Payout, cause: int | None, now: datetime, origin: Origin)
     return fail(payout, code="provider_rejected", message=_("The provider cancelled the transfer."), origin=origin)
 
 
-def _fail(payout: Payout, code: str, message: str, *changed: str, at: datetime, origin: Origin) -> bool:
+def _fail(
+    payout: Payout, code: str, message: str, *changed: str, at: datetime, origin: Origin, needs_staff: str = ""
+) -> bool:
     before = payout.status
     payout.fail(code=code, message=message)
     _came_to_an_end(payout)
+    payout.needs_staff = needs_staff
     with joined():
         hold.release(hold.id_of(payout.public_id), when=_when(payout, at))
         _write(payout, before, "failure_code", "failure_message", *changed, origin=origin, event_type="payout.failed")

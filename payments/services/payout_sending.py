@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -64,18 +64,22 @@ def advance(payout_id: int) -> None:
     if _must_be_asked(payout):
         payout_inquiry.ask_due()
         return
-    if _is_on_another_day(payout) and not _is_absent(payout):
-        return
     if not liquidity.is_fresh(payout.provider_account):
         liquidity.read(payout.provider_account)
     started = _begin(payout_id)
+    if started is None and _is_ready_on_another_day(payout_id) and _is_absent(payout):
+        started = _begin(payout_id, absent_on=payout.operating_date)
     if started is None:
         return
     payout = Payout.objects.select_related("provider_account").get(pk=payout_id)
     client = provider_client.connect_for_payouts(
         payout.provider_account, about=payout.public_id, before_send=lambda: _require_lease(payout_id, started)
     )
-    _finish(payout_id, started, client.send(order_of(payout)))
+    try:
+        result = client.send(order_of(payout))
+    except ValueError as error:  # an order that cannot be written: a person must mend the account's settings
+        result = SendResult(Outcome.NOT_SENT, SendReason.CONFIGURATION, detail=str(error)[:300])
+    _finish(payout_id, started, result)
 
 
 def pause(now: datetime) -> datetime | None:
@@ -104,10 +108,13 @@ def _must_be_asked(payout: Payout) -> bool:
     return payout.status != Payout.Status.PENDING
 
 
-def _is_on_another_day(payout: Payout) -> bool:
+def _is_ready_on_another_day(payout_id: int) -> bool:
+    """True if only the list of the payout's old operating day is missing before it may be sent again."""
+    payout = Payout.objects.get(pk=payout_id)
     return (
         payout.status == Payout.Status.PROCESSING
         and payout.send_outcome == _outcomes.NOT_SENT
+        and payout.waiting_for == _reasons.NOTHING
         and payout.operating_date != calendar.operating_date(clock.now())
     )
 
@@ -126,8 +133,11 @@ def _is_absent(payout: Payout) -> bool:
     return False
 
 
-def _begin(payout_id: int) -> datetime | None:
-    """Commit that the payout is about to be sent; None if it is not to be sent now."""
+def _begin(payout_id: int, *, absent_on: date | None = None) -> datetime | None:
+    """Commit that the payout is about to be sent; None if it is not to be sent now.
+
+    On another operating day it is sent only if the complete list of the old one, ``absent_on``, lacks it.
+    """
     with transaction.atomic():
         payout = lock(payout_id)
         payout.provider_account = ProviderAccount.objects.get(pk=payout.provider_account_id)
@@ -151,7 +161,10 @@ def _begin(payout_id: int) -> datetime | None:
         day = calendar.operating_date(now)
         if before == Payout.Status.PENDING:
             payout.start(at=now, operating_date=day)
-        elif payout.operating_date != day:
+        elif payout.operating_date not in (day, absent_on):
+            _await_list(payout, now)
+            return None
+        else:
             payout.operating_date = day
         payout.sends += 1
         payout.send_started_at, payout.send_outcome = now, _outcomes.SENDING
@@ -161,6 +174,13 @@ def _begin(payout_id: int) -> datetime | None:
             if before != payout.status:
                 record_payout(payout, from_status=before, origin=_worker(payout), event_type="payout.processing")
         return now
+
+
+def _await_list(payout: Payout, now: datetime) -> None:
+    """Every call so far had no effect; nothing but the old day's list is missing, which is read without a lock."""
+    payout.send_outcome, payout.waiting_for, payout.next_attempt_at = _outcomes.NOT_SENT, _reasons.NOTHING, now
+    with joined() as writes:
+        writes.update(payout, "send_outcome", *_WAITING)
 
 
 def _may_have_left(payout: Payout) -> bool:
@@ -186,6 +206,8 @@ def _require_lease(payout_id: int, started: datetime) -> None:
 
 def _why_wait(payout: Payout, now: datetime) -> Wait | None:
     soon = now + _LOOK_AGAIN
+    if payout.needs_staff == payout_outcome.REPORTED_UNSENT:
+        return Wait(_reasons.GATE, soon)
     if payout.scheduled_for is not None and payout.scheduled_for > now:
         return Wait(_reasons.SCHEDULE, payout.scheduled_for)
     merchant = payout.merchant
@@ -263,6 +285,7 @@ def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
                     code=str(result.reason) or "provider_rejected",
                     message=result.detail or _("The provider refused the transfer."),
                     origin=_worker(payout),
+                    needs_staff=payout.needs_staff,
                 )
             case Outcome.NOT_SENT:
                 _try_again(payout, result.reason, now)

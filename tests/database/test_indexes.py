@@ -103,7 +103,7 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "payout_created": Transfer.objects.order_by("-created_at")[:50],
     "payout_due": Payout.objects.filter(next_attempt_at__lte=NOW).order_by("next_attempt_at")[:50],
     "payout_for_people": payout_resolution.narrowed(Payout.objects.all(), "person").order_by("-id")[:51],
-    "payout_sent": Payout.objects.filter(provider_account_id=1, first_sent_at__gte=NOW).order_by(),
+    "payout_last_sent": Payout.objects.filter(provider_account_id=1, send_started_at__gte=NOW).order_by(),
     "payout_search": search_rows(Payout.objects.all(), "María", PAYOUT_SEARCH_TEXT),
     "payments_payouttransition_payout_id": PayoutTransition.objects.filter(payout_id=1),
     "provider_call_about": ProviderCall.objects.filter(object_id="pay_1").order_by("id"),

@@ -24,7 +24,7 @@ def shot(page: Page, name: str) -> None:
 
 @contextmanager
 def signed_in(browser: Browser, address: str, name: str, *codenames: str, width: int = 1440) -> Iterator[Page]:
-    """A page of somebody who sees everything and may do what is named; an error on its console fails the test."""
+    """A page of a user who may view everything and has these permissions; an error on its console fails the test."""
     user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
     views = Permission.objects.filter(codename__startswith="view_")
     user.user_permissions.set([*views, *Permission.objects.filter(codename__in=codenames)])

@@ -61,7 +61,8 @@ class StpScript:
     """The provider. ``answers``: what becomes of the next sends, in order; then all are accepted.
 
     ``accept``; ``lost`` (accepted, the answer is lost); ``vanish`` (not accepted, the answer is lost); ``unreached``;
-    ``refuse``; ``duplicate`` (as if the tracking key had been used).
+    ``refuse``; ``pld`` (refused, and a person must look); ``unwritable`` (the adapter cannot write the order);
+    ``duplicate`` (as if the tracking key had been used).
     """
 
     answers: list[str] = field(default_factory=list)
@@ -106,6 +107,10 @@ class StpScriptClient:
     def _send(self, order: OutgoingOrder) -> SendResult:
         script = self.script
         answer = script.answers.pop(0) if script.answers else "accept"
+        if answer == "unwritable":
+            raise ValueError("the ordering name cannot be written")
+        if answer == "pld":
+            return SendResult(Outcome.REFUSED, SendReason.COMPLIANCE_REJECTED, code="-200", detail="Se rechaza por PLD")
         if answer == "unreached":
             return SendResult(Outcome.NOT_SENT, SendReason.UNREACHABLE)
         script.received.append(order)

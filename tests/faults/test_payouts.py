@@ -110,7 +110,7 @@ def test_a_test_payout_can_be_decided_before_it_is_sent_and_not_after_its_end(pa
 
 @pytest.mark.promise("P4", "the worker killed while it sends, STP accepting in silence: one order per payout")
 def test_a_killed_worker_sends_no_payout_twice_and_fails_none_that_left(payout_site, trials, merchant):
-    """money-out.md 4: STP takes orders in silence; whatever a dead worker left open is asked about."""
+    """money-out.md 4: STP takes orders in silence; what a dead worker left open is asked about."""
     site, batch, seen = payout_site, 4, set()
     at_stp = site.at_stp
     at_stp.configure(pace=3_600, chances={"silence": 1.0})

@@ -116,6 +116,7 @@ def issued(merchant, make_api):
         ({"amount": 1.5}, 400, "invalid_amount", "amount"),
         ({"scheduled_for": "2020-01-01T00:00:00Z"}, 400, "invalid_request", "scheduled_for"),
         ({"reference_number": 10_000_000}, 400, "invalid_request", "reference_number"),
+        ({"reference_number": "12"}, 400, "invalid_request", "reference_number"),
         ({"amount": 100_001}, 422, "insufficient_funds", None),
     ],
 )

@@ -1,4 +1,4 @@
-"""Random histories of payouts: whatever is lost, repeated, reordered or forged, money leaves once or not at all.
+"""Random histories of payouts with lost, repeated, reordered and forged messages: money leaves once or not at all.
 
 The provider's truth is ``StpScript``; notices and answers tell of it late, twice, or not. After each step no order was
 sent twice, holds are those of the payouts that are open, and nothing is called failed that went out. At the end all is

@@ -88,7 +88,7 @@ def test_on_another_day_only_what_the_old_days_list_lacks_is_sent_again(api, scr
     with time_machine.travel(clock.now() + timedelta(days=4), tick=True):
         payout_sending.advance(payout.pk)
         payout.refresh_from_db()
-        again = (payout.send_outcome, payout.operating_date > first, script.questions[asked])
+        again = (payout.send_outcome, payout.operating_date > first, script.questions[asked + 1])
 
     assert again == ("accepted", True, f"list:{first}")
     assert [order.operating_date for order in script.received] == [payout.operating_date]
