@@ -16,6 +16,7 @@ from core.forms import MomentField
 from payments.admin.payout_words import why_staff
 from payments.admin.provider_call import outcome_label
 from payments.models import Payout, PayoutResolution, ProviderCall
+from payments.services import payout_outcome
 from payments.services import payout_resolution as service
 from staff.admin.decision import DecisionAdmin
 from staff.admin.evidence import EvidenceMixin, evidence_link
@@ -118,7 +119,7 @@ def _lacks(payout: Payout) -> str:
 
 
 def _next(payout: Payout) -> str:
-    if payout.next_attempt_at is None:
+    if payout.next_attempt_at is None or payout.needs_staff == payout_outcome.REPORTED_UNSENT:
         return _("nothing")
     if payout.status == Payout.Status.PENDING or payout.send_outcome == Payout.SendOutcome.NOT_SENT:
         return _("it is sent, if nothing delays it")
