@@ -50,6 +50,20 @@ def media_is_private(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security, OURS)
+def webhooks_go_to_public_addresses(**kwargs: Any) -> list[CheckMessage]:
+    """payments_site.W007: webhooks cannot be aimed at this machine, except in development."""
+    if settings.WEBHOOK_ALLOW_HTTP and not settings.DEBUG:
+        return [
+            Warning(
+                "WEBHOOK_ALLOW_HTTP is on: webhooks may use plain HTTP and reach services of this machine.",
+                hint="It is meant for development and the demo. Unset it.",
+                id="payments_site.W007",
+            )
+        ]
+    return []
+
+
 @register(Tags.database, OURS)
 def database_is_durable(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """payments_site.E003: an acknowledged webhook survives a crash of PostgreSQL (synchronous_commit)."""

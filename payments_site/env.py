@@ -197,6 +197,21 @@ class Sandbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Where merchants may receive webhooks. ``allow_http``: also at http:// URLs, on any port and on this machine."""
+
+    allow_http: bool
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Webhooks:
+        """Raises ``EnvironmentVariableError``."""
+        given = environ.get("WEBHOOK_ALLOW_HTTP", "").strip()
+        if given not in ("", "0", "1"):
+            raise EnvironmentVariableError(f"WEBHOOK_ALLOW_HTTP must be 0 or 1, not {given!r}")
+        return cls(given == "1")
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
     """Options of ``make demo``: data folder, web port (None: a free one), whether to stop after the report."""
 

@@ -114,6 +114,7 @@ class House:
             "DATABASE_URL": self.postgres.url(APP, DATABASE),
             "REDIS_URL": self.redis.url,
             "SANDBOX_URL": self.sandbox_url,
+            "WEBHOOK_ALLOW_HTTP": "1",
             "WEB_BIND": self.base_url.removeprefix("http://"),
             "PYTHONUNBUFFERED": "1",
         }

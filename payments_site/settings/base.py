@@ -23,6 +23,7 @@ SIGNING = env.Signing.from_env()
 RATES = env.RateLimits.from_env()
 ENCRYPTION = env.Encryption.from_env()
 SANDBOX = env.Sandbox.from_env()
+WEBHOOKS = env.Webhooks.from_env()
 
 SECRET_KEY = SITE.secret_key
 ALLOWED_HOSTS = list(SITE.allowed_hosts)
@@ -241,6 +242,9 @@ INBOX_TALLY_SECONDS = 10.0
 """How often a process flushes its counts of repeated and refused notices."""
 INBOX_BODY_DAYS = 400
 """How long the raw bytes of notices are kept (at least 90 days); their rows are kept forever."""
+
+WEBHOOK_ALLOW_HTTP = WEBHOOKS.allow_http
+"""Whether merchants' endpoints may have http URLs, any port, and loopback addresses; for development only."""
 
 REPORT_KEPT = timedelta(days=30)
 """How long a report's file can be downloaded."""

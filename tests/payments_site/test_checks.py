@@ -53,6 +53,16 @@ def test_a_media_folder_that_does_not_exist_yet_is_fine(settings, tmp_path):
     assert found(checks.media_is_private()) == []
 
 
+@pytest.mark.parametrize(
+    ("allowed", "debug", "expected"),
+    [(False, False, []), (True, True, []), (True, False, ["payments_site.W007"])],
+)
+def test_webhooks_to_this_machine_are_a_warning_outside_of_development(settings, allowed, debug, expected):
+    settings.WEBHOOK_ALLOW_HTTP, settings.DEBUG = allowed, debug
+
+    assert found(checks.webhooks_go_to_public_addresses()) == expected
+
+
 @pytest.mark.django_db
 def test_a_durable_database_and_a_limited_role_pass():
     assert found(checks.database_is_durable(databases=["default"])) == []

@@ -137,6 +137,18 @@ def test_the_simulators_address_may_be_missing_and_is_a_web_address():
         env.Sandbox.from_env({"SANDBOX_URL": "127.0.0.1:9100"})
 
 
+def test_webhooks_over_plain_http_need_an_explicit_one():
+    assert [env.Webhooks.from_env({"WEBHOOK_ALLOW_HTTP": text}).allow_http for text in ("", "0", " 1 ")] == [
+        False,
+        False,
+        True,
+    ]
+    assert not env.Webhooks.from_env({}).allow_http
+    for text in ("true", "yes", "2", "http"):
+        with pytest.raises(env.EnvironmentVariableError, match="^WEBHOOK_ALLOW_HTTP must be 0 or 1"):
+            env.Webhooks.from_env({"WEBHOOK_ALLOW_HTTP": text})
+
+
 def test_rates_are_so_many_in_a_while():
     assert env.RateLimits.from_env({}) == env.RateLimits("100/s", "50/s", "20/s")
     assert env.RateLimits.from_env({"RATE_LIMIT_READ": "600/10m"}).read == "600/10m"
