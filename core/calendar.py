@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time as monotonic_time
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from core import clock
 from core.mx import banking_days
@@ -62,6 +62,12 @@ def is_banking_day(day: date) -> bool:
 def next_banking_day(day: date) -> date:
     """The first banking day after ``day``."""
     return banking_days.next_banking_day(day, holidays(day.year) | holidays(day.year + 1))
+
+
+def previous_banking_day(day: date) -> date:
+    """The last banking day before ``day``."""
+    day -= timedelta(days=1)
+    return day if is_banking_day(day) else previous_banking_day(day)
 
 
 def operating_date(moment: datetime) -> date:

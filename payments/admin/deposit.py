@@ -29,7 +29,11 @@ from core.admin import (
 from core.mx import clabe
 from payments.models import Deposit, DepositTransition, ReviewCase
 
-STATUS_COLOURS = {Deposit.Status.CREDITED: "success", Deposit.Status.SUSPENDED: "danger"}
+STATUS_COLOURS = {
+    Deposit.Status.CREDITED: "success",
+    Deposit.Status.SUSPENDED: "danger",
+    Deposit.Status.MATCHED: "info",
+}
 
 provider_account = related("provider_account", _("provider account"), lambda a: a.get_provider_display())
 _payer_account = masked("payer_account", _("payer's account"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter, RelatedDropdownFilter
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin import (
@@ -43,15 +41,23 @@ from core.admin import (
 from core.errors import RequestRefused
 from core.money import format_mxn
 from core.mx import clabe
-from core.search import public_id
+from payments.admin.review_case_decision import PayoutForm, ReasonForm, TargetForm, credited, matched, proposals
 from payments.models import Deposit, ReviewCase, ReviewCaseTransition
+from payments.services import payout_return
 from payments.services import review_case as service
 
 STATUS_COLOURS = {
+    ReviewCase.Status.TO_MATCH: "warning",
     ReviewCase.Status.OPEN: "warning",
     ReviewCase.Status.CREDITED: "success",
     ReviewCase.Status.ASSIGNED: "success",
+    ReviewCase.Status.MATCHED: "success",
 }
+ACTIONS = {
+    ReviewCase.Status.TO_MATCH: ["match", "deny"],
+    ReviewCase.Status.OPEN: ["credit", "assign", "match"],
+}
+"""Status of a case -> what people may do. A possible return is decided about before it can be credited."""
 
 
 def _of_deposit(name: str, title: Any, show: Any) -> Any:
@@ -64,7 +70,7 @@ def _age(case: ReviewCase) -> str:
 
 def _due(case: ReviewCase) -> str:
     """The time left or overdue; empty if it is resolved."""
-    if case.status != ReviewCase.Status.OPEN:
+    if not case.is_waiting:
         return EMPTY
     now = clock.now()
     if case.due_at <= now:
@@ -77,6 +83,8 @@ def _asked(case: ReviewCase) -> str:
 
 
 def _went_to(deposit: Any) -> Any:
+    if deposit.status == deposit.Status.MATCHED:
+        return object_link(deposit.review_case.payout.public_id)
     if deposit.status != deposit.Status.CREDITED:
         return EMPTY
     credited_to = deposit.payment or deposit.reusable_clabe
@@ -93,43 +101,15 @@ class DueFilter(RadioFilter):
     parameter_name = "due"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("overdue", _("overdue")), ("in_time", _("in time"))]
+        return [("waiting", _("to be decided")), ("overdue", _("overdue")), ("in_time", _("in time"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        waiting = queryset.filter(status=ReviewCase.Status.OPEN)
+        waiting = queryset.filter(resolved_at=None)
+        if self.value() == "waiting":
+            return waiting
         if self.value() == "overdue":
             return waiting.filter(due_at__lte=clock.now())
         return waiting.filter(due_at__gt=clock.now()) if self.value() == "in_time" else queryset
-
-
-class ReasonForm(forms.Form):
-    """Form for the reason of a decision."""
-
-    reason = forms.CharField(
-        label=_("reason"),
-        max_length=500,
-        help_text=_("Stored permanently with the case: what you checked and who confirmed it."),
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-    )
-
-
-class TargetForm(ReasonForm):
-    """Form for another destination."""
-
-    target = forms.CharField(
-        label=_("payment, CLABE or merchant"),
-        max_length=40,
-        help_text=_(
-            "Its id: pay_…, clb_… or mer_…. For a CLABE or a merchant, a new payment is created; money for a funding "
-            "CLABE is a top-up of the balance, without a fee."
-        ),
-        widget=UnfoldAdminTextInputWidget,
-    )
-    field_order = ["target", "reason"]
-
-    def clean_target(self) -> str:
-        target = str(self.cleaned_data["target"])
-        return public_id(target) or target.strip()
 
 
 class ReviewCaseTransitionInline(ReadOnlyInline):
@@ -142,6 +122,7 @@ class ReviewCaseTransitionInline(ReadOnlyInline):
 class ReviewCaseAdmin(ReadOnlyAdmin):
     """Each action requires a reason and shows its exact effect before it is confirmed."""
 
+    change_form_outer_after_template = "backoffice/trail.html"
     paginator = InfinitePaginator
     list_display = [
         id_column(),
@@ -173,7 +154,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
     list_select_related = ["merchant", "deposit", "payment"]
     ordering = ["due_at"]
     inlines = [ReviewCaseTransitionInline]
-    actions_detail = ["credit", "assign"]
+    actions_detail = ["credit", "assign", "match", "deny"]
     fieldsets = [
         (
             None,
@@ -216,6 +197,10 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                     (
                         _of_deposit("event", _("provider event"), lambda d: object_link(d.provider_event)),
                         _of_deposit("credited_to", _("credited to"), _went_to),
+                    ),
+                    (
+                        column("return_of", _("tracking key of the payout"), lambda c: c.return_of or EMPTY),
+                        moment("listed_at", _("confirmed by the provider's list"), seconds=True),
                     ),
                 ]
             },
@@ -271,13 +256,26 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                 "payment",
                 "deposit__payment",
                 "deposit__provider_account",
+                "payout",
                 "deposit__reusable_clabe__merchant",
             )
         )
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         case = self.get_object(request, str(object_id))
-        return super().get_actions_detail(request, object_id) if case and case.status == case.Status.OPEN else []
+        possible = ACTIONS.get(case.status, []) if case else []
+        names = {f"payments_reviewcase_{name}" for name in possible}
+        return [one for one in super().get_actions_detail(request, object_id) if one.action_name in names]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        case = self.get_object(request, object_id)
+        trail = []
+        if case is not None and case.is_waiting and request.user.has_perm("payments.view_payout"):
+            found = payout_return.proposals(case)
+            trail = [proposals(case, found)] if found or case.status == case.Status.TO_MATCH else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "trail": trail})
 
     @action(
         description=_("Credit where it was sent"),
@@ -291,7 +289,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             object_id,
             title=_("Credit where it was sent"),
             form_class=ReasonForm,
-            destination=lambda case, data: service.original_destination(case),
+            effect=lambda case, data: credited(case, service.original_destination(case)),
             run=lambda case, data: service.credit(case.pk, origin=staff_origin(request), reason=data["reason"]),
         )
 
@@ -307,30 +305,66 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             object_id,
             title=_("Assign to another"),
             form_class=TargetForm,
-            destination=lambda case, data: service.other_destination(case, data["target"]),
+            effect=lambda case, data: credited(case, service.other_destination(case, data["target"])),
             run=lambda case, data: service.assign(
                 case.pk, data["target"], origin=staff_origin(request), reason=data["reason"]
             ),
         )
 
+    @action(
+        description=_("Match to a payout"),
+        permissions=["payments.match_reviewcase"],
+        url_path="match",
+        icon="link",
+    )
+    def match(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decide(
+            request,
+            object_id,
+            title=_("Match to a payout"),
+            form_class=PayoutForm,
+            effect=lambda case, data: matched(payout_return.preview(case, data["target"])),
+            run=lambda case, data: payout_return.match(
+                case.pk, data["target"], origin=staff_origin(request), reason=data["reason"]
+            ),
+        )
+
+    @action(
+        description=_("It returns no payout"),
+        permissions=["payments.match_reviewcase"],
+        url_path="deny",
+        icon="link_off",
+    )
+    def deny(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decide(
+            request,
+            object_id,
+            title=_("It returns no payout"),
+            form_class=ReasonForm,
+            effect=lambda case, data: [
+                (_("effect"), _("the money stays in suspense; it can be credited or assigned")),
+            ],
+            run=lambda case, data: payout_return.deny(case.pk, origin=staff_origin(request), reason=data["reason"]),
+        )
+
     def _decide(
-        self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, destination: Any, run: Any
+        self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, effect: Any, run: Any
     ) -> HttpResponse:
         """Ask for a reason, show the effect, and execute it if the form was ``confirmed``."""
         case = object_or_404(self, request, object_id)
         form = form_class(request.POST) if request.method == "POST" else form_class()
         for field in form.fields.values():
             field.label = capfirst(field.label)
-        to = None
+        figures = None
         if request.method == "POST" and form.is_valid():
             try:
-                to = destination(case, form.cleaned_data)
+                figures = effect(case, form.cleaned_data)
                 if request.POST.get("confirmed") == "yes":
                     with transaction.atomic():
                         run(case, form.cleaned_data)
                     return self._done(request, case, title)
             except RequestRefused as refused:
-                to = None
+                figures = None
                 show_refusal(form, refused)
         back = reverse("admin:payments_reviewcase_change", args=[case.public_id])
         context = {
@@ -342,15 +376,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             "question": title,
             "back": back,
             "amount": format_mxn(case.deposit.amount),
-            "to": to,
-            "figures": [
-                (_("amount"), format_mxn(case.deposit.amount)),
-                (_("fee"), format_mxn(to.fee)),
-                (_("IVA on the fee"), format_mxn(to.fee_tax)),
-                (_("net for the merchant"), format_mxn(to.net)),
-            ]
-            if to
-            else [],
+            "figures": figures,
         }
         return TemplateResponse(request, "payments/review_case_decision.html", context)
 

@@ -41,6 +41,8 @@ class Deposit(ProtectedRefreshMixin):
         """Booked to the merchant."""
         SUSPENDED = "suspended", _("in suspense")
         """Booked to suspense: staff must decide about it (``ReviewCase``)."""
+        MATCHED = "matched", _("return of a payout")
+        """It returned a payout of ours (``ReviewCase.payout``)."""
 
     class Purpose(models.TextChoices):
         PAYMENT = "payment", _("payment")
@@ -208,6 +210,10 @@ class Deposit(ProtectedRefreshMixin):
         self.purpose = self.Purpose.FUNDING
         self.payment = None
         self.reusable_clabe = clabe
+
+    @transition(field=status, source=Status.SUSPENDED, target=Status.MATCHED)
+    def match(self) -> None:
+        """It returned a payout. Ledger: suspense -> merchant, or cash if the books have the money back already."""
 
     @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
     def suspend(self, *, reason: str, payment: Payment | None, reusable_clabe: Clabe | None) -> None:

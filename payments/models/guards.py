@@ -49,7 +49,7 @@ class FiguresMatchDeposits(Guard):
 
 class DepositIsBooked(Guard):
     """A deposit has the ledger posting of its state: credited at once (to a payment or as a top-up), in suspense,
-    or credited from suspense.
+    credited from suspense, or taken out of suspense as the return of a payout.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,21 @@ class DepositIsBooked(Guard):
 
     def get_func(self, model: type[models.Model]) -> str:
         return """
-            IF NOT EXISTS (
+            IF NEW.status = 'matched' THEN
+                IF NOT EXISTS (
+                    SELECT 1 FROM public.payments_reviewcase c
+                    JOIN public.payments_payout p ON p.id = c.payout_id
+                    JOIN public.ledger_transaction t ON (t.source = NEW.public_id AND t.kind = 'return_cleared')
+                        OR (t.source = p.public_id AND t.kind LIKE '%\\_returned')
+                    JOIN public.ledger_entry e ON e.transaction_id = t.id AND e.amount = NEW.amount
+                    JOIN public.ledger_account a ON a.id = e.account_id AND a.purpose = 'suspense'
+                    WHERE c.deposit_id = NEW.id AND c.status = 'matched' AND p.amount = NEW.amount
+                        AND p.returned_at IS NOT NULL
+                ) THEN
+                    RAISE EXCEPTION 'payments_deposit: % is matched, without a returned payout and its posting',
+                        NEW.public_id USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+            ELSIF NOT EXISTS (
                 SELECT 1 FROM public.ledger_transaction WHERE source = NEW.public_id AND kind IN (
                     CASE WHEN TG_OP = 'UPDATE' THEN 'suspense_assigned'
                         WHEN NEW.status = 'suspended' THEN 'deposit_suspended'
@@ -243,7 +257,7 @@ class SuspenseHasCase(Guard):
 
 
 class ResolvedIsCredited(Guard):
-    """A review case is open if and only if its deposit is in suspense."""
+    """A review case is open if and only if its deposit is in suspense, and matched if and only if that one is."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -252,14 +266,17 @@ class ResolvedIsCredited(Guard):
             operation=pgtrigger.Insert | pgtrigger.Update,
             timing=pgtrigger.Deferred,
             by_index=True,
-            judges={"status": "open if and only if its deposit is in suspense"},
+            judges={"status": "open if and only if its deposit is in suspense, matched if and only if that one is"},
         )
 
     def get_func(self, model: type[models.Model]) -> str:
         return """
             IF EXISTS (
                 SELECT 1 FROM public.payments_reviewcase c JOIN public.payments_deposit d ON d.id = c.deposit_id
-                WHERE c.id = NEW.id AND (c.status = 'open') <> (d.status = 'suspended')
+                WHERE c.id = NEW.id AND (
+                    (c.status IN ('to_match', 'open')) <> (d.status = 'suspended')
+                    OR (c.status = 'matched') <> (d.status = 'matched')
+                )
             ) THEN
                 RAISE EXCEPTION 'payments_reviewcase: it is open if and only if its deposit is in suspense'
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;

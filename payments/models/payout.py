@@ -38,7 +38,8 @@ class Payout(ProtectedRefreshMixin):
     """Money sent by SPEI to an external CLABE. Amounts in centavos.
 
     ``liquidated_at`` and ``returned_at`` are facts, each stored once, in any state and order: state and books follow
-    from them. ``send_outcome`` is the result of sending; a payout with an unknown one is never sent again.
+    from them. ``send_outcome`` is the result of sending; a payout with an unknown one is never sent again. ``claim`` is
+    what a notice reports and no inquiry has confirmed yet (a value of ``OrderStatus``).
     """
 
     approval_rows: Sequence[Approval] | None = None
@@ -143,9 +144,14 @@ class Payout(ProtectedRefreshMixin):
     inquiries = models.PositiveIntegerField(_("times asked"), default=0, db_default=0)
     not_found_at = models.DateTimeField(_("first answered: not found"), null=True, blank=True)
     next_attempt_at = models.DateTimeField(_("next step"), null=True, blank=True)
+    claim = models.CharField(_("reported, not confirmed"), max_length=9, blank=True, default="", db_default="")
+    claimed_at = models.DateTimeField(_("reported"), null=True, blank=True)
 
     liquidated_at = models.DateTimeField(_("settled"), null=True, blank=True)
     returned_at = models.DateTimeField(_("returned at"), null=True, blank=True)
+    return_tracking_key = models.CharField(
+        _("tracking key of the return"), max_length=40, blank=True, default="", db_default=""
+    )
     return_cause = models.PositiveSmallIntegerField(_("cause of return"), null=True, blank=True)
     failure_code = models.CharField(_("failure"), max_length=64, blank=True, default="", db_default="")
     failure_message = models.CharField(max_length=300, blank=True, default="", db_default="")
@@ -165,6 +171,8 @@ class Payout(ProtectedRefreshMixin):
         "inquiries": "a count of questions; each of them is a provider call",
         "not_found_at": "the first of two answers that agree; cleared by any other answer",
         "next_attempt_at": "when the worker looks at it next",
+        "claim": "what a notice says and an inquiry must confirm; every notice is kept",
+        "claimed_at": "when that notice arrived: an inquiry that began before does not answer it",
     }
 
     class Meta:
@@ -237,6 +245,11 @@ class Payout(ProtectedRefreshMixin):
             models.Index(
                 fields=["id"], condition=~models.Q(needs_staff="") | models.Q(delayed=True), name="payout_for_people"
             ),
+            models.Index(
+                fields=["return_tracking_key"],
+                condition=~models.Q(return_tracking_key=""),
+                name="payout_return_key",
+            ),
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),
                 OpClass(PAYOUT_SEARCH_TEXT, name="gin_trgm_ops"),
@@ -275,7 +288,13 @@ class Payout(ProtectedRefreshMixin):
             ),
             FrozenOnce("OLD.order_id IS NOT NULL", "order_id", "operating_date"),
             FrozenOnce("OLD.liquidated_at IS NOT NULL", "liquidated_at", name="liquidated_once"),
-            FrozenOnce("OLD.returned_at IS NOT NULL", "returned_at", "return_cause", name="returned_once"),
+            FrozenOnce(
+                "OLD.returned_at IS NOT NULL",
+                "returned_at",
+                "return_cause",
+                "return_tracking_key",
+                name="returned_once",
+            ),
             WithTransition(["completed"], "completed_at"),
             WithTransition(["failed", "rejected"], "failure_code", "failure_message"),
             WithTransition(["cancelled"], "cancelled_at"),

@@ -29,7 +29,8 @@ class MoneyReceived:
     """Money arrived (STP abono, Conekta order.paid / charge.paid).
 
     ``event_id`` identifies the message, ``deposit_key`` the money: several messages may report one deposit.
-    ``livemode`` is the mode in the message, or None.
+    ``livemode`` is the mode in the message, or None. ``return_of`` is the tracking key of the payout of ours that this
+    money returns, "" for any other money.
     The payment is found by ``clabe`` (SPEI), ``order_id`` or ``payment_id`` (our own id echoed by the provider).
     """
 
@@ -46,6 +47,7 @@ class MoneyReceived:
     tracking_key: str = ""
     concept: str = ""
     reference_number: str = ""
+    return_of: str = ""
     livemode: bool | None = None
     payer: Payer = field(default_factory=Payer)
 

@@ -93,9 +93,13 @@ def suspend(
     *,
     payment: Payment | None,
     reusable_clabe: Clabe | None,
+    return_of: str = "",
     origin: Origin,
 ) -> None:
-    """Put a new deposit in suspense, with a review case. ``payment`` and ``reusable_clabe`` are its destination."""
+    """Put a new deposit in suspense, with a review case. ``payment`` and ``reusable_clabe`` are its destination.
+
+    ``return_of``: the tracking key of the payout that it may return.
+    """
     deposit.suspend(reason=reason, payment=payment, reusable_clabe=reusable_clabe)
     with joined() as writes:
         writes.insert(deposit)
@@ -108,7 +112,7 @@ def suspend(
             when=posting_time(deposit),
         )
         record_deposit(deposit, from_status=Deposit.Status.RECEIVED, origin=origin, reason=reason)
-        _open_review_case(deposit, origin)
+        _open_review_case(deposit, return_of, origin)
         if payment is not None:
             record_payment(
                 payment,
@@ -120,7 +124,7 @@ def suspend(
     logger.warning("deposit in suspense", extra={"deposit": deposit.public_id, "why": str(reason)})
 
 
-def _open_review_case(deposit: Deposit, origin: Origin) -> None:
+def _open_review_case(deposit: Deposit, return_of: str, origin: Origin) -> None:
     """Open a review case for a new deposit in suspense."""
     sent_to = deposit.payment or deposit.reusable_clabe
     now = clock.now()
@@ -130,6 +134,8 @@ def _open_review_case(deposit: Deposit, origin: Origin) -> None:
         merchant=sent_to.merchant if sent_to else None,
         payment=deposit.payment,
         reason=deposit.suspense_reason,
+        status=ReviewCase.Status.TO_MATCH if return_of else ReviewCase.Status.OPEN,
+        return_of=return_of,
         due_at=now + settings.REVIEW_WITHIN,
         created_at=now,
     )

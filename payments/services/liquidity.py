@@ -14,7 +14,7 @@ from core import clock
 from core.db import transaction_forbidden
 from core.errors import ProviderError
 from payments.models import Payout, ProviderAccount, ProviderBalance
-from payments.services import provider_client, provider_quota
+from payments.services import provider_client
 from payments.services.provider_account import company_accounts
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ ASK_AGAIN = timedelta(seconds=15)
 """The minimum time between two requests for one account."""
 USABLE = timedelta(hours=1)
 """An older reading is ignored: payouts wait."""
-_KEPT_FOR_QUESTIONS = 30
-"""Hourly requests that are reserved for inquiries about payouts."""
 
 
 def is_fresh(account: ProviderAccount) -> bool:
@@ -47,8 +45,6 @@ def read(account: ProviderAccount) -> bool:
     One process reads at a time, and not again within ``ASK_AGAIN`` after a failure.
     """
     if not provider_client.can_connect(account) or not account.ordering_clabe:
-        return False
-    if provider_quota.left(account, "efws") <= _KEPT_FOR_QUESTIONS:
         return False
     asked_at = clock.now()
     if not _may_ask(account, asked_at):

@@ -3,6 +3,9 @@
 An inquiry follows after 15 s, 1 m, 5 m, 15 m, 1 h, 3 h, then every hour for a day and once a day
 (``settings.PAYOUT_INQUIRIES``). From three payouts of one operating day on, one list answers for all of them.
 "Not found" is a failure only after the window, with two equal answers, and if the closed day's list lacks the order.
+
+What a notice claims (``Payout.claim``) is asked about at once. If the answer does not confirm it, the same intervals
+follow, six inquiries in all: the answer may lag behind the notice, and a forged notice must not use up the quota.
 """
 
 from __future__ import annotations
@@ -14,19 +17,20 @@ from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext as _
 
-from core import calendar, clock
+from core import calendar, clock, jobs
 from core.db import transaction_forbidden
 from core.errors import ProviderError, ProviderNotContacted
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined
 from payments.models import Payout, ProviderAccount
-from payments.providers.payout import OrderState
-from payments.services import payout_outcome, provider_client
+from payments.providers.payout import OrderState, OrderStatus
+from payments.services import payout_outcome, payout_return, provider_client
 from payments.services.payout import lock, order_of
 from payments.services.provider_account import company_accounts
+from payments.services.provider_quota import Use
 
 logger = logging.getLogger(__name__)
 
@@ -34,26 +38,37 @@ LIST_FROM = 3
 """The number of payouts of one operating day from which on its list is read instead of each order."""
 BATCH = 1_000
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_CLAIM_QUESTIONS = 6
-"""The maximum number of inquiries about a final payout after a notice that would change it."""
-_ASKED = ("inquiries", "next_attempt_at", "not_found_at")
+_UNKNOWN = Q(status=Payout.Status.PROCESSING, send_outcome=Payout.SendOutcome.UNKNOWN)
+LEASE = timedelta(minutes=1)
+"""The time for which a process has an inquiry for itself: no other one asks meanwhile."""
+_CLAIM_INQUIRIES = 6
+"""The maximum number of inquiries about what a notice claims."""
+_ASKED = ("inquiries", "next_attempt_at", "not_found_at", "claim", "claimed_at")
 
 
 @transaction_forbidden
 def ask_due() -> int:
     """Inquire about every payout that is due; return the number of payouts that changed."""
-    states = Payout.Status
-    asked = Q(status=states.PROCESSING, send_outcome__in=["accepted", "unknown"]) | Q(
-        status__in=[states.COMPLETED, states.RETURNED, states.FAILED, states.CANCELLED, states.REJECTED]
-    )
-    due = Payout.objects.filter(asked, next_attempt_at__lte=clock.now(), operating_date__isnull=False)
-    # Unknown outcomes first: they can be resolved in no other way.
-    rows = due.select_related("provider_account").order_by("-delayed", "next_attempt_at")[:BATCH]
     groups: dict[tuple[int, date], list[Payout]] = defaultdict(list)
-    for payout in rows:
+    for payout in _take_due():
         if payout.operating_date is not None:
             groups[company_accounts(payout.provider_account)[0].pk, payout.operating_date].append(payout)
     return sum(_ask_about(payouts, day) for (_account, day), payouts in groups.items())
+
+
+def _take_due() -> list[Payout]:
+    """The due payouts, most urgent first. No other process takes them within ``LEASE``."""
+    states, now = Payout.Status, clock.now()
+    asked = Q(status=states.PROCESSING, send_outcome__in=["accepted", "unknown"]) | Q(
+        status__in=[states.COMPLETED, states.RETURNED, states.FAILED, states.CANCELLED, states.REJECTED]
+    )
+    due = Payout.objects.filter(asked, next_attempt_at__lte=now, operating_date__isnull=False)
+    urgency = Case(When(_UNKNOWN, then=Value(0)), When(~Q(claim=""), then=Value(1)), default=Value(2))
+    with transaction.atomic():
+        free = due.select_for_update(skip_locked=True, of=("self",), no_key=True).select_related("provider_account")
+        found = list(free.order_by(urgency, "next_attempt_at")[:BATCH])
+        Payout.objects.filter(pk__in=[payout.pk for payout in found]).update(next_attempt_at=now + LEASE)
+    return found
 
 
 @transaction_forbidden
@@ -61,23 +76,28 @@ def find_in_list(payout: Payout) -> OrderState | None:
     """The payout's order in the complete list of its operating day; None if that lacks it. Raises ``ProviderError``."""
     if payout.operating_date is None:
         return None
-    return _listed(payout.provider_account, payout.operating_date).get(payout.tracking_key)
+    return _listed(payout.provider_account, payout.operating_date, Use.UNKNOWN).get(payout.tracking_key)
 
 
-def apply(payout_id: int, order: OrderState) -> bool:
-    """Apply the provider's state of the order to the payout. False if nothing changes."""
+def apply(payout_id: int, order: OrderState, *, asked_at: datetime) -> bool:
+    """Apply the provider's state of the order, asked for at ``asked_at``, to the payout. False if nothing changes."""
     with transaction.atomic():
         payout = lock(payout_id)
         payout.provider_account = ProviderAccount.objects.get(pk=payout.provider_account_id)
-        _schedule_next(payout)
+        _schedule_next(payout, asked_at)
         if order.is_of(order_of(payout)):
             changed = payout_outcome.follow(payout, order, origin=_origin(payout))
         else:
             changed = payout_outcome.set_aside(payout, "order_differs", origin=_origin(payout))
         if not changed:  # the inquiry still counts, or it would be due for ever and use up the quota
+            if payout.claim and payout_outcome.is_known(payout, payout.claim):
+                payout_outcome.drop_claim(payout)
             with joined() as writes:
                 writes.update(payout, "order_id", *_ASKED)
-        return changed
+        _ask_again_soon(payout)
+    if changed and order.return_tracking_key:
+        payout_return.match_key(payout.provider_account, order.return_tracking_key)
+    return changed
 
 
 def _ask_about(payouts: Sequence[Payout], day: date) -> int:
@@ -85,45 +105,55 @@ def _ask_about(payouts: Sequence[Payout], day: date) -> int:
     if not provider_client.can_connect(account):
         return 0
     if len(payouts) >= LIST_FROM:
+        asked_at = clock.now()
         try:
-            listed = _listed(account, day)
+            listed = _listed(account, day, min(map(_use, payouts)))
         except ProviderError as error:
-            return _no_answer(payouts, error)
-        return sum(_take(payout, listed.get(payout.tracking_key), in_list=True) for payout in payouts)
+            return _no_answer(payouts, error, asked_at)
+        return sum(_take(payout, listed.get(payout.tracking_key), asked_at, in_list=True) for payout in payouts)
     changed = 0
     for payout in payouts:
-        client = provider_client.connect_for_payouts(account, about=payout.public_id)
+        asked_at = clock.now()
+        client = provider_client.connect_for_payouts(account, about=payout.public_id, use=_use(payout))
         try:
             order = client.find_sent(payout.tracking_key, day, today=calendar.operating_date(clock.now()))
         except ProviderError as error:
-            changed += _no_answer([payout], error)
+            changed += _no_answer([payout], error, asked_at)
         else:
-            changed += _take(payout, order, in_list=False)
+            changed += _take(payout, order, asked_at, in_list=False)
     return changed
 
 
-def _listed(account: ProviderAccount, day: date) -> dict[str, OrderState]:
-    client = provider_client.connect_for_payouts(account)
+def _use(payout: Payout) -> Use:
+    """The inquiry's right to the quota."""
+    if payout.status == Payout.Status.PROCESSING and payout.send_outcome == Payout.SendOutcome.UNKNOWN:
+        return Use.UNKNOWN
+    return Use.CLAIM if payout.claim else Use.ROUTINE
+
+
+def _listed(account: ProviderAccount, day: date, use: Use) -> dict[str, OrderState]:
+    client = provider_client.connect_for_payouts(account, use=use)
     pages = client.list_sent(day, today=calendar.operating_date(clock.now()))
     return {order.tracking_key: order for page in pages for order in page}
 
 
-def _take(payout: Payout, order: OrderState | None, *, in_list: bool) -> int:
+def _take(payout: Payout, order: OrderState | None, asked_at: datetime, *, in_list: bool) -> int:
     if order is not None:
-        return apply(payout.pk, order)
-    return _not_found(payout.pk, in_list=in_list)
+        return apply(payout.pk, order, asked_at=asked_at)
+    return _not_found(payout.pk, asked_at, in_list=in_list)
 
 
-def _not_found(payout_id: int, *, in_list: bool) -> int:
+def _not_found(payout_id: int, asked_at: datetime, *, in_list: bool) -> int:
     """The provider has no such order: accepted as final after the window, if the closed day's list lacks it."""
     now = clock.now()
     with transaction.atomic():
         payout = lock(payout_id)
         first = payout.not_found_at
         payout.not_found_at = first or now
-        _schedule_next(payout)
+        _schedule_next(payout, asked_at)
         with joined() as writes:
             writes.update(payout, *_ASKED)
+        _ask_again_soon(payout)
         believed = (
             payout.status == Payout.Status.PROCESSING
             and first is not None
@@ -137,12 +167,13 @@ def _not_found(payout_id: int, *, in_list: bool) -> int:
         return 0
     if not in_list:
         payout = Payout.objects.select_related("provider_account").get(pk=payout_id)
+        asked_at = clock.now()
         try:
             order = find_in_list(payout)
         except ProviderError as error:
-            return _no_answer([payout], error)
+            return _no_answer([payout], error, asked_at)
         if order is not None:
-            return apply(payout_id, order)
+            return apply(payout_id, order, asked_at=asked_at)
     with transaction.atomic():
         payout = lock(payout_id)
         if payout.not_found_at is None:
@@ -155,7 +186,7 @@ def _not_found(payout_id: int, *, in_list: bool) -> int:
         )
 
 
-def _no_answer(payouts: Sequence[Payout], error: ProviderError) -> int:
+def _no_answer(payouts: Sequence[Payout], error: ProviderError, asked_at: datetime) -> int:
     """An inquiry without an answer proves nothing about the order: it is repeated."""
     logger.warning("payouts could not be asked about", extra={"count": len(payouts), "why": str(error)})
     for payout in payouts:
@@ -164,24 +195,44 @@ def _no_answer(payouts: Sequence[Payout], error: ProviderError) -> int:
             if isinstance(error, ProviderNotContacted):  # does not count as an inquiry
                 locked.next_attempt_at = clock.now() + timedelta(minutes=1)
             else:
-                _schedule_next(locked)
+                _schedule_next(locked, asked_at)
             with joined() as writes:
-                writes.update(locked, "inquiries", "next_attempt_at")
+                writes.update(locked, *_ASKED)
     return 0
 
 
-def _schedule_next(payout: Payout) -> None:
-    """Count an inquiry and return when the next one is due; None for a final payout at its maximum."""
+def _schedule_next(payout: Payout, asked_at: datetime) -> None:
+    """Count an inquiry and plan the next one; none is planned for a final payout without a claim.
+
+    An inquiry that began before the claim arrived says nothing about it: another one is still due.
+    """
+    if payout.claimed_at is not None and payout.claimed_at >= asked_at:
+        return
     payout.inquiries += 1
     now, plan = clock.now(), settings.PAYOUT_INQUIRIES
-    if payout.status != Payout.Status.PROCESSING and payout.inquiries >= _CLAIM_QUESTIONS:
-        payout.next_attempt_at = None
-        return
+    if payout.claim == OrderStatus.UNKNOWN or payout.inquiries >= _CLAIM_INQUIRIES:
+        payout_outcome.drop_claim(payout)
     since: datetime = payout.send_started_at or now
-    if payout.inquiries < len(plan):
+    if payout.claim:
+        payout.next_attempt_at = now + plan[min(payout.inquiries, len(plan)) - 1]
+    elif payout.status != Payout.Status.PROCESSING:
+        payout.next_attempt_at = None
+    elif payout.inquiries < len(plan):
         payout.next_attempt_at = now + plan[payout.inquiries]
     else:
         payout.next_attempt_at = now + (_HOUR if now - since < _DAY else _DAY)
+
+
+def _ask_again_soon(payout: Payout) -> None:
+    """Defer the next inquiry about a claim if it is due before the worker's next round."""
+    due = payout.next_attempt_at
+    if payout.claim and due is not None and due < clock.now() + LEASE:
+        jobs.defer(
+            "payments.advance_payout",
+            queueing_lock=f"again:{payout.public_id}",
+            schedule_at=due,
+            payout_id=payout.pk,
+        )
 
 
 def _origin(payout: Payout) -> Origin:

@@ -18,7 +18,7 @@ from core.errors import InvariantBroken
 from core.state import Origin
 from core.unit_of_work import joined, separately
 from ledger.services import hold
-from ledger.services.journal import PostingTime
+from ledger.services.journal import OLDEST_EFFECTIVE, PostingTime
 from merchants.models import Merchant
 from payments.models import Payout
 from payments.providers.payout import OrderState, OrderStatus
@@ -26,8 +26,11 @@ from payments.services.transition import record_payout
 
 logger = logging.getLogger(__name__)
 
-OLDEST_EFFECTIVE = timedelta(days=7)
-"""The oldest posting time: an older provider time is raised to it in the books, not on the payout."""
+_OLDEST_EFFECTIVE = OLDEST_EFFECTIVE - timedelta(minutes=1)
+"""The oldest posting time: an older provider time is raised to it in the books, not on the payout.
+
+A little younger than the ledger requires, because the ledger reads the clock later.
+"""
 REPORTED_UNSENT = "reported_unsent"
 """Mark for staff: the provider reports an order of a payout that this site never sent (a restored copy, a forgery)."""
 INTERNAL_BANK = "90646"
@@ -42,7 +45,12 @@ _SENT = (
     "needs_staff",
     "next_attempt_at",
     "not_found_at",
+    "claim",
+    "claimed_at",
 )
+_RETURN = ("returned_at", "return_cause", "return_tracking_key")
+_OPEN = (Payout.Status.PENDING_APPROVAL, Payout.Status.PENDING, Payout.Status.PROCESSING)
+_TAKES_BACK = (OrderStatus.RETURNED, OrderStatus.CANCELLED)
 
 
 @transaction_required
@@ -103,20 +111,22 @@ def come_back(
     cause: int | None,
     origin: Origin,
     cash: Literal["stp_cash", "suspense"] = "stp_cash",
+    tracking_key: str = "",
 ) -> bool:
     """Apply a confirmed return to the payout, whose row is locked. False if it is known already.
 
+    ``tracking_key`` is that of the returning transfer, "" if it is not known.
     ``cash`` is the account that holds the money: ``suspense`` if an incoming transfer returned it. After a settlement
     the payout is ``returned``, else ``failed``.
     """
     if payout.returned_at is not None:
         return False
-    payout.returned_at, payout.return_cause = at, cause
+    payout.returned_at, payout.return_cause, payout.return_tracking_key = at, cause, tracking_key[:40]
     before = payout.status
     if before == Payout.Status.COMPLETED:
         payout.come_back()
         _came_to_an_end(payout)
-        gives_fee = payout.merchant.payout_fee_on_return == Merchant.FeeOnReturn.GIVE_BACK
+        gives_fee = _gives_fee(payout)
         with joined():
             hold.take_back(
                 hold.id_of(payout.public_id),
@@ -126,20 +136,24 @@ def come_back(
                 cash=cash,
                 when=_when(payout, at),
             )
-            _write(payout, before, "returned_at", "return_cause", origin=origin, event_type="payout.returned")
+            _write(payout, before, *_RETURN, origin=origin, event_type="payout.returned")
         return True
     if before == Payout.Status.PROCESSING:
         return _fail(
             payout,
             "returned_before_settlement",
             _("The beneficiary's bank sent it back before it was settled."),
-            "returned_at",
-            "return_cause",
+            *_RETURN,
             at=at,
             origin=origin,
         )
-    _write(payout, before, "returned_at", "return_cause", origin=origin)
+    _write(payout, before, *_RETURN, origin=origin)
     return True
+
+
+def coming_back(payout: Payout) -> int:
+    """Centavos that the merchant gets if the payout, which was completed, comes back: with its fee, by setting."""
+    return payout.total if _gives_fee(payout) else payout.amount
 
 
 @transaction_required
@@ -167,9 +181,9 @@ def follow(payout: Payout, order: OrderState, *, origin: Origin) -> bool:
         case OrderStatus.SETTLED:
             return settle(payout, at=at, origin=origin, confirmed=True)
         case OrderStatus.RETURNED:
-            return come_back(payout, at=now, cause=order.cause, origin=origin)
+            return _come_back(payout, order, now, origin)
         case OrderStatus.CANCELLED:
-            return _cancelled(payout, order.cause, now, origin)
+            return _cancelled(payout, order, now, origin)
         case OrderStatus.UNKNOWN:
             return _set_aside(payout, "unknown_state", origin)
     return False
@@ -185,17 +199,51 @@ def needs_confirmation(payout: Payout, said: str) -> bool:
     )
 
 
+def is_known(payout: Payout, said: str) -> bool:
+    """True if this state of the order (as ``OrderStatus``) would change nothing."""
+    if said == OrderStatus.SETTLED:
+        return payout.liquidated_at is not None
+    if said == OrderStatus.CANCELLED and payout.status == Payout.Status.FAILED:
+        return payout.returned_at is not None or payout.destination_bank != INTERNAL_BANK
+    return said in _TAKES_BACK and payout.returned_at is not None
+
+
+def claim(payout: Payout, said: str) -> None:
+    """Store that a notice reports this state, which an inquiry must confirm. The caller writes the payout.
+
+    Claims of one payout are confirmed together; one that takes money back is the last to be given up.
+    """
+    if payout.claim not in _TAKES_BACK:
+        payout.claim = said
+    payout.claimed_at = clock.now()
+
+
+def drop_claim(payout: Payout) -> None:
+    """Forget what a notice claimed: it is confirmed, or was denied often enough."""
+    payout.claim, payout.claimed_at = "", None
+    if payout.status not in _OPEN:
+        payout.next_attempt_at = None
+
+
 @transaction_required
 def set_aside(payout: Payout, why: str, *, origin: Origin) -> bool:
     """Mark the payout for staff; ``why`` is a code. False if it has this mark already."""
     return _set_aside(payout, why, origin)
 
 
-def _cancelled(payout: Payout, cause: int | None, now: datetime, origin: Origin) -> bool:
+def _come_back(payout: Payout, order: OrderState, now: datetime, origin: Origin) -> bool:
+    return come_back(payout, at=now, cause=order.cause, origin=origin, tracking_key=order.return_tracking_key)
+
+
+def _cancelled(payout: Payout, order: OrderState, now: datetime, origin: Origin) -> bool:
     """A cancellation after settlement, or within STP, is a return; any other means that the order was not executed."""
     if payout.liquidated_at is not None or payout.destination_bank == INTERNAL_BANK:
-        return come_back(payout, at=now, cause=cause, origin=origin)
+        return _come_back(payout, order, now, origin)
     return fail(payout, code="provider_rejected", message=_("The provider cancelled the transfer."), origin=origin)
+
+
+def _gives_fee(payout: Payout) -> bool:
+    return payout.merchant.payout_fee_on_return == Merchant.FeeOnReturn.GIVE_BACK
 
 
 def _fail(
@@ -229,11 +277,15 @@ def _set_aside(payout: Payout, why: str, origin: Origin) -> bool:
 
 
 def _came_to_an_end(payout: Payout) -> None:
-    payout.waiting_for, payout.next_attempt_at = Payout.WaitingFor.NOTHING, None
+    payout.waiting_for = Payout.WaitingFor.NOTHING
     payout.delayed, payout.needs_staff = False, ""
+    if not payout.claim:  # else the inquiry about it is still due
+        payout.next_attempt_at = None
 
 
 def _write(payout: Payout, before: str, *changed: str, origin: Origin, event_type: str = "") -> None:
+    if payout.claim and is_known(payout, payout.claim):
+        drop_claim(payout)
     fields = [*changed, *_SENT]
     if payout.status != before:
         fields.append("status")
@@ -244,5 +296,5 @@ def _write(payout: Payout, before: str, *changed: str, origin: Origin, event_typ
 
 
 def _when(payout: Payout, at: datetime) -> PostingTime:
-    effective = min(max(at, clock.now() - OLDEST_EFFECTIVE), clock.now())
+    effective = min(max(at, clock.now() - _OLDEST_EFFECTIVE), clock.now())
     return PostingTime(effective, payout.operating_date or calendar.operating_date(at))

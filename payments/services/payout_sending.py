@@ -121,6 +121,7 @@ def _is_ready_on_another_day(payout_id: int) -> bool:
 
 def _is_absent(payout: Payout) -> bool:
     """True if the complete list of the payout's old operating day lacks it: it may be sent on another day."""
+    asked_at = clock.now()
     try:
         found = payout_inquiry.find_in_list(payout)
     except ProviderError as error:
@@ -129,7 +130,7 @@ def _is_absent(payout: Payout) -> bool:
         return False
     if found is None:
         return True
-    payout_inquiry.apply(payout.pk, found)
+    payout_inquiry.apply(payout.pk, found, asked_at=asked_at)
     return False
 
 
@@ -275,9 +276,11 @@ def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
         match result.outcome:
             case Outcome.ACCEPTED:
                 payout.send_outcome = _outcomes.ACCEPTED
-                payout.next_attempt_at = now + settings.PAYOUT_INQUIRIES[1]
+                payout.next_attempt_at = now if payout.claim else now + settings.PAYOUT_INQUIRIES[1]
                 with joined() as writes:
                     writes.update(payout, *_WAITING, *_RESULT)
+                if payout.claim:  # a notice overtook this answer; there was nothing to ask about yet
+                    jobs.defer("payments.advance_payout", queueing_lock=f"ask:{payout.public_id}", payout_id=payout.pk)
             case Outcome.REFUSED:
                 payout.send_outcome = _outcomes.REFUSED
                 payout_outcome.fail(
@@ -287,7 +290,7 @@ def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
                     origin=_worker(payout),
                     needs_staff=payout.needs_staff,
                 )
-            case Outcome.NOT_SENT:
+            case Outcome.NOT_SENT if not payout.claim:  # a claim contradicts it: ask instead of sending again
                 _try_again(payout, result.reason, now)
             case _:
                 _unknown(payout, now)

@@ -20,6 +20,7 @@ from payments.providers.base import Access, CashOrderClient, ProviderClient
 from payments.providers.calls import Call, outcome_of
 from payments.providers.payout import PayoutClient
 from payments.services import provider_quota
+from payments.services.provider_quota import Use
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +40,19 @@ def can_connect(account: ProviderAccount) -> bool:
     return registry.provider(account.provider).can_connect(_access(account))
 
 
-def connect(account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None) -> ProviderClient:
+def connect(
+    account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None, use: Use = Use.KEPT
+) -> ProviderClient:
     """A client of the account's provider. ``about`` is the public id of the object of its calls.
 
     Each request writes a ``ProviderCall`` in a separate transaction and holds no database connection while it waits.
     ``before_send`` is called after that row is committed and may raise ``ProviderNotContacted``: nothing is sent then.
+    ``use`` says how urgent a request is that spends a quota.
     Raises ``ValueError`` for an invalid key or address, and for a live account at the simulators.
     """
     if account.livemode and settings.SANDBOX.url and account.base_url.startswith(settings.SANDBOX.url):
         raise ValueError("a live account must not use the simulators")
-    return registry.provider(account.provider).connect(_access(account, about, before_send))
+    return registry.provider(account.provider).connect(_access(account, about, before_send, use))
 
 
 def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient:
@@ -59,12 +63,12 @@ def connect_for_cash(account: ProviderAccount, *, about: str) -> CashOrderClient
 
 
 def connect_for_payouts(
-    account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None
+    account: ProviderAccount, *, about: str = "", before_send: BeforeSend | None = None, use: Use = Use.KEPT
 ) -> PayoutClient:
     """As ``connect``, for a provider that pays out. Only the worker's lane ``providers`` has its key."""
     if not registry.provider(account.provider).pays_out:
         raise ValueError(f"{account.provider} does not pay out")
-    return cast("PayoutClient", connect(account, about=about, before_send=before_send))
+    return cast("PayoutClient", connect(account, about=about, before_send=before_send, use=use))
 
 
 def signing_key_faults() -> list[str]:
@@ -82,14 +86,16 @@ def signing_key_faults() -> list[str]:
     return faults
 
 
-def _access(account: ProviderAccount, about: str = "", before_send: BeforeSend | None = None) -> Access:
+def _access(
+    account: ProviderAccount, about: str = "", before_send: BeforeSend | None = None, use: Use = Use.KEPT
+) -> Access:
     return Access(
         company=account.name,
         base_url=account.base_url,
         credentials=account.credentials,
         signing_key=_signing_key(account),
         signing_password=settings.STP_SIGNING_PASSWORD,
-        record=partial(_recorded, account, about, before_send),
+        record=partial(_recorded, account, about, before_send, use),
     )
 
 
@@ -104,11 +110,13 @@ def _signing_key(account: ProviderAccount) -> bytes | None:
 
 
 @contextmanager
-def _recorded(account: ProviderAccount, about: str, before_send: BeforeSend | None, call: Call) -> Iterator[None]:
+def _recorded(
+    account: ProviderAccount, about: str, before_send: BeforeSend | None, use: Use, call: Call
+) -> Iterator[None]:
     """Commit the call's row, release the database connection during the call, then fill in the outcome."""
     if connection.in_atomic_block:
         raise RuntimeError("no provider is called inside a transaction")
-    if call.quota and not provider_quota.spend(account, call.quota):
+    if call.quota and not provider_quota.spend(account, call.quota, use=use):
         raise ProviderNotContacted(f"The hour's quota of requests ({call.quota}) is spent.")
     row = ProviderCall.objects.create(
         account=account,

@@ -126,6 +126,8 @@ def _open_case(case_id: int, reason: str) -> ReviewCase:
     if not reason.strip():
         raise InvalidRequest("Enter a reason.", errors=[FieldError("reason", "required", "Enter a reason.")])
     case = ReviewCase.objects.select_for_update(of=("self",)).get(pk=case_id)
+    if case.status == ReviewCase.Status.TO_MATCH:
+        raise IllegalTransition("This may be the return of a payout: match it, or say that it is none, first.")
     if case.status != ReviewCase.Status.OPEN:
         raise IllegalTransition("This case is resolved already.")
     deposits = Deposit.objects.select_for_update(of=("self",))

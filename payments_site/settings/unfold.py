@@ -76,7 +76,7 @@ UNFOLD = {
                     _item(_("Deposits"), "savings", "payments_deposit"),
                     _item(_("Payouts"), "send_money", "payments_payout"),
                     _item(_("Payouts to look at"), "support_agent", "payments_payout", "?attention=person"),
-                    _item(_("Review cases"), "rule", "payments_reviewcase", "?status__exact=open"),
+                    _item(_("Review cases"), "rule", "payments_reviewcase", "?due=waiting"),
                     _item(_("Provider events"), "move_to_inbox", "webhooks_providerevent"),
                     _item(_("Reports"), "table_view", "payments_report"),
                     _item(_("Approvals"), "how_to_reg", "staff_approval", "?status__exact=pending"),

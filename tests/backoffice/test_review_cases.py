@@ -136,16 +136,18 @@ def test_a_target_that_does_not_exist_is_said_on_the_form(admin_client, underpai
 
 
 @pytest.mark.parametrize(
-    ("permissions", "credit", "assign"),
+    ("permissions", "credit", "assign", "match"),
     [
-        (["view_reviewcase"], 403, 403),
-        (["view_reviewcase", "credit_reviewcase"], 200, 403),
-        (["view_reviewcase", "assign_reviewcase"], 403, 200),
-        (["credit_reviewcase"], 403, 403),
+        (["view_reviewcase"], 403, 403, 403),
+        (["view_reviewcase", "credit_reviewcase"], 200, 403, 403),
+        (["view_reviewcase", "assign_reviewcase"], 403, 200, 403),
+        (["view_reviewcase", "match_reviewcase"], 403, 403, 200),
+        (["credit_reviewcase"], 403, 403, 403),
     ],
 )
-def test_each_decision_has_its_permission(underpaid, permissions, credit, assign):
+def test_each_decision_has_its_permission(underpaid, permissions, credit, assign, match):
     client = user_with(*permissions)
 
     assert client.get(url(underpaid, "credit")).status_code == credit
     assert client.get(url(underpaid, "assign")).status_code == assign
+    assert [client.get(url(underpaid, page)).status_code for page in ("match", "deny")] == [match, match]

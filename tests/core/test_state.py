@@ -203,7 +203,15 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
                 ("processing", "failed"),
             ],
         ),
-        (Deposit, [("received", "credited"), ("received", "suspended"), ("suspended", "credited")]),
+        (
+            Deposit,
+            [
+                ("received", "credited"),
+                ("received", "suspended"),
+                ("suspended", "credited"),
+                ("suspended", "matched"),
+            ],
+        ),
         (Case, [("draft", "submitted"), ("rejected", "draft"), ("submitted", "approved"), ("submitted", "rejected")]),
         (
             ProviderEvent,

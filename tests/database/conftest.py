@@ -145,10 +145,13 @@ def _populate() -> None:
         pay_in.suspense_return_created(livemode=False, source="po_back", amount=40_000, when=when)
         late = {"amount": 300, "fee": 0, "fee_tax": 0, "from_debt": 300}
         payout.payout_settled_late(merchant, livemode=False, source="po_late", when=when, **late)
-    _payouts(Merchant.objects.create(name="Otra Tienda", legal_name="Otra Tienda SA de CV"), account)
+    sent = _payouts(Merchant.objects.create(name="Otra Tienda", legal_name="Otra Tienda SA de CV"), account)
+    back = {"tipoPago": 16, "claveRastreo": "BACK", "claveRastreoDevolucion": sent.tracking_key}
+    inbox.receive(account, stp.deposit(to_nobody, sent.amount, **back), remote_address=None)
+    assert payouts.list_returns(account) == 1
     ProviderBalance.objects.create(account=account, amount=1, asked_at=clock.now())
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
-    assert provider_quota.spend(account, "efws")
+    assert provider_quota.spend(account, "efws", use=provider_quota.Use.UNKNOWN)
     _propose_adjustments()
     PayoutResolution.objects.create(
         payout=Payout.objects.latest("pk"), decision="seen", reason="Seen", maker=User.objects.get(username="ana")
@@ -165,8 +168,8 @@ def _populate() -> None:
         time.sleep(0.05)
 
 
-def _payouts(merchant: Merchant, account: ProviderAccount) -> None:
-    """One that waits, and one that was sent, settled and returned."""
+def _payouts(merchant: Merchant, account: ProviderAccount) -> Payout:
+    """Make one that waits, and one that was sent, settled and returned, and return the latter."""
     payouts.ready_to_send(account)
     payouts.fund(merchant, 5_000)
     wanted = payout_service.NewPayout(amount=1_000, clabe=payouts.CLABE, name="Ana", concept="Nomina")
@@ -179,6 +182,7 @@ def _payouts(merchant: Merchant, account: ProviderAccount) -> None:
         payout_outcome.settle(sent, at=clock.now(), origin=ORIGIN, confirmed=True)
     with transaction.atomic():
         payout_outcome.come_back(payout_service.lock(made.pk), at=clock.now(), cause=1, origin=ORIGIN)
+    return made
 
 
 def _propose_adjustments() -> None:

@@ -23,7 +23,9 @@ FROZEN = {
     "payments_clabe": set(
         "id public_id merchant_id livemode provider_account_id clabe min_amount max_amount created_at".split()
     ),
-    "payments_reviewcase": set("public_id livemode deposit_id merchant_id payment_id reason due_at created_at".split()),
+    "payments_reviewcase": set(
+        "public_id livemode deposit_id merchant_id payment_id reason return_of due_at created_at".split()
+    ),
     "payments_deposit": set(
         "id public_id provider_account_id livemode deposit_key amount currency paid_at operating_date clabe "
         "tracking_key payer_name payer_account suspense_reason provider_event created_at".split()
@@ -122,7 +124,15 @@ def test_a_frozen_row_may_still_be_written_with_the_values_it_has(attacker, tabl
 FROZEN_ONCE = {
     "payments_payment": {"order_id", "voucher_reference", "voucher_barcode_url", "voucher_store_name"},
     "payments_provideraccount": {"name"},
-    "payments_payout": {"order_id", "operating_date", "liquidated_at", "returned_at", "return_cause"},
+    "payments_payout": {
+        "order_id",
+        "operating_date",
+        "liquidated_at",
+        "returned_at",
+        "return_cause",
+        "return_tracking_key",
+    },
+    "payments_reviewcase": {"listed_at"},
     "webhooks_providerevent": {"reason", "object_id", "response_status", "response_body", "processed_at"},
     "payments_report": {"rows_done", "rows_total", "attempt", "leased_until"},
     "merchants_apikey": {"revoked_at"},
@@ -134,6 +144,7 @@ SETTLED = {
     "payments_payment": "method <> 'oxxo' OR order_id IS NOT NULL",
     "payments_provideraccount": "provider = 'stp'",
     "payments_payout": "status = 'returned'",
+    "payments_reviewcase": "listed_at IS NOT NULL",
     "webhooks_providerevent": "status = 'processed'",
     "payments_report": "status = 'completed'",
     "merchants_apikey": "revoked_at IS NOT NULL",
@@ -254,7 +265,7 @@ WITH_STEP = {
     },
     "payments_deposit": {"payment_id", "reusable_clabe_id", "fee", "fee_tax"},
     "payments_clabe": {"closed_at"},
-    "payments_reviewcase": {"resolved_at"},
+    "payments_reviewcase": {"resolved_at", "payout_id"},
     "payments_report": {"size", "sha256", "expires_at", "completed_at", "failure_code", "failure_message"},
     "kyc_case": {"decision_reason", "decided_by", "decided_at"},
     "ledger_hold": {"captured", "resolved_at"},
@@ -288,6 +299,7 @@ def test_test_and_live_are_kept_apart_where_they_could_meet():
         ("payments_payment", "reusable_clabe_id"),
         ("payments_clabe", "provider_account_id"),
         ("payments_reviewcase", "deposit_id"),
+        ("payments_reviewcase", "payout_id"),
         ("webhooks_providerevent", "account_id"),
     } <= set(declared(SameMode))
 

@@ -23,7 +23,7 @@ INITIAL = {
     "payments_payout": {"pending_approval", "pending"},
     "payments_payoutresolution": {"proposed"},
     "payments_clabe": {"active"},
-    "payments_reviewcase": {"open"},
+    "payments_reviewcase": {"to_match", "open"},
     "payments_report": {"pending"},
     "kyc_case": {"draft"},
     "ledger_hold": {"open"},
@@ -41,7 +41,7 @@ LEGAL = {
         "failed": set(),
         "reversed": set(),
     },
-    "payments_deposit": {"credited": set(), "suspended": {"credited"}},
+    "payments_deposit": {"credited": set(), "suspended": {"credited", "matched"}, "matched": set()},
     "payments_payout": {
         "pending_approval": {"pending", "rejected", "cancelled"},
         "pending": {"processing", "cancelled"},
@@ -60,7 +60,13 @@ LEGAL = {
         "completed": set(),
         "failed": set(),
     },
-    "payments_reviewcase": {"open": {"credited", "assigned"}, "credited": set(), "assigned": set()},
+    "payments_reviewcase": {
+        "to_match": {"open", "matched"},
+        "open": {"credited", "assigned", "matched"},
+        "credited": set(),
+        "assigned": set(),
+        "matched": set(),
+    },
     "kyc_case": {
         "draft": {"submitted"},
         "submitted": {"approved", "rejected"},
@@ -123,7 +129,9 @@ WITH = {
     "kyc_case": ", decision_reason = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'y' ELSE decision_reason END"
     ", decided_by = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'user:ana' ELSE decided_by END"
     ", decided_at = CASE WHEN '{after}' IN ('approved', 'rejected') THEN now() ELSE decided_at END",
-    "payments_reviewcase": ", resolved_at = CASE '{after}' WHEN 'open' THEN resolved_at ELSE now() END",
+    "payments_reviewcase": ", resolved_at = CASE WHEN '{after}' IN ('to_match', 'open') THEN resolved_at ELSE now() END"
+    ", payout_id = CASE WHEN '{after}' = 'matched' AND status <> 'matched' THEN (SELECT min(id) FROM payments_payout)"
+    " ELSE payout_id END",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
     ", resolved_at = CASE '{after}' WHEN 'open' THEN NULL ELSE now() END",

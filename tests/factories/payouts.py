@@ -23,7 +23,7 @@ from ledger.services.balance import of_merchant
 from ledger.services.journal import PostingTime
 from ledger.services.postings import pay_in
 from merchants.models import Event, Merchant
-from payments.models import Payout, ProviderAccount, ProviderCall
+from payments.models import Payout, ProviderAccount, ProviderCall, ReviewCase
 from payments.providers import registry
 from payments.providers.base import Access
 from payments.providers.calls import Call, Outcome
@@ -37,7 +37,7 @@ from payments.providers.payout import (
     SendReason,
     SendResult,
 )
-from payments.services import payout_inquiry, payout_sending
+from payments.services import payout_inquiry, payout_return, payout_sending
 from payments.services.payout import lock
 from payments.services.transition import record_payout
 from tests.provider_messages import StpSender
@@ -54,6 +54,7 @@ class Known:
     order_id: str
     status: OrderStatus = OrderStatus.IN_PROGRESS
     cause: int | None = None
+    return_tracking_key: str = ""
 
 
 @dataclass
@@ -73,6 +74,8 @@ class StpScript:
     amount: int = 10**12
     questions: list[str] = field(default_factory=list)
     before_answer: Callable[[], object] | None = None
+    before_state: Callable[[], object] | None = None
+    """Called once while an inquiry about one order is being answered, after its state was read."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
     registrations: list[RegistrationResult] = field(default_factory=list)
     """What becomes of the next registrations of CLABEs."""
@@ -112,6 +115,8 @@ class StpScriptClient:
         if answer == "pld":
             return SendResult(Outcome.REFUSED, SendReason.COMPLIANCE_REJECTED, code="-200", detail="Se rechaza por PLD")
         if answer == "unreached":
+            if self.script.before_answer is not None:
+                self.script.before_answer()
             return SendResult(Outcome.NOT_SENT, SendReason.UNREACHABLE)
         script.received.append(order)
         if answer == "refuse":
@@ -132,7 +137,11 @@ class StpScriptClient:
         with self.access.record(Call("find_payout", tracking_key, quota="efws")):
             self._ask(f"find:{tracking_key}")
             known = self.script.orders.get(tracking_key)
-            return None if known is None or tracking_key in self.script.hidden else _state(known)
+            found = None if known is None or tracking_key in self.script.hidden else _state(known)
+            meanwhile, self.script.before_state = self.script.before_state, None
+            if meanwhile is not None:
+                meanwhile()
+            return found
 
     def list_sent(self, day: date, *, today: date) -> Iterator[list[OrderState]]:
         with self.access.record(Call("list_payouts", f"{day}", quota="efws")):
@@ -176,6 +185,7 @@ def _state(known: Known) -> OrderState:
         ordering_clabe=order.ordering_clabe,
         reference=order.reference,
         cause=known.cause,
+        return_tracking_key=known.return_tracking_key,
         settled_at=clock.now() if known.status == OrderStatus.SETTLED else None,
     )
 
@@ -277,6 +287,27 @@ def order_state(payout: Payout, state: str, *, order_id: str | None = None, **ch
 def notify(stp: StpSender, raw: bytes) -> Any:
     """Send a change of state to our webhook."""
     return stp.post(raw, path="/webhooks/stp/orders")
+
+
+def send_back(stp: StpSender, payout: Payout, *, key: str = "DEV1", amount: int | None = None, **changes: Any) -> Any:
+    """The beneficiary's bank sends the payout's money back as a transfer; STP's notice of it."""
+    body = {
+        "id": 7_000_000,
+        "tipoPago": 16,
+        "claveRastreo": key,
+        "claveRastreoDevolucion": payout.tracking_key,
+        "institucionOrdenante": int(payout.destination_bank),
+        "fechaOperacion": int(f"{calendar.operating_date(clock.now()):%Y%m%d}"),
+        "tsLiquidacion": str(int(clock.now().timestamp() * 1000)),
+        **changes,
+    }
+    return stp.post(stp.deposit("646180157000000004", payout.amount if amount is None else amount, **body))
+
+
+def list_returns(account: ProviderAccount) -> int:
+    """The provider's list shows every returned transfer that waits; the number of those matched by it."""
+    cases = ReviewCase.objects.filter(status="to_match")
+    return payout_return.confirm(account, list(cases.values_list("deposit__deposit_key", flat=True)))
 
 
 def balances(merchant: Merchant) -> dict[str, int]:

@@ -11,6 +11,7 @@ from core import clock
 from payments.models import Payout
 from payments.providers.payout import OrderStatus
 from payments.services import liquidity, payout_inquiry, payout_sending
+from tests.concurrency.threads import at_once
 from tests.factories.payouts import balances, create, later, notify, order_state, sent
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -31,6 +32,80 @@ def test_a_forged_return_costs_few_questions_and_not_one_a_minute(api, script, s
 
     assert len(script.questions) <= 6
     assert (payout.status, payout.next_attempt_at) == ("completed", None)
+
+
+def test_a_return_that_arrives_before_its_settlement_is_asked_about_all_the_same(api, script, stp, merchant):
+    """Both notices leave at once; the settlement, booked at once, must not drop the inquiry about the return."""
+    payout = sent(api)
+    script.set(payout, OrderStatus.RETURNED, cause=1)
+    notify(stp, order_state(payout, "DEVOLUCION", causaDevolucion="1"))
+    notify(stp, order_state(payout, "LIQUIDACION"))
+    payout.refresh_from_db()
+    settled = (payout.status, payout.claim)
+
+    later(payout)
+
+    assert settled == ("completed", "returned")
+    assert (payout.status, payout.claim, payout.next_attempt_at) == ("returned", "", None)
+    assert balances(merchant) == {"available": 100_000, "reserved": 0, "debt": 0}
+
+
+def test_an_answer_that_is_older_than_a_notice_does_not_answer_it(api, script, stp):
+    payout = sent(api)
+    script.set(payout, OrderStatus.SETTLED)
+
+    def meanwhile():
+        script.set(payout, OrderStatus.RETURNED, cause=1)
+        notify(stp, order_state(payout, "DEVOLUCION", causaDevolucion="1"))
+
+    script.before_state = meanwhile
+    later(payout)
+    stale = (payout.status, payout.inquiries)
+    later(payout)
+
+    assert stale == ("completed", 0)
+    assert payout.status == "returned"
+
+
+def test_a_return_that_the_provider_does_not_confirm_yet_is_asked_about_again_soon(api, script, stp):
+    payout = sent(api)
+    notify(stp, order_state(payout, "LIQUIDACION"))
+    script.set(payout, OrderStatus.SETTLED)
+    notify(stp, order_state(payout, "DEVOLUCION"))
+
+    payout_inquiry.ask_due()
+    payout.refresh_from_db()
+    waits = payout.next_attempt_at - clock.now()
+    script.set(payout, OrderStatus.RETURNED)
+    later(payout)
+
+    assert timedelta(seconds=10) < waits <= timedelta(seconds=15)
+    assert payout.status == "returned"
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("accept", "accepted"), ("unreached", "unknown")])
+def test_a_return_that_overtakes_our_own_answer_is_asked_about_at_once(api, script, stp, answer, outcome):
+    payout = create(api)
+    script.answers = [answer]
+    overtakes = lambda: notify(stp, order_state(payout, "DEVOLUCION", order_id="1000"))  # noqa: E731
+    script.before_answer = overtakes
+
+    payout_sending.advance(payout.pk)
+    payout.refresh_from_db()
+
+    assert (payout.send_outcome, payout.claim) == (outcome, "returned")
+    assert payout.next_attempt_at <= clock.now() + timedelta(seconds=15)
+
+
+def test_processes_that_inquire_at_once_ask_about_a_payout_once(api, script):
+    payout = sent(api)
+    Payout.objects.update(next_attempt_at=clock.now())
+    script.questions.clear()
+
+    at_once([payout_inquiry.ask_due] * 4)
+
+    payout.refresh_from_db()
+    assert (script.questions, payout.inquiries) == ([f"find:{payout.tracking_key}"], 1)
 
 
 def test_a_payout_whose_order_differs_is_asked_about_on_schedule(api, script):

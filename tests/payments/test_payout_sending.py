@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from core import clock
 from payments.models import FeeRule, Payout, ProviderCall
 from payments.providers.payout import OrderStatus
-from payments.services import payout_sending
+from payments.services import payout_inquiry, payout_sending, provider_quota
+from payments.services.provider_quota import Use
 from tests.factories.payouts import balances, create, events, later, notify, order_state, sent
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -81,6 +83,7 @@ def test_an_unreached_provider_is_tried_again_with_the_same_key(api, script, mer
 
 
 def test_a_lost_answer_is_never_sent_again_and_found_by_asking(api, script, merchant):
+    """money-out.md 1 and 5: nothing is sent after an unknown outcome, and the merchant hears of the delay at once."""
     script.answers = ["lost"]
 
     payout = sent(api)
@@ -163,6 +166,7 @@ def test_a_notice_alone_never_takes_a_settlement_back(api, script, stp, merchant
 
 
 def test_settled_then_returned_is_returned_and_keeps_its_fee(api, script, stp, merchant):
+    """money-out.md 2 and 8."""
     FeeRule.objects.create(merchant=merchant, method="payout", percent=0, fixed=500)
     payout = sent(api)
     notify(stp, order_state(payout, "LIQUIDACION"))
@@ -179,6 +183,7 @@ def test_settled_then_returned_is_returned_and_keeps_its_fee(api, script, stp, m
 
 
 def test_returned_before_it_was_settled_is_a_failure_without_fee(api, script, stp, merchant):
+    """money-out.md 2 and 8."""
     FeeRule.objects.create(merchant=merchant, method="payout", percent=0, fixed=500)
     payout = sent(api)
     script.set(payout, OrderStatus.RETURNED, cause=1)
@@ -300,3 +305,25 @@ def test_a_process_that_died_while_sending_leaves_an_unknown_outcome(api, script
 
     assert len(script.received) == 1
     assert (pending.status, pending.send_outcome, pending.delayed) == ("processing", "unknown", True)
+
+
+def test_case_6_unknown_payouts_are_asked_about_before_claims_and_routine_ones(api, script, stp, settings, monkeypatch):
+    """money-out.md 6: the most urgent first; when little of the quota is left, only they are asked about."""
+    settings.PROVIDER_QUOTAS = {"efws": 20}
+    monkeypatch.setattr(payout_inquiry, "LIST_FROM", 10)
+    script.answers = ["accept", "accept", "lost"]
+    routine, claimed, unknown = (sent(api, key=f"k-{n}", amount=1_000) for n in range(3))
+    notify(stp, order_state(claimed, "DEVOLUCION"))
+    asked = []
+
+    for hours, use in ((1, None), (2, Use.ROUTINE), (3, Use.CLAIM)):
+        Payout.objects.update(next_attempt_at=clock.now() - timedelta(minutes=1))
+        script.questions.clear()
+        with time_machine.travel(clock.now() + timedelta(hours=hours), tick=True):
+            while use is not None and provider_quota.spend(stp.account, "efws", use=use):
+                pass
+            payout_inquiry.ask_due()
+        asked.append(list(script.questions))
+
+    everything = [f"find:{payout.tracking_key}" for payout in (unknown, claimed, routine)]
+    assert asked == [everything, everything[:2], everything[:1]]

@@ -17,6 +17,7 @@ _NAMES: Final = {
     for name in (
         "causaDevolucion",
         "claveRastreo",
+        "claveRastreoDevolucion",
         "conceptoPago",
         "cuentaBeneficiario",
         "cuentaOrdenante",

@@ -67,7 +67,8 @@ def parse_deposit(raw: bytes, *, received_at: datetime) -> MoneyReceived:
 
     ``event_id`` and ``deposit_key`` are the business key ``fechaOperacion:institucionOrdenante:claveRastreo`` (a
     tracking key is unique per issuing institution and day), at most 55 characters. ``paid_at`` is ``tsLiquidacion`` if
-    it is a credible moment, else ``received_at`` (aware). A return may come without ``cuentaBeneficiario``.
+    it is a credible moment, else ``received_at`` (aware). A return may come without ``cuentaBeneficiario``; it names
+    its payout by ``claveRastreoDevolucion``, or has its tracking key.
     Raises ``UnreadableNotice`` naming the field, for any other body.
     """
     if received_at.utcoffset() is None:
@@ -104,6 +105,7 @@ def _deposit(body: Mapping[str, Any], received_at: datetime) -> MoneyReceived:
         tracking_key=tracking_key,
         concept=_text(body, "conceptoPago"),
         reference_number=_text(body, "referenciaNumerica", length=MAX_ACCOUNT_LENGTH),
+        return_of=_returned_key(body) or tracking_key if is_return else "",
         payer=Payer(
             name=_text(body, "nombreOrdenante"),
             account=_text(body, "cuentaOrdenante", length=MAX_ACCOUNT_LENGTH),
@@ -163,6 +165,11 @@ def _text(body: Mapping[str, Any], name: str, *, length: int = MAX_TEXT_LENGTH) 
 def _tax_id(body: Mapping[str, Any]) -> str:
     tax_id = _text(body, "rfcCurpOrdenante", length=MAX_ACCOUNT_LENGTH)
     return "" if tax_id.upper() == _UNKNOWN_TAX_ID else tax_id
+
+
+def _returned_key(body: Mapping[str, Any]) -> str:
+    """claveRastreoDevolucion; "" if it is absent or damaged: then people find the payout."""
+    return _text(body, "claveRastreoDevolucion", length=MAX_TRACKING_KEY_LENGTH)
 
 
 def _amount(body: Mapping[str, Any]) -> int:

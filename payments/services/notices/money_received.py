@@ -88,7 +88,9 @@ def _receive(account: ProviderAccount, notice: MoneyReceived, origin: Origin, ta
     )
     reason = _suspense_reason(account, notice, deposit, payment, clabe)
     if reason is not None:
-        deposit_service.suspend(deposit, reason, payment=payment, reusable_clabe=clabe, origin=origin)
+        deposit_service.suspend(
+            deposit, reason, payment=payment, reusable_clabe=clabe, return_of=notice.return_of, origin=origin
+        )
         return Outcome(True, f"suspended:{reason}", deposit.public_id)
     if payment is None:
         if clabe is None:
@@ -114,7 +116,7 @@ def _suspense_reason(
     account: ProviderAccount, notice: MoneyReceived, deposit: Deposit, payment: Payment | None, clabe: Clabe | None
 ) -> Deposit.SuspenseReason | None:
     reasons = Deposit.SuspenseReason
-    if notice.event_type == "stp.return":
+    if notice.return_of:
         return reasons.RETURNED_TRANSFER
     if payment is not None:
         return policy.suspense_reason(payment.merchant, policy.differences_from_payment(payment, deposit))

@@ -51,34 +51,29 @@ def apply(
     payout = (target or parse_target(locked_row(lock_query(account, notice)))).object
     if payout is None:
         return Outcome(False, f"{UNMATCHED}: no payout has this order")
-    if _is_known(payout, notice.state):
+    if payout_outcome.is_known(payout, notice.state):
         return Outcome(False, "duplicate", payout.public_id)
     if payout.operating_date is None:
         payout_outcome.set_aside(payout, payout_outcome.REPORTED_UNSENT, origin=origin)
         return Outcome(True, payout_outcome.REPORTED_UNSENT, payout.public_id)
     is_our_order = payout.order_id in (None, notice.provider_id)
     if not is_our_order or payout_outcome.needs_confirmation(payout, notice.state):
-        _ask(payout)
+        _ask(payout, notice.state)
         return Outcome(True, ASKED, payout.public_id)
     payout.order_id = notice.provider_id
     payout_outcome.settle(payout, at=notice.occurred_at, origin=origin, confirmed=False)
     return Outcome(True, str(OrderStatus.SETTLED), payout.public_id)
 
 
-def _ask(payout: Payout) -> None:
+def _ask(payout: Payout, said: str) -> None:
     """Let the worker inquire now. The notice's order number is not stored: it may be forged, and never changes."""
     payout.next_attempt_at, payout.inquiries = clock.now(), 0
+    payout_outcome.claim(payout, said)
     if payout.send_outcome == Payout.SendOutcome.NOT_SENT:  # contradicted: it must not be sent again
         payout.send_outcome = Payout.SendOutcome.UNKNOWN
     with joined() as writes:
-        writes.update(payout, "next_attempt_at", "inquiries", "send_outcome")
+        writes.update(payout, "next_attempt_at", "inquiries", "claim", "claimed_at", "send_outcome")
     jobs.defer("payments.advance_payout", queueing_lock=f"ask:{payout.public_id}", payout_id=payout.pk)
-
-
-def _is_known(payout: Payout, state: str) -> bool:
-    if state == OrderStatus.SETTLED:
-        return payout.liquidated_at is not None
-    return state in (OrderStatus.RETURNED, OrderStatus.CANCELLED) and payout.returned_at is not None
 
 
 @cache

@@ -18,7 +18,8 @@ from core import calendar, clock
 from core.db import transaction_forbidden
 from core.errors import ProviderError
 from payments.models import ProviderAccount
-from payments.services import provider_account, provider_client
+from payments.providers.base import MoneyReceived
+from payments.services import payout_return, provider_account, provider_client
 from webhooks.inbound.models import Channel, ProviderEvent, ProviderPoll
 from webhooks.inbound.services import inbox
 from webhooks.inbound.services.dialect import DIALECTS, listed_channel, read
@@ -72,7 +73,10 @@ def poll(account: ProviderAccount) -> int:
 
 
 def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: datetime) -> int:
-    """Receive the missing notices of a page. Those later than ``until`` are skipped: they may still arrive."""
+    """Receive the missing notices of a page. Those later than ``until`` are skipped: they may still arrive.
+
+    Returned transfers on the page are confirmed by it.
+    """
     now = clock.now()
     notices = [(raw, read(DIALECTS[channel], raw, now, hashlib.sha256(raw).hexdigest())) for raw in page]
     known = ProviderEvent.objects.filter(
@@ -91,4 +95,7 @@ def _take(account: ProviderAccount, channel: Channel, page: list[bytes], until: 
         except Exception:
             logger.exception("what a provider was asked for could not be applied", extra={"event_id": notice.event_id})
             taken += 1
+    returns = [notice.deposit_key for _, notice in notices if isinstance(notice, MoneyReceived) and notice.return_of]
+    if returns:
+        payout_return.confirm(account, returns)
     return taken
