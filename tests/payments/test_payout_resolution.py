@@ -73,6 +73,7 @@ def money(merchant: Any) -> tuple[int, int, int]:
 
 
 def test_two_people_fail_a_payout_of_which_every_call_reached_nothing(pending, ana, berta, merchant) -> None:
+    """money-out.md 5."""
     payout = as_sent(pending, "not_sent", "not_sent", "not_sent", delayed=True)
 
     resolution = propose(payout, ana, "never_left", file=ContentFile(PDF, "correo.pdf"))

@@ -48,6 +48,7 @@ def test_a_payout_that_the_account_cannot_cover_waits_and_is_sent_after_a_new_re
 
 
 def test_a_fault_of_one_merchant_stops_only_its_payouts(api, script, merchant, other_merchant, make_api):
+    """money-out.md 4."""
     payouts.fund(other_merchant, 50_000)
     stopped, sent_on = create(api), create(make_api(other_merchant), key="k-2", amount=1_000)
     Breach.objects.create(invariant="covered", message="a test", merchant=merchant, livemode=False)
