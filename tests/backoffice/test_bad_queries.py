@@ -83,17 +83,29 @@ def test_no_query_string_makes_a_list_fail(staff: Client, desk: Desk) -> None:
     assert failed == []
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["status__exact=%00", "status__in=a%00b", "livemode__exact=%00", "%00=1", "nosuch=1", "merchant__name=x",
-     "merchant__id__exact=x", "status__regex=(", "created_at__year=0", "search_text__contains=x", "_to_field=amount"],
-)  # fmt: skip
-def test_a_list_says_that_its_filter_cannot_be_read(staff: Client, desk: Desk, query: str) -> None:
-    page = staff.get(f"/admin/backoffice/transfer/?{query}", follow=True)
+UNREADABLE_FILTERS = [
+    "status__exact=%00",
+    "status__in=a%00b",
+    "livemode__exact=%00",
+    "%00=1",
+    "nosuch=1",
+    "merchant__name=x",
+    "merchant__id__exact=x",
+    "status__regex=(",
+    "created_at__year=0",
+    "search_text__contains=x",
+    "_to_field=amount",
+]
 
-    assert page.redirect_chain == [("/admin/backoffice/transfer/", 302)]
-    assert UNREADABLE in page.content.decode()
-    assert len(page.context["cl"].result_list) == 3
+
+def test_a_list_says_that_its_filter_cannot_be_read(subtests: pytest.Subtests, staff: Client, desk: Desk) -> None:
+    for query in UNREADABLE_FILTERS:
+        with subtests.test(query=query):
+            page = staff.get(f"/admin/backoffice/transfer/?{query}", follow=True)
+
+            assert page.redirect_chain == [("/admin/backoffice/transfer/", 302)]
+            assert UNREADABLE in page.content.decode()
+            assert len(page.context["cl"].result_list) == 3
 
 
 @pytest.mark.parametrize(

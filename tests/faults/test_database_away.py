@@ -13,6 +13,7 @@ from tests.concurrency.threads import soon
 from tests.faults.books import assert_books_are_sound, assert_paid_once, assert_settled
 from tests.faults.house import AMOUNT
 from tests.faults.traffic import Traffic, conekta_event, oxxo_paid, spei_paid
+from tests.promises import pick
 
 AWAY, BACK_WITHIN, ANSWER_WITHIN = 10.0, 5.0, 2.0 + 1.5
 """Seconds: the outage; from PostgreSQL's start to the first good answer; the pool's patience and an answer's time."""
@@ -34,7 +35,7 @@ with transaction.atomic():
 
 @pytest.mark.promise("P20", "10 s without PostgreSQL under load: no 2xx without a row, no 500, back in 5 s")
 def test_an_outage_under_load_is_503_and_ends_by_itself(trials, house):
-    spei, oxxo = house.orders("spei", 150), house.orders("oxxo", 75)
+    spei, oxxo = house.orders("spei", pick(90, 150)), house.orders("oxxo", pick(45, 75))
     messages = [spei_paid(house, order) for order in spei] + [one for order in oxxo for one in oxxo_paid(house, order)]
     with house.web() as web, house.worker() as worker:
         with Traffic(web, messages, trials.random, threads=4, pause=0.03) as traffic:

@@ -29,7 +29,7 @@ def create(web, house, key):
 
 @pytest.mark.promise("P9", "kill -9 while a payment is being made, then the same request again")
 def test_a_kill_in_the_middle_and_a_retry_make_one_payment(web, house, trials):
-    for number in trials.each(quick=4, full=60, unit="kills"):
+    for number in trials.each(quick=2, full=60, unit="kills"):
         key = f"killed-{trials.seed}-{number}"
         ((payments, events),) = house.query(_COUNTS)
         with ThreadPoolExecutor(1) as sender:

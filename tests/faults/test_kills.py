@@ -76,7 +76,7 @@ def assert_nothing_lost(house, web, orders, traffic, buyer):
 
 @pytest.mark.promise("P1", "kill -9 of gunicorn (all, master, one process) and worker at random moments under load")
 def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, house):
-    orders, messages = storm(house, pick(100, 2_000))
+    orders, messages = storm(house, pick(50, 2_000))
     with house.web() as web, house.worker() as worker:
         killer = Killer(
             trials.random,
@@ -88,7 +88,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
         )
         pause = pick(0.02, 0.05)
         with Traffic(web, messages, trials.random, pause=pause) as traffic, Buyer(web, house) as buyer:
-            for _ in trials.each(quick=14, full=200, unit="kills"):
+            for _ in trials.each(quick=7, full=200, unit="kills"):
                 traffic.wait_for_answers(trials.random.randint(1, 20))
                 killer.strike()
                 if not worker.is_running:
@@ -112,7 +112,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
 
 @pytest.mark.promise("P1", "kill -9 of the worker while it drains notices that were stored and not applied")
 def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trials, house):
-    orders = house.orders("oxxo", pick(600, 4_000))
+    orders = house.orders("oxxo", pick(300, 4_000))
     messages = [oxxo_paid(house, order)[0] for order in orders]
     left = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received', 'retry') AND event_id = ANY(%s)"
     ids = [message.event_id for message in messages]
@@ -122,8 +122,8 @@ def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trial
 
     with house.worker() as worker:
         killer = Killer(trials.random, ("the worker", 1, worker.kill), within=0.1)
-        rounds, in_the_middle = pick(3, 20), 0
-        for number in trials.each(quick=3, full=20, unit="kills"):
+        rounds, in_the_middle = pick(2, 20), 0
+        for number in trials.each(quick=2, full=20, unit="kills"):
             house.store_unapplied([message.body for message in messages[number::rounds]])
             waiting = still_open()
             assert soon(lambda waiting=waiting: still_open() < waiting, seconds=120)
@@ -145,13 +145,13 @@ def test_a_crash_of_postgresql_loses_nothing_that_was_acknowledged(trials, house
     settings = "SELECT current_setting(name) FROM unnest(%s::text[]) AS name"
     durable = ["fsync", "full_page_writes", "synchronous_commit"]
     assert house.query(settings, durable) == [("on",)] * 3
-    orders, messages = storm(house, pick(60, 1_000))
+    orders, messages = storm(house, pick(40, 1_000))
     with house.web() as web, house.worker() as worker:
         with Traffic(web, messages, trials.random, pause=0.02) as traffic, Buyer(web, house) as buyer:
-            for number in trials.each(quick=5, full=30, unit="immediate restarts"):
+            for number in trials.each(quick=2, full=30, unit="immediate restarts"):
                 traffic.wait_for_answers(trials.random.randint(1, 20))
                 time.sleep(trials.random.uniform(0, 0.3))
-                house.postgres.restart("kill -9" if number % 5 == 4 else "immediate")
+                house.postgres.restart("kill -9" if number % 5 == 1 else "immediate")
             before = len(traffic.acknowledged)
             traffic.wait_until_done(seconds=600)
         assert worker.is_running, worker.log.read_text()

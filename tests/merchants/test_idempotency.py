@@ -315,7 +315,9 @@ def test_a_repetition_uses_up_no_clabe(committed_db, api, stp):
     assert int(second["spei"]["reference_number"]) == int(first["spei"]["reference_number"]) + 1
 
 
-def test_who_waits_for_something_else_than_the_key_is_not_told_that_the_key_is_in_use(committed_db, api, stp, owner):
+def test_who_waits_for_something_else_than_the_key_is_not_told_that_the_key_is_in_use(
+    production_timeouts, api, stp, owner
+):
     api.post("/v1/payments", {**SPEI, "external_id": "order-7"}, key="a")
     same = '{"id": 99, "public_id": "pay_x", "clabe": "646180157000000990", "external_id": "order-8"}'
     copy = "INSERT INTO payments_payment SELECT (jsonb_populate_record(p, %s)).* FROM payments_payment p"

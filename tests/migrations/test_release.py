@@ -76,7 +76,7 @@ def advisory_locks(connection: psycopg.Connection[Any]) -> int:
 
 
 @pytest.mark.promise("P22", "releases that start at the same moment: one does the work, all end well")
-@pytest.mark.parametrize("count", pick([2, 4], [2, *[4] * 5]))
+@pytest.mark.parametrize("count", pick([3], [2, *[4] * 5]))
 def test_releases_that_run_at_once_all_end_well_and_one_does_the_work(trials, database, as_owner, count):
     processes = [start(database) for _ in range(count)]
 
@@ -96,7 +96,7 @@ def test_releases_that_run_at_once_all_end_well_and_one_does_the_work(trials, da
 def test_a_release_killed_at_any_moment_can_be_repeated(trials, database, as_owner, number):
     choose = trials.random
     killed_at = []
-    for enough in (0, 1, choose.randint(2, 20), choose.randint(20, 40)):
+    for enough in pick((1, choose.randint(2, 20)), (0, 1, choose.randint(2, 20), choose.randint(20, 40))):
         process = start(database)
         # From "it holds the lock" on, at a moment that nobody chose; it may have been quicker than us.
         assert soon(
@@ -110,7 +110,7 @@ def test_a_release_killed_at_any_moment_can_be_repeated(trials, database, as_own
         killed_at.append(code)
         assert soon(lambda: advisory_locks(as_owner) == 0)
     assert set(killed_at) <= {-9, 0}
-    assert killed_at.count(-9) >= 2
+    assert killed_at.count(-9) >= pick(1, 2)
     trials.done(killed_at.count(-9), "kills")
 
     code, said = run(database)

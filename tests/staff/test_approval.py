@@ -243,58 +243,66 @@ def test_one_that_expires_after_the_vote_is_not_approved(
     refused(attacker, APPROVE, asked.pk, saying="has expired")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "maker_id = {berta}",
-        "subject = 'adj_other'",
-        "kind = 'another.action'",
-        "content_sha256 = repeat('0', 64)",
-        "expires_at = expires_at + interval '1 year'",
-        "created_at = created_at - interval '1 day'",
-        "public_id = 'apr_other'",
-    ],
-)
+EDITS = [
+    "maker_id = {berta}",
+    "subject = 'adj_other'",
+    "kind = 'another.action'",
+    "content_sha256 = repeat('0', 64)",
+    "expires_at = expires_at + interval '1 year'",
+    "created_at = created_at - interval '1 day'",
+    "public_id = 'apr_other'",
+]
+
+
 def test_what_was_asked_cannot_be_changed(
-    change: str, attacker: psycopg.Connection[Any], asked: Approval, berta: User
+    subtests: pytest.Subtests, attacker: psycopg.Connection[Any], asked: Approval, berta: User
 ) -> None:
-    statement = f"UPDATE staff_approval SET {change.format(berta=berta.pk)} WHERE id = %s"
+    for change in EDITS:
+        with subtests.test(change=change):
+            statement = f"UPDATE staff_approval SET {change.format(berta=berta.pk)} WHERE id = %s"
 
-    refused(attacker, statement, asked.pk, saying="cannot change", by=errors.RestrictViolation)
+            refused(attacker, statement, asked.pk, saying="cannot change", by=errors.RestrictViolation)
 
 
-@pytest.mark.parametrize("status", ["approved", "rejected", "cancelled", "invented"])
-def test_an_approval_begins_pending(status: str, attacker: psycopg.Connection[Any], asked: Approval, ana: User) -> None:
+LATER_STATES = ["approved", "rejected", "cancelled", "invented"]
+
+
+def test_an_approval_begins_pending(
+    subtests: pytest.Subtests, attacker: psycopg.Connection[Any], asked: Approval, ana: User
+) -> None:
     insert = (
         "INSERT INTO staff_approval (public_id, kind, subject, content_sha256, maker_id, status, created_at, "
         "expires_at, resolved_at) VALUES ('apr_x', 'k', 's', 'c', %s, %s, now(), now() + interval '1 day', now())"
     )
 
-    refused(attacker, insert, ana.pk, status, saying="a row cannot begin as")
+    for status in LATER_STATES:
+        with subtests.test(status=status):
+            refused(attacker, insert, ana.pk, status, saying="a row cannot begin as")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE staff_vote SET comment = 'x'",
-        "UPDATE staff_vote SET user_id = user_id",
-        "DELETE FROM staff_vote",
-        "TRUNCATE staff_vote",
-        "DELETE FROM staff_approval",
-        "TRUNCATE staff_approval CASCADE",
-    ],
-)
+REMOVALS = [
+    "UPDATE staff_vote SET comment = 'x'",
+    "UPDATE staff_vote SET user_id = user_id",
+    "DELETE FROM staff_vote",
+    "TRUNCATE staff_vote",
+    "DELETE FROM staff_approval",
+    "TRUNCATE staff_approval CASCADE",
+]
+
+
 def test_votes_and_approvals_stay(
-    statement: str, attacker: psycopg.Connection[Any], asked: Approval, berta: User
+    subtests: pytest.Subtests, attacker: psycopg.Connection[Any], asked: Approval, berta: User
 ) -> None:
     approval.vote(asked.pk, berta, "approve", "")
 
-    refused(
-        attacker,
-        statement,
-        saying="append-only|keeps its rows|permission denied",
-        by=(errors.RestrictViolation, errors.InsufficientPrivilege),
-    )
+    for statement in REMOVALS:
+        with subtests.test(statement=statement):
+            refused(
+                attacker,
+                statement,
+                saying="append-only|keeps its rows|permission denied",
+                by=(errors.RestrictViolation, errors.InsufficientPrivilege),
+            )
 
 
 def test_no_setting_switches_the_guards_off(attacker: psycopg.Connection[Any], asked: Approval, ana: User) -> None:

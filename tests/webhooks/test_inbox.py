@@ -309,7 +309,7 @@ def test_a_database_that_fails_while_applying_is_503_and_nothing_is_kept(committ
     assert rows() == before
 
 
-def test_a_notice_about_a_locked_payment_is_503_and_can_be_repeated(committed_db, payment, stp, merchant):
+def test_a_notice_about_a_locked_payment_is_503_and_can_be_repeated(production_timeouts, payment, stp, merchant):
     raw, before = stp.deposit(payment.clabe, 100_000), rows()
 
     with psycopg.connect(cluster.url("payments_owner")) as holder:

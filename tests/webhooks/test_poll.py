@@ -179,7 +179,7 @@ def test_not_a_centavo_of_a_listed_transfer_is_lost_in_a_float(committed_db, stp
 
 
 def test_a_payment_that_is_held_delays_its_money_and_stops_no_other_provider(
-    committed_db, merchant, at_conekta, stp, server, signing_key, owner
+    production_timeouts, merchant, at_conekta, stp, server, signing_key, owner
 ):
     payment = make_payment(merchant)
     payment_service.request_voucher(payment.pk)
