@@ -19,7 +19,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, DataError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
-from psycopg import Connection, errors
+from psycopg import Binary, Connection, errors
 from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -84,6 +84,7 @@ _TYPES: dict[type, tuple[Dump, int]] = {
     date: (dump_plain, 1082),
     Decimal: (dump_plain, 1700),
     bytes: (dump_bytea, 17),
+    Binary: (lambda value: dump_bytea(value.obj), 17),
     Jsonb: (lambda value: dump_json(value.obj), 3802),
 }
 """Type -> dump function and OID of PostgreSQL's type; 0 lets the statement determine it."""

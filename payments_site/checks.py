@@ -106,6 +106,8 @@ SPARE = 10
 """Connections reserved for administrators, replication and monitoring."""
 QUEUE_CONNECTIONS = 2
 """Connections of one lane's queue: one listens for jobs, one fetches and finishes them."""
+SENDER_CONNECTIONS = 1
+"""Connections of the loop that delivers webhooks, in a worker with the lane ``deliver``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,16 @@ class Budget:
     @property
     def needed(self) -> int:
         """Each web process has its pool and one connection for /readyz; each worker lane one per concurrent job and
-        ``QUEUE_CONNECTIONS`` for its queue; a release takes 2."""
+        ``QUEUE_CONNECTIONS`` for its queue, and webhooks ``SENDER_CONNECTIONS``; a release takes 2."""
         web = self.web_instances * self.web_processes * (self.pool + 1)
-        return web + self.worker_instances * (self.jobs + QUEUE_CONNECTIONS * self.lanes) + 2
+        worker = self.jobs + QUEUE_CONNECTIONS * self.lanes + SENDER_CONNECTIONS
+        return web + self.worker_instances * worker + 2
 
     def __str__(self) -> str:
         return (
             f"{self.web_instances} web × {self.web_processes} processes × ({self.pool} pool + 1 for /readyz) + "
-            f"{self.worker_instances} worker × ({self.jobs} jobs + {QUEUE_CONNECTIONS} × {self.lanes} lanes' queues) + "
+            f"{self.worker_instances} worker × ({self.jobs} jobs + {QUEUE_CONNECTIONS} × {self.lanes} lanes' queues + "
+            f"{SENDER_CONNECTIONS} for webhooks) + "
             f"2 for a release = {self.needed}"
         )
 

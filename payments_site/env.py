@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 Environ = Mapping[str, str]
 
@@ -151,6 +152,45 @@ class Web:
             connections=number(environ, "WEB_CONNECTIONS", 500, least=2),
             connections_per_address=number(environ, "WEB_CONNECTIONS_PER_ADDRESS", 100, least=1),
             trusted_proxies=number(environ, "TRUSTED_PROXIES", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail server and the sender's address. Without a server no messages are sent, only logged."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    tls: bool
+    """Whether the connection is encrypted: STARTTLS, or from the start on port 465."""
+    sender: str
+
+    @classmethod
+    def from_env(cls, environ: Environ = os.environ) -> Mail:
+        """``SMTP_URL``: ``smtp://user:password@host:587``, or ``smtp+insecure://host:25`` without encryption.
+
+        Raises ``EnvironmentVariableError``.
+        """
+        url = environ.get("SMTP_URL", "").strip()
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 587
+        except ValueError:
+            parts, port = urlsplit("invalid:"), 0
+        if url and (parts.scheme not in ("smtp", "smtp+insecure") or not parts.hostname):
+            raise EnvironmentVariableError("SMTP_URL must look like smtp://user:password@host:587")
+        sender = environ.get("MAIL_FROM", "").strip()
+        if url and "@" not in sender:
+            raise EnvironmentVariableError("MAIL_FROM must be the sender's e-mail address, because SMTP_URL is set")
+        return cls(
+            host=parts.hostname or "",
+            port=port,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            tls=parts.scheme == "smtp",
+            sender=sender,
         )
 
 

@@ -29,6 +29,15 @@ from payments.pages import payment_page
 from payments_site import health, metrics
 from payments_site.openapi import views as openapi
 from webhooks.inbound.api.views import ConektaView, StpDepositsView, StpOrdersView
+from webhooks.outbound.api.delivery import DeliveryRetryView, DeliveryView
+from webhooks.outbound.api.endpoint import (
+    EndpointDeliveriesView,
+    EndpointReplayView,
+    EndpointSecretView,
+    EndpointsView,
+    EndpointTestView,
+    EndpointView,
+)
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -96,6 +105,14 @@ urlpatterns = [  # matched in order: the busiest routes come first
     path("reports/<str:report_id>", download_report),
     path("v1/events", EventsView.as_view()),
     path("v1/events/<str:event_id>", EventView.as_view()),
+    path("v1/webhook-endpoints", EndpointsView.as_view()),
+    path("v1/webhook-endpoints/<str:webhook_endpoint_id>", EndpointView.as_view()),
+    path("v1/webhook-endpoints/<str:webhook_endpoint_id>/rotate-secret", EndpointSecretView.as_view()),
+    path("v1/webhook-endpoints/<str:webhook_endpoint_id>/test", EndpointTestView.as_view()),
+    path("v1/webhook-endpoints/<str:webhook_endpoint_id>/deliveries", EndpointDeliveriesView.as_view()),
+    path("v1/webhook-endpoints/<str:webhook_endpoint_id>/replay", EndpointReplayView.as_view()),
+    path("v1/deliveries/<str:delivery_id>", DeliveryView.as_view()),
+    path("v1/deliveries/<str:delivery_id>/retry", DeliveryRetryView.as_view()),
     path("v1/merchant", MerchantSelfView.as_view()),
     path("v1/api-keys", ApiKeysView.as_view()),
     path("v1/api-keys/<str:api_key_id>/roll", ApiKeyRollView.as_view()),

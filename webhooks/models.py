@@ -8,5 +8,18 @@ from webhooks.inbound.models import (
     ProviderEventTransition,
     ProviderPoll,
 )
+from webhooks.outbound.models import Delivery, DeliveryAttempt, Endpoint, EndpointSecret, FeedCursor
 
-__all__ = ["Channel", "InboxTally", "ProviderEvent", "ProviderEventBody", "ProviderEventTransition", "ProviderPoll"]
+__all__ = [
+    "Channel",
+    "Delivery",
+    "DeliveryAttempt",
+    "Endpoint",
+    "EndpointSecret",
+    "FeedCursor",
+    "InboxTally",
+    "ProviderEvent",
+    "ProviderEventBody",
+    "ProviderEventTransition",
+    "ProviderPoll",
+]

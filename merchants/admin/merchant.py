@@ -109,6 +109,7 @@ class MerchantAdmin(NoDeleteAdmin):
                     ("name", "legal_name"),
                     ("tax_id", "incorporated_on"),
                     ("status", "deposit_policy"),
+                    "technical_email",
                     tuple(readonly_fields),
                 ]
             },

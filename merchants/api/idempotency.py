@@ -57,6 +57,8 @@ def run_once(
     public_id: Callable[[T], str],
     render: Callable[[T], dict[str, Any]],
     finish: Callable[[T, bool], T] | None = None,
+    reveal: Callable[[T], dict[str, Any]] | None = None,
+    has_body: bool = True,
     status: int = 201,
 ) -> HttpResponse:
     """Execute the request once; a repeated request gets the same bytes with ``Idempotent-Replayed: true``.
@@ -66,12 +68,14 @@ def run_once(
     raises ``core.write_guard.WriteBesideUnit``.
     ``finish``, if given, runs afterwards, outside any transaction (it calls a provider). Its second argument is True if
     an earlier request already started it and may have reached the provider. ``find`` loads an object by public id.
+    ``reveal`` gives fields that only the first response has, such as a secret: they are not stored. ``has_body``: False
+    for operations that ignore the body.
 
     Raises ``InvalidRequest`` for a missing or malformed key, ``IdempotencyKeyReused`` if the key was used with another
     method, path or body, ``IdempotencyInProgress`` if the first request still runs after ``WAIT_SECONDS``, and the
     refusals of ``create``.
     """
-    keyed = _keyed_request(view, request, _key(request))
+    keyed = _keyed_request(view, request, _key(request), has_body=has_body)
     until = monotonic() + WAIT_SECONDS
     try:
         with _claiming() as writes:
@@ -97,6 +101,8 @@ def run_once(
         answer = _json(render(obj))
         if not idempotency_key.complete(row_id, status, answer, public_id(obj)):
             return _replay(_existing(keyed))
+    if reveal is not None:
+        answer = _json({**render(obj), **reveal(obj)})
     return _answer(status, answer)
 
 
@@ -217,8 +223,8 @@ def _wrong_key(fault: str, message: str, *, code: str | None = None) -> InvalidR
     return InvalidRequest(message, code=code, errors=[FieldError("Idempotency-Key", fault, message)])
 
 
-def _keyed_request(view: MerchantView, request: Request, key: str) -> KeyedRequest:
-    body = cast("dict[str, Any]", request.data)
+def _keyed_request(view: MerchantView, request: Request, key: str, *, has_body: bool = True) -> KeyedRequest:
+    body = cast("dict[str, Any]", request.data) if has_body else {}
     # Salted with the key, so that equal values of two requests have different hashes.
     hashes = {
         name: hashlib.sha256(f"{key}\0{_canonical(value)}".encode()).hexdigest()[:16] for name, value in body.items()

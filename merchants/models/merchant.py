@@ -53,6 +53,13 @@ class Merchant(models.Model):
         blank=True,
         help_text=_("Date of incorporation. Needed to register a funding CLABE."),
     )
+    technical_email = models.EmailField(
+        _("technical contact"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("E-mail address that is told when a webhook endpoint fails."),
+    )
     status = models.CharField(
         _("status"),
         max_length=16,
@@ -119,6 +126,7 @@ class Merchant(models.Model):
         "legal_name": "staff correct it, as the tax certificate is corrected",
         "tax_id": "staff correct it; the provider keeps the one that was registered",
         "incorporated_on": "staff correct it; the provider keeps the one that was registered",
+        "technical_email": "staff correct it; it counts for messages to come",
         "status": "staff suspend and readmit a merchant; it counts for requests to come",
         **dict.fromkeys(
             (

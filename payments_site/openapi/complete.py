@@ -27,6 +27,7 @@ TAGS = {
     "balance": "Your money with us, now or at any past moment.",
     "reports": "Files for programs (CSV) and people (Excel), written in the background.",
     "events": "Everything that happened to your objects, in order: pull what you missed.",
+    "webhooks": "Events posted to your own URLs, signed as Standard Webhooks describe.",
     "idempotency": "Look up the result of a request whose response was lost.",
     "account": "Your merchant account and its API keys.",
     "banks": "Institutions that take part in SPEI.",

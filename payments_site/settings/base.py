@@ -24,6 +24,7 @@ RATES = env.RateLimits.from_env()
 ENCRYPTION = env.Encryption.from_env()
 SANDBOX = env.Sandbox.from_env()
 WEBHOOKS = env.Webhooks.from_env()
+MAIL = env.Mail.from_env()
 
 SECRET_KEY = SITE.secret_key
 ALLOWED_HOSTS = list(SITE.allowed_hosts)
@@ -141,6 +142,14 @@ API_KEY_CACHE_SECONDS = 0.8
 FIELD_ENCRYPTION_KEYS = list(ENCRYPTION.keys)
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL.host else 'dummy'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = MAIL.host, MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.user, MAIL.password
+EMAIL_USE_SSL = MAIL.tls and MAIL.port == 465
+EMAIL_USE_TLS = MAIL.tls and not EMAIL_USE_SSL
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = MAIL.sender
+
 LANGUAGE_CODE = "es-mx"
 LANGUAGES = [("es-mx", _("Spanish (Mexico)")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -245,6 +254,12 @@ INBOX_BODY_DAYS = 400
 
 WEBHOOK_ALLOW_HTTP = WEBHOOKS.allow_http
 """Whether merchants' endpoints may have http URLs, any port, and loopback addresses; for development only."""
+WEBHOOK_SENDERS = 100
+"""Requests to merchants' endpoints that one worker has in flight at most; each is a thread without a connection."""
+WEBHOOK_HISTORY = timedelta(days=90)
+"""How long finished deliveries and attempts are kept; the database enforces at least thirty days."""
+WEBHOOK_HISTORY_OF_DELETED = timedelta(days=30)
+"""The same for deleted endpoints, from their deletion on."""
 
 REPORT_KEPT = timedelta(days=30)
 """How long a report's file can be downloaded."""

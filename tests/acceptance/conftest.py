@@ -40,7 +40,7 @@ def live(
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     environ |= {"DATABASE_URL": patient(cluster.url("payments_app")), "WEB_CONCURRENCY": "1"}
     environ |= dict.fromkeys(("RATE_LIMIT_READ", "RATE_LIMIT_WRITE", "RATE_LIMIT_TEST"), "1000000/s")
-    environ["SANDBOX_URL"] = at_conekta.simulator.url
+    environ |= {"SANDBOX_URL": at_conekta.simulator.url, "WEBHOOK_ALLOW_HTTP": "1"}
     web = Web(tmp_path / "web.jsonl", environ)
     web.start()
     us = f"http://{stp.username}:{stp.secret}@127.0.0.1:{web.port}/webhooks/stp/deposits"

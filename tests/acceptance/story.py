@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from core.clock import mexico_city_date, now
+from core.clock import mexico_city_date, now, to_rfc3339
 from core.mx.clabe import check_digit
 from merchants.models import Merchant
 from payments.models import Payment, Report
@@ -119,6 +120,29 @@ def reports(story: Story) -> None:
     story.ask("list_reports", "The newest", query={"limit": 1})
 
 
+def webhooks(story: Story) -> None:
+    body = {
+        "url": "http://127.0.0.1:9/webhooks",
+        "events": ["payment.*", "payout.completed"],
+        "description": "Tienda",
+        "metadata": {"team": "pagos"},
+    }
+    made = story.ask("create_webhook_endpoint", "For payments and payouts", body=body)
+    one = {"webhook_endpoint_id": made["id"]}
+    story.ask("read_webhook_endpoint", "It receives events", **one)
+    story.ask("list_webhook_endpoints", "The newest", query={"limit": 1})
+    story.ask("update_webhook_endpoint", "In the order of events", body={"ordered": True}, **one)
+    story.ask("rotate_webhook_secret", "Both secrets sign for 24 hours", body={}, **one)
+    sent = story.ask("test_webhook_endpoint", "A test event", **one)
+    story.ask("list_deliveries", "The newest", query={"limit": 1}, **one)
+    story.ask("read_delivery", "It waits for its first attempt", delivery_id=sent["id"])
+    story.ask("retry_delivery", "Now", delivery_id=sent["id"])
+    period = {"since": to_rfc3339(now() - timedelta(hours=1)), "only": "missing", "dry_run": True}
+    story.ask("replay_events", "How many were missed", body=period, **one)
+    further = story.ask("create_webhook_endpoint", "For everything", body={**body, "events": ["*"]})
+    story.ask("delete_webhook_endpoint", "It gets nothing more", webhook_endpoint_id=further["id"])
+
+
 def events(story: Story) -> None:
     story.until(lambda: len(story.get("/v1/events")["data"]) >= 4)
     first = story.ask("list_events", "The first event", query={"after_sequence": 0, "limit": 1})["data"][0]
@@ -133,7 +157,7 @@ def account(story: Story) -> None:
     story.ask("read_idempotency_key", "It made a payment", key="order-1001")
 
 
-STORY: list[Callable[[Story], None]] = [payments, clabes, topups, payouts, balance, reports, events, account]
+STORY: list[Callable[[Story], None]] = [payments, clabes, topups, payouts, balance, reports, webhooks, events, account]
 """A group of operations adds its function here; earlier ones have left their objects."""
 
 
@@ -312,7 +336,9 @@ class Steady:
         text = re.sub(r"http://127\.0\.0\.1:\d+", "https://conekta.example.mx", text)
         text = re.sub(r"/barcodes/\d+", "/barcodes/93000262280679", text)
         text = re.sub(
-            r"\b(ord|pay|mer|dep|po|re|clb|set|evt|we|dlv|rep|kyc|doc|key|txn|idk|pev)_[0-9A-Za-z]{12,}", self._id, text
+            r"\b(ord|pay|mer|dep|po|re|clb|set|evt|we|dlv|att|rep|kyc|doc|key|txn|idk|pev)_[0-9A-Za-z]{12,}",
+            self._id,
+            text,
         )
         text = re.sub(r"\breq_[0-9a-f]{24}", "req_4f0c7a1e92b35d6880aa17c3", text)
         text = re.sub(r"(sk_(test|live)_)[A-Za-z0-9_-]{20,}", r"\1…", text)

@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from core import ids
+from core.clock import now
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey, Event, Merchant
 from merchants.services import api_key
@@ -32,7 +33,14 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 
 SPEI = {"method": "spei", "amount": 100_000, "currency": "MXN"}
 REPORT = {"type": "payments", "start_date": "2026-11-01", "end_date": "2026-11-02"}
+WEBHOOK = {"url": "http://127.0.0.1:9/hook", "events": ["payment.*"]}
 SECRET_ORDER = "secret-order"
+
+
+@pytest.fixture(autouse=True)
+def _loopback(settings: Any) -> None:
+    """Endpoints may be on this machine."""
+    settings.WEBHOOK_ALLOW_HTTP = True
 
 
 @dataclass
@@ -90,6 +98,20 @@ class Victim:
         report.write(Report.objects.get(public_id=answer.json()["id"]).pk)
         return str(answer.json()["id"])
 
+    def webhook_endpoint(self) -> str:
+        """A webhook endpoint; the oldest ones make room."""
+        self.made += 1
+        for known in self.api.get("/v1/webhook-endpoints").json()["data"][13:]:
+            path = f"/v1/webhook-endpoints/{known['id']}"
+            self.api.client.delete(path, headers={"Authorization": f"Bearer {self.api.secret}"})
+        body = {**WEBHOOK, "description": SECRET_ORDER}
+        return str(self.api.post("/v1/webhook-endpoints", body, key=f"victim-{self.made}").json()["id"])
+
+    def delivery(self) -> str:
+        """A delivery of a test event."""
+        endpoint = self.webhook_endpoint()
+        return str(self.api.post(f"/v1/webhook-endpoints/{endpoint}/test", None, key=None).json()["id"])
+
     def _deposit(self, payment: dict[str, Any]) -> bytes:
         known = {"id": 7_000_000 + self.made, "claveRastreo": f"TENANCY{self.made}"}
         return self.stp.deposit(payment["spei"]["clabe"], payment["amount"], **known)
@@ -114,6 +136,8 @@ IDS: dict[str, Callable[[Victim], str]] = {
     "report_id": lambda victim: victim.report(),
     "payout_id": lambda victim: victim.payout(),
     "topup_id": lambda victim: victim.topup(),
+    "webhook_endpoint_id": lambda victim: victim.webhook_endpoint(),
+    "delivery_id": lambda victim: victim.delivery(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 
@@ -123,6 +147,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/test/payments/{payment_id}/pay"): {},
     ("post", "/v1/api-keys/{api_key_id}/roll"): {},
     ("post", "/v1/reports"): REPORT,
+    ("post", "/v1/webhook-endpoints"): WEBHOOK,
+    ("patch", "/v1/webhook-endpoints/{webhook_endpoint_id}"): {"description": "Other"},
+    ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret"): {},
+    ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/replay"): {"since": now().isoformat()},
     ("post", "/v1/payouts"): payouts.wanted(),
     ("post", "/v1/test/payouts/{payout_id}/outcome"): {"outcome": "settle"},
 }

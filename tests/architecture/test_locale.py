@@ -28,7 +28,7 @@ SPOKEN = ["core/api", "core/mx", "core/errors.py", "core/strict_json.py", "merch
 SPOKEN += ["merchants/services"]
 SPOKEN += ["payments/services", "kyc/services", "core/files.py", "staff/services/approval.py"]
 SPOKEN += ["ledger/services/adjustment.py", "ledger/services/invariant.py"]
-SPOKEN += ["payments_site/request_body.py"]
+SPOKEN += ["payments_site/request_body.py", "webhooks/outbound/services", "webhooks/outbound/address.py"]
 """Where a plain sentence may become the text of an error: it is translated when the error is answered."""
 
 _TAG = re.compile(r"(?:{%\s*trans(?:late)?\s+|\b_\()(\"[^\"]*\"|'[^']*')")

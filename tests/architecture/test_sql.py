@@ -50,6 +50,7 @@ BUILDERS = {
         "_body_insert",
     },
     "webhooks/outbound/exchange.py": {"view"},  # a socket sends bytes, no SQL
+    "webhooks/outbound/services/retention.py": {"statement"},  # constants of its own
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS
     "ledger/services/stream.py": {"query"},  # its callers are looked at

@@ -51,6 +51,8 @@ from tests.factories import payouts
 from tests.provider_messages import StpSender
 from webhooks.inbound.models import Channel, InboxTally, ProviderPoll
 from webhooks.inbound.services import inbox
+from webhooks.outbound.models import DeliveryAttempt
+from webhooks.outbound.services import endpoint
 
 APP, OWNER, SUPERUSER = "payments_app", "payments_owner", "postgres"
 ORIGIN = Origin(TransitionRow.Cause.STAFF, "user:ana")
@@ -159,6 +161,7 @@ def _populate() -> None:
     IdempotencyKey.objects.create(merchant=merchant, livemode=False, key="w", method="POST", path="/", body_sha256="")
     InboxTally.objects.create(hour=clock.now(), channel=Channel.STP_DEPOSITS, kind=InboxTally.Kind.DUPLICATE)
     ProviderPoll.objects.create(account=account)
+    _webhooks(merchant)
     scope = {"merchant": merchant, "livemode": False, "provider_account": account.public_id}
     Breach.objects.create(invariant="covered", message="out by one centavo", cleared_at=clock.now(), **scope)
     # Both reach only as far as the oldest transaction of the whole cluster, which may be another test worker's.
@@ -168,8 +171,25 @@ def _populate() -> None:
         time.sleep(0.05)
 
 
+def _webhooks(merchant: Merchant) -> None:
+    """An endpoint with a rotated secret and a delivery that was tried, and one that was deleted."""
+    wanted = endpoint.NewEndpoint(url="https://merchant.example", events=["*"])
+    with transaction.atomic():
+        kept, _ = endpoint.create(merchant, livemode=False, wanted=wanted)
+    with transaction.atomic():
+        endpoint.rotate_secret(kept.pk)
+        delivery = endpoint.send_test(kept.pk)
+    answer = {"status_code": 500, "error": "timeout", "duration_ms": 1, "response_excerpt": "x"}
+    DeliveryAttempt.objects.create(delivery=delivery, at=clock.now(), url=kept.url, **answer)
+    with transaction.atomic():
+        gone, _ = endpoint.create(merchant, livemode=False, wanted=wanted)
+    with transaction.atomic():
+        endpoint.delete(gone.pk)
+
+
 def _payouts(merchant: Merchant, account: ProviderAccount) -> Payout:
     """Make one that waits, and one that was sent, settled and returned, and return the latter."""
+
     payouts.ready_to_send(account)
     payouts.fund(merchant, 5_000)
     wanted = payout_service.NewPayout(amount=1_000, clabe=payouts.CLABE, name="Ana", concept="Nomina")

@@ -38,6 +38,9 @@ FROZEN = {
     "payments_provideraccount": {"id", "public_id", "provider", "livemode", "clabe_prefix", "clabe_sequence"},
     "payments_report": {"id", "public_id", "merchant_id", "livemode", "type", "start_date", "end_date", "created_at"},
     "payments_feerule": {"id"},
+    "webhooks_endpoint": {"id", "public_id", "merchant_id", "livemode", "slot", "created_at"},
+    "webhooks_delivery": {"id", "public_id", "endpoint_id", "event_id", "kind", "created_at"},
+    "webhooks_deliveryattempt": {"id", "public_id", "delivery_id", "at", "url", "status_code", "response_excerpt"},
     "kyc_case": {"id", "public_id", "merchant_id", "created_at"},
     "webhooks_providerevent": {
         "id",
@@ -137,6 +140,8 @@ FROZEN_ONCE = {
     "payments_report": {"rows_done", "rows_total", "attempt", "leased_until"},
     "merchants_apikey": {"revoked_at"},
     "ledger_breach": {"cleared_at"},
+    "webhooks_endpoint": {"deleted_at"},
+    "webhooks_endpointsecret": {"expires_at"},
 }
 """The least that must be frozen once a row is settled."""
 
@@ -149,6 +154,8 @@ SETTLED = {
     "payments_report": "status = 'completed'",
     "merchants_apikey": "revoked_at IS NOT NULL",
     "ledger_breach": "cleared_at IS NOT NULL",
+    "webhooks_endpoint": "deleted_at IS NOT NULL",
+    "webhooks_endpointsecret": "expires_at IS NOT NULL",
 }
 
 

@@ -36,7 +36,7 @@ def refusal(attacker: Attacker, table: str, statement: str) -> type[psycopg.Erro
     """The application has no right to try; the owner has, and meets the guard."""
     if attacker.role == APP:
         return errors.InsufficientPrivilege
-    if statement == "TRUNCATE {table}" and any(table in parents_of(other) for other in APPEND_ONLY + KEPT):
+    if statement == "TRUNCATE {table}" and any(table in parents_of(m._meta.db_table) for m in our_models()):
         return errors.FeatureNotSupported  # other tables point to it: PostgreSQL itself refuses, before any trigger
     return errors.RestrictViolation
 

@@ -45,6 +45,7 @@ from payments_site.columns import our_models
 from tests import cluster
 from webhooks.inbound.models import ProviderEvent, ProviderEventTransition
 from webhooks.inbound.services import inbox
+from webhooks.outbound.models import Delivery, DeliveryAttempt, Endpoint, EndpointSecret
 
 PAGE = Path(settings.BASE_DIR) / "docs" / "indexes.md"
 SMALL = {
@@ -123,6 +124,23 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     .order_by()
     .values("channel")
     .annotate(Count("id")),
+    "delivery_due": Delivery.objects.filter(endpoint_id=1, status="pending", next_attempt_at__lte=NOW).order_by(
+        "next_attempt_at", "event_id"
+    )[:2],
+    "delivery_leased": Delivery.objects.filter(endpoint_id=1, leased_until__gt=NOW)
+    .values("endpoint")
+    .annotate(Count("id")),
+    "delivery_list": Delivery.objects.filter(endpoint_id=1).order_by("-id")[:21],
+    "delivery_manual": Delivery.objects.filter(manual=True, status="pending", next_attempt_at__lte=NOW),
+    "delivery_parked": Delivery.objects.filter(endpoint_id=1, status="paused").order_by("event_id")[:1000],
+    "delivery_queue": Delivery.objects.filter(endpoint_id=1, queue="pay_1", status__in=["pending", "paused"])
+    .exclude(queue="")
+    .order_by("event_id")[:1],
+    "webhooks_deliveryattempt_delivery_id": DeliveryAttempt.objects.filter(delivery_id=1),
+    "endpoint_list": Endpoint.objects.filter(**OURS).order_by("-id")[:21],
+    "endpoint_settling": Endpoint.objects.filter(settling=True),
+    "endpoint_unwell": Endpoint.objects.filter(status="failing", failing_since__lte=NOW),
+    "webhooks_endpointsecret_endpoint_id": EndpointSecret.objects.filter(endpoint_id=1).order_by("-id"),
     "webhooks_providereventtransition_event_id": ProviderEventTransition.objects.filter(event_id=1),
 }
 """Index, without the hash of a generated name -> a query of a page or a job."""

@@ -30,6 +30,8 @@ INITIAL = {
     "ledger_adjustment": {"proposed"},
     "staff_approval": {"pending"},
     "webhooks_providerevent": {"received", "processed", "ignored", "conflict", "retry"},
+    "webhooks_endpoint": {"active"},
+    "webhooks_delivery": {"pending"},
 }
 LEGAL = {
     "payments_payment": {
@@ -91,6 +93,19 @@ LEGAL = {
         "resolved": {"retry"},
         "dead": {"retry"},
     },
+    "webhooks_endpoint": {
+        "active": {"failing", "disabled"},
+        "failing": {"active", "paused", "disabled"},
+        "paused": {"active", "disabled"},
+        "disabled": {"active"},
+    },
+    "webhooks_delivery": {
+        "pending": {"delivered", "exhausted", "cancelled", "paused"},
+        "paused": {"pending", "cancelled"},
+        "exhausted": {"pending"},
+        "cancelled": {"pending"},
+        "delivered": set(),
+    },
 }
 """Table -> reachable state -> the states it may become. Staying as it is, is always legal."""
 
@@ -103,6 +118,11 @@ EVERY = {table: [*model.Status.values, "invented", ""] for table, model in GUARD
 PAIRS = [(table, a, b) for table, states in LEGAL.items() for a, b in itertools.product(states, EVERY[table])]
 
 WITH = {
+    "webhooks_endpoint": ", cursor = CASE '{after}' WHEN 'paused' THEN 1 END"
+    ", probe_at = CASE '{after}' WHEN 'paused' THEN now() END"
+    ", disabled_reason = CASE '{after}' WHEN 'disabled' THEN 'gone' ELSE '' END",
+    "webhooks_delivery": ", next_attempt_at = CASE '{after}' WHEN 'pending' THEN now() END"
+    ", finished_at = CASE WHEN '{after}' IN ('pending', 'paused') THEN NULL ELSE now() END",
     "webhooks_providerevent": ", next_at = now()",
     "payments_payment": ", completed_at = CASE '{after}' WHEN 'completed' THEN now() ELSE completed_at END"
     ", cancelled_at = CASE '{after}' WHEN 'cancelled' THEN now() ELSE cancelled_at END"
@@ -141,6 +161,8 @@ WITH = {
 """What CHECK constraints want of a row in some state, so that only the guard can be what refuses."""
 
 CLONED = {
+    "webhooks_endpoint": {"public_id": "we_new", "slot": 3},
+    "webhooks_delivery": {"public_id": "dlv_new", "kind": "replay"},
     "payments_payment": {"public_id": "pay_new", "clabe": "646180157000000990", "amount_received": 0, "fee": 0}
     | {"fee_tax": 0, "external_id": None},
     "payments_deposit": {"public_id": "dep_new", "deposit_key": "new", "suspense_reason": "unknown_clabe"}

@@ -31,9 +31,15 @@ def ids(committed_db: None, api: Api, stp: Any, merchant: Any, settings: Any) ->
     payouts.fund(merchant, 100_000)
     stp.post(stp.deposit(topups.funding_clabe(merchant).clabe, 5_000, claveRastreo="TOP"))
     payout = api.post("/v1/payouts", payouts.wanted(), key="payout").json()
+    settings.WEBHOOK_ALLOW_HTTP = True
+    webhook = {"url": "http://127.0.0.1:9/hook", "events": ["payment.*"]}
+    endpoint = api.post("/v1/webhook-endpoints", webhook, key="endpoint").json()
+    delivery = api.post(f"/v1/webhook-endpoints/{endpoint['id']}/test", None, key="delivery").json()
     return {
         "payment_id": made["id"],
         "payout_id": payout["id"],
+        "webhook_endpoint_id": endpoint["id"],
+        "delivery_id": delivery["id"],
         "topup_id": api.get("/v1/topups").json()["data"][0]["id"],
         "clabe_id": clabe["id"],
         "report_id": report["id"],

@@ -92,7 +92,9 @@ def parse(url: str) -> httpx2.URL:
         raise UrlRefused("too_long", "The URL has more than 2,048 characters.")
     parts = _URL.fullmatch(url)
     if parts is None or _UNSAFE.search(url):
-        raise UrlRefused("invalid_url", "This is not an absolute URL, or it contains spaces, control characters or \\.")
+        raise UrlRefused(
+            "invalid_url", "This is not an absolute URL, or it contains spaces, control characters or a backslash."
+        )
     scheme, authority, rest = parts["scheme"].lower(), parts["authority"], parts["rest"]
     if scheme != "https" and not (scheme == "http" and settings.WEBHOOK_ALLOW_HTTP):
         raise UrlRefused("not_https", "The URL must begin with https://.")

@@ -20,7 +20,8 @@ from procrastinate.exceptions import ConnectorException
 
 from core.jobs import Lane
 from payments_site import env, startup
-from payments_site.checks import QUEUE_CONNECTIONS
+from payments_site.checks import QUEUE_CONNECTIONS, SENDER_CONNECTIONS
+from webhooks.outbound.services.sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ STATEMENT_TIMEOUT = "60s"
 
 
 def prepare_database(jobs: int) -> None:
-    """Resize this process's pool to one connection per concurrent job, and raise its statement timeout."""
+    """Resize this process's pool to one connection per concurrent job (and sender), raise its statement timeout."""
     connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.close()
     connection.close_pool()
@@ -63,7 +64,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         lanes = _lanes(options["lanes"])
         startup.worker(signs=Lane.PROVIDERS in lanes)
-        prepare_database(sum(lanes.values()))
+        prepare_database(sum(lanes.values()) + (SENDER_CONNECTIONS if Lane.DELIVER in lanes else 0))
         asyncio.run(self._run(lanes, options["grace"]))
 
     async def _run(self, lanes: Mapping[Lane, int], grace: float) -> None:
@@ -71,12 +72,17 @@ class Command(BaseCommand):
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(sum(lanes.values()) + len(lanes), thread_name_prefix="job"))
         self._starting = set(lanes)
+        sender = Sender() if Lane.DELIVER in lanes else None
+        if sender is not None:
+            threading.Thread(target=sender.run, name="sender", daemon=True).start()
         work = asyncio.gather(*[self._work(lane, jobs, grace) for lane, jobs in lanes.items()])
 
         def stop() -> None:
             deadline = threading.Timer(grace + HARD_STOP_AFTER, os._exit, args=(1,))
             deadline.daemon = True
             deadline.start()
+            if sender is not None:
+                sender.stop()
             work.cancel()
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,6 +90,8 @@ class Command(BaseCommand):
         try:
             await work
         except asyncio.CancelledError:
+            if sender is not None:
+                await asyncio.to_thread(sender.wait, grace)
             self._say("worker: stopped")
 
     async def _work(self, lane: Lane, jobs: int, grace: float) -> None:

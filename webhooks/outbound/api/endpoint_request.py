@@ -1,0 +1,124 @@
+"""Request bodies about webhook endpoints."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from core import clock
+from core.api.serializers import MetadataField, MomentField, StrictSerializer, TextField
+from merchants.services.event_type import FILTERS
+from webhooks.outbound import address, signing
+from webhooks.outbound.services import replay
+
+_FILTERS = sorted(FILTERS)
+
+
+class SecretField(TextField):
+    """A secret of Standard Webhooks."""
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        try:
+            signing.check_secret(value)
+        except ValueError:
+            raise serializers.ValidationError(
+                _("A webhook secret is whsec_ and 24 to 64 bytes in base64."), code="invalid"
+            ) from None
+        return value
+
+
+class UrlField(TextField):
+    """A URL that webhooks may be sent to, now: its name is resolved and every address judged."""
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool: the name server may take its time
+        try:
+            address.check_url(value)
+        except address.UrlRefused as refused:
+            raise serializers.ValidationError(gettext(refused.message), code=refused.code) from None
+        return value
+
+
+class EventsField(serializers.ListField):
+    """Filters of events, without repetitions."""
+
+    child = serializers.ChoiceField(choices=_FILTERS)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        return sorted(set(super().to_internal_value(data)))
+
+
+_EVENTS = "The types of events that it receives: types, all types of a noun (`payment.*`), or everything (`*`)"
+_URL = "Where events are posted: `https`, port 443 or 8443, at most 2,048 characters, a public address"
+
+
+class EndpointChange(StrictSerializer):
+    """What can be changed of an endpoint; absent fields stay."""
+
+    url = UrlField(required=False, help_text=_URL)
+    events = EventsField(required=False, min_length=1, max_length=100, help_text=_EVENTS)
+    description = TextField(required=False, max_length=200, allow_blank=True, help_text="Your name for it")
+    api_version = serializers.ChoiceField(
+        choices=settings.API_VERSIONS,
+        required=False,
+        help_text="The API version in which events are rendered; by default the newest at its creation",
+    )
+    ordered = serializers.BooleanField(
+        required=False,
+        help_text="One delivery at a time for each object, in the order of its events: a later event waits until the "
+        "earlier one was delivered",
+    )
+    metadata = MetadataField(required=False, help_text="Your own data: up to 50 texts")
+    status = serializers.ChoiceField(
+        choices=["active", "disabled"],
+        required=False,
+        help_text="`disabled`: nothing is delivered, what waits is cancelled. `active`: events from now on are "
+        "delivered; a paused endpoint gets its backlog",
+    )
+
+
+class EndpointRequest(EndpointChange):
+    """The request for an endpoint."""
+
+    url = UrlField(help_text=_URL)
+    events = EventsField(min_length=1, max_length=100, help_text=_EVENTS)
+    secret = SecretField(
+        required=False, help_text="Your own secret, `whsec_` and 24 to 64 bytes in base64; by default a new one"
+    )
+    status = None  # type: ignore[assignment]
+
+
+class RotateRequest(StrictSerializer):
+    """The request for another secret."""
+
+    secret = SecretField(required=False, help_text="Your own new secret; by default a random one")
+
+
+class ReplayRequest(StrictSerializer):
+    """Which events are delivered again."""
+
+    since = MomentField(help_text="Events created from this time on, at most 90 days ago")
+    until = MomentField(required=False, help_text="Events created before this time; by default now")
+    only = serializers.ChoiceField(
+        choices=[only.value for only in replay.Only],
+        default=replay.Only.MISSING.value,
+        help_text="`missing`: never delivered and not waiting. `failed`: given up. `all`: every event again",
+    )
+    dry_run = serializers.BooleanField(default=False, help_text="Only count the events")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs.setdefault("until", clock.now())
+        if attrs["until"] <= attrs["since"]:
+            raise serializers.ValidationError({"until": [_("The period ends before it begins.")]}, code="invalid")
+        if attrs["since"] < clock.now() - timedelta(days=90):
+            raise serializers.ValidationError({"since": [_("Replay events of the last 90 days.")]}, code="invalid")
+        return attrs
