@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 CURP: Final = 18
 """Characters of a CURP."""
-LENGTHS: Final = (12, 13, CURP)
-"""RFC of a company, RFC of a person, CURP."""
+
+_FORM: Final = re.compile(r"[A-Z0-9&Ñ]{12,13}|[A-Z0-9Ñ]{18}")
 
 
-def is_plausible(text: str) -> bool:
-    """True if ``text`` has the length and the characters of an RFC or CURP; check digits are not verified."""
-    return len(text) in LENGTHS and text.isascii() and text.replace("&", "").isalnum()
+def fold(text: str) -> str:
+    """``text`` as an order carries it, in capitals. Raises ``ValueError`` if it can be neither an RFC nor a CURP.
+
+    An RFC has 12 characters (company) or 13 (person), a CURP 18. Check digits are not verified: of the RFCs in use,
+    more than one in a hundred has a wrong one.
+    """
+    folded = text.strip().upper()
+    if _FORM.fullmatch(folded) is None:
+        raise ValueError("neither an RFC nor a CURP")
+    return folded

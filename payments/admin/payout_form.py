@@ -62,10 +62,11 @@ class TaxIdField(forms.CharField):
         super().__init__(max_length=18, widget=UnfoldAdminTextInputWidget, **options)
 
     def clean(self, value: Any) -> str:
-        text = super().clean(value).upper()
-        if text and not tax_id.is_plausible(text):
-            raise forms.ValidationError(_("An RFC has 12 or 13 characters, a CURP 18."))
-        return text
+        text: str = super().clean(value)
+        try:
+            return tax_id.fold(text) if text else text
+        except ValueError as error:
+            raise forms.ValidationError(_("An RFC has 12 or 13 characters, a CURP 18.")) from error
 
 
 class PayoutForm(forms.Form):

@@ -91,9 +91,11 @@ class DestinationRequest(StrictSerializer):
         return clabe
 
     def validate_tax_id(self, tax_id: str | None) -> str | None:
-        if tax_id and not tax_ids.is_plausible(tax_id):
-            raise serializers.ValidationError(_("An RFC has 12 or 13 characters, a CURP 18."), code="invalid")
-        return tax_id
+        try:
+            return tax_ids.fold(tax_id) if tax_id else tax_id
+        except ValueError as error:
+            message = _("An RFC has 12 or 13 characters, a CURP 18.")
+            raise serializers.ValidationError(message, code="invalid") from error
 
 
 class PayoutRequest(StrictSerializer):

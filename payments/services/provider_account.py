@@ -212,8 +212,12 @@ def set_ordering(account_pk: int, *, clabe: str, name: str, tax_id: str) -> None
             name = spei_text.fold(name)
         except spei_text.UnsendableText as error:
             raise _wrong("name", error.message) from error
-        if not tax_ids.is_plausible(tax_id) or len(tax_id) == tax_ids.CURP:
+        if len(tax_id) >= tax_ids.CURP:
             raise _wrong("tax_id", "An RFC has 12 or 13 characters.")
+        try:
+            tax_id = tax_ids.fold(tax_id)
+        except ValueError as error:
+            raise _wrong("tax_id", "An RFC has 12 or 13 characters.") from error
     if (account.ordering_clabe, account.ordering_name, account.ordering_tax_id) == (clabe, name, tax_id):
         return
     if Payout.objects.filter(provider_account=account, status=Payout.Status.PROCESSING).exists():

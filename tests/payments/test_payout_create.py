@@ -13,7 +13,9 @@ from django.db import connection
 from core import clock
 from merchants.models import ApiKey, Event, Merchant
 from payments.models import Destination, FeeRule, Payout
+from payments.providers.stp.payout import write_order
 from payments.services import payout_sending
+from payments.services.payout import order_of
 from staff.models import Approval
 from staff.services import approval as approvals
 from tests.factories.payouts import CLABE, balances, wanted
@@ -151,6 +153,29 @@ def test_limits_per_payout_day_and_destination(api, script, merchant):
     assert_problem(make("e", 1, OTHER_CLABE), 422, "limit_exceeded")
     api.post(f"/v1/payouts/{first.json()['id']}/cancel", {}, key=None)
     assert make("f", 1_000, OTHER_CLABE).status_code == 202
+
+
+def test_every_accepted_payout_is_an_order_that_can_be_written(api, script):
+    odd = [
+        {"tax_id": "xaxx010101000"},
+        {"tax_id": " mab9307148t4 "},
+        {"tax_id": "ñañ930714xy1"},
+        {"tax_id": "A&B930714XY1"},
+        {"tax_id": "pegj850101hdfrrl04"},
+        {"tax_id": None},
+        {"name": "Peña & Hijos, S.A. “El Güero” – 2"},
+        {"name": "Á" * 120},
+        {"name": " x\u00a0 y "},
+    ]
+
+    for number, changes in enumerate(odd):
+        destination = {"clabe": CLABE, "name": "Ana Ruiz", **changes}
+        answer = api.post("/v1/payouts", wanted(amount=100, destination=destination), key=f"odd-{number}")
+        assert answer.status_code == 202, (changes, answer.content)
+
+    for payout in Payout.objects.select_related("provider_account"):
+        payout.operating_date = clock.mexico_city_date(clock.now())
+        write_order("EMPRESA", order_of(payout))
 
 
 def test_a_refusal_stays_under_its_key(api, script, merchant):
