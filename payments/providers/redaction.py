@@ -64,4 +64,5 @@ def _cut(text: str) -> str:
 
 
 def _capped(text: str) -> str:
+    text = text.encode(errors="replace").decode()  # JSON may hold unpaired surrogates, which cannot be stored
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 1]}…"

@@ -35,6 +35,8 @@ THIRD_PARTY: Final = 1
 UNKNOWN_TAX_ID: Final = "ND"
 FIRST_ORDER_ID: Final = 1000
 """The lowest number of an order at STP; lower numbers are error codes."""
+MAX_ORDER_ID: Final = 10**18 - 1
+"""The highest number that notices and questions can carry."""
 MAX_DETAIL_LENGTH: Final = 300
 
 _TRACKING_KEY = re.compile(r"[A-Za-z0-9]{1,30}")
@@ -113,7 +115,7 @@ def to_json(body: Mapping[str, Any]) -> bytes:
 def read_sent(status: int, raw: bytes) -> SendResult:
     """The result of STP's answer to the registration of an order, without ``raw``.
 
-    Accepted is only HTTP 2xx with a number of at least ``FIRST_ORDER_ID`` and no ``descripcionError``.
+    Accepted is only HTTP 2xx with a number from ``FIRST_ORDER_ID`` to ``MAX_ORDER_ID`` and no ``descripcionError``.
     """
     try:
         answer = read_object(raw).get("resultado")
@@ -131,7 +133,8 @@ def read_sent(status: int, raw: bytes) -> SendResult:
     if type(number) is not int or status >= 500 or status == REQUEST_TIMEOUT or 300 <= status < 400:
         return unclear
     if number >= FIRST_ORDER_ID:
-        return SendResult(Outcome.ACCEPTED, order_id=code) if is_blank and status < 300 else unclear
+        is_order = is_blank and status < 300 and number <= MAX_ORDER_ID
+        return SendResult(Outcome.ACCEPTED, order_id=code) if is_order else unclear
     entry = look_up(ORDER_ERRORS, number, detail)
     if entry is None or not (is_blank or isinstance(text, str)):
         return replace(unclear, reason=SendReason.UNCATALOGUED)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from payments.providers.redaction import MAX_LENGTH, redacted, redacted_answer
 
 STP_ORDER = {
@@ -75,3 +77,11 @@ def test_long_texts_and_bytes_that_are_no_text_are_cut():
     assert len(redacted({"x": "a" * 10_000})) == MAX_LENGTH
     assert len(redacted_answer(b"\xff\x00" * 10_000)) == MAX_LENGTH
     assert redacted_answer(b"") == ""
+
+
+@pytest.mark.parametrize(
+    "raw", [rb'{"id": "\ud800"}', rb'{"\udfff": {"x": "\ud83d\u0000"}}', rb'{"x": "\ud83d\ude00"}']
+)
+def test_an_answer_with_unpaired_surrogates_can_be_stored(raw):
+    assert redacted_answer(raw).encode()
+    assert "\0" not in redacted_answer(raw)

@@ -140,6 +140,8 @@ def test_an_order_is_accepted_only_by_a_number_without_an_error():
         (200, {"id": 999}),
         (200, {"id": 3}),
         (200, {"id": 0}),
+        (200, {"id": 10**18}),
+        (200, {"id": 10**30}),
     ]
     for status, answer in unclear:
         assert sent(status, {"resultado": answer})[::2] == ("unknown", ""), (status, answer)
