@@ -32,7 +32,7 @@ from payments.providers.reading import read_object, write_record
 from payments.providers.redaction import redacted, redacted_answer
 from payments.providers.stp import registration
 from payments.providers.stp.payout import read_sent, read_state, to_json, write_order
-from payments.providers.stp.signing import Signer, order_text, text_of
+from payments.providers.stp.signing import order_text, signer, text_of
 from payments.providers.stp.status import REQUEST_TIMEOUT, TURNED_AWAY
 from payments.providers.transport import exchange
 
@@ -77,7 +77,7 @@ class StpClient:
 
         Raises ``ValueError`` if the key is not an RSA key or the password is wrong.
         """
-        self._company, self._signer, self._record = company, Signer(private_key_pem, password), record
+        self._company, self._signer, self._record = company, signer(private_key_pem, password), record
         self._url = base_url.rstrip("/")
         self._orders_url = orders_url.rstrip("/") or self._url
 

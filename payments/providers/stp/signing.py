@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -49,6 +50,15 @@ class Signer:
     def sign(self, text: str) -> str:
         """The signature as one line of base64."""
         return base64.b64encode(self._key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
+
+
+@lru_cache(maxsize=16)
+def signer(private_key_pem: bytes, password: str = "") -> Signer:
+    """The signer of a key, kept by this process: reading and checking an RSA key takes 60 ms of CPU, a signature 1 ms.
+
+    Raises ``ValueError`` as ``Signer``. A key that is replaced is another argument, so it takes effect at once.
+    """
+    return Signer(private_key_pem, password)
 
 
 def text_of(values: Iterable[Any]) -> str:

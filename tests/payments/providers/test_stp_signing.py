@@ -9,8 +9,10 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from payments.providers.stp import signing
+from payments.providers.stp.client import StpClient
 from payments.providers.stp.payout import write_order
 from payments.providers.stp.signing import ORDER_FIELDS, Signer, order_text, text_of
 from tests.payments.providers.stp_orders import ORDER, key_pair, order
@@ -161,3 +163,19 @@ def test_a_field_that_stp_does_not_know_is_never_sent():
 def test_an_order_that_stp_would_read_differently_is_not_written(changes):
     with pytest.raises(ValueError):
         write_order("EMPRESA", order(**changes))
+
+
+def test_a_key_is_read_once_however_many_clients_sign_with_it(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        signing, "load_pem_private_key", lambda *args: loaded.append(args) or load_pem_private_key(*args)
+    )
+    signing.signer.cache_clear()
+    private, _ = key_pair()
+
+    for _ in range(3):
+        StpClient("EMPRESA", private, "http://127.0.0.1:9")
+
+    assert len(loaded) == 1
+    with pytest.raises(ValueError, match="not STP's signing key"):
+        StpClient("EMPRESA", private.replace(b"M", b"N", 9), "http://127.0.0.1:9")
