@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
@@ -53,7 +54,11 @@ def ask_due() -> int:
     for payout in _take_due():
         if payout.operating_date is not None:
             groups[company_accounts(payout.provider_account)[0].pk, payout.operating_date].append(payout)
-    return sum(_ask_about(payouts, day) for (_account, day), payouts in groups.items())
+    changed = 0
+    for (_account, day), payouts in groups.items():
+        with _apart(payouts):
+            changed += _ask_about(payouts, day)
+    return changed
 
 
 def _take_due() -> list[Payout]:
@@ -138,9 +143,23 @@ def _listed(account: ProviderAccount, day: date, use: Use) -> dict[str, OrderSta
 
 
 def _take(payout: Payout, order: OrderState | None, asked_at: datetime, *, in_list: bool) -> int:
-    if order is not None:
-        return apply(payout.pk, order, asked_at=asked_at)
-    return _not_found(payout.pk, asked_at, in_list=in_list)
+    with _apart([payout]):
+        if order is not None:
+            return apply(payout.pk, order, asked_at=asked_at)
+        return _not_found(payout.pk, asked_at, in_list=in_list)
+    return 0
+
+
+@contextmanager
+def _apart(payouts: Sequence[Payout]) -> Iterator[None]:
+    """Context in which a fault is logged and does not stop inquiries about other payouts; these are due in an hour."""
+    try:
+        yield
+    except Exception:
+        found = [payout.public_id for payout in payouts[:10]]
+        logger.exception("inquiries about payouts failed", extra={"payouts": found, "count": len(payouts)})
+        due = Payout.objects.filter(pk__in=[payout.pk for payout in payouts])
+        due.update(next_attempt_at=clock.now() + _HOUR)
 
 
 def _not_found(payout_id: int, asked_at: datetime, *, in_list: bool) -> int:

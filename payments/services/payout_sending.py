@@ -290,7 +290,8 @@ def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
                     origin=_worker(payout),
                     needs_staff=payout.needs_staff,
                 )
-            case Outcome.NOT_SENT if not payout.claim:  # a claim contradicts it: ask instead of sending again
+            # A claim, or a call that may have left, contradicts it: ask instead of sending again.
+            case Outcome.NOT_SENT if not (payout.claim or _may_have_left(payout)):
                 _try_again(payout, result.reason, now)
             case _:
                 _unknown(payout, now)

@@ -63,7 +63,8 @@ class StpScript:
 
     ``accept``; ``lost`` (accepted, the answer is lost); ``vanish`` (not accepted, the answer is lost); ``unreached``;
     ``refuse``; ``pld`` (refused, and a person must look); ``unwritable`` (the adapter cannot write the order);
-    ``duplicate`` (as if the tracking key had been used).
+    ``unreadable`` (accepted, and a fault of the adapter while it reads the answer); ``duplicate`` (as if the tracking
+    key had been used).
     """
 
     answers: list[str] = field(default_factory=list)
@@ -98,6 +99,9 @@ class StpScriptClient:
         self.script, self.access = script, access
 
     def send(self, order: OutgoingOrder) -> SendResult:
+        if self.script.answers[:1] == ["unwritable"]:
+            self.script.answers.pop(0)
+            raise ValueError("the ordering name cannot be written")
         call = Call("send_payout", repr(order))
         try:
             with self.access.record(call):
@@ -110,8 +114,6 @@ class StpScriptClient:
     def _send(self, order: OutgoingOrder) -> SendResult:
         script = self.script
         answer = script.answers.pop(0) if script.answers else "accept"
-        if answer == "unwritable":
-            raise ValueError("the ordering name cannot be written")
         if answer == "pld":
             return SendResult(Outcome.REFUSED, SendReason.COMPLIANCE_REJECTED, code="-200", detail="Se rechaza por PLD")
         if answer == "unreached":
@@ -131,6 +133,8 @@ class StpScriptClient:
             script.before_answer()
         if answer == "lost":
             return SendResult(Outcome.UNKNOWN, SendReason.ANSWER_LOST)
+        if answer == "unreadable":
+            raise ValueError("a number with too many digits")
         return SendResult(Outcome.ACCEPTED, order_id=known.order_id)
 
     def find_sent(self, tracking_key: str, operating_date: date, *, today: date) -> OrderState | None:

@@ -82,6 +82,17 @@ def test_an_unreached_provider_is_tried_again_with_the_same_key(api, script, mer
     assert api.post(f"/v1/payouts/{payout.public_id}/cancel", {}, key=None).status_code == 409
 
 
+def test_a_fault_of_ours_after_the_order_left_is_an_unknown_outcome(api, script):
+    script.answers = ["unreadable"]
+
+    payout = sent(api)
+    payout_sending.advance(payout.pk)
+    payout.refresh_from_db()
+
+    assert (payout.status, payout.send_outcome, payout.delayed) == ("processing", "unknown", True)
+    assert len(script.received) == 1
+
+
 def test_a_lost_answer_is_never_sent_again_and_found_by_asking(api, script, merchant):
     """money-out.md 1 and 5: nothing is sent after an unknown outcome, and the merchant hears of the delay at once."""
     script.answers = ["lost"]
@@ -147,6 +158,24 @@ def test_three_unknown_payouts_of_a_day_are_settled_by_one_list(api, script, mer
 
     assert [question.partition(":")[0] for question in script.questions] == ["list"]
     assert set(Payout.objects.values_list("status", flat=True)) == {"completed"}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_an_answer_that_cannot_be_applied_stops_no_other_inquiry(api, script, merchant, count):
+    """One payout's answer names the order number of another one, each alone (2) and in the day's list (4)."""
+    script.answers = ["lost"] * count
+    payouts = [sent(api, key=f"k-{n}", amount=1_000) for n in range(count)]
+    for payout in payouts:
+        script.set(payout, OrderStatus.SETTLED)
+    Payout.objects.filter(pk=payouts[-1].pk).update(order_id="777")
+    script.orders[payouts[0].tracking_key].order_id = "777"
+
+    later(payouts[-1], timedelta(minutes=1))
+
+    found = list(Payout.objects.order_by("pk").values_list("status", flat=True))
+    assert found == ["processing", *["completed"] * (count - 1)]
+    assert Payout.objects.order_by("pk")[0].next_attempt_at > clock.now() + timedelta(minutes=50)
+    assert balances(merchant)["reserved"] == 1_000
 
 
 @pytest.mark.parametrize("said", ["DEVOLUCION", "Refund", "CANCELACION", "Decline", "Cancel", "algo raro"])
