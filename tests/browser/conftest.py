@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.factories.browser import PASSWORD
+from tests.web_thread import served
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -31,26 +28,12 @@ ARGUMENTS = [
 ]
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Requests are logged by the application already."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def address(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server of this process and its database."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps an event loop in this thread
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.daemon_threads = False  # server_close waits for them: no connection outlives the database
-    server.set_app(get_wsgi_application())
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served() as site:
+        yield site
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_an_accepted_order_is_found_as_it_was_sent(adapter):
 
 def test_a_refused_order_does_not_exist_and_says_why_in_our_words(adapter):
     order = adapter.order()
-    adapter.refuse(order)
+    adapter.refuse(order.tracking_key)
 
     result = adapter.client.send(order)
 
@@ -83,7 +83,7 @@ def test_a_key_used_twice_is_unknown_and_one_order_stays(adapter, changes):
 
 def test_an_answer_lost_after_the_order_was_taken_is_unknown_and_found(adapter):
     order = adapter.order()
-    adapter.lose_answer(order)
+    adapter.lose_answer(order.tracking_key)
 
     result = adapter.client.send(order)
 
@@ -95,7 +95,7 @@ def test_an_answer_lost_after_the_order_was_taken_is_unknown_and_found(adapter):
 
 def test_a_connection_lost_before_the_order_was_taken_is_unknown_too(adapter):
     order = adapter.order()
-    adapter.lose_request(order)
+    adapter.lose_request(order.tracking_key)
 
     result = adapter.client.send(order)
 
@@ -157,11 +157,11 @@ def test_an_answer_that_says_nothing_is_never_taken_for_one_that_does(adapter, s
 
 def test_the_days_list_shows_all_orders_and_their_states(adapter):
     settled, returned, hidden, waiting = (adapter.order(amount=amount) for amount in (1_00, 2_00, 3_00, 4_00))
-    adapter.hide(hidden)
+    adapter.hide(hidden.tracking_key)
     for order in (settled, returned, hidden, waiting):
         assert adapter.client.send(order).outcome is Outcome.ACCEPTED
-    adapter.settle(settled)
-    adapter.send_back(returned, 14)
+    adapter.settle(settled.tracking_key)
+    adapter.send_back(returned.tracking_key, 14)
     phantom = adapter.add_phantom()
 
     states = listed(adapter)
@@ -184,7 +184,7 @@ def test_the_balance_is_the_providers_to_the_centavo(adapter):
     adapter.client.send(order)
 
     waiting = adapter.client.balance(adapter.account)
-    adapter.settle(order)
+    adapter.settle(order.tracking_key)
     after = adapter.client.balance(adapter.account)
 
     assert (waiting.amount, waiting.pending) == (10_000_000, 1_23)
@@ -224,7 +224,7 @@ def test_an_order_that_cannot_be_written_is_neither_recorded_nor_sent(adapter, c
 def test_each_request_is_recorded_once_without_secrets_and_people(adapter):
     order = adapter.order()
     adapter.client.send(order)
-    adapter.lose_answer(second := adapter.order())
+    adapter.lose_answer((second := adapter.order()).tracking_key)
     adapter.client.send(second)
     adapter.client.register_clabe(CLABE, PERSON)
     found(adapter, order)
