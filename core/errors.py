@@ -2,7 +2,8 @@
 
 PaymentsError
 ├── RequestRefused            the caller's request is refused; 4xx; nothing was written
-│   ├── InvalidRequest        400  malformed or invalid input, with the fields at fault
+│   ├── InvalidRequest        400  input that the API's schema refuses, with the fields at fault
+│   │   └── UnusableValue     422  input that the schema allows and that is refused all the same
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── AuthenticationRequired, InvalidApiKey                    401
 │   ├── KeyScopeInsufficient, IpNotAllowed, MerchantSuspended, KycRequired   403
@@ -78,6 +79,20 @@ class InvalidRequest(RequestRefused):
         super().__init__(message, params=params)
         self.code = code or self.code
         self.errors = tuple(errors)
+
+
+class UnusableValue(InvalidRequest):
+    """This value cannot be used.
+
+    What no schema can express: a time in the past, a minimum above the maximum, a wrong check digit.
+    """
+
+    http_status = 422
+
+    @classmethod
+    def of(cls, field: str, message: str, *, code: str = "invalid") -> UnusableValue:
+        """The error for one field."""
+        return cls(message, errors=[FieldError(field, code, message)])
 
 
 class BodyTimeout(RequestRefused):
@@ -194,7 +209,7 @@ class SearchTooBroad(RequestRefused):
     """The search took too long and was stopped: narrow it by created_at, or search for a longer text."""
 
     code = "search_too_broad"
-    http_status = 400
+    http_status = 422
 
 
 class RateLimited(RequestRefused):

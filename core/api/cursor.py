@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,11 +21,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from django.conf import settings
 
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, InvalidRequest, UnusableValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAG_BYTES = 16
-_MAX_CHARACTERS = 200
+SHAPE = r"^[A-Za-z0-9_-]{32,200}$"
+"""What every cursor looks like; it is part of the published schema."""
 
 
 def seal(position: Sequence[int], *bound_to: object) -> str:
@@ -40,28 +42,29 @@ def seal(position: Sequence[int], *bound_to: object) -> str:
 def unseal(cursor: str, size: int, *bound_to: object) -> tuple[int, ...]:
     """Decode the ``size`` integers that were sealed.
 
-    Raises ``InvalidRequest`` with code ``invalid_cursor`` for anything that ``seal`` did not return for ``bound_to``.
+    Raises ``InvalidRequest`` with code ``invalid_cursor`` for what has not the shape of a cursor, and ``UnusableValue``
+    for anything else that ``seal`` did not return for ``bound_to``.
     """
+    if not re.fullmatch(SHAPE, cursor):
+        message = "This is not a cursor."
+        raise InvalidRequest(message, code="invalid_cursor", errors=[FieldError("cursor", "invalid_cursor", message)])
     try:
-        if len(cursor) > _MAX_CHARACTERS:
-            raise ValueError("too long")
         sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid() from None
+    except binascii.Error:
+        raise foreign() from None
     if len(sealed) != _TAG_BYTES + 8 * size:
-        raise invalid()
+        raise foreign()
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         try:
             return struct.unpack(f">{size}q", _cipher(secret).decrypt(sealed, _associated(bound_to)))
         except InvalidTag:
             continue
-    raise invalid()
+    raise foreign()
 
 
-def invalid() -> InvalidRequest:
-    """The error for an invalid cursor."""
-    message = "This cursor does not belong to this list."
-    return InvalidRequest(message, code="invalid_cursor", errors=[FieldError("cursor", "invalid_cursor", message)])
+def foreign() -> UnusableValue:
+    """The error for a cursor of another list, owner or filter."""
+    return UnusableValue.of("cursor", "This cursor does not belong to this list.", code="invalid_cursor")
 
 
 def from_moment(moment: datetime) -> int:

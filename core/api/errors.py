@@ -18,6 +18,7 @@ from rest_framework.views import set_rollback
 
 from core import request_context
 from core.api.parsers import not_json
+from core.api.serializers import UnusableCode
 from core.api.views import ApiResponse
 from core.errors import (
     AuthenticationRequired,
@@ -28,6 +29,7 @@ from core.errors import (
     Overloaded,
     PaymentsError,
     RateLimited,
+    UnusableValue,
 )
 from core.pool import discard_broken
 from core.translation import translated
@@ -141,10 +143,16 @@ def as_payments_error(error: Exception) -> PaymentsError:
 
 
 def invalid_fields(errors: list[FieldError]) -> InvalidRequest:
-    """One 400 for all faulty fields, with the most specific code that the contract allows."""
-    code = next((e.code for e in errors if e.code in _SPECIFIC_CODES), None)
-    detail = " ".join(f"{e.field}: {translated(e)}" if e.field else translated(e) for e in errors[:3])
-    return InvalidRequest(detail or None, code=code, errors=errors)
+    """One refusal for all faulty fields.
+
+    400 with the most specific code that the contract allows; 422 ``invalid_request`` if the schema allows all of them.
+    """
+    detail = " ".join(f"{e.field}: {translated(e)}" if e.field else translated(e) for e in errors[:3]) or None
+    refused_by_schema = [e.code for e in errors if not isinstance(e.code, UnusableCode)]
+    if errors and not refused_by_schema:
+        return UnusableValue(detail, errors=errors)
+    code = next((code for code in refused_by_schema if code in _SPECIFIC_CODES), None)
+    return InvalidRequest(detail, code=code, errors=errors)
 
 
 def _field_errors(detail: Any, path: str) -> Iterator[FieldError]:
@@ -156,4 +164,4 @@ def _field_errors(detail: Any, path: str) -> Iterator[FieldError]:
         for inner in detail:
             yield from _field_errors(inner, path)
     else:
-        yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))
+        yield FieldError(path, getattr(detail, "code", "invalid"), str(detail))

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import NoReturn
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from core.api.serializers import MomentField
+from core.api.serializers import YEARS, DayField, MomentField, UnusableCode
 from core.clock import local_day_bounds
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, InvalidRequest, UnusableValue
 from core.money import MAX_AMOUNT
 
 CREATED_AT = ("created_at[gte]", "created_at[gt]", "created_at[lte]", "created_at[lt]")
 CREATED_AT_PARAMETERS = [
     OpenApiParameter(
-        name, str, description="A timestamp (RFC 3339 with offset), or a date, which means that day in Mexico City."
+        name,
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]},
+        description="A timestamp (RFC 3339 with offset), or a date, which means that day in Mexico City.",
     )
     for name in CREATED_AT
 ]
+AMOUNT = {"type": "integer", "minimum": 0, "maximum": MAX_AMOUNT}
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = MomentField(default_timezone=UTC)  # UTC can represent every timestamp that can be written
-_YEARS = range(1900, 9000)
+_DATE_CHARACTERS = 10
+_DAY, _MOMENT = DayField(), MomentField()
+_SPACE = r"[\s\x1c-\x1f\x85]*"
+_TEXT = r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f\x85][^\x00-\x1f\x7f]*"
+
+
+def text_schema(max_length: int, *, is_prefix: bool = False) -> dict[str, Any]:
+    """The published schema of a filter that ``text`` parses."""
+    pattern = f"^{_SPACE}{_TEXT}{'' if is_prefix else _SPACE}$"
+    return {"type": "string", "maxLength": max_length, "pattern": pattern}
 
 
 def choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
@@ -47,9 +56,9 @@ def text(query: QueryDict, name: str, *, max_length: int, is_prefix: bool = Fals
     value = query.get(name)
     if value is None:
         return None
-    value = value.lstrip() if is_prefix else value.strip()
-    if not value or len(value) > max_length:
+    if not value.strip() or len(value) > max_length:
         refuse(name, _("Give 1 to %(count)s characters.") % {"count": max_length})
+    value = value.lstrip() if is_prefix else value.strip()
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         refuse(name, "Control characters are not allowed.")
     return value
@@ -96,14 +105,13 @@ def _bounds(name: str, value: str) -> tuple[datetime, datetime]:
     """Start and exclusive end of the time that ``value`` names; a timestamp covers one microsecond."""
     message = "Give a timestamp in RFC 3339 with offset (2026-11-26T18:00:00Z) or a date (2026-11-26)."
     try:
-        if _DAY.fullmatch(value):
-            day = date.fromisoformat(value)
-            if day.year not in _YEARS:
-                refuse(name, message)
-            return local_day_bounds(day)
+        if len(value) == _DATE_CHARACTERS:
+            return local_day_bounds(_DAY.run_validation(value))
         moment = _MOMENT.run_validation(value)
-    except (ValueError, serializers.ValidationError):
+    except serializers.ValidationError as error:
+        if isinstance(error.get_codes()[0], UnusableCode):  # type: ignore[index]
+            raise UnusableValue.of(name, message) from error
         refuse(name, message)
-    if moment.year not in _YEARS:
-        refuse(name, message)
+    if moment.year not in YEARS:
+        raise UnusableValue.of(name, message)
     return moment, moment + timedelta(microseconds=1)

@@ -12,9 +12,12 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from core.api import cursor
+
+KEY = {"type": "string", "pattern": r'^("[A-Za-z0-9_\-:.]{1,253}"|[A-Za-z0-9_\-:.]{1,255})$'}
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": r'^("[A-Za-z0-9_\-:.]{1,253}"|[A-Za-z0-9_\-:.]{1,255})$'},
+    KEY,
     OpenApiParameter.HEADER,
     required=True,
     description="A new value for each operation; send the same value when you retry. 1 to 255 characters of "
@@ -26,7 +29,12 @@ PAGE = [
         {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
         description="Number of objects per page: 1 to 100, default 20",
     ),
-    OpenApiParameter("cursor", str, description="`next_cursor` of the previous page; an opaque value"),
+    OpenApiParameter(
+        "cursor",
+        {"type": "string", "pattern": cursor.SHAPE},
+        description="`next_cursor` of the previous page; an opaque value. One of another list or of other filters is "
+        "refused with 422",
+    ),
 ]
 
 

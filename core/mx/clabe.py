@@ -5,14 +5,16 @@ The catalogue of SPEI institutions comes from the ``clabe`` package.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, InvalidRequest, UnusableValue
 
+PATTERN = r"^[0-9]{18}$"
 _WEIGHTS = (3, 7, 1) * 6
 
 
@@ -51,10 +53,16 @@ def is_valid(clabe: str) -> bool:
 
 
 def validate(clabe: str, *, field: str = "clabe") -> str:
-    """Return ``clabe``. Raises ``InvalidRequest`` with code ``invalid_clabe`` for ``field``."""
+    """Return ``clabe``.
+
+    Raises ``InvalidRequest`` with code ``invalid_clabe`` for ``field`` if it has not 18 digits, ``UnusableValue`` if
+    the check digit is wrong.
+    """
     if is_valid(clabe):
         return clabe
     message = "A CLABE has 18 digits and a valid check digit."
+    if re.fullmatch(PATTERN, clabe):
+        raise UnusableValue.of(field, message, code="invalid_clabe")
     raise InvalidRequest(message, code="invalid_clabe", errors=[FieldError(field, "invalid_clabe", message)])
 
 

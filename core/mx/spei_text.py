@@ -12,6 +12,11 @@ from typing import Final
 MAX_LENGTH: Final = 40
 """Characters of a concept or a name in a SPEI order."""
 
+PATTERN: Final = (
+    r"^[^|\x00-\x1f\x7f-\x9f\u2028\u2029]*[^|\s\x00-\x1f\x7f-\x9f\u2028\u2029][^|\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+)
+"""What a schema can say about a text that can be sent: not blank, no control characters, no separator."""
+
 _SEPARATOR: Final = "|"
 _PLAIN: Final = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "ß": "ss", "ø": "o", "Ø": "O"}

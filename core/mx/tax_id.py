@@ -8,6 +8,9 @@ from typing import Final
 CURP: Final = 18
 """Characters of a CURP."""
 
+PATTERN: Final = r"^\s*([A-Za-z0-9&Ññ]{12,13}|[A-Za-z0-9Ññ]{18})\s*$"
+"""What a schema can say: ``fold`` accepts every such text."""
+
 _FORM: Final = re.compile(r"[A-Z0-9&Ñ]{12,13}|[A-Z0-9Ñ]{18}")
 
 

@@ -12,7 +12,7 @@ from django.db.models import BigIntegerField, Case, F, Func, OuterRef, Subquery,
 from django.db.models.functions import Cast, Coalesce
 
 from core import clock
-from core.errors import FieldError, InvalidRequest
+from core.errors import UnusableValue
 from core.money import CURRENCY
 from ledger.models import Account, Entry
 from ledger.resources.balance import MerchantBalance
@@ -32,12 +32,12 @@ class Total(Func):
 def of_merchant(merchant: Merchant, *, livemode: bool, as_of: datetime | None = None) -> MerchantBalance:
     """The merchant's balance in one mode, now or at a past moment by effective time.
 
-    Raises ``InvalidRequest`` for a moment in the future.
+    Raises ``UnusableValue`` for a moment in the future.
     """
     moment = clock.now()
     if as_of is not None and as_of > moment:
         message = "This moment is in the future."
-        raise InvalidRequest(message, errors=[FieldError("as_of", "invalid", message)])
+        raise UnusableValue.of("as_of", message)
     accounts = Account.objects.filter(merchant=merchant, livemode=livemode, currency=CURRENCY)
     totals = dict.fromkeys(MERCHANT_PURPOSES, 0)
     # One statement, so that concurrent money between two of the accounts is seen in both or in neither.

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from core import clock
 from core.api import schema
 from core.api.pagination import page, refuse_unknown
-from core.api.serializers import MomentField, StrictSerializer
+from core.api.serializers import MomentField, StrictSerializer, unusable
 from core.api.views import ApiResponse
 from merchants.api.views import ANY_KEY, MerchantView
 from merchants.models import ApiKey
@@ -73,7 +73,7 @@ class RollRequest(StrictSerializer):
 
     def validate_old_key_expires_at(self, moment: datetime) -> datetime:
         if moment > clock.now() + api_key.MAX_OVERLAP:
-            raise serializers.ValidationError(_("The old key may keep working for at most 7 days."), code="invalid")
+            raise unusable(_("The old key may keep working for at most 7 days."))
         return moment
 
 

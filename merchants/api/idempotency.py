@@ -3,7 +3,7 @@
 The key's row commits together with the effect and the response. A concurrent equal request waits up to ``WAIT_SECONDS``
 for the response and replays it: it waits for a single transaction by the lock on the key, for a two-phase creation by
 polling without holding a database connection. A refusal by a business rule (422) is stored too: its effect is rolled
-back, the response is kept. Malformed requests, missing rights, conflicts with a temporary state and internal errors are
+back, the response is kept. Invalid requests, missing rights, conflicts with a temporary state and internal errors are
 not stored: nothing was written and the key stays unused.
 """
 
@@ -149,7 +149,7 @@ def _store_refusal(keyed: KeyedRequest, error: PaymentsError) -> HttpResponse | 
 
     Raises ``error`` if it is not stored and the key is unused.
     """
-    if error.http_status != HTTPStatus.UNPROCESSABLE_ENTITY:
+    if error.http_status != HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(error, InvalidRequest):
         if _record(keyed) is None:
             raise error
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -48,7 +48,6 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        # In UTC, which can represent every valid input.
-        return MomentField(default_timezone=UTC).run_validation(text)
+        return MomentField().run_validation(text)
     except serializers.ValidationError as error:
         raise serializers.ValidationError({"as_of": error.detail}) from error

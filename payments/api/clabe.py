@@ -15,6 +15,7 @@ from core.api import schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import AmountField, MetadataField, StrictSerializer, TextField
 from core.api.views import ApiResponse
+from core.errors import UnusableValue
 from merchants.api.idempotency import run_once
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
@@ -41,9 +42,7 @@ class ClabeRequest(StrictSerializer):
         least, most = attrs.get("min_amount"), attrs.get("max_amount")
         if least is not None and most is not None and least > most:
             message = _("The minimum amount exceeds the maximum.")
-            raise serializers.ValidationError(
-                {"min_amount": [serializers.ErrorDetail(str(message), code="invalid_amount")]}
-            )
+            raise UnusableValue.of("min_amount", str(message), code="invalid_amount")
         return attrs
 
     def wanted(self) -> clabe_service.NewClabe:

@@ -8,8 +8,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from core import clock
-from core.api import filters, schema
-from core.api.pagination import page, refuse_unknown
+from core.api import cursor, schema
+from core.api.pagination import limit, page, refuse_unknown
 from core.api.views import ApiResponse
 from core.clock import to_rfc3339
 from core.mx import clabe as clabe_rules
@@ -52,17 +52,23 @@ class DestinationsView(MerchantView):
         summary="List destinations",
         description="The CLABEs that you sent money to. With `clabe` only that one: also one that you never sent to, "
         "to see before whether its first payout would have to wait.",
-        parameters=[*schema.PAGE, OpenApiParameter("clabe", str, description="18 digits")],
+        parameters=[
+            *schema.PAGE,
+            OpenApiParameter("clabe", {"type": "string", "pattern": clabe_rules.PATTERN}, description="18 digits"),
+        ],
         responses={200: DestinationPage},
     )
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         refuse_unknown(query, "clabe")
-        clabe = filters.text(query, "clabe", max_length=18)
+        clabe = query.get("clabe")
         if clabe is None:
             rows = self.own(Destination.objects.all())
             return ApiResponse(page(rows, query, owner=self.owner, render=_render))
         clabe_rules.validate(clabe)
+        limit(query)
+        if (given := query.get("cursor")) is not None:  # of the list without a filter
+            cursor.unseal(given, 1, "destination", *self.owner, clabe)
         found, is_new = payout_limit.destination(self.merchant, livemode=self.livemode, clabe=clabe)
         return ApiResponse({"data": [_render(found, is_new=is_new)], "has_more": False, "next_cursor": None})
 

@@ -18,10 +18,12 @@ from core.api import schema
 from core.api.serializers import (
     AmountField,
     CurrencyField,
+    EmailField,
     MetadataField,
     MomentField,
     StrictSerializer,
     TextField,
+    unusable,
 )
 from core.api.views import ApiResponse
 from merchants.api.idempotency import run_once, stored_response
@@ -38,15 +40,17 @@ class CustomerRequest(StrictSerializer):
     """The customer who is expected to pay."""
 
     name = TextField(max_length=100, required=False, allow_blank=True, help_text="The customer's name")
-    email = serializers.EmailField(
-        max_length=254, required=False, allow_blank=True, help_text="The customer's e-mail address"
-    )
+    email = EmailField(max_length=254, required=False, allow_blank=True, help_text="The customer's e-mail address")
     phone = TextField(max_length=20, required=False, allow_blank=True, help_text="The customer's telephone number")
 
 
 class PaymentRequest(StrictSerializer):
     """The request for a payment."""
 
+    conditions = {
+        "if": {"properties": {"method": {"const": Payment.Method.OXXO.value}}, "required": ["method"]},
+        "then": {"properties": {"amount": dict(zip(("minimum", "maximum"), settings.OXXO_AMOUNTS, strict=True))}},
+    }
     method = serializers.ChoiceField(
         choices=Payment.Method.choices,
         help_text="`spei`: the payer sends a bank transfer; `oxxo`: the payer pays in cash at a store",
@@ -73,9 +77,9 @@ class PaymentRequest(StrictSerializer):
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
         now = clock.now()
         if moment is not None and moment <= now:
-            raise serializers.ValidationError(_("The expiry must be in the future."), code="invalid")
+            raise unusable(_("The expiry must be in the future."))
         if moment is not None and moment > now + payment_service.MAX_LIFETIME:
-            raise serializers.ValidationError(_("A payment expires after at most 30 days."), code="invalid")
+            raise unusable(_("A payment expires after at most 30 days."))
         return moment
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

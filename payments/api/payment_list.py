@@ -32,13 +32,21 @@ PARAMETERS = [
     OpenApiParameter("status", enum=STATUSES, description="Only payments in this state"),
     OpenApiParameter("method", enum=METHODS, description="Only payments by this method"),
     *filters.CREATED_AT_PARAMETERS,
-    OpenApiParameter("amount[gte]", int, description="Minimum amount in centavos."),
-    OpenApiParameter("amount[lte]", int, description="Maximum amount in centavos."),
-    OpenApiParameter("external_id", str, description="The payment with exactly this `external_id`."),
-    OpenApiParameter("external_id[prefix]", str, description="Payments whose `external_id` starts with this text."),
+    OpenApiParameter("amount[gte]", filters.AMOUNT, description="Minimum amount in centavos."),
+    OpenApiParameter("amount[lte]", filters.AMOUNT, description="Maximum amount in centavos."),
+    OpenApiParameter(
+        "external_id",
+        filters.text_schema(MAX_EXTERNAL_ID),
+        description="The payment with exactly this `external_id`.",
+    ),
+    OpenApiParameter(
+        "external_id[prefix]",
+        filters.text_schema(MAX_EXTERNAL_ID, is_prefix=True),
+        description="Payments whose `external_id` starts with this text.",
+    ),
     OpenApiParameter(
         "q",
-        str,
+        filters.text_schema(MAX_LENGTH),
         description="Searches CLABE, reference, Conekta order, external_id, tracking key, name and e-mail of the "
         "customer and name of the payer. Case and accents are ignored, and no character has a special meaning. A "
         "text of one or two characters must be at the start of a word. An identifier is also found if it is written "

@@ -13,17 +13,18 @@ from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
 from core.api.serializers import (
     AmountField,
+    ClabeField,
     CurrencyField,
     MetadataField,
     MomentField,
     StrictSerializer,
     TextField,
+    WholeNumberField,
+    unusable,
 )
 from core.api.views import ApiResponse
 from core.errors import InvalidRequest
-from core.mx import clabe as clabe_rules
-from core.mx import spei_text
-from core.mx import tax_id as tax_ids
+from core.mx import spei_text, tax_id
 from core.search import MAX_LENGTH
 from merchants.api.idempotency import run_once, stored_response
 from merchants.api.views import MerchantView
@@ -53,6 +54,8 @@ _FILTERS = (
 class SpeiTextField(TextField):
     """A text of a SPEI order, folded to what the receiving bank will show."""
 
+    pattern = spei_text.PATTERN
+
     def __init__(self, *, cut: bool = False, **options: Any) -> None:
         self.cut = cut
         super().__init__(**options)
@@ -62,40 +65,36 @@ class SpeiTextField(TextField):
         try:
             return spei_text.fold(text, cut=self.cut)
         except spei_text.UnsendableText as error:
+            raise unusable(_(error.message), error.code) from error
+
+    def refuse_pattern(self, data: str) -> None:
+        try:
+            spei_text.fold(data, cut=True)
+        except spei_text.UnsendableText as error:
             raise serializers.ValidationError(_(error.message), code=error.code) from error
+        super().refuse_pattern(data)
 
 
-class WholeNumberField(serializers.IntegerField):
-    """A JSON integer; text and decimals are refused."""
+class TaxIdField(TextField):
+    """An RFC or a CURP; check digits are not verified."""
 
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
+    pattern = tax_id.PATTERN
+
+    def to_internal_value(self, data: Any) -> str:
+        return tax_id.fold(super().to_internal_value(data))
+
+    def refuse_pattern(self, data: str) -> None:
+        raise serializers.ValidationError(_("An RFC has 12 or 13 characters, a CURP 18."), code="invalid")
 
 
 class DestinationRequest(StrictSerializer):
     """Who gets the money."""
 
-    clabe = TextField(max_length=18, help_text="The beneficiary's CLABE: 18 digits, at any bank of `GET /v1/banks`")
+    clabe = ClabeField(help_text="The beneficiary's CLABE: 18 digits, at any bank of `GET /v1/banks`")
     name = SpeiTextField(
         cut=True, max_length=120, help_text="The account holder. Sent without accents, cut after 40 characters"
     )
-    tax_id = TextField(
-        max_length=18, required=False, allow_null=True, help_text="The account holder's RFC or CURP, if you know it"
-    )
-
-    def validate_clabe(self, clabe: str) -> str:
-        if not clabe_rules.is_valid(clabe):
-            raise serializers.ValidationError(_("A CLABE has 18 digits and a valid check digit."), code="invalid_clabe")
-        return clabe
-
-    def validate_tax_id(self, tax_id: str | None) -> str | None:
-        try:
-            return tax_ids.fold(tax_id) if tax_id else tax_id
-        except ValueError as error:
-            message = _("An RFC has 12 or 13 characters, a CURP 18.")
-            raise serializers.ValidationError(message, code="invalid") from error
+    tax_id = TaxIdField(required=False, allow_null=True, help_text="The account holder's RFC or CURP, if you know it")
 
 
 class PayoutRequest(StrictSerializer):
@@ -129,7 +128,7 @@ class PayoutRequest(StrictSerializer):
         try:
             return moment and payout_limit.check_schedule(moment)
         except InvalidRequest as error:
-            raise serializers.ValidationError(_(error.message), code="invalid") from error
+            raise unusable(_(error.message)) from error
 
 
 class PayoutBank(serializers.Serializer[Any]):
@@ -265,12 +264,14 @@ class PayoutsView(MerchantView):
             OpenApiParameter("status", enum=_STATUSES, description="Only those in this state"),
             OpenApiParameter("kind", enum=_KINDS, description="Those of this kind: `merchant` by default"),
             *filters.CREATED_AT_PARAMETERS,
-            OpenApiParameter("amount[gte]", int, description="Centavos: this much or more."),
-            OpenApiParameter("amount[lte]", int, description="Centavos: this much or less."),
-            OpenApiParameter("external_id", str, description="Exactly this one of yours."),
-            OpenApiParameter("tracking_key", str, description="Exactly this clave de rastreo."),
+            OpenApiParameter("amount[gte]", filters.AMOUNT, description="Centavos: this much or more."),
+            OpenApiParameter("amount[lte]", filters.AMOUNT, description="Centavos: this much or less."),
+            OpenApiParameter("external_id", filters.text_schema(100), description="Exactly this one of yours."),
+            OpenApiParameter("tracking_key", filters.text_schema(30), description="Exactly this clave de rastreo."),
             OpenApiParameter(
-                "q", str, description="Looks for a text in tracking key, external_id, CLABE and beneficiary."
+                "q",
+                filters.text_schema(MAX_LENGTH),
+                description="Looks for a text in tracking key, external_id, CLABE and beneficiary.",
             ),
         ],
         responses={200: PayoutPage},

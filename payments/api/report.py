@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +18,7 @@ from rest_framework.request import Request
 from core import clock
 from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
-from core.api.serializers import MetadataField, StrictSerializer
+from core.api.serializers import DayField, MetadataField, StrictSerializer
 from core.api.views import ApiResponse
 from core.files import as_download
 from merchants.api.idempotency import run_once
@@ -35,20 +34,6 @@ CONTENT_TYPES = {
     Report.Format.CSV: "text/csv; charset=utf-8",
     Report.Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-
-
-class DayField(serializers.DateField):
-    """A date as text, ``2026-11-30``."""
-
-    default_error_messages = {"invalid": "Enter a date, for example 2026-11-30."}
-
-    def to_internal_value(self, value: Any) -> date:
-        if not isinstance(value, str) or len(value) != 10 or not value.isascii():
-            self.fail("invalid")
-        day = super().to_internal_value(value)
-        if not 1900 <= day.year < 9000:
-            self.fail("invalid")
-        return day
 
 
 class ReportRequest(StrictSerializer):
@@ -142,7 +127,7 @@ class ReportsView(MerchantView):
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
-                str,
+                schema.KEY,
                 OpenApiParameter.HEADER,
                 required=False,
                 description="A unique value for each report; send it again when you retry",

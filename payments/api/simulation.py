@@ -9,31 +9,13 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from core.api.serializers import AmountField, StrictSerializer
+from core.api.serializers import AmountField, StrictSerializer, SwitchField, WholeNumberField
 from core.api.views import ApiResponse
 from core.errors import KeyScopeInsufficient
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.models import Payment, Payout
 from payments.services import simulation
-
-
-class CountField(serializers.IntegerField):
-    """A JSON integer; strings, floats and booleans are refused."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return int(super().to_internal_value(data))
-
-
-class SwitchField(serializers.BooleanField):
-    """JSON true or false; other values are refused."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
 
 
 class SimulatedPaymentRequest(StrictSerializer):
@@ -44,7 +26,7 @@ class SimulatedPaymentRequest(StrictSerializer):
         default=False,
         help_text="Pay after it expired or was cancelled: the provider reports a later time of payment",
     )
-    times = CountField(
+    times = WholeNumberField(
         default=1, min_value=1, max_value=20, help_text="How many times the provider sends its notice, in parallel"
     )
 

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from core import clock
 from core.db import transaction_required
-from core.errors import FieldError, InvalidRequest, LimitExceeded, RequestRefused
+from core.errors import FieldError, LimitExceeded, RequestRefused, UnusableValue
 from core.money import format_mxn
 from core.mx import clabe as clabe_rules
 from core.writes import column_names, fetch, hydrate
@@ -110,7 +110,7 @@ def require_within(merchant: Merchant, *, livemode: bool, amount: int, clabe: st
 def bank_of(account: ProviderAccount, clabe: str) -> str:
     """The 5-digit SPEI code of the bank of a CLABE that money may be sent to.
 
-    Raises ``InvalidRequest`` (``invalid_clabe``) for a wrong CLABE, ``DestinationNotAllowed`` for one of our own, and
+    Raises ``InvalidRequest`` for a wrong CLABE, ``DestinationNotAllowed`` for one of our own, and
     ``BankNotAvailable`` for a bank that is unknown or closed.
     """
     clabe_rules.validate(clabe, field="destination.clabe")
@@ -130,14 +130,14 @@ def bank_of(account: ProviderAccount, clabe: str) -> str:
 
 
 def check_schedule(moment: datetime, *, field: str = "scheduled_for") -> datetime:
-    """Return ``moment``. Raises ``InvalidRequest`` if a payout cannot be scheduled for it."""
+    """Return ``moment``. Raises ``UnusableValue`` if a payout cannot be scheduled for it."""
     now = clock.now()
     if now < moment <= now + MAX_AHEAD:
         return moment
     message = (
         "The scheduled time must be in the future." if moment <= now else "A payout is scheduled at most 90 days ahead."
     )
-    raise InvalidRequest(message, errors=[FieldError(field, "invalid", message)])
+    raise UnusableValue.of(field, message)
 
 
 def destination(merchant: Merchant, *, livemode: bool, clabe: str) -> tuple[Destination, bool]:

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from core import clock, jobs, lease
 from core.db import transaction_forbidden, transaction_required
-from core.errors import FieldError, InvalidRequest, LimitExceeded
+from core.errors import InvalidRequest, LimitExceeded, UnusableValue
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined
 from ledger.services.statement import MAX_DAYS
@@ -159,8 +159,8 @@ def _check_days(wanted: NewReport) -> None:
         raise _refused("This day is in the future in Mexico City.")
 
 
-def _refused(message: str) -> InvalidRequest:
-    return InvalidRequest(message, errors=[FieldError("end_date", "invalid", message)])
+def _refused(message: str) -> UnusableValue:
+    return UnusableValue.of("end_date", message)
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from core import clock
 from core.db import transaction_forbidden
-from core.errors import FieldError, IllegalTransition, InvalidRequest, ProviderUnavailable
+from core.errors import IllegalTransition, ProviderUnavailable, UnusableValue
 from payments.models import Payment, Payout
 from payments.providers import registry
 
@@ -86,7 +86,7 @@ def _post(path: str, body: dict[str, Any]) -> None:
         raise IllegalTransition("The simulator refused: the voucher is paid, expired or cancelled.")
     if response.status_code == 422 and response.json()["error"]["code"] == "invalid_field":
         message = "The simulator does not accept this amount."
-        raise InvalidRequest(message, code="invalid_amount", errors=[FieldError("amount", "invalid_amount", message)])
+        raise UnusableValue.of("amount", message, code="invalid_amount")
     raise ProviderUnavailable(_FAILED)
 
 

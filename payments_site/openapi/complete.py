@@ -88,7 +88,7 @@ RESPONSES = {
     408: ("RequestTimeout", "The body did not arrive in time; nothing was done"),
     409: ("Conflict", "Not allowed in the current state, or the first request is still in flight"),
     415: ("UnsupportedMediaType", "The notice's content type is not JSON"),
-    422: ("Unprocessable", "Valid, but it cannot be done"),
+    422: ("Unprocessable", "Well formed, but it cannot be done"),
     429: ("TooManyRequests", "Too many requests with this key"),
     500: ("InternalError", "Internal error; nothing was partially done"),
     503: ("Unavailable", "Temporarily unavailable; retry later"),
@@ -151,6 +151,10 @@ def _complete_operation(verb: str, path: str, operation: dict[str, Any]) -> None
         statuses |= {409, 422}
     if "requestBody" in operation:
         statuses.add(408)
+        if not merchants:
+            operation["requestBody"]["required"] = True
+    if merchants and ("requestBody" in operation or any(p.get("in") == "query" for p in operation["parameters"])):
+        statuses.add(422)  # a value that the schema allows may still be refused
     scopes = sorted({scope for way in operation.get("security", ()) for names in way.values() for scope in names})
     if scopes:
         needed = " or ".join(f"`{scope}`" for scope in scopes)
@@ -185,7 +189,7 @@ def _add_example(operation: dict[str, Any], example: dict[str, Any], name: str) 
 
 def _response(status: int) -> dict[str, Any]:
     """An error response with an example of each code."""
-    codes = {code: error for code, error in (ERRORS | PROVIDER_ERRORS).items() if error.status == status}
+    codes = {code: error for code, error in (ERRORS | PROVIDER_ERRORS).items() if status in error.statuses}
     shown = ["X-Request-Id"]
     if status in (409, 429, 503):
         shown.append("Retry-After")
@@ -199,19 +203,19 @@ def _response(status: int) -> dict[str, Any]:
         "content": {
             PROBLEM: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {code: _problem(code, error) for code, error in codes.items()},
+                "examples": {code: _problem(code, error, status) for code, error in codes.items()},
             }
         },
     }
 
 
-def _problem(code: str, error: ErrorCode) -> dict[str, Any]:
+def _problem(code: str, error: ErrorCode, status: int) -> dict[str, Any]:
     return {
         "summary": error.meaning,
         "value": {
             "type": f"/v1/docs#error-{code}",
-            "title": TITLES.get(error.status) or HTTPStatus(error.status).phrase,
-            "status": error.status,
+            "title": TITLES.get(status) or HTTPStatus(status).phrase,
+            "status": status,
             "detail": error.meaning,
             "instance": "/v1/payments",
             "code": code,

@@ -16,14 +16,22 @@ class ErrorCode:
     status: int
     meaning: str
     remedy: str
+    second_status: int | None = None
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Every status that the code comes with."""
+        return (self.status,) if self.second_status is None else (self.status, self.second_status)
 
 
 ERRORS = {
     "invalid_request": ErrorCode(
         400,
-        "The body, a header or a query parameter is not valid.",
+        "The body, a header or a query parameter is not valid. 400: this document's schema refuses it. 422: the schema "
+        "allows it, but the value cannot be used, for example a time in the past or a wrong check digit.",
         "Read `errors`: each entry names a field and its fault. Nothing was done; correct the request and send it "
-        "again. A malformed request leaves its Idempotency-Key free.",
+        "again. An invalid request leaves its Idempotency-Key free.",
+        second_status=422,
     ),
     "unknown_field": ErrorCode(
         400,
@@ -37,8 +45,8 @@ ERRORS = {
     ),
     "invalid_clabe": ErrorCode(
         400,
-        "This is not a valid CLABE: 18 digits, the last of which is a check digit.",
-        "Ask for the number again; a digit is probably mistyped.",
+        "A CLABE has 18 digits. A wrong check digit is 422 `invalid_request`.",
+        "Send 18 digits without separators.",
     ),
     "idempotency_key_required": ErrorCode(
         400,
@@ -48,11 +56,11 @@ ERRORS = {
     ),
     "invalid_cursor": ErrorCode(
         400,
-        "The cursor does not belong to this list.",
+        "This is not a cursor. One of another list or of other filters is 422 `invalid_request`.",
         "Use `next_cursor` of the previous page with the same filters, or start without a cursor.",
     ),
     "search_too_broad": ErrorCode(
-        400,
+        422,
         "Searching the payments that match the filters took longer than 5 seconds and was stopped.",
         "Narrow by `created_at`, give more characters of `q`, or use `external_id`. Lists are complete or refused, "
         "never silently cut.",

@@ -77,9 +77,9 @@ def html() -> str:
     }
     for verb, path, operation in operations(api):
         groups[operation["tags"][0]].operations.append(_operation(api, verb, path, operation))
-    errors = [(code, error.status, inline(error.meaning), inline(error.remedy)) for code, error in ERRORS.items()]
-    errors += [
-        (code, error.status, inline(error.meaning), inline(error.remedy)) for code, error in PROVIDER_ERRORS.items()
+    errors = [
+        (code, " and ".join(map(str, error.statuses)), inline(error.meaning), inline(error.remedy))
+        for code, error in (ERRORS | PROVIDER_ERRORS).items()
     ]
     return render_to_string(
         "openapi/docs.html",

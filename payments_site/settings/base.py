@@ -191,6 +191,7 @@ API_VERSIONS = (API_VERSION,)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Payments API",
     "VERSION": API_VERSION,
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -17,6 +16,7 @@ import pytest
 
 from tests.acceptance.test_demo import Demo, start
 from tests.cluster import ROOT
+from tests.npm import program
 
 __all__ = ["start"]
 
@@ -69,14 +69,6 @@ def differences(shown: Any, seen: Any, where: str = "") -> list[str]:
     else:
         alike = (type(shown), shown) == (type(seen), seen)
     return [] if alike else [f"{where}: the guide shows {shown!r}, the answer is {seen!r}"]
-
-
-def program(name: str) -> str:
-    """Its path. The test is skipped if this machine lacks it; in CI it fails."""
-    found = shutil.which(name)
-    if not found and os.environ.get("CI"):
-        pytest.fail(f"{name} is missing: apt-get install {name}")
-    return found or pytest.skip(f"NOT TESTED: {name} is missing: apt-get install {name}")
 
 
 @pytest.fixture

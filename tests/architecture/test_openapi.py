@@ -136,7 +136,7 @@ def test_every_error_code_is_explained():
 def test_a_code_has_one_status_everywhere(error):
     classes = [found for found in error_classes(PaymentsError) if found.code == error]
 
-    assert {found.http_status for found in classes} <= {ERRORS[error].status}
+    assert {found.http_status for found in classes} <= set(ERRORS[error].statuses)
 
 
 def error_classes(base: type[PaymentsError]) -> Iterator[type[PaymentsError]]:

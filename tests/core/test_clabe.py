@@ -46,11 +46,14 @@ def test_any_text_is_valid_or_not_but_never_an_error(text):
 
 
 def test_validate_names_the_field_and_the_code():
-    with pytest.raises(InvalidRequest) as refusal:
-        clabe.validate("646180157000000005", field="beneficiary.clabe")
-
-    assert refusal.value.code == "invalid_clabe"
-    assert [(error.field, error.code) for error in refusal.value.errors] == [("beneficiary.clabe", "invalid_clabe")]
+    for text, status, code in (
+        ("64618015700000000", 400, "invalid_clabe"),
+        ("646180157000000005", 422, "invalid_request"),
+    ):
+        with pytest.raises(InvalidRequest) as refusal:
+            clabe.validate(text, field="beneficiary.clabe")
+        assert (refusal.value.http_status, refusal.value.code) == (status, code)
+        assert [(error.field, error.code) for error in refusal.value.errors] == [("beneficiary.clabe", "invalid_clabe")]
     assert clabe.validate("646180157000000004") == "646180157000000004"
 
 

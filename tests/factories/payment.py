@@ -77,7 +77,7 @@ FAULTY_BODIES = [
     ({**SPEI, "amount": 2**53}, "invalid_amount", "amount"),
     ({**SPEI, "amount": 10**39}, "invalid_amount", "amount"),
     ({**SPEI, "amount": "125050"}, "invalid_amount", "amount"),
-    ({**SPEI, "amount": 1.0}, "invalid_amount", "amount"),
+    ({**SPEI, "amount": 1.5}, "invalid_amount", "amount"),
     ({**SPEI, "amount": True}, "invalid_amount", "amount"),
     ({**SPEI, "amount": [1]}, "invalid_amount", "amount"),
     ({**SPEI, "amount": {"value": 1}}, "invalid_amount", "amount"),

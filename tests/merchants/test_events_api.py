@@ -132,7 +132,7 @@ def test_a_foreign_cursor_is_refused(api, stp, other_merchant, make_api):
     cursor = others.get("/v1/events?limit=1").json()["next_cursor"]
 
     assert cursor
-    assert_problem(api.get(f"/v1/events?cursor={cursor}"), 400, "invalid_cursor", "cursor")
+    assert_problem(api.get(f"/v1/events?cursor={cursor}"), 422, "invalid_request", "cursor")
     assert_problem(api.get("/v1/events?cursor=x"), 400, "invalid_cursor", "cursor")
 
 

@@ -243,6 +243,7 @@ CONTRACT = {
     404: ["not_found"],
     409: ["idempotency_in_progress", "illegal_transition"],
     422: [
+        "invalid_request",
         "idempotency_key_reused",
         "insufficient_funds",
         "limit_exceeded",

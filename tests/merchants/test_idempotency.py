@@ -198,7 +198,8 @@ def test_a_repetition_is_answered_although_the_expiry_has_passed_meanwhile(api, 
 
     assert first.status_code == 201
     assert_replays(again, first)
-    assert_problem(fresh, 400, "invalid_request", "expires_at")
+    assert_problem(fresh, 422, "invalid_request", "expires_at")
+    assert rows()["merchants_idempotencykey"] == 1
 
 
 @pytest.mark.django_db

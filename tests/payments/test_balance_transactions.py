@@ -196,7 +196,7 @@ def test_they_are_ones_own_in_this_mode_and_a_cursor_too(api, book, merchant, ot
     assert walk(live) == []
     for caller, query in ((others, ""), (live, ""), (api, "&kind=reversal")):
         answer = caller.get(f"/v1/balance/transactions?limit=1&cursor={cursor}{query}")
-        assert_problem(answer, 400, "invalid_cursor", "cursor")
+        assert_problem(answer, 422, "invalid_request", "cursor")
 
 
 @pytest.mark.parametrize(

@@ -56,21 +56,22 @@ def test_closing_is_told_once(api, stp):
 
 
 @pytest.mark.parametrize(
-    ("sent", "code", "field"),
+    ("sent", "status", "code", "field"),
     [
-        ({"min_amount": 0}, "invalid_amount", "min_amount"),
-        ({"max_amount": "5"}, "invalid_amount", "max_amount"),
-        ({"min_amount": 2, "max_amount": 1}, "invalid_amount", "min_amount"),
-        ({"amount": 5}, "unknown_field", "amount"),
-        ({"label": "x" * 101}, "invalid_request", "label"),
-        ({"customer": {"email": "nobody"}}, "invalid_request", "customer.email"),
-        ({"metadata": {"k": 1}}, "invalid_request", "metadata"),
+        ({"min_amount": 0}, 400, "invalid_amount", "min_amount"),
+        ({"max_amount": "5"}, 400, "invalid_amount", "max_amount"),
+        ({"min_amount": 2, "max_amount": 1}, 422, "invalid_request", "min_amount"),
+        ({"amount": 5}, 400, "unknown_field", "amount"),
+        ({"label": "x" * 101}, 400, "invalid_request", "label"),
+        ({"customer": {"email": "nobody"}}, 400, "invalid_request", "customer.email"),
+        ({"customer": {"email": "ana@example"}}, 422, "invalid_request", "customer.email"),
+        ({"metadata": {"k": 1}}, 400, "invalid_request", "metadata"),
     ],
 )
-def test_bad_input_hands_out_nothing(api, stp, sent, code, field):
+def test_bad_input_hands_out_nothing(api, stp, sent, status, code, field):
     before = rows()
 
-    assert_problem(api.post("/v1/clabes", sent), 400, code, field)
+    assert_problem(api.post("/v1/clabes", sent), status, code, field)
 
     assert rows() == before
 

@@ -188,7 +188,7 @@ def test_a_search_without_end_is_refused_and_says_what_to_do(api, stp):
     with psycopg.connect(cluster.url("payments_owner")) as owner:
         owner.execute("LOCK TABLE payments_payment IN ACCESS EXCLUSIVE MODE")
 
-        assert_problem(api.get("/v1/payments?q=luna"), 400, "search_too_broad")
+        assert_problem(api.get("/v1/payments?q=luna"), 422, "search_too_broad")
         # A list that no filter makes slow is not the caller's fault.
         assert_problem(api.get("/v1/payments"), 503, "database_unavailable")
     with application.cursor() as cursor:

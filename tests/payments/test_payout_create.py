@@ -90,7 +90,8 @@ def issued(merchant, make_api):
 
 
 REFUSED = [
-    ({"destination": {"clabe": "012180015025335997", "name": "A"}}, 400, "invalid_clabe", "destination.clabe"),
+    ({"destination": {"clabe": "012180015025335997", "name": "A"}}, 422, "invalid_request", "destination.clabe"),
+    ({"destination": {"clabe": "01218001502533599", "name": "A"}}, 400, "invalid_clabe", "destination.clabe"),
     (
         {"destination": {"clabe": "646180157000000004", "name": "A"}},
         422,
@@ -110,11 +111,12 @@ REFUSED = [
     ({"destination": {"clabe": CLABE, "name": " "}}, 400, "invalid_request", "destination.name"),
     ({"destination": {"clabe": CLABE}}, 400, "invalid_request", "destination.name"),
     ({"destination": {"clabe": CLABE, "name": "A", "phone": "55"}}, 400, "unknown_field", "destination.phone"),
-    ({"concept": "x" * 41}, 400, "invalid_request", "concept"),
-    ({"concept": "Pago 🎉"}, 400, "invalid_request", "concept"),
+    ({"concept": "x" * 121}, 400, "invalid_request", "concept"),
+    ({"concept": "x" * 41}, 422, "invalid_request", "concept"),
+    ({"concept": "Pago 🎉"}, 422, "invalid_request", "concept"),
     ({"amount": 0}, 400, "invalid_amount", "amount"),
     ({"amount": 1.5}, 400, "invalid_amount", "amount"),
-    ({"scheduled_for": "2020-01-01T00:00:00Z"}, 400, "invalid_request", "scheduled_for"),
+    ({"scheduled_for": "2020-01-01T00:00:00Z"}, 422, "invalid_request", "scheduled_for"),
     ({"reference_number": 10_000_000}, 400, "invalid_request", "reference_number"),
     ({"reference_number": "12"}, 400, "invalid_request", "reference_number"),
     ({"amount": 100_001}, 422, "insufficient_funds", None),

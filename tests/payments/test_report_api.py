@@ -111,30 +111,31 @@ def test_a_suspended_merchants_files_are_closed(api, merchant):
 
 
 BAD_ORDERS = [
-    ({"type": "payout"}, "type"),
-    ({"type": None}, "type"),
-    ({"start_date": "2026-02-30"}, "start_date"),
-    ({"start_date": "0001-01-01"}, "start_date"),
-    ({"start_date": 20260101}, "start_date"),
-    ({"start_date": "2026-01-01T00:00:00Z"}, "start_date"),
-    ({"end_date": "2025-12-31"}, "end_date"),
-    ({"end_date": "2027-01-02"}, "end_date"),
-    ({"end_date": "8999-01-01", "start_date": "8998-12-01"}, "end_date"),
-    ({"format": "pdf"}, "format"),
-    ({"format": None}, "format"),
-    ({"format": ["xlsx"]}, "format"),
-    ({"metadata": {"a": 1}}, "metadata"),
+    ({"type": "payout"}, 400, "type"),
+    ({"type": None}, 400, "type"),
+    ({"start_date": "2026-02-30"}, 400, "start_date"),
+    ({"start_date": "0001-01-01"}, 422, "start_date"),
+    ({"start_date": 20260101}, 400, "start_date"),
+    ({"start_date": "2026-01-01T00:00:00Z"}, 400, "start_date"),
+    ({"end_date": "2025-12-31"}, 422, "end_date"),
+    ({"end_date": "2027-01-02"}, 422, "end_date"),
+    ({"end_date": "8999-01-01", "start_date": "8998-12-01"}, 422, "end_date"),
+    ({"format": "pdf"}, 400, "format"),
+    ({"format": None}, 400, "format"),
+    ({"format": ["xlsx"]}, 400, "format"),
+    ({"metadata": {"a": 1}}, 400, "metadata"),
 ]
 
 
 def test_a_bad_order_is_refused_and_nothing_is_written(subtests, api):
     before = rows()
 
-    for changes, field in BAD_ORDERS:
+    for changes, status, field in BAD_ORDERS:
         with subtests.test(changes=changes):
             body = {"type": "payments", "start_date": "2026-01-01", "end_date": "2026-01-02"} | changes
 
-            assert_problem(api.post("/v1/reports", body, key=None), 400, "invalid_request", field)
+            for key in (None, "report-1"):
+                assert_problem(api.post("/v1/reports", body, key=key), status, "invalid_request", field)
             assert rows() == before
             assert Report.objects.count() == 0
 

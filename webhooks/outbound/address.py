@@ -16,6 +16,8 @@ import httpx2
 from django.conf import settings
 
 MAX_LENGTH = 2048
+PATTERN = r"^[A-Za-z][A-Za-z0-9+.\-]*://[^\s\x00-\x20\x7f-\x9f\\]+$"
+"""What a schema can say about a URL."""
 PORTS = (443, 8443)
 RESOLVE_SECONDS = 5.0
 """How long the check of a new URL waits for its name to be resolved."""

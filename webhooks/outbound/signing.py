@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
+WELL_FORMED = r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"
+"""What a schema can say about a secret."""
 _ALLOWED_BYTES = range(24, 65)
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")

@@ -73,8 +73,8 @@ def test_two_endpoints_are_made_without_an_idempotency_key(api):
 @pytest.mark.parametrize(
     ("change", "field", "code"),
     [
-        ({"url": "https://merchant.example/" + "a" * (2049 - 25)}, "url", "too_long"),
-        ({"url": "https://refused.example"}, "url", "address_not_allowed"),
+        ({"url": "https://merchant.example/" + "a" * (2049 - 25)}, "url", "max_length"),
+        ({"url": "merchant.example/hook"}, "url", "invalid_url"),
         ({"url": 7}, "url", "invalid"),
         ({"events": ["payment.made"]}, "events", "invalid_choice"),
         ({"events": ["pay*"]}, "events", "invalid_choice"),
@@ -95,6 +95,22 @@ def test_a_wrong_field_is_refused_by_name(api, change, field, code):
     found = answer.json()
     assert_problem(answer, 400, found["code"], *{error["field"] for error in found["errors"]})
     assert [(error["field"].split(".")[0], error["code"]) for error in found["errors"]] == [(field, code)]
+    assert (Endpoint.objects.count(), IdempotencyKey.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"url": "https://refused.example"}, "url", "address_not_allowed"),
+        ({"url": "ftp://merchant.example"}, "url", "not_https"),
+        ({"secret": "whsec_" + "a" * 33}, "secret", "invalid"),
+    ],
+)
+def test_a_value_that_no_schema_can_refuse_is_422(api, change, field, code):
+    answer = api.post(ADDRESS, {**WANTED, **change})
+
+    assert_problem(answer, 422, "invalid_request", field)
+    assert answer.json()["errors"][0]["code"] == code
     assert (Endpoint.objects.count(), IdempotencyKey.objects.count()) == (0, 0)
 
 
@@ -132,7 +148,7 @@ def test_a_change_moves_what_waits_and_a_disabled_endpoint_gets_nothing(api, mer
     assert (disabled.json()["status"], disabled.json()["disabled_reason"]) == ("disabled", "merchant")
     assert (enabled.json()["status"], enabled.json()["disabled_reason"]) == ("active", None)
     assert list(Delivery.objects.values_list("status", flat=True)) == ["cancelled"]
-    assert_problem(send(api, "PATCH", path, '{"url": "https://refused.example"}'), 400, "invalid_request", "url")
+    assert_problem(send(api, "PATCH", path, '{"url": "https://refused.example"}'), 422, "invalid_request", "url")
     assert_problem(send(api, "PATCH", path, '{"secret": "x"}'), 400, "unknown_field", "secret")
 
 
@@ -208,20 +224,21 @@ def test_rotating_testing_retrying_and_replaying_with_and_without_an_idempotency
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "status", "field"),
     [
-        ({}, "since"),
-        ({"since": "yesterday"}, "since"),
-        ({"since": "2020-01-01T00:00:00Z"}, "since"),
-        ({"since": "2030-01-02T00:00:00Z", "until": "2030-01-01T00:00:00Z"}, "until"),
-        ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "only": "lost"}, "only"),
-        ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "dry_run": "so"}, "dry_run"),
+        ({}, 400, "since"),
+        ({"since": "yesterday"}, 400, "since"),
+        ({"since": "2020-01-01T00:00:00Z"}, 422, "since"),
+        ({"since": "2030-01-02T00:00:00Z", "until": "2030-01-01T00:00:00Z"}, 422, "until"),
+        ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "only": "lost"}, 400, "only"),
+        ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "dry_run": "so"}, 400, "dry_run"),
+        ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "dry_run": 1}, 400, "dry_run"),
     ],
 )
-def test_a_replay_of_no_period_is_refused(api, merchant, body, field):
+def test_a_replay_of_no_period_is_refused(api, merchant, body, status, field):
     answer = api.post(f"{ADDRESS}/{endpoint(merchant).public_id}/replay", body)
 
-    assert_problem(answer, 400, "invalid_request", field)
+    assert_problem(answer, status, "invalid_request", field)
 
 
 def test_another_merchant_neither_sees_nor_retries_nor_changes(api, merchant, other_merchant, make_api):

@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from core.api import schema
+from core.api import filters, schema
 from core.api.pagination import page, refuse_unknown
 from core.api.views import ApiResponse
 from core.errors import NotFound
@@ -29,7 +29,7 @@ from webhooks.outbound.services import endpoint as endpoint_service
 ID = OpenApiParameter("webhook_endpoint_id", str, OpenApiParameter.PATH, description="`we_…`")
 OPTIONAL_KEY = OpenApiParameter(
     "Idempotency-Key",
-    schema.IDEMPOTENCY_KEY.type,
+    schema.KEY,
     OpenApiParameter.HEADER,
     description="Optional: a repeated request with the same value changes nothing and gets the first answer, without "
     "the secret",
@@ -259,7 +259,7 @@ class EndpointDeliveriesView(MerchantView):
             ID,
             *schema.PAGE,
             OpenApiParameter("status", enum=Delivery.Status.values, description="Only deliveries in this state"),
-            OpenApiParameter("event", str, description="Only deliveries of this event, `evt_…`"),
+            OpenApiParameter("event", filters.text_schema(40), description="Only deliveries of this event, `evt_…`"),
         ],
         responses={200: DeliveryPage},
     )

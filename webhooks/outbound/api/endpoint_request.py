@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from core import clock
-from core.api.serializers import MetadataField, MomentField, StrictSerializer, TextField
+from core.api.serializers import MetadataField, MomentField, StrictSerializer, SwitchField, TextField, unusable
+from core.errors import UnusableValue
 from merchants.services.event_type import FILTERS
 from webhooks.outbound import address, signing
 from webhooks.outbound.services import replay
@@ -23,19 +24,22 @@ _FILTERS = sorted(FILTERS)
 class SecretField(TextField):
     """A secret of Standard Webhooks."""
 
+    default_error_messages = {"pattern": _("A webhook secret is whsec_ and 24 to 64 bytes in base64.")}
+    pattern = signing.WELL_FORMED
+
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
         try:
             signing.check_secret(value)
         except ValueError:
-            raise serializers.ValidationError(
-                _("A webhook secret is whsec_ and 24 to 64 bytes in base64."), code="invalid"
-            ) from None
+            raise unusable(self.error_messages["pattern"]) from None
         return value
 
 
 class UrlField(TextField):
     """A URL that webhooks may be sent to, now: its name is resolved and every address judged."""
+
+    pattern = address.PATTERN
 
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
@@ -44,8 +48,15 @@ class UrlField(TextField):
         try:
             address.check_url(value)
         except address.UrlRefused as refused:
-            raise serializers.ValidationError(gettext(refused.message), code=refused.code) from None
+            raise unusable(gettext(refused.message), refused.code) from None
         return value
+
+    def refuse_pattern(self, data: str) -> None:
+        try:
+            address.parse(data)
+        except address.UrlRefused as refused:
+            raise serializers.ValidationError(gettext(refused.message), code=refused.code) from None
+        super().refuse_pattern(data)
 
 
 class EventsField(serializers.ListField):
@@ -64,7 +75,7 @@ _URL = "Where events are posted: `https`, port 443 or 8443, at most 2,048 charac
 class EndpointChange(StrictSerializer):
     """What can be changed of an endpoint; absent fields stay."""
 
-    url = UrlField(required=False, help_text=_URL)
+    url = UrlField(required=False, max_length=address.MAX_LENGTH, help_text=_URL)
     events = EventsField(required=False, min_length=1, max_length=100, help_text=_EVENTS)
     description = TextField(required=False, max_length=200, allow_blank=True, help_text="Your name for it")
     api_version = serializers.ChoiceField(
@@ -72,7 +83,7 @@ class EndpointChange(StrictSerializer):
         required=False,
         help_text="The API version in which events are rendered; by default the newest at its creation",
     )
-    ordered = serializers.BooleanField(
+    ordered = SwitchField(
         required=False,
         help_text="One delivery at a time for each object, in the order of its events: a later event waits until the "
         "earlier one was delivered",
@@ -89,7 +100,7 @@ class EndpointChange(StrictSerializer):
 class EndpointRequest(EndpointChange):
     """The request for an endpoint."""
 
-    url = UrlField(help_text=_URL)
+    url = UrlField(max_length=address.MAX_LENGTH, help_text=_URL)
     events = EventsField(min_length=1, max_length=100, help_text=_EVENTS)
     secret = SecretField(
         required=False, help_text="Your own secret, `whsec_` and 24 to 64 bytes in base64; by default a new one"
@@ -113,12 +124,12 @@ class ReplayRequest(StrictSerializer):
         default=replay.Only.MISSING.value,
         help_text="`missing`: never delivered and not waiting. `failed`: given up. `all`: every event again",
     )
-    dry_run = serializers.BooleanField(default=False, help_text="Only count the events")
+    dry_run = SwitchField(default=False, help_text="Only count the events")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs.setdefault("until", clock.now())
         if attrs["until"] <= attrs["since"]:
-            raise serializers.ValidationError({"until": [_("The period ends before it begins.")]}, code="invalid")
+            raise UnusableValue.of("until", gettext("The period ends before it begins."))
         if attrs["since"] < clock.now() - timedelta(days=90):
-            raise serializers.ValidationError({"since": [_("Replay events of the last 90 days.")]}, code="invalid")
+            raise UnusableValue.of("since", gettext("Replay events of the last 90 days."))
         return attrs
