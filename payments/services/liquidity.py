@@ -24,7 +24,9 @@ FRESH = timedelta(minutes=5)
 FRESH_WHEN_SHORT = timedelta(minutes=1)
 """… or than this, if it does not cover the next payout."""
 ASK_AGAIN = timedelta(seconds=15)
-"""The minimum time between two requests for one account."""
+"""The minimum time between a request for one account that failed and the next one."""
+READING = timedelta(seconds=10)
+"""The maximum duration of a request."""
 USABLE = timedelta(hours=1)
 """An older reading is ignored: payouts wait."""
 
@@ -36,6 +38,12 @@ def is_fresh(account: ProviderAccount) -> bool:
         return False
     age = clock.now() - reading.read_at
     return age < FRESH and (age < FRESH_WHEN_SHORT or not _is_short(account))
+
+
+def is_being_read(account: ProviderAccount) -> bool:
+    """True while another process reads the account's balance, and no reading is usable yet: it is worth a moment."""
+    reading = ProviderBalance.objects.filter(account=account, asked_at__gt=clock.now() - READING).first()
+    return reading is not None and reading.read_at != reading.asked_at and spendable(account) is None
 
 
 @transaction_forbidden
@@ -53,6 +61,7 @@ def read(account: ProviderAccount) -> bool:
         balance = provider_client.connect_for_payouts(account).balance(account.ordering_clabe)
     except ProviderError as error:
         logger.warning("a balance was not had", extra={"account": account.public_id, "why": str(error)})
+        ProviderBalance.objects.filter(account=account, asked_at=asked_at).update(asked_at=asked_at - READING)
         return False
     ProviderBalance.objects.filter(account=account).update(
         amount=balance.amount, pending=balance.pending, read_at=asked_at
@@ -77,7 +86,7 @@ def spendable(account: ProviderAccount) -> int | None:
 def _may_ask(account: ProviderAccount, now: datetime) -> bool:
     """Take the lease on reading; False if another process holds it."""
     _, is_first = ProviderBalance.objects.get_or_create(account=account, defaults={"asked_at": now})
-    free = Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN)
+    free = Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN - READING)
     rows = ProviderBalance.objects.filter(free, account=account)
     return is_first or bool(rows.update(asked_at=now))
 

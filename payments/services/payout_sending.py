@@ -40,6 +40,7 @@ DELAYED_AFTER = timedelta(hours=1)
 _RETRY, _RETRY_MOST = timedelta(seconds=2), timedelta(minutes=20)
 _LOOK_AGAIN = timedelta(minutes=1)
 """When a waiting payout is checked again, if the end of its reason is not known."""
+_SOON = timedelta(seconds=1)
 _PAUSE = (time(17, 55), time(18, 5))
 """Mexico City: the provider changes its operating day, and nothing is sent."""
 _WAITING = ("status", "waiting_for", "next_attempt_at")
@@ -64,8 +65,10 @@ def advance(payout_id: int) -> None:
     if _must_be_asked(payout):
         payout_inquiry.ask_due()
         return
-    if not liquidity.is_fresh(payout.provider_account):
-        liquidity.read(payout.provider_account)
+    account = payout.provider_account
+    if not liquidity.is_fresh(account) and not liquidity.read(account) and liquidity.is_being_read(account):
+        _come_back(payout)
+        return
     started = _begin(payout_id)
     if started is None and _is_ready_on_another_day(payout_id) and _is_absent(payout):
         started = _begin(payout_id, absent_on=payout.operating_date)
@@ -80,6 +83,16 @@ def advance(payout_id: int) -> None:
     except ValueError as error:  # an order that cannot be written: a person must mend the account's settings
         result = SendResult(Outcome.NOT_SENT, SendReason.CONFIGURATION, detail=str(error)[:300])
     _finish(payout_id, started, result)
+
+
+def _come_back(payout: Payout) -> None:
+    """Look again in a moment: another process reads the balance that this payout needs."""
+    jobs.defer(
+        "payments.advance_payout",
+        queueing_lock=f"soon:{payout.public_id}",
+        schedule_at=clock.now() + _SOON,
+        payout_id=payout.pk,
+    )
 
 
 def pause(now: datetime) -> datetime | None:

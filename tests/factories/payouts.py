@@ -77,6 +77,7 @@ class StpScript:
     before_answer: Callable[[], object] | None = None
     before_state: Callable[[], object] | None = None
     """Called once while an inquiry about one order is being answered, after its state was read."""
+    before_balance: Callable[[], object] | None = None
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
     registrations: list[RegistrationResult] = field(default_factory=list)
     """What becomes of the next registrations of CLABEs."""
@@ -160,6 +161,8 @@ class StpScriptClient:
     def balance(self, clabe: str) -> Balance:
         with self.access.record(Call("read_balance", clabe, quota="efws")):
             self._ask("balance")
+            if self.script.before_balance is not None:
+                self.script.before_balance()
             return Balance(self.script.amount, 0)
 
     def register_clabe(self, clabe: str, holder: ClabeHolder) -> RegistrationResult:

@@ -31,6 +31,20 @@ def test_a_balance_that_is_not_had_is_not_asked_for_by_every_payout(api, script,
     assert set(Payout.objects.values_list("status", "waiting_for")) == {("pending", "provider")}
 
 
+def test_payouts_that_start_together_do_not_wait_a_minute_for_one_reading(api, script, monkeypatch):
+    first, second = (create(api, key=f"k-{n}", amount=1_000) for n in range(2))
+    put_off = []
+    monkeypatch.setattr(payout_sending, "_come_back", lambda payout: put_off.append(payout.pk))
+    script.before_balance = lambda: payout_sending.advance(second.pk)
+
+    payout_sending.advance(first.pk)
+    payout_sending.advance(second.pk)
+
+    assert put_off == [second.pk]
+    assert script.questions == ["balance"]
+    assert set(Payout.objects.values_list("status", "send_outcome")) == {("processing", "accepted")}
+
+
 def test_a_payout_that_the_account_cannot_cover_waits_and_is_sent_after_a_new_reading(api, script, merchant):
     script.amount = 40_000
     payout = create(api)
