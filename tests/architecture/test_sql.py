@@ -49,7 +49,7 @@ BUILDERS = {
         "_insert_all_sql",
         "_body_insert",
     },
-    "webhooks/outbound/exchange.py": {"view"},  # a socket sends bytes, no SQL
+    "webhooks/outbound/exchange.py": {"_unsent"},  # a socket sends bytes, no SQL
     "webhooks/outbound/services/retention.py": {"statement"},  # constants of its own
     "staff/services/sign_in_limit.py": {"table"},  # a model's own table
     "payments/services/payment_list.py": {"query"},  # statement(): names of CONDITIONS

@@ -166,10 +166,12 @@ class _Stream(httpcore2.NetworkStream):
         self._socket = connected
         self._until = until
         self._allowance = MAX_ANSWER_BYTES
+        self._unsent = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if not self._allowance:
             raise _Failed("too_large")
+        self._send()
         try:
             self._socket.settimeout(_left(self._until))
             received = self._socket.recv(min(max_bytes, self._allowance))
@@ -179,15 +181,17 @@ class _Stream(httpcore2.NetworkStream):
         return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        view = memoryview(buffer)
+        self._unsent += buffer  # sent before the answer is read: the request's head and body together
+
+    def _send(self) -> None:
         try:
-            while view:
+            while self._unsent:
                 self._socket.settimeout(_left(self._until))
-                view = view[self._socket.send(view) :]
+                del self._unsent[: self._socket.send(self._unsent)]
         except TimeoutError as failure:
             raise _Failed("timeout") from failure
-        except OSError as failure:
-            raise httpcore2.WriteError from failure  # httpcore2 then reads the answer, which may have been sent early
+        except OSError:
+            self._unsent.clear()  # the receiver stopped reading, and may have answered before
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
