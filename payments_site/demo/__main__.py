@@ -20,6 +20,7 @@ import httpx2
 from core.money import format_mxn
 from payments_site import env
 from payments_site.demo.house import House, wait_until_unused
+from payments_site.demo.receiver import describe
 from payments_site.demo.story import StepFailed, Story
 from payments_site.embedded.postgres import EmbeddedPostgres
 from payments_site.embedded.process import EmbeddedError, die_with_parent, stop_recorded
@@ -67,12 +68,13 @@ def run(house: House, wish: env.Demo) -> int:
     started = time.monotonic()
     try:
         print(f"Starting (data in {_short(house.var)}/, logs in {_short(house.logs)}/)")
-        house.start(_step, port=wish.port)
+        receiver = house.start(_step, port=wish.port)
         story = Story(
             base_url=house.base_url,
             sandbox_url=house.sandbox_url,
             api_key=house.api_key,
             conekta_api_key=house.secrets["conekta_api_key"],
+            receiver=receiver,
         )
         print("\nThe main job, over HTTP only")
         story.tell(_step)
@@ -81,7 +83,10 @@ def run(house: House, wish: env.Demo) -> int:
         print(f"\nFAILED: {error}\nLogs: {house.logs}", file=sys.stderr)
         return 1
     report(house, story, audit, time.monotonic() - started)
-    return 0 if wish.once else serve(house)
+    if wish.once:
+        return 0
+    receiver.on_event = lambda event: print(f"  webhook: {describe(event)}", flush=True)
+    return serve(house)
 
 
 def report(house: House, story: Story, audit: str, seconds: float) -> None:
@@ -101,6 +106,9 @@ def report(house: House, story: Story, audit: str, seconds: float) -> None:
             f"  payout {payout['id']}: {payout['status']}, {format_mxn(payout['amount'])}, "
             f"fee {format_mxn(payout['fee'])} + IVA {format_mxn(payout['fee_tax'])}"
         )
+    print("  the merchant's receiver got, and verified:")
+    for event in story.receiver.events.values():
+        print(f"    {describe(event)}")
     print(f"  {audit}")
     print(
         f"\nLook around\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -21,12 +22,15 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from payments_site.demo.receiver import Receiver
 from payments_site.embedded.postgres import APP, OWNER, EmbeddedPostgres
 from payments_site.embedded.process import EmbeddedError, ManagedProcess, free_port, stop_recorded
 from payments_site.embedded.redis import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "payments"
+RECEIVER = "receiver of the demo"
+"""Description of its webhook endpoint."""
 STARTS_WITHIN = 30.0
 """Seconds a process may take to become ready."""
 
@@ -52,9 +56,13 @@ class House:
         self.base_url = ""
         self.sandbox_url = ""
         self.api_key = ""
+        self._receiver: Receiver | None = None
 
-    def start(self, step: Step, *, port: int | None) -> None:
-        """Start everything in order, each as one ``step``; raises ``EmbeddedError`` naming what failed and why."""
+    def start(self, step: Step, *, port: int | None) -> Receiver:
+        """Start everything in order, each as one ``step``; raises ``EmbeddedError`` naming what failed and why.
+
+        Returns the merchant's receiver of webhooks.
+        """
         web_port = port or self._port("web")
         sandbox_port = self._port("sandbox")
         self.base_url = f"http://127.0.0.1:{web_port}"
@@ -65,10 +73,14 @@ class House:
         step("provider simulators (STP, Conekta)", lambda: self._start_sandbox(sandbox_port))
         step("merchant, API key, staff users, STP's signing key", self._seed)
         step("web (gunicorn) and worker", lambda: self._start_web_and_worker(web_port))
+        receiver: Receiver = step("the merchant's receiver of webhooks", self._start_receiver)
         self._write_files()
+        return receiver
 
     def stop(self) -> None:
         """Stop every child, the last started first. Safe to call twice."""
+        if self._receiver is not None:
+            self._receiver.stop()
         for process in reversed(self.processes):
             process.stop()
         self.processes.clear()
@@ -190,6 +202,23 @@ class House:
         worker_log = self.logs / "worker.log"
         self.processes[-1].wait_ready(lambda: b"worker: ready" in worker_log.read_bytes(), STARTS_WITHIN)
 
+    def _start_receiver(self) -> Receiver:
+        """Start the receiver and register it as a webhook endpoint, as a merchant does: over the API."""
+        receiver = self._receiver = Receiver(port=self._port("receiver"), secret=self.secrets["webhook_secret"])
+        receiver.start()
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        with httpx2.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=15) as client:
+            known = client.get("/v1/webhook-endpoints?limit=100").raise_for_status().json()["data"]
+            ours = next((each["id"] for each in known if each["description"] == RECEIVER), None)
+            wanted = {"url": receiver.url, "events": ["*"], "description": RECEIVER}
+            if ours is None:
+                made = client.post("/v1/webhook-endpoints", json={**wanted, "secret": receiver.secret})
+            else:
+                made = client.patch(f"/v1/webhook-endpoints/{ours}", json={**wanted, "status": "active"})
+            if made.is_error:
+                raise EmbeddedError(f"The webhook endpoint was not registered: {made.text}")
+        return receiver
+
     def _child(self, name: str, arguments: list[str], *, as_owner: bool = False, signs: bool = False) -> ManagedProcess:
         log = self.logs / f"{name}.log"
         log.unlink(missing_ok=True)
@@ -269,6 +298,7 @@ def _load_secrets(path: Path) -> dict[str, str]:
         "stp_username": "stp",
         "stp_secret": secrets.token_urlsafe(24),
         "clabe_prefix": "6461801570",
+        "webhook_secret": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "api_key": "",
     }
     found = fresh | known

@@ -13,12 +13,16 @@ from uuid import uuid4
 
 import httpx2
 
+from payments_site.demo.receiver import Receiver
+
 Step = Callable[[str, Callable[[], Any]], Any]
 
 PAID_WITHIN = 20.0
 """Seconds a payment may take to complete."""
 SENT_WITHIN = 60.0
 """Seconds a payout may take to end. One whose answer was lost is asked about after a second."""
+TOLD_WITHIN = 20.0
+"""Seconds until the merchant's receiver has every event."""
 PAYOUTS = {"settled": 20_000, "returned": 10_004, "lost": 15_010}
 """Centavos of each payout. To the simulator of STP .04 means that it comes back, .10 that its answer is lost."""
 
@@ -30,10 +34,13 @@ class StepFailed(Exception):
 class Story:
     """One merchant, one payer, two payments and three payouts."""
 
-    def __init__(self, *, base_url: str, sandbox_url: str, api_key: str, conekta_api_key: str) -> None:
+    def __init__(
+        self, *, base_url: str, sandbox_url: str, api_key: str, conekta_api_key: str, receiver: Receiver
+    ) -> None:
         self.api = _client(base_url, {"Authorization": f"Bearer {api_key}"})
         self.payer = _client(sandbox_url, {})
         self.conekta = _client(f"{sandbox_url}/conekta", {"Authorization": f"Bearer {conekta_api_key}"})
+        self.receiver = receiver
         self.before: dict[str, Any] = {}
         self.after: dict[str, Any] = {}
         self.spei: dict[str, Any] = {}
@@ -60,6 +67,21 @@ class Story:
         step("the $100.04 settle, and their bank sends them back", lambda: self._ended("returned", "returned"))
         step("the $150.10 were sent once: asking finds them settled", lambda: self._ended("lost", "completed"))
         self.after = step("balance after: it fell by the payouts and their fees", self._balance_fell)
+        step("the receiver got every event of it, signed", self._told)
+
+    def _told(self) -> None:
+        """What was pushed to the receiver is what the feed tells of this story's objects."""
+        objects = {self.spei["id"], self.oxxo["id"], self.late["id"], *(each["id"] for each in self.payouts.values())}
+        feed = _json(self.api.get("/v1/events?limit=100"))["data"]
+        wanted = {event["id"]: event for event in feed if event["data"]["object"]["id"] in objects}
+        until = time.monotonic() + TOLD_WITHIN
+        while wanted.keys() - self.receiver.events.keys() and time.monotonic() < until:
+            time.sleep(0.05)
+        if {each: self.receiver.events.get(each) for each in wanted} != wanted or self.receiver.refused:
+            raise StepFailed(
+                f"The receiver got {len(wanted.keys() & self.receiver.events.keys())} of {len(wanted)} events "
+                f"and refused {self.receiver.refused} requests"
+            )
 
     def _balance(self) -> dict[str, Any]:
         return _json(self.api.get("/v1/balance"))

@@ -99,6 +99,13 @@ def test_the_demo_serves_what_it_reports_beside_one_whose_step_fails(start):
     balance = httpx2.get(
         f"{facts['base_url']}/v1/balance", headers={"Authorization": f"Bearer {facts['api_key']}"}, trust_env=False
     ).json()
+    httpx2.post(
+        f"{facts['base_url']}/v1/payments",
+        headers={"Authorization": f"Bearer {facts['api_key']}", "Idempotency-Key": "while-serving"},
+        json={"method": "spei", "amount": 100, "currency": "MXN"},
+        trust_env=False,
+    ).raise_for_status()
+    demo.wait_for(lambda: re.search(r"^  webhook: payment\.created +pay_", demo.output(), re.M))
     second = Demo(demo.home)
     children, keys = demo.children(), demo.home / "stp-keys"
     environments = {name: Path(f"/proc/{pid}/environ").read_text() for name, (pid, _) in children.items()}
@@ -119,7 +126,9 @@ def test_the_demo_serves_what_it_reports_beside_one_whose_step_fails(start):
     came, went = 98_840 + 19_768, 20_000 + 15_010 + 3 * 580
     assert (balance["available"], balance["pending"], balance["reserved"]) == (came - went, 48_144, 0)
     assert "Every step held" in demo.output()
-    assert demo.output().count("✓") == 24
+    assert demo.output().count("✓") == 26
+    told = demo.output().partition("the merchant's receiver got, and verified:\n")[2]
+    assert re.findall(r"^    (payment|payout)\.(\w+) ", told, re.M).count(("payment", "completed")) == 3
     assert re.findall(r"payout po_\w+: (\w+)", demo.output()) == ["completed", "completed", "returned"]
     assert "10 transactions, 32 entries" in demo.output()
     assert [name for name, environ in environments.items() if f"STP_SIGNING_KEYS={keys}\0" in environ] == ["worker"]
