@@ -1,4 +1,4 @@
-"""Run in the site's environment: make a merchant and provider accounts, pending payments, or notices; answers JSON."""
+"""Run in the site's environment: make merchants, accounts, payments, notices or endpoints; answers JSON."""
 
 from __future__ import annotations
 
@@ -84,9 +84,26 @@ def notices(bodies: list[str]) -> int:
     return len(bodies)
 
 
+def endpoints(urls: list[str]) -> list[dict[str, Any]]:
+    """A merchant with a webhook endpoint for all its events, for each URL."""
+    from django.db import transaction
+
+    from merchants.models import Merchant
+    from webhooks.outbound.services import endpoint
+
+    made = []
+    with transaction.atomic():
+        for url in urls:
+            merchant = Merchant.objects.create(name="Tienda", legal_name="Tienda SA de CV")
+            wanted = endpoint.NewEndpoint(url=url, events=["*"])
+            found, secret = endpoint.create(merchant, livemode=False, wanted=wanted)
+            made.append({"pk": found.pk, "merchant": merchant.pk, "secret": secret})
+    return made
+
+
 def main(given: dict[str, Any]) -> None:
     django.setup()
-    make = house if "user" in given else notices if "bodies" in given else orders
+    make = house if "user" in given else notices if "bodies" in given else endpoints if "urls" in given else orders
     sys.stdout.write(json.dumps(make(**given)))
 
 
