@@ -33,6 +33,8 @@ Post = Callable[..., Answer]
 
 BUSY_POLL, IDLE_POLL = 0.1, 0.5
 """Seconds between two looks into the feed and for due deliveries: after one that found something, and otherwise."""
+_TOGETHER = 0.01
+"""Seconds in which results are collected, to be written together."""
 _CARE_EVERY = 1.0
 _AGAIN_AFTER = 1.0
 """Seconds until the loop starts again after it lost the database."""
@@ -97,6 +99,17 @@ class _Line:
     def is_slow(self) -> bool:
         return self.latency is not None and self.latency >= _SLOW
 
+    @property
+    def size(self) -> int:
+        """How many deliveries to claim at once: what is sent within ``_AHEAD`` seconds."""
+        latency = 1.0 if self.latency is None else max(self.latency, 0.001)
+        return min(max(int(claim.IN_FLIGHT * _AHEAD / latency), claim.IN_FLIGHT), _MOST_AHEAD)
+
+    @property
+    def wants_more(self) -> bool:
+        """True if a thread may soon have nothing to send."""
+        return self.held < claim.IN_FLIGHT or (self.size > claim.IN_FLIGHT and len(self.jobs) < self.size // 2)
+
 
 class Sender:
     """Delivers until it is stopped. ``threads``: requests in flight at most."""
@@ -142,6 +155,7 @@ class Sender:
                     pause = _AGAIN_AFTER
                     self._stop.wait(pause)
                 self._wake.wait(pause)
+                self._stop.wait(_TOGETHER)
                 self._wake.clear()
             self._give_back()
         self._finish()
@@ -186,12 +200,12 @@ class Sender:
             free = self._threads - sum(line.active for line in busy.values())
             waiting = sum(len(line.jobs) for line in busy.values())
             slow = sum(line.active for line in busy.values() if line.is_slow)
-            without = {pk for pk, line in busy.items() if line.held > 1}
+            without = {pk for pk, line in busy.items() if not line.wants_more}
             if 2 * slow >= self._threads:
                 without |= {pk for pk, line in self._lines.items() if line.is_slow}
             mine = {pk: line.held for pk, line in busy.items()}
             roomy = waiting < _MOST_WAITING
-            sizes = {pk: _size(line) for pk, line in self._lines.items() if roomy and line.latency is not None}
+            sizes = {pk: line.size for pk, line in self._lines.items() if roomy}
         if free < 1:
             return False
         turns = claim.take(
@@ -260,9 +274,3 @@ def _write_alone(outcome: Outcome) -> None:
         raise
     except Exception:
         logger.exception("the result of an attempt was dropped", extra={"attempt": outcome.job.attempt})
-
-
-def _size(line: _Line) -> int:
-    """How many deliveries to claim at once: what is sent within ``_AHEAD`` seconds."""
-    latency = line.latency or 1.0
-    return min(max(int(claim.IN_FLIGHT * _AHEAD / max(latency, 0.001)), claim.IN_FLIGHT), _MOST_AHEAD)
