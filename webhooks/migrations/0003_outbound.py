@@ -227,7 +227,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('leased_until__isnull', True), ('live_attempt__isnull', True), ('live_since__isnull', True)), models.Q(('leased_until__gt', models.F('live_since')), ('live_attempt__isnull', False), ('live_since__isnull', False)), _connector='OR'), name='delivery_lease_whole'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('leased_until__isnull', True), ('live_attempt__isnull', True), ('live_since__isnull', True)), models.Q(('leased_until__gt', models.F('live_since')), ('leased_until__isnull', False), ('live_attempt__isnull', False), ('live_since__isnull', False)), _connector='OR'), name='delivery_lease_whole'),
         ),
         migrations.AddConstraint(
             model_name='delivery',

@@ -53,6 +53,7 @@ def header(request: bytes, name: bytes) -> str:
     return next(line.partition(b":")[2].strip().decode() for line in lines if line.lower().startswith(name + b":"))
 
 
+@pytest.mark.promise("P15", "random histories with rollbacks: every event of the feed is delivered, and none invented")
 def test_the_pull_feed_and_the_push_feed_of_a_random_history_are_equal(
     merchant, other_merchant, receiver, sender, trials
 ):
@@ -81,6 +82,7 @@ def test_the_pull_feed_and_the_push_feed_of_a_random_history_are_equal(
     assert {owner.pk, some.pk} == set(Delivery.objects.values_list("endpoint_id", flat=True))
 
 
+@pytest.mark.promise("P14", "an endpoint's secret rotated amid deliveries: none lost")
 def test_rotating_the_secret_amid_deliveries_loses_none(merchant, receiver, sender, trials):
     owner = endpoint(merchant, url=receiver.url)
     secrets = [SECRET]
@@ -137,3 +139,25 @@ def test_a_sender_that_is_stopped_gives_back_what_it_has_not_begun(merchant, rec
     assert Delivery.objects.filter(status="delivered").count() == 2
     assert Delivery.objects.filter(status="pending", leased_until=None).count() == 8
     connection.close()
+
+
+def test_two_workers_deliver_to_an_ordered_endpoint_in_the_order_of_each_object(merchant, receiver, sender, trials):
+    endpoint(merchant, url=receiver.url, ordered=True)
+    second = Sender(threads=8)
+    thread = threading.Thread(target=second.run)
+    thread.start()
+    try:
+        for _ in trials.each(quick=60, full=600, unit="events"):
+            happen(merchant, about=f"pay_{trials.random.randrange(3)}")
+        expected = Event.objects.count()
+        assert soon(lambda: Delivery.objects.filter(status="delivered").count() == expected)
+    finally:
+        second.stop()
+        thread.join()
+
+    events = {one.public_id: one for one in Event.objects.all()}
+    order: dict[str, list[int]] = {}
+    for one in ids(receiver):
+        order.setdefault(events[one].object_id, []).append(events[one].object_sequence)
+    assert {about: sorted(found) for about, found in order.items()} == order
+    assert len(receiver.requests) == expected

@@ -102,7 +102,12 @@ class Delivery(ProtectedRefreshMixin):
             ),
             models.CheckConstraint(
                 condition=Q(live_attempt__isnull=True, live_since__isnull=True, leased_until__isnull=True)
-                | Q(live_attempt__isnull=False, live_since__isnull=False, leased_until__gt=F("live_since")),
+                | Q(
+                    live_attempt__isnull=False,
+                    live_since__isnull=False,
+                    leased_until__isnull=False,
+                    leased_until__gt=F("live_since"),
+                ),
                 name="delivery_lease_whole",
             ),
             models.CheckConstraint(

@@ -1,0 +1,124 @@
+"""What happens around deliveries: messages to merchants, removal of old rows, results that come too late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core import mail
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from core import clock
+from merchants.models import Merchant
+from tests.webhooks.outbound.merchant_side import Receiver, endpoint, happen
+from webhooks.outbound.exchange import Answer
+from webhooks.outbound.models import Delivery, DeliveryAttempt, Endpoint, EndpointSecret
+from webhooks.outbound.services import claim, feed, health, result, retention
+from webhooks.outbound.services import endpoint as endpoint_service
+from webhooks.outbound.services import mail as endpoint_mail
+from webhooks.outbound.services.result import Outcome
+from webhooks.outbound.services.sender import attempt, deliver_due
+
+pytestmark = pytest.mark.usefixtures("visible")
+
+
+@pytest.mark.parametrize(("address", "jobs"), [("ops@merchant.example", 1), ("", 0)])
+def test_the_technical_contact_is_told_when_an_endpoint_is_disabled(merchant, address, jobs):
+    Merchant.objects.filter(pk=merchant.pk).update(technical_email=address)
+    owner = endpoint(merchant)
+    happen(merchant)
+
+    deliver_due(Receiver(lambda _: 410))
+
+    found = ProcrastinateJob.objects.filter(task_name="webhooks.mail_endpoint")
+    assert [job.args for job in found] == [{"endpoint_id": owner.pk, "event_type": "webhook_endpoint.disabled"}] * jobs
+
+
+@pytest.mark.parametrize("event_type", list(endpoint_mail.TEXTS))
+def test_a_message_names_the_endpoint_in_spanish(merchant, settings, event_type):
+    settings.DEFAULT_FROM_EMAIL = "pagos@example.mx"
+    merchant.technical_email = "ops@merchant.example"
+    merchant.save()
+    owner = endpoint(merchant)
+
+    endpoint_mail.tell.__wrapped__(owner.pk, event_type)
+
+    (sent,) = mail.outbox
+    assert (sent.to, sent.from_email) == (["ops@merchant.example"], "pagos@example.mx")
+    assert sent.subject.startswith("Tu endpoint de webhooks")
+    assert owner.url in sent.body
+    assert owner.public_id in sent.body
+    assert "%(" not in sent.body
+
+
+def test_a_result_that_lost_its_lease_is_kept_and_moves_nothing(merchant):
+    endpoint(merchant)
+    happen(merchant)
+    feed.fan_out()
+    (turn,) = claim.take(1)
+    with time_machine.travel(clock.now() + claim.LEASE + timedelta(seconds=1), tick=False):
+        (later,) = claim.take(1)
+        late = Outcome(turn.jobs[0], turn.jobs[0].claimed_at, Answer(500, {}, b"", None, 20_000))
+
+        assert result.write([late]) == 0
+        assert result.write([Outcome(later.jobs[0], clock.now(), Answer(200, {}, b"", None, 1))]) == 1
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.tries) == ("delivered", 0)
+    assert DeliveryAttempt.objects.filter(public_id=turn.jobs[0].attempt).count() == 1
+
+
+def test_a_request_that_its_lease_would_not_outlive_is_not_begun(merchant):
+    endpoint(merchant)
+    happen(merchant)
+    feed.fan_out()
+    ((job,),) = (turn.jobs for turn in claim.take(1))
+    receiver = Receiver()
+    with time_machine.travel(clock.now() + claim.START_WITHIN + timedelta(seconds=1), tick=False):
+        outcome = attempt(job, receiver)
+        assert result.write([outcome]) == 1
+
+    assert receiver.got == []
+    assert Delivery.objects.get().leased_until is None
+    assert DeliveryAttempt.objects.count() == 0
+
+
+def test_old_deliveries_attempts_and_secrets_are_removed_and_waiting_ones_stay(merchant):
+    now = clock.now()
+    with time_machine.travel(now - timedelta(days=100), tick=False):
+        kept, gone = endpoint(merchant), endpoint(merchant, url="https://gone.example")
+        endpoint_service.rotate_secret(kept.pk)
+        happen(merchant, "payment.created")
+        deliver_due(Receiver())
+    with time_machine.travel(now - timedelta(days=40), tick=False):
+        happen(merchant, "payment.completed")
+        deliver_due(Receiver())
+        endpoint_service.delete(gone.pk)
+    with time_machine.travel(now - timedelta(days=95), tick=False):
+        happen(merchant, "payment.reversed")
+        feed.fan_out()
+
+    retention.clean_up()
+
+    assert Delivery.objects.filter(endpoint=gone).count() == 0
+    left = Delivery.objects.filter(endpoint=kept).order_by("event_id")
+    assert list(left.values_list("event__type", "status")) == [
+        ("payment.completed", "delivered"),
+        ("payment.reversed", "pending"),
+    ]
+    assert DeliveryAttempt.objects.count() == 1
+    assert EndpointSecret.objects.filter(endpoint=kept).count() == 1
+
+
+def test_only_endpoints_of_active_merchants_are_paused(merchant):
+    owner = endpoint(merchant)
+    since = clock.now() - timedelta(days=6)
+    Endpoint.objects.filter(pk=owner.pk).update(status="failing", failing_since=since)
+    Merchant.objects.filter(pk=merchant.pk).update(status="suspended")
+    assert health.pause_due() == 0
+
+    Merchant.objects.filter(pk=merchant.pk).update(status="active")
+
+    assert health.pause_due() == 1
+    assert health.pause_due() == 0
