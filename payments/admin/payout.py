@@ -32,6 +32,7 @@ from core.admin import (
     mode,
     moment,
     money,
+    object_link,
     object_or_404,
     related,
     staff_origin,
@@ -98,6 +99,11 @@ class AttentionFilter(RadioFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Payout]) -> QuerySet[Payout]:
         return payout_resolution.narrowed(queryset, self.value() or "")
+
+
+def _return_case(payout: Payout) -> str:
+    case = payout.return_cases.first()
+    return object_link(case.public_id) if case else EMPTY
 
 
 class PayoutTransitionInline(ReadOnlyInline):
@@ -190,6 +196,10 @@ class PayoutAdmin(DecisionAdmin):
                     (
                         moment("returned_at", _("returned at"), seconds=True),
                         column("return_cause", _("cause of return"), return_cause),
+                    ),
+                    (
+                        column("return_case", _("returning transfer"), _return_case),
+                        column("return_key", _("its tracking key"), lambda p: p.return_tracking_key or EMPTY),
                     ),
                 ]
             },

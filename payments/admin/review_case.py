@@ -91,6 +91,11 @@ def _went_to(deposit: Any) -> Any:
     return object_link(credited_to.public_id) if credited_to else EMPTY
 
 
+def _returned_key(case: ReviewCase) -> str:
+    """The tracking key of a payout that the transfer names; empty if it is the transfer's own."""
+    return case.return_of if case.return_of != case.deposit.tracking_key else EMPTY
+
+
 _amount = _of_deposit("amount", _("amount"), lambda d: in_one_line(format_mxn(d.amount)))
 
 
@@ -199,7 +204,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                         _of_deposit("credited_to", _("credited to"), _went_to),
                     ),
                     (
-                        column("return_of", _("tracking key of the payout"), lambda c: c.return_of or EMPTY),
+                        column("return_of", _("tracking key of the payout"), _returned_key),
                         moment("listed_at", _("confirmed by the provider's list"), seconds=True),
                     ),
                 ]
@@ -345,12 +350,21 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                 (_("effect"), _("the money stays in suspense; it can be credited or assigned")),
             ],
             run=lambda case, data: payout_return.deny(case.pk, origin=staff_origin(request), reason=data["reason"]),
+            moves=False,
         )
 
     def _decide(
-        self, request: HttpRequest, object_id: str, *, title: Any, form_class: Any, effect: Any, run: Any
+        self,
+        request: HttpRequest,
+        object_id: str,
+        *,
+        title: Any,
+        form_class: Any,
+        effect: Any,
+        run: Any,
+        moves: bool = True,
     ) -> HttpResponse:
-        """Ask for a reason, show the effect, and execute it if the form was ``confirmed``."""
+        """Ask for a reason, show the effect, and execute it if the form was ``confirmed``. ``moves``: money moves."""
         case = object_or_404(self, request, object_id)
         form = form_class(request.POST) if request.method == "POST" else form_class()
         for field in form.fields.values():
@@ -377,6 +391,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
             "back": back,
             "amount": format_mxn(case.deposit.amount),
             "figures": figures,
+            "moves": moves,
         }
         return TemplateResponse(request, "payments/review_case_decision.html", context)
 

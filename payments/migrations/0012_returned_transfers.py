@@ -89,12 +89,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='deposit',
             name='status',
-            field=models.CharField(choices=[('received', 'received'), ('credited', 'credited'), ('suspended', 'in suspense'), ('matched', 'return of a payout')], default='received', max_length=32, verbose_name='status'),
+            field=models.CharField(choices=[('received', 'received'), ('credited', 'credited'), ('suspended', 'in suspense'), ('matched', 'matched')], default='received', max_length=32, verbose_name='status'),
         ),
         migrations.AlterField(
             model_name='reviewcase',
             name='status',
-            field=models.CharField(choices=[('to_match', 'return to be matched'), ('open', 'to be decided'), ('credited', 'credited as sent'), ('assigned', 'assigned to another'), ('matched', 'return of a payout')], default='open', max_length=32, verbose_name='status'),
+            field=models.CharField(choices=[('to_match', 'to be matched'), ('open', 'to be decided'), ('credited', 'credited as sent'), ('assigned', 'assigned to another'), ('matched', 'matched')], default='open', max_length=32, verbose_name='status'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='deposit',

@@ -41,7 +41,7 @@ class Deposit(ProtectedRefreshMixin):
         """Booked to the merchant."""
         SUSPENDED = "suspended", _("in suspense")
         """Booked to suspense: staff must decide about it (``ReviewCase``)."""
-        MATCHED = "matched", _("return of a payout")
+        MATCHED = "matched", _("matched")
         """It returned a payout of ours (``ReviewCase.payout``)."""
 
     class Purpose(models.TextChoices):

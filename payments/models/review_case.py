@@ -34,7 +34,7 @@ class ReviewCase(ProtectedRefreshMixin):
     """
 
     class Status(models.TextChoices):
-        TO_MATCH = "to_match", _("return to be matched")
+        TO_MATCH = "to_match", _("to be matched")
         """The money is in suspense, and may be the return of a payout."""
         OPEN = "open", _("to be decided")
         """The money is in suspense; staff must decide."""
@@ -42,7 +42,7 @@ class ReviewCase(ProtectedRefreshMixin):
         """The money was credited to its original destination."""
         ASSIGNED = "assigned", _("assigned to another")
         """The money was credited to another payment, CLABE or merchant."""
-        MATCHED = "matched", _("return of a payout")
+        MATCHED = "matched", _("matched")
         """The money is the return of ``payout``."""
 
     public_id = IdentifierField(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 
@@ -306,3 +307,33 @@ def test_the_database_refuses_a_match_that_is_not_booked(api, script, stp):
 
     assert states(payout) == ("completed", "suspended", "to_match")
     assert Payout.objects.get().returned_at is None
+
+
+def test_a_returned_transfer_is_matched_or_denied_on_its_page(api, script, stp, client):
+    client.force_login(User.objects.create_superuser("ana"))
+    url = lambda case, action: f"/admin/payments/reviewcase/{case.public_id}/{action}/"  # noqa: E731
+    first, second = (sent(api, key=f"k-{n}", amount=amount) for n, amount in enumerate((50_000, 20_000)))
+    for payout in (first, second):
+        notify(stp, order_state(payout, "LIQUIDACION"))
+        send_back(stp, payout, key=f"DEV{payout.pk}", claveRastreoDevolucion="UNREADABLE")
+    one, other = ReviewCase.objects.order_by("pk")
+    page = client.get(url(one, "change")).content.decode()
+    refused = client.post(url(one, "assign"), {"target": first.merchant.public_id, "reason": "x"})
+    wrong = client.post(url(one, "match"), {"target": second.public_id, "reason": "x", "confirmed": "yes"})
+    shown = client.post(url(one, "match"), {"target": first.public_id, "reason": "x"}).content.decode()
+    matched = client.post(url(one, "match"), {"target": first.public_id, "reason": "x", "confirmed": "yes"})
+    asked = client.post(url(other, "deny"), {"reason": "x"}).content.decode()
+    denied = client.post(url(other, "deny"), {"reason": "x", "confirmed": "yes"})
+
+    assert first.public_id in page
+    assert second.public_id not in page
+    assert "assign/" not in page
+    assert refused.status_code == 200
+    assert "otro importe" in wrong.content.decode()
+    assert "$500.00" in shown
+    assert "el dinero se mueve de inmediato" in shown
+    assert "el dinero se mueve de inmediato" not in asked
+    assert (matched.status_code, denied.status_code) == (302, 302)
+    assert list(ReviewCase.objects.order_by("pk").values_list("status", flat=True)) == ["matched", "open"]
+    payout_page = client.get(f"/admin/payments/payout/{first.public_id}/change/").content.decode()
+    assert one.public_id in payout_page
