@@ -9,7 +9,7 @@ from payments.models import Deposit, Payment, Payout
 
 
 class Transfer(models.Model):
-    """One line of the transfer history: a payment, a payout, or a deposit without a payment: a top-up, or in suspense.
+    """One line of the transfer history: a payment, a payout, a refund, or a deposit without a payment.
 
     A PostgreSQL view. In descending order it reads only as many rows of each table as it returns.
     """
@@ -19,6 +19,7 @@ class Transfer(models.Model):
         DEPOSIT = "deposit", _("deposit")
         TOPUP = "topup", _("top-up")
         PAYOUT = "payout", _("payout")
+        REFUND = "refund", _("refund")
 
     id = models.CharField(_("id"), max_length=40, primary_key=True)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)

@@ -47,6 +47,7 @@ _PAGES = {
     "payment": "payments_payment",
     "payout": "payments_payout",
     "payout_resolution": "payments_payoutresolution",
+    "refund": "payments_refund",
     "deposit": "payments_deposit",
     "clabe": "payments_clabe",
     "review_case": "payments_reviewcase",

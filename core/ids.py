@@ -18,6 +18,7 @@ PREFIXES = {
     "payment": "pay",
     "payout": "po",
     "payout_resolution": "prs",
+    "refund": "re",
     "deposit": "dep",
     "clabe": "clb",
     "review_case": "rev",

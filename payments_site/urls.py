@@ -21,6 +21,7 @@ from payments.api.destination import DestinationsView
 from payments.api.merchant import MerchantSelfView
 from payments.api.payment import PaymentCancelView, PaymentsView, PaymentView
 from payments.api.payout import PayoutCancelView, PayoutsView, PayoutView
+from payments.api.refund import RefundCancelView, RefundsView, RefundView
 from payments.api.report import ReportsView, ReportView
 from payments.api.report import download as download_report
 from payments.api.simulation import SimulatedOutcomeView, SimulatedPaymentView
@@ -84,6 +85,9 @@ urlpatterns = [  # matched in order: the busiest routes come first
     path("v1/payouts", PayoutsView.as_view()),
     path("v1/payouts/<str:payout_id>", PayoutView.as_view()),
     path("v1/payouts/<str:payout_id>/cancel", PayoutCancelView.as_view()),
+    path("v1/refunds", RefundsView.as_view()),
+    path("v1/refunds/<str:refund_id>", RefundView.as_view()),
+    path("v1/refunds/<str:refund_id>/cancel", RefundCancelView.as_view()),
     path("v1/destinations", DestinationsView.as_view()),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

@@ -129,6 +129,9 @@ class PaymentObject(serializers.Serializer[Any]):
     currency = serializers.CharField(help_text="Always `MXN`")
     amount_received = serializers.IntegerField(help_text="The amount received, in centavos")
     amount_refunded = serializers.IntegerField(help_text="The amount refunded to the payer, in centavos")
+    amount_refundable = serializers.IntegerField(
+        help_text="What can still be refunded, in centavos: received less completed and open refunds"
+    )
     fee = serializers.IntegerField(help_text="Our fee without tax, in centavos")
     fee_tax = serializers.IntegerField(help_text="IVA on the fee, in centavos")
     net = serializers.IntegerField(help_text="The amount credited to you: received less fee and tax, in centavos")

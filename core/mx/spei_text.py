@@ -53,3 +53,13 @@ def fold(text: str, *, cut: bool = False) -> str:
     if len(folded) > MAX_LENGTH and not cut:
         raise UnsendableText("too_long", "At most 40 characters are allowed.")
     return folded[:MAX_LENGTH].rstrip()
+
+
+def closest(text: str, *, otherwise: str) -> str:
+    """The part of ``text`` that an order can carry, for texts that others wrote; ``otherwise`` if nothing is left."""
+    kept = "".join(character if character.isprintable() and character != _SEPARATOR else " " for character in text)
+    decomposed = unicodedata.normalize("NFKD", kept.translate(_PLAIN))
+    try:
+        return fold("".join(c if c.isascii() else "" for c in decomposed), cut=True)
+    except UnsendableText:
+        return otherwise

@@ -49,7 +49,16 @@ class IdempotencyKeyObject(serializers.Serializer[Any]):
 class IdempotencyKeyView(MerchantView):
     """The outcome of a request, by its Idempotency-Key."""
 
-    scopes = {"GET": (ApiKey.Scope.PAYMENTS_READ, ApiKey.Scope.PAYMENTS_WRITE, ApiKey.Scope.REPORTS_READ)}
+    scopes = {
+        "GET": (
+            ApiKey.Scope.PAYMENTS_READ,
+            ApiKey.Scope.PAYMENTS_WRITE,
+            ApiKey.Scope.PAYOUTS_READ,
+            ApiKey.Scope.PAYOUTS_WRITE,
+            ApiKey.Scope.REFUNDS_WRITE,
+            ApiKey.Scope.REPORTS_READ,
+        )
+    }
 
     @extend_schema(
         tags=["idempotency"],
@@ -57,7 +66,8 @@ class IdempotencyKeyView(MerchantView):
         summary="What happened to my request?",
         description="For a request whose response was lost. 404 means that it was not executed and may be sent again "
         "with the same key; keys are stored for at least 30 days. The API key needs a scope of the request's "
-        "resource: `payments:…` for payments and CLABEs, `reports:read` for reports",
+        "resource: `payments:…` for payments and CLABEs, `payouts:…` for payouts, `refunds:write` for refunds, "
+        "`reports:read` for reports",
         parameters=[
             OpenApiParameter("key", str, OpenApiParameter.PATH, description="The Idempotency-Key that you sent")
         ],

@@ -10,6 +10,7 @@ from payments.admin.payout import PayoutAdmin
 from payments.admin.payout_resolution import PayoutResolutionAdmin
 from payments.admin.provider_account import ProviderAccountAdmin
 from payments.admin.provider_call import ProviderCallAdmin
+from payments.admin.refund import RefundAdmin
 from payments.admin.report import ReportAdmin
 from payments.admin.review_case import ReviewCaseAdmin
 
@@ -25,5 +26,6 @@ __all__ = [
     "PayoutResolutionAdmin",
     "ProviderAccountAdmin",
     "ProviderCallAdmin",
+    "RefundAdmin",
     "ReportAdmin",
 ]

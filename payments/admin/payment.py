@@ -34,7 +34,8 @@ from core.mx import clabe
 from core.search import search_rows
 from payments.admin.deposit import STATUS_COLOURS as DEPOSIT_COLOURS
 from payments.admin.deposit import provider_account
-from payments.models import Deposit, Payment, PaymentTransition
+from payments.admin.refund import STATUS_COLOURS as REFUND_COLOURS
+from payments.models import Deposit, Payment, PaymentTransition, Refund
 from payments.models.payment import SEARCH_TEXT
 from payments.providers import registry
 from payments.resources.payment import payment_page_url
@@ -72,6 +73,19 @@ class PaymentTransitionInline(ReadOnlyInline):
     model = PaymentTransition
     fields = transition_fields(Payment.Status, STATUS_COLOURS)
     verbose_name_plural = _("history")
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    verbose_name_plural = _("refunds")
+    fields = [
+        column("refund", _("refund"), lambda r: object_link(r.public_id)),
+        moment("created_at", _("created"), seconds=True),
+        money("amount", _("amount")),
+        badge("status", REFUND_COLOURS, _("status")),
+        "destination_name",
+        "reason",
+    ]
 
 
 class DepositInline(ReadOnlyInline):
@@ -112,7 +126,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     search_help_text = _("Id, CLABE, tracking key, reference, merchant's id, customer or payer")
     list_select_related = ["merchant", "provider_account"]
     ordering = ["-created_at"]
-    inlines = [DepositInline, PaymentTransitionInline]
+    inlines = [DepositInline, RefundInline, PaymentTransitionInline]
     fieldsets = [
         (
             None,
@@ -133,7 +147,8 @@ class PaymentAdmin(ReadOnlyAdmin):
                 "fields": [
                     (money("amount_received", _("received")), money("net", _("net for the merchant"))),
                     (money("fee", _("fee")), money("fee_tax", _("IVA on the fee"))),
-                    (money("amount_refunded", _("refunded")), _fee_rule),
+                    (money("amount_refunded", _("refunded")), money("amount_refundable", _("still refundable"))),
+                    _fee_rule,
                     (
                         moment("completed_at", _("completed at"), seconds=True),
                         day("operating_date", _("operating date")),

@@ -157,6 +157,7 @@ class PayoutAdmin(DecisionAdmin):
                     ("public_id", related("merchant", _("merchant"))),
                     (badge("status", STATUS_COLOURS, _("status")), mode()),
                     (money("amount", _("amount")), "kind"),
+                    related("refund", _("refund")),
                     (money("fee", _("fee")), money("fee_tax", _("IVA on the fee"))),
                     ("concept", "reference_number"),
                     ("external_id", failure()),

@@ -17,6 +17,7 @@ NEEDS_STAFF: dict[str, Any] = {
     "unknown_state": _("the provider names an unknown state"),
     "settled_unexpectedly": _("settled, although it was never sent"),
     "reported_unsent": _("the provider reports it, and this site never sent it: it is not sent"),
+    "refunded_in_excess": _("more was sent back than the payer had paid: losses paid the rest"),
     "settled_after_failure": _("settled after it had failed: the money left late"),
 }
 """``Payout.needs_staff`` -> what happened. A word that is missing here is shown as it is."""

@@ -15,6 +15,7 @@ from core.errors import KeyScopeInsufficient
 from merchants.api.views import MerchantView
 from merchants.models import ApiKey
 from payments.models import Payment, Payout
+from payments.models.payout import INTERNAL_KINDS
 from payments.services import simulation
 
 
@@ -108,8 +109,8 @@ class SimulatedOutcomeView(MerchantView):
         summary="Decide the outcome of a payout",
         description="Test keys only. Tells the simulator of STP what becomes of this payout: from now on if it was "
         "sent, else once it is sent. It then calls our webhooks over HTTP like the real provider; the response is sent "
-        "before that. A payout that has ended is 409 `illegal_transition`, but a completed one may still `return`. "
-        "A live key is refused with 403.",
+        "before that. A refund's payout is in its `payout`. One that has ended is 409 `illegal_transition`, but a "
+        "completed one may still `return`. A live key is refused with 403.",
         parameters=[OpenApiParameter("payout_id", str, OpenApiParameter.PATH, description="`po_…`")],
         request=SimulatedOutcomeRequest,
         responses={202: SimulatedOutcomeObject},
@@ -120,6 +121,6 @@ class SimulatedOutcomeView(MerchantView):
         wanted = SimulatedOutcomeRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
         outcome = wanted.validated_data["outcome"]
-        payout = self.find(Payout.objects.filter(kind=Payout.Kind.MERCHANT), payout_id)
+        payout = self.find(Payout.objects.exclude(kind__in=INTERNAL_KINDS), payout_id)
         simulation.decide_payout(payout, outcome=outcome)
         return ApiResponse({"object": "simulated_outcome", "payout": payout.public_id, "outcome": outcome}, status=202)

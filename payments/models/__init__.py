@@ -11,6 +11,7 @@ from payments.models.provider_account import ProviderAccount
 from payments.models.provider_balance import ProviderBalance
 from payments.models.provider_call import ProviderCall
 from payments.models.provider_quota import ProviderQuota
+from payments.models.refund import Refund, RefundTransition
 from payments.models.report import Report, ReportTransition
 from payments.models.review_case import ReviewCase, ReviewCaseTransition
 
@@ -30,6 +31,8 @@ __all__ = [
     "ProviderBalance",
     "ProviderCall",
     "ProviderQuota",
+    "Refund",
+    "RefundTransition",
     "Report",
     "ReportTransition",
     "ReviewCase",

@@ -19,6 +19,7 @@ from core.guards import WithTransition
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.guards import DepositIsBooked, FiguresMatchDeposits, FundingMatchesClabe, SuspenseHasCase
+from payments.models.refund_guards import OverRefundedBySettlement, RefundsStandBehind
 
 if TYPE_CHECKING:
     from payments.models.clabe import Clabe
@@ -99,6 +100,9 @@ class Deposit(ProtectedRefreshMixin):
     amount = models.BigIntegerField(_("amount"), help_text=_("Centavos."))
     fee = models.BigIntegerField(_("fee"), default=0, db_default=0)
     fee_tax = models.BigIntegerField(_("IVA on the fee"), default=0, db_default=0)
+    amount_refunded = models.BigIntegerField(_("refunded"), default=0, db_default=0)
+    refund_reserved = models.BigIntegerField(_("reserved for refunds"), default=0, db_default=0)
+    amount_over_refunded = models.BigIntegerField(_("refunded in excess"), default=0, db_default=0)
     currency = models.CharField(_("currency"), max_length=3)
     paid_at = models.DateTimeField(_("paid"), help_text=_("Time of payment according to the provider."))
     operating_date = models.DateField(_("operating date"))
@@ -142,6 +146,15 @@ class Deposit(ProtectedRefreshMixin):
             models.CheckConstraint(
                 condition=~models.Q(status="suspended") | models.Q(fee=0, fee_tax=0),
                 name="deposit_suspended_has_no_fee",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_refunded__gte=0, refund_reserved__gte=0, amount_over_refunded__gte=0)
+                & models.Q(
+                    amount__gte=models.F("amount_refunded")
+                    + models.F("refund_reserved")
+                    - models.F("amount_over_refunded")
+                ),
+                name="deposit_refunds_within_amount",
             ),
         ]
         indexes = [
@@ -188,12 +201,20 @@ class Deposit(ProtectedRefreshMixin):
                 condition=pgtrigger.Condition("NEW.status = 'credited'"),
             ),
             DepositIsBooked(),
+            RefundsStandBehind(),
+            OverRefundedBySettlement(),
             FundingMatchesClabe(),
             SuspenseHasCase(),
         ]
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def amount_refundable(self) -> int:
+        """What can still be refunded, in centavos."""
+        credited = self.amount if self.status == self.Status.CREDITED else 0
+        return max(0, credited - self.amount_refunded - self.refund_reserved)
 
     @transition(field=status, source=[Status.RECEIVED, Status.SUSPENDED], target=Status.CREDITED)
     def credit(self, *, payment: Payment, fee: int, fee_tax: int) -> None:

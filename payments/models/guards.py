@@ -68,12 +68,15 @@ class DepositIsBooked(Guard):
                 IF NOT EXISTS (
                     SELECT 1 FROM public.payments_reviewcase c
                     JOIN public.payments_payout p ON p.id = c.payout_id
-                    JOIN public.ledger_transaction t ON (t.source = NEW.public_id AND t.kind = 'return_cleared')
-                        OR (t.source = p.public_id AND t.kind LIKE '%\\_returned')
-                    JOIN public.ledger_entry e ON e.transaction_id = t.id AND e.amount = NEW.amount
-                    JOIN public.ledger_account a ON a.id = e.account_id AND a.purpose = 'suspense'
                     WHERE c.deposit_id = NEW.id AND c.status = 'matched' AND p.amount = NEW.amount
                         AND p.returned_at IS NOT NULL
+                        AND NEW.amount = (
+                            SELECT sum(e.amount) FROM public.ledger_transaction t
+                            JOIN public.ledger_entry e ON e.transaction_id = t.id
+                            JOIN public.ledger_account a ON a.id = e.account_id AND a.purpose = 'suspense'
+                            WHERE (t.source = NEW.public_id AND t.kind = 'return_cleared')
+                                OR (t.source = p.public_id AND t.kind LIKE '%\\_returned')
+                        )
                 ) THEN
                     RAISE EXCEPTION 'payments_deposit: % is matched, without a returned payout and its posting',
                         NEW.public_id USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
@@ -116,45 +119,6 @@ class FundingMatchesClabe(Guard):
             END IF;
             RETURN NEW;
         """
-
-
-class RefundsStandBehind(Guard):
-    """A payment's refunded amount equals its completed refunds, and a reversed payment has a refund.
-
-    There are no refunds yet: ``REFUNDED`` is 0 and ``REVERSED`` false. The table of refunds will replace them by
-    queries over the payment ``p``. Because of the WHEN clause, completing a payment does not call the function.
-    """
-
-    REFUNDED = "0"
-    REVERSED = "false"
-
-    def __init__(self) -> None:
-        super().__init__(
-            name="refunds_behind",
-            when=pgtrigger.After,
-            operation=pgtrigger.UpdateOf("amount_refunded", "status"),
-            timing=pgtrigger.Deferred,
-            condition=pgtrigger.Condition(
-                "(NEW.amount_refunded <> OLD.amount_refunded OR (NEW.status = 'reversed' AND OLD.status <> NEW.status))"
-            ),
-            by_index=True,
-            judges={
-                "amount_refunded": "is the sum of completed refunds (0: there are none yet)",
-                "status": "reversed: has a refund (there are none yet)",
-            },
-        )
-
-    def get_func(self, model: type[models.Model]) -> str:
-        return f"""
-            IF EXISTS (
-                SELECT 1 FROM public.payments_payment p WHERE p.id = NEW.id
-                    AND (p.amount_refunded <> ({self.REFUNDED}) OR (p.status = 'reversed' AND NOT ({self.REVERSED})))
-            ) THEN
-                RAISE EXCEPTION 'payments_payment: no refund for % refunded and status %',
-                    NEW.amount_refunded, NEW.status USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
-            END IF;
-            RETURN NULL;
-        """  # noqa: S608
 
 
 class FeesEndAndBegin(Guard):
@@ -355,6 +319,8 @@ class ApprovedBySecondPerson(Guard):
 class PayoutIsBooked(Guard):
     """The books say what a payout's state says: its hold is open, captured or released, a late settlement is posted.
 
+    A settlement that losses paid (``excess_settled``) may have released the hold instead.
+
     Deferred: payout and hold change in one transaction.
     """
 
@@ -365,7 +331,7 @@ class PayoutIsBooked(Guard):
             operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
             timing=pgtrigger.Deferred,
             by_index=True,
-            declare=[("p", "public.payments_payout"), ("held", "record"), ("late", "boolean")],
+            declare=[("p", "public.payments_payout"), ("held", "record"), ("late", "boolean"), ("excess", "boolean")],
             judges={"status": "agrees with its hold and postings in the ledger"},
         )
 
@@ -376,13 +342,17 @@ class PayoutIsBooked(Guard):
             late := EXISTS (
                 SELECT 1 FROM public.ledger_transaction WHERE source = p.public_id AND kind LIKE '%settled_late'
             );
+            excess := EXISTS (
+                SELECT 1 FROM public.ledger_transaction WHERE source = p.public_id AND kind = 'excess_settled'
+            );
             IF held IS NULL OR held.amount <> p.amount + p.fee + p.fee_tax OR held.merchant_id <> p.merchant_id
                 OR held.status <> (CASE
                     WHEN p.status IN ('pending_approval', 'pending', 'processing') THEN 'open'
-                    WHEN p.status IN ('completed', 'returned') AND NOT late THEN 'captured'
+                    WHEN p.status IN ('completed', 'returned') AND NOT late
+                        AND NOT (excess AND held.status = 'released') THEN 'captured'
                     ELSE 'released'
                 END)
-                OR (late AND p.status NOT IN ('completed', 'returned'))
+                OR ((late OR excess) AND p.status NOT IN ('completed', 'returned'))
                 OR (p.status = 'returned' AND NOT EXISTS (
                     SELECT 1 FROM public.ledger_transaction WHERE source = p.public_id AND kind LIKE '%\\_returned'
                 ))

@@ -21,7 +21,8 @@ from core.guards import WithTransition
 from core.money import IVA
 from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
-from payments.models.guards import FiguresMatchDeposits, RefundsStandBehind
+from payments.models.guards import FiguresMatchDeposits
+from payments.models.refund_guards import OverRefundedBySettlement, RefundsStandBehind
 
 if TYPE_CHECKING:
     from payments.models.deposit import Deposit
@@ -94,6 +95,13 @@ class Payment(ProtectedRefreshMixin):
     currency = models.CharField(_("currency"), max_length=3)
     amount_received = models.BigIntegerField(_("received"), default=0)
     amount_refunded = models.BigIntegerField(_("refunded"), default=0)
+    refund_reserved = models.BigIntegerField(_("reserved for refunds"), default=0, db_default=0)
+    amount_over_refunded = models.BigIntegerField(
+        _("refunded in excess"),
+        default=0,
+        db_default=0,
+        help_text=_("Centavos by which its refunds exceed what was received: an older attempt was settled late."),
+    )
     fee_percent = models.DecimalField(max_digits=6, decimal_places=4, default=Decimal(0))
     fee_fixed = models.BigIntegerField(default=0)
     fee_iva = models.DecimalField(max_digits=5, decimal_places=4, default=IVA, db_default=IVA)
@@ -159,7 +167,12 @@ class Payment(ProtectedRefreshMixin):
                 name="payment_fee_within_received",
             ),
             models.CheckConstraint(
-                condition=models.Q(amount_refunded__gte=0, amount_refunded__lte=models.F("amount_received")),
+                condition=models.Q(amount_refunded__gte=0, refund_reserved__gte=0, amount_over_refunded__gte=0)
+                & models.Q(
+                    amount_received__gte=models.F("amount_refunded")
+                    + models.F("refund_reserved")
+                    - models.F("amount_over_refunded")
+                ),
                 name="payment_refunds_within_received",
             ),
             models.CheckConstraint(
@@ -280,6 +293,7 @@ class Payment(ProtectedRefreshMixin):
                 condition=pgtrigger.AnyChange("amount_received", "fee", "fee_tax"),
             ),
             RefundsStandBehind(),
+            OverRefundedBySettlement(),
         ]
 
     def __str__(self) -> str:
@@ -332,6 +346,11 @@ class Payment(ProtectedRefreshMixin):
     def is_late(self, paid_at: datetime) -> bool:
         """True if the payer paid after this expired or was cancelled, by the provider's time."""
         return paid_at > self.expires_at or (self.cancelled_at is not None and paid_at > self.cancelled_at)
+
+    @property
+    def amount_refundable(self) -> int:
+        """What can still be refunded, in centavos."""
+        return max(0, self.amount_received - self.amount_refunded - self.refund_reserved)
 
     @property
     def net(self) -> int:

@@ -21,12 +21,17 @@ from core.search import SearchText
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.guards import ApprovedBySecondPerson, PayoutIsBooked
 from payments.models.payment import NEWEST_FIRST
+from payments.models.refund_guards import CancelledUnsent, PaysItsRefund, RefundFollows
 
 if TYPE_CHECKING:
     from staff.models import Approval
 
 PAYOUT_SEARCH_TEXT = SearchText(F("tracking_key"), F("external_id"), F("destination_clabe"), F("destination_name"))
 """The text that the search matches; equal to the expression of the index ``payout_search``."""
+
+
+APPROVAL_KIND = "payments.payout"
+"""The kind of the approvals of payouts."""
 
 
 def new_tracking_key() -> str:
@@ -104,6 +109,16 @@ class Payout(ProtectedRefreshMixin):
         verbose_name=_("provider account"),
         db_index=False,
         db_constraint=False,  # SameMode
+    )
+    refund = models.ForeignKey(
+        "payments.Refund",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        db_constraint=False,  # SameMode
+        related_name="attempts",
+        verbose_name=_("refund"),
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices, default=Kind.MERCHANT)
     status = StatusField(_("status"), choices=Status.choices, default=Status.PENDING)
@@ -217,6 +232,16 @@ class Payout(ProtectedRefreshMixin):
             models.CheckConstraint(
                 condition=~models.Q(status="failed") | ~models.Q(failure_code=""), name="payout_failed_has_code"
             ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["refund", "payment_return"], refund__isnull=False)
+                | (~models.Q(kind__in=["refund", "payment_return"]) & models.Q(refund__isnull=True)),
+                name="payout_of_refund_has_it",
+            ),
+            models.UniqueConstraint(
+                fields=["refund"],
+                condition=models.Q(refund__isnull=False, status__in=["pending_approval", "pending", "processing"]),
+                name="payout_one_open_attempt",
+            ),
             models.UniqueConstraint(fields=["provider_account", "tracking_key"], name="payout_tracking_key_unique"),
             models.UniqueConstraint(
                 fields=["provider_account", "order_id"],
@@ -250,6 +275,7 @@ class Payout(ProtectedRefreshMixin):
                 condition=~models.Q(return_tracking_key=""),
                 name="payout_return_key",
             ),
+            models.Index(fields=["refund"], condition=models.Q(refund__isnull=False), name="payout_of_refund"),
             GinIndex(
                 OpClass(F("merchant"), name="int8_ops"),
                 OpClass(PAYOUT_SEARCH_TEXT, name="gin_trgm_ops"),
@@ -266,6 +292,7 @@ class Payout(ProtectedRefreshMixin):
                 "merchant",
                 "livemode",
                 "provider_account",
+                "refund",
                 "kind",
                 "amount",
                 "currency",
@@ -298,9 +325,12 @@ class Payout(ProtectedRefreshMixin):
             WithTransition(["completed"], "completed_at"),
             WithTransition(["failed", "rejected"], "failure_code", "failure_message"),
             WithTransition(["cancelled"], "cancelled_at"),
-            SameMode("provider_account"),
+            SameMode("provider_account", "refund"),
             ApprovedBySecondPerson(),
             PayoutIsBooked(),
+            PaysItsRefund(),
+            RefundFollows(),
+            CancelledUnsent(),
         ]
 
     def __str__(self) -> str:
@@ -320,9 +350,11 @@ class Payout(ProtectedRefreshMixin):
         """A second person rejected it, or the approval expired. Ledger: the hold is released."""
         self.failure_code, self.failure_message = code, message[:300]
 
-    @transition(field=status, source=[Status.PENDING_APPROVAL, Status.PENDING], target=Status.CANCELLED)
+    @transition(
+        field=status, source=[Status.PENDING_APPROVAL, Status.PENDING, Status.PROCESSING], target=Status.CANCELLED
+    )
     def cancel(self, *, at: datetime) -> None:
-        """Withdrawn before it was sent. Ledger: the hold is released."""
+        """Withdrawn before it was sent; in ``processing``, no call may have sent it. Ledger: the hold is released."""
         self.cancelled_at = at
 
     @transition(field=status, source=Status.PENDING, target=Status.PROCESSING)

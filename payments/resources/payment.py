@@ -27,6 +27,7 @@ def payment(record: Payment) -> dict[str, Any]:
         "currency": record.currency,
         "amount_received": record.amount_received,
         "amount_refunded": record.amount_refunded,
+        "amount_refundable": record.amount_refundable,
         "fee": record.fee,
         "fee_tax": record.fee_tax,
         "net": record.net,

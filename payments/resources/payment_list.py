@@ -38,6 +38,7 @@ def members() -> dict[str, js.Value]:
         "currency": js.plain("p.currency"),
         "amount_received": "p.amount_received",
         "amount_refunded": "p.amount_refunded",
+        "amount_refundable": "greatest(0, p.amount_received - p.amount_refunded - p.refund_reserved)",
         "fee": "p.fee",
         "fee_tax": "p.fee_tax",
         "net": "p.amount_received - p.fee - p.fee_tax",

@@ -71,7 +71,7 @@ def payout(record: Payout) -> dict[str, Any]:
         "failure": {"code": record.failure_code, "message": record.failure_message}
         if free and record.failure_code
         else None,
-        "return": _returned(record),
+        "return": returned(record),
         "approvals": _approvals(record),
         "metadata": record.metadata,
     }
@@ -100,7 +100,8 @@ def _approvals(record: Payout) -> list[dict[str, Any]]:
     ]
 
 
-def _returned(record: Payout) -> dict[str, Any] | None:
+def returned(record: Payout) -> dict[str, Any] | None:
+    """Why and when the payout came back; None unless it did after it was settled."""
     if record.returned_at is None or record.status != Payout.Status.RETURNED:
         return None
     return {

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -23,21 +22,22 @@ from core.money import CURRENCY, fee_on_top, format_mxn
 from core.mx import clabe as clabe_rules
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined, unit_of_work
-from core.writes import Writes, column_names, fetch, hydrate
+from core.writes import Writes
 from kyc.services import case as kyc_case
 from ledger.services import hold
 from ledger.services.journal import PostingTime
 from merchants.models import Merchant
-from payments.models import Destination, FeeRule, Payout, ProviderAccount
+from payments.models import Destination, FeeRule, Payout, ProviderAccount, Refund
+from payments.models.payout import APPROVAL_KIND
 from payments.providers import registry
 from payments.providers.payout import OutgoingOrder
 from payments.services import payout_limit, provider_account
 from payments.services.fee import terms
-from payments.services.transition import record_payout
+from payments.services.payout_lock import lock
+from payments.services.refund_outcome import record_change
 from staff.models import Approval
 from staff.services import approval
 
-APPROVAL_KIND = "payments.payout"
 OPEN = (Payout.Status.PENDING_APPROVAL, Payout.Status.PENDING)
 """States of a payout that was never sent and may be cancelled."""
 
@@ -114,7 +114,7 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewPayout, maker: User
             writes.insert(destination)
         writes.insert(payout)
         writes.expect("payout_external_id_unique", DuplicateExternalId())
-        record_payout(payout, from_status="", origin=origin, event_type="payout.created")
+        record_change(payout, from_status="", origin=origin, event_type="payout.created")
         if needs_approval:
             approval.request(APPROVAL_KIND, payout.public_id, content_of(payout), maker)
         else:
@@ -144,18 +144,24 @@ def cancel(public_id: str, *, origin: Origin) -> Payout:
             return payout
         if payout.status not in OPEN or payout.kind != Payout.Kind.MERCHANT:
             raise IllegalTransition("Only a payout that was not sent yet can be cancelled.")
-        if asked is not None and asked.status == Approval.Status.PENDING:
-            approval.discard(asked)
-        before = payout.status
-        now = clock.now()
-        payout.cancel(at=now)
-        _end(payout, before, "cancelled_at", origin=origin, at=now)
+        withdraw(payout, asked, origin=origin)
         return payout
+
+
+@transaction_required
+def withdraw(payout: Payout, asked: Approval | None, *, origin: Origin) -> None:
+    """Cancel a payout that was not sent and release its hold. It is locked, and so is its approval ``asked``."""
+    if asked is not None and asked.status == Approval.Status.PENDING:
+        approval.discard(asked)
+    before = payout.status
+    now = clock.now()
+    payout.cancel(at=now)
+    _end(payout, before, "cancelled_at", origin=origin, at=now)
 
 
 def content_of(payout: Payout) -> dict[str, Any]:
     """The content that an approval is bound to; it never changes."""
-    return {
+    content = {
         "merchant": payout.merchant.public_id,
         "livemode": payout.livemode,
         "amount": payout.amount,
@@ -163,6 +169,7 @@ def content_of(payout: Payout) -> dict[str, Any]:
         "name": payout.destination_name,
         "concept": payout.concept,
     }
+    return content if payout.refund is None else {**content, "refund": payout.refund.public_id}
 
 
 def is_approved(payout: Payout) -> bool:
@@ -227,14 +234,14 @@ def _first_reason(payout: Payout, usable_at: datetime, now: datetime) -> Payout.
 
 def _find(public_id: str) -> Payout:
     try:
-        return Payout.objects.select_related("merchant").get(public_id=public_id)
+        return Payout.objects.select_related("merchant", "refund__deposit", "refund__payment").get(public_id=public_id)
     except Payout.DoesNotExist as error:
         raise LookupError(public_id) from error
 
 
 def _describe(public_id: str) -> Sequence[str]:
     payout = _find(public_id)
-    return [
+    sentences = [
         _("%(amount)s to %(name)s at %(bank)s, CLABE %(clabe)s")
         % {
             "amount": format_mxn(payout.amount),
@@ -245,21 +252,43 @@ def _describe(public_id: str) -> Sequence[str]:
         _("From the balance of %(merchant)s, concept: %(concept)s")
         % {"merchant": payout.merchant.name, "concept": payout.concept},
     ]
+    return sentences if payout.refund is None else [*sentences, *_about_refund(payout.refund)]
+
+
+def _about_refund(refund: Refund) -> Sequence[str]:
+    deposit = refund.deposit
+    text = _("Refund of %(amount)s that %(name)s paid from %(account)s, reason: %(reason)s")
+    if not deposit.payer_account:
+        text = _("Refund of %(amount)s that were paid in cash, reason: %(reason)s")
+    said = [
+        text
+        % {
+            "amount": format_mxn(deposit.amount),
+            "name": deposit.payer_name,
+            "account": deposit.payer_account,
+            "reason": refund.reason.rstrip("."),
+        }
+    ]
+    if not refund.to_payer:
+        said.append(_("The money goes to another account than the payer's: check who its holder is"))
+    return said
 
 
 def _on_approved(asked: Approval) -> None:
     payout = lock(_find(asked.subject).pk)
     before, now = payout.status, clock.now()
     payout.approve()
-    usable_at = Destination.objects.values_list("usable_at", flat=True).get(
-        merchant=payout.merchant, livemode=payout.livemode, clabe=payout.destination_clabe
-    )
+    usable_at = now
+    if payout.kind == Payout.Kind.MERCHANT:
+        usable_at = Destination.objects.values_list("usable_at", flat=True).get(
+            merchant=payout.merchant, livemode=payout.livemode, clabe=payout.destination_clabe
+        )
     payout.waiting_for = _first_reason(payout, usable_at, now)
     due = max(moment for moment in (now, payout.scheduled_for, usable_at) if moment is not None)
     payout.next_attempt_at = due
     with joined() as writes:
         writes.update(payout, "status", "waiting_for", "next_attempt_at")
-        record_payout(
+        record_change(
             payout, from_status=before, origin=_by_approval(asked), event_type="payout.approved", reason=asked.public_id
         )
         defer_after(writes, payout, due)
@@ -292,7 +321,7 @@ def _end(payout: Payout, before: str, *changed: str, origin: Origin, at: datetim
     with joined() as writes:
         writes.update(payout, "status", "waiting_for", "next_attempt_at", *changed)
         hold.release(hold.id_of(payout.public_id), when=PostingTime(at, calendar.operating_date(at)))
-        record_payout(payout, from_status=before, origin=origin, event_type=f"payout.{payout.status}")
+        record_change(payout, from_status=before, origin=origin, event_type=f"payout.{payout.status}")
 
 
 def defer_after(writes: Writes, payout: Payout, due: datetime) -> None:
@@ -305,29 +334,3 @@ def defer_after(writes: Writes, payout: Payout, due: datetime) -> None:
             payout_id=payout.pk,
         )
     )
-
-
-@transaction_required
-def lock(payout_id: int) -> Payout:
-    """The payout with its merchant and account, its row locked until the transaction ends."""
-    rows = fetch(
-        f"SELECT {payout_and_merchant()} FROM payments_payout p "  # noqa: S608 - constants only
-        "JOIN merchants_merchant m ON m.id = p.merchant_id WHERE p.id = $1 FOR NO KEY UPDATE OF p",
-        [payout_id],
-    )
-    if not rows:
-        raise Payout.DoesNotExist
-    return locked(rows[0])
-
-
-def locked(row: Sequence[Any]) -> Payout:
-    """The payout with its merchant from a row of ``payout_and_merchant``."""
-    payout = hydrate(Payout, row[: len(Payout._meta.concrete_fields)])
-    payout.merchant = hydrate(Merchant, row[len(Payout._meta.concrete_fields) :])
-    return payout
-
-
-@cache
-def payout_and_merchant() -> str:
-    """The columns that ``locked`` reads, of ``payments_payout p`` and ``merchants_merchant m``."""
-    return f"{column_names(Payout, 'p')}, {column_names(Merchant, 'm')}"

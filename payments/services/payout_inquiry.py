@@ -29,7 +29,8 @@ from core.unit_of_work import joined
 from payments.models import Payout, ProviderAccount
 from payments.providers.payout import OrderState, OrderStatus
 from payments.services import payout_outcome, payout_return, provider_client
-from payments.services.payout import lock, order_of
+from payments.services.payout import order_of
+from payments.services.payout_lock import lock
 from payments.services.provider_account import company_accounts
 from payments.services.provider_quota import Use
 

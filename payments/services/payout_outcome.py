@@ -22,7 +22,8 @@ from ledger.services.journal import OLDEST_EFFECTIVE, PostingTime
 from merchants.models import Merchant
 from payments.models import Payout
 from payments.providers.payout import OrderState, OrderStatus
-from payments.services.transition import record_payout
+from payments.services import refund_outcome
+from payments.services.refund_outcome import record_change
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +83,20 @@ def settle(payout: Payout, *, at: datetime, origin: Origin, confirmed: bool) -> 
         payout.needs_staff = "settled_after_failure"
         logger.error("a payout that had failed was settled", extra={"payout": payout.public_id})
     with joined():
-        book = hold.settle_late if late else hold.capture
-        book(
-            hold.id_of(payout.public_id),
-            amount=payout.amount,
-            fee=payout.fee,
-            fee_tax=payout.fee_tax,
-            when=_when(payout, at),
-        )
+        if payout.refund_id is not None:
+            if late:
+                refund_outcome.withdraw_unsent(payout, origin=origin)
+            if refund_outcome.settle(payout, late=late, when=_when(payout, at)):
+                payout.needs_staff = refund_outcome.PAID_TWICE
+        else:
+            book = hold.settle_late if late else hold.capture
+            book(
+                hold.id_of(payout.public_id),
+                amount=payout.amount,
+                fee=payout.fee,
+                fee_tax=payout.fee_tax,
+                when=_when(payout, at),
+            )
         _write(
             payout,
             before,
@@ -128,14 +135,17 @@ def come_back(
         _came_to_an_end(payout)
         gives_fee = _gives_fee(payout)
         with joined():
-            hold.take_back(
-                hold.id_of(payout.public_id),
-                amount=payout.amount,
-                fee=payout.fee if gives_fee else 0,
-                fee_tax=payout.fee_tax if gives_fee else 0,
-                cash=cash,
-                when=_when(payout, at),
-            )
+            if payout.refund_id is not None:
+                refund_outcome.come_back(payout, cash=cash, when=_when(payout, at))
+            else:
+                hold.take_back(
+                    hold.id_of(payout.public_id),
+                    amount=payout.amount,
+                    fee=payout.fee if gives_fee else 0,
+                    fee_tax=payout.fee_tax if gives_fee else 0,
+                    cash=cash,
+                    when=_when(payout, at),
+                )
             _write(payout, before, *_RETURN, origin=origin, event_type="payout.returned")
         return True
     if before == Payout.Status.PROCESSING:
@@ -153,6 +163,8 @@ def come_back(
 
 def coming_back(payout: Payout) -> int:
     """Centavos that the merchant gets if the payout, which was completed, comes back: with its fee, by setting."""
+    if payout.refund is not None:
+        return refund_outcome.coming_back(payout)
     return payout.total if _gives_fee(payout) else payout.amount
 
 
@@ -264,7 +276,7 @@ def _start_of_unsent(payout: Payout, at: datetime, origin: Origin) -> None:
     payout.start(at=at, operating_date=calendar.operating_date(at))
     with separately() as writes:
         writes.update(payout, "status", "first_sent_at", "operating_date")
-        record_payout(payout, from_status=before, origin=origin, event_type="payout.processing")
+        record_change(payout, from_status=before, origin=origin, event_type="payout.processing")
 
 
 def _set_aside(payout: Payout, why: str, origin: Origin) -> bool:
@@ -292,7 +304,7 @@ def _write(payout: Payout, before: str, *changed: str, origin: Origin, event_typ
     with joined() as writes:
         writes.update(payout, *fields)
         if event_type:
-            record_payout(payout, from_status=before, origin=origin, event_type=event_type)
+            record_change(payout, from_status=before, origin=origin, event_type=event_type)
 
 
 def _when(payout: Payout, at: datetime) -> PostingTime:

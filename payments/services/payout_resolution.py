@@ -31,7 +31,7 @@ from core.unit_of_work import joined
 from payments.models import Payout, PayoutResolution, ProviderCall
 from payments.models.payout_resolution import KIND
 from payments.services import payout_outcome, provider_client
-from payments.services.payout import lock
+from payments.services.payout_lock import lock
 from staff.models import Approval
 from staff.services import approval
 
@@ -208,8 +208,7 @@ def register() -> None:
 def _why_not_failed(payout: Payout) -> str:
     if payout.status != _states.PROCESSING or payout.liquidated_at is not None:
         return _("Only a payout that is in process and not settled can fail.")
-    calls = ProviderCall.objects.filter(object_id=payout.public_id, operation=provider_client.SEND)
-    if payout.send_outcome == _outcomes.NOT_SENT and not calls.exclude(outcome=_outcomes.NOT_SENT).exists():
+    if payout.send_outcome == _outcomes.NOT_SENT and not provider_client.may_have_sent(payout.public_id):
         return ""
     if payout.send_outcome != _outcomes.UNKNOWN:
         return _("The provider took it, or a call that may have sent it has no outcome.")

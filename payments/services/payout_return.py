@@ -26,7 +26,7 @@ from ledger.services.postings import pay_in
 from payments.models import Deposit, Payout, ProviderAccount, ReviewCase
 from payments.models.payout import INTERNAL_KINDS
 from payments.services import payout_outcome
-from payments.services.payout import lock
+from payments.services.payout_lock import lock
 from payments.services.provider_account import company_accounts
 from payments.services.transition import record_deposit, record_review_case
 

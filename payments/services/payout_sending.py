@@ -24,12 +24,13 @@ from core.unit_of_work import joined
 from kyc.services import case as kyc_case
 from ledger.services import gate
 from merchants.models import Merchant
-from payments.models import Destination, Payout, ProviderAccount, ProviderCall
+from payments.models import Destination, Payout, ProviderAccount
 from payments.providers.calls import Outcome
 from payments.providers.payout import SendReason, SendResult
 from payments.services import liquidity, payout_inquiry, payout_outcome, provider_client
-from payments.services.payout import is_approved, lock, order_of
-from payments.services.transition import record_payout
+from payments.services.payout import is_approved, order_of
+from payments.services.payout_lock import lock
+from payments.services.refund_outcome import record_change
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ def _begin(payout_id: int, *, absent_on: date | None = None) -> datetime | None:
         if payout.status == Payout.Status.PROCESSING and payout.send_outcome == _outcomes.SENDING:
             if payout.send_started_at is not None and payout.send_started_at > now - LEASE:
                 return None
-            if _may_have_left(payout):
+            if provider_client.may_have_sent(payout.public_id):
                 _unknown(payout, now)
                 return None
         elif not (
@@ -186,7 +187,7 @@ def _begin(payout_id: int, *, absent_on: date | None = None) -> datetime | None:
         with joined() as writes:
             writes.update(payout, *_WAITING, *_SENDING)
             if before != payout.status:
-                record_payout(payout, from_status=before, origin=_worker(payout), event_type="payout.processing")
+                record_change(payout, from_status=before, origin=_worker(payout), event_type="payout.processing")
         return now
 
 
@@ -195,12 +196,6 @@ def _await_list(payout: Payout, now: datetime) -> None:
     payout.send_outcome, payout.waiting_for, payout.next_attempt_at = _outcomes.NOT_SENT, _reasons.NOTHING, now
     with joined() as writes:
         writes.update(payout, "send_outcome", *_WAITING)
-
-
-def _may_have_left(payout: Payout) -> bool:
-    """True unless every call that sent this payout provably had no effect."""
-    calls = ProviderCall.objects.filter(object_id=payout.public_id, operation=provider_client.SEND)
-    return calls.exclude(outcome=ProviderCall.Outcome.NOT_SENT).exists()
 
 
 def _require_lease(payout_id: int, started: datetime) -> None:
@@ -233,8 +228,8 @@ def _why_wait(payout: Payout, now: datetime) -> Wait | None:
         )
         if usable_at > now:
             return Wait(_reasons.DESTINATION, usable_at)
-        if not is_approved(payout):
-            return Wait(_reasons.APPROVAL, soon)
+    if not is_approved(payout):
+        return Wait(_reasons.APPROVAL, soon)
     if payout.livemode and (until := pause(now)) is not None:
         return Wait(_reasons.OPERATING_DAY, until)
     account = payout.provider_account
@@ -258,7 +253,7 @@ def _keep_waiting(payout: Payout, wait: Wait, now: datetime) -> None:
     with joined() as writes:
         writes.update(payout, *_WAITING)
         if previous != payout.waiting_for:
-            record_payout(
+            record_change(
                 payout,
                 from_status=payout.status,
                 origin=_worker(payout),
@@ -304,7 +299,7 @@ def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
                     needs_staff=payout.needs_staff,
                 )
             # A claim, or a call that may have left, contradicts it: ask instead of sending again.
-            case Outcome.NOT_SENT if not (payout.claim or _may_have_left(payout)):
+            case Outcome.NOT_SENT if not (payout.claim or provider_client.may_have_sent(payout.public_id)):
                 _try_again(payout, result.reason, now)
             case _:
                 _unknown(payout, now)
@@ -335,7 +330,7 @@ def _write_delay(payout: Payout, late: bool) -> None:
     with joined() as writes:
         writes.update(payout, *_WAITING, *_RESULT)
         if first:
-            record_payout(
+            record_change(
                 payout,
                 from_status=payout.status,
                 origin=_worker(payout),

@@ -35,6 +35,12 @@ class TakenOver(ProviderNotContacted):
     """Another process has taken over what this one was about to send."""
 
 
+def may_have_sent(payout_id: str) -> bool:
+    """True unless every call that sent this payout (its public id) provably had no effect."""
+    calls = ProviderCall.objects.filter(object_id=payout_id, operation=SEND)
+    return calls.exclude(outcome=ProviderCall.Outcome.NOT_SENT).exists()
+
+
 def can_connect(account: ProviderAccount) -> bool:
     """True if this process has the address, credentials and key for requests of the account."""
     return registry.provider(account.provider).can_connect(_access(account))

@@ -23,12 +23,15 @@ from payments.models import (
     PaymentTransition,
     Payout,
     PayoutTransition,
+    Refund,
+    RefundTransition,
     ReviewCase,
     ReviewCaseTransition,
 )
 from payments.resources.clabe import clabe as clabe_resource
 from payments.resources.payment import payment as payment_resource
 from payments.resources.payout import payout as payout_resource
+from payments.resources.refund import refund as refund_resource
 
 
 @transaction_required
@@ -75,6 +78,29 @@ def record_payout(
                 type=event_type,
                 obj=payout_resource(payout),
                 previous=previous if previous is not None else {"status": from_status} if from_status else {},
+            )
+
+
+@transaction_required
+def record_refund(
+    refund: Refund,
+    *,
+    from_status: str,
+    origin: Origin,
+    event_type: str,
+    reason: str = "",
+) -> None:
+    """Write the refund's transition row, if its state changed, and the merchant's event, if there is one."""
+    with joined() as writes:
+        if from_status != refund.status:
+            _insert(RefundTransition, origin, reason, writes, from_status, refund.status, refund=refund)
+        if event_type:
+            event.record(
+                refund.merchant,
+                livemode=refund.livemode,
+                type=event_type,
+                obj=refund_resource(refund),
+                previous={"status": from_status} if from_status and from_status != refund.status else {},
             )
 
 

@@ -23,6 +23,7 @@ TAGS = {
     "payments": "Pay-ins: a SPEI transfer to a CLABE made for the payment, or cash at an OXXO till.",
     "clabes": "Reusable CLABEs: each accepted transfer becomes a completed payment.",
     "payouts": "Money out: SPEI transfers to any CLABE, and where you send them.",
+    "refunds": "Money of a payment that goes back to the payer, in whole or in parts.",
     "topups": "Money that you add to your own balance: transfers to your funding CLABE.",
     "balance": "Your money with us, now or at any past moment.",
     "reports": "Files for programs (CSV) and people (Excel), written in the background.",

@@ -134,7 +134,7 @@ ERRORS = {
     "amount_exceeds_refundable": ErrorCode(
         422,
         "The amount exceeds what is left to refund of the payment.",
-        "Read `amount_received` and `amount_refunded` of the payment.",
+        "Read `amount_refundable` of the payment: open refunds count too.",
     ),
     "rate_limited": ErrorCode(
         429,

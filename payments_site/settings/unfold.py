@@ -75,6 +75,7 @@ UNFOLD = {
                     _item(_("Payments"), "payments", "payments_payment"),
                     _item(_("Deposits"), "savings", "payments_deposit"),
                     _item(_("Payouts"), "send_money", "payments_payout"),
+                    _item(_("Refunds"), "currency_exchange", "payments_refund"),
                     _item(_("Payouts to look at"), "support_agent", "payments_payout", "?attention=person"),
                     _item(_("Review cases"), "rule", "payments_reviewcase", "?due=waiting"),
                     _item(_("Provider events"), "move_to_inbox", "webhooks_providerevent"),

@@ -99,6 +99,15 @@ def payouts(story: Story) -> None:
     story.ask("cancel_payout", "Before it was sent", payout_id=made["id"])
 
 
+def refunds(story: Story) -> None:
+    paid = Payment.objects.filter(method="spei", status="completed").earliest("id")
+    body = {"payment": paid.public_id, "amount": 25050, "reason": "Producto agotado", "external_id": "refund-3"}
+    made = story.ask("create_refund", "A part of it", body=body)
+    story.ask("read_refund", "It waits to be sent", refund_id=made["id"])
+    story.ask("list_refunds", "Those of a payment", query={"payment": paid.public_id})
+    story.ask("cancel_refund", "Before it was sent", refund_id=made["id"])
+
+
 def balance(story: Story) -> None:
     story.ask("read_balance", "Now")
     story.until(lambda: len(story.get("/v1/balance/transactions")["data"]) >= 2)
@@ -157,7 +166,18 @@ def account(story: Story) -> None:
     story.ask("read_idempotency_key", "It made a payment", key="order-1001")
 
 
-STORY: list[Callable[[Story], None]] = [payments, clabes, topups, payouts, balance, reports, webhooks, events, account]
+STORY: list[Callable[[Story], None]] = [
+    payments,
+    clabes,
+    topups,
+    payouts,
+    refunds,
+    balance,
+    reports,
+    webhooks,
+    events,
+    account,
+]
 """A group of operations adds its function here; earlier ones have left their objects."""
 
 

@@ -19,12 +19,14 @@ PAYOUT = {
     "destination": {"clabe": "012180015025335996", "name": "Ricardo Pena"},
     "concept": "Liquidacion",
 }
+REFUND = {"payment": "pay_01kb3wdga4q9c7mx0yj65re201", "reason": "Agotado"}
 ENDPOINT = {"url": "https://merchant.example/hook", "events": ["*"]}
 REPORT = {"type": "payments", "start_date": "2026-01-01", "end_date": "2026-01-02"}
 TARGETS = {
     "PaymentRequest": ("/v1/payments", SPEI),
     "ClabeRequest": ("/v1/clabes", {}),
     "PayoutRequest": ("/v1/payouts", PAYOUT),
+    "RefundRequest": ("/v1/refunds", REFUND),
     "ReportRequest": ("/v1/reports", REPORT),
     "EndpointRequest": ("/v1/webhook-endpoints", ENDPOINT),
 }
@@ -54,6 +56,9 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
         for value in ("", "ABC", "A" * 14, "ABC-680524-P76")
     ],
     *[("PayoutRequest", {"reference_number": value}) for value in (0, 10_000_000, "1", 1.5)],
+    *[("RefundRequest", {"reason": value}) for value in ("", " ", "x" * 251, None, 7)],
+    *[("RefundRequest", {"amount": amount}) for amount in (0, 1.5, "1")],
+    ("RefundRequest", {"destination": {"clabe": "0121", "name": "Ana"}}),
     *[("EndpointRequest", {"url": value}) for value in ("", "merchant.example", "https://a b.mx", "https://a\\b", 7)],
     *[("EndpointRequest", {"secret": value}) for value in ("", "whsec_a", "x" * 40, "whsec_" + "=" * 40)],
     *[("EndpointRequest", {"ordered": value}) for value in (1, "true", None)],
@@ -66,6 +71,8 @@ QUERIES = [
     ("/v1/payments", "q", ("", " ", "a\tb", "x" * 101)),
     ("/v1/payments", "external_id[prefix]", ("", " ", "x" * 101)),
     ("/v1/payouts", "tracking_key", ("", "x" * 31)),
+    ("/v1/refunds", "payment", ("", " ", "x" * 41)),
+    ("/v1/refunds", "status", ("", "paid")),
     ("/v1/destinations", "clabe", ("", "0121", "01218001502533599 ")),
     ("/v1/destinations?clabe=012180015025335996", "limit", ("", "0", "x")),
     ("/v1/balance", "as_of", ("", "2026-11-26", "2026-02-30T00:00:00Z")),
@@ -130,6 +137,8 @@ def test_a_value_that_no_schema_can_refuse_is_422_with_its_field(api, stp):
         ("PayoutRequest", {"destination": {**PAYOUT["destination"], "name": "王"}}, "destination.name"),
         ("PayoutRequest", {"concept": "x" * 41}, "concept"),
         ("PayoutRequest", {"scheduled_for": "2020-01-01T00:00:00Z"}, "scheduled_for"),
+        ("RefundRequest", {"payment": None}, "payment"),
+        ("RefundRequest", {"destination": {"clabe": "012180015025335997", "name": "Ana"}}, "destination.clabe"),
         ("ReportRequest", {"end_date": "2025-12-31"}, "end_date"),
         ("ReportRequest", {"start_date": "2025-12-31", "end_date": "2027-01-01"}, "end_date"),
     ]:

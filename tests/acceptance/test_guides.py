@@ -20,7 +20,8 @@ from tests.npm import program
 
 __all__ = ["start"]
 
-GUIDES = ["README.md", "docs/guides/merchant-api.md", "docs/guides/payouts.md", "docs/guides/webhooks.md"]
+MERCHANTS = ["merchant-api", "payouts", "refunds", "webhooks"]
+GUIDES = ["README.md", *(f"docs/guides/{name}.md" for name in MERCHANTS)]
 END = "-- end of block --"
 
 

@@ -25,7 +25,7 @@ from merchants.services import api_key
 from payments.models import Payment, Report
 from payments.services import provider_account, report
 from tests.conftest import Api
-from tests.factories import payouts, topups
+from tests.factories import payouts, refunds, topups
 from tests.problems import rows
 from tests.provider_messages import StpSender
 
@@ -84,6 +84,13 @@ class Victim:
         assert answer.status_code == 202, answer.content
         return str(answer.json()["id"])
 
+    def refund(self) -> str:
+        """A refund that waits to be sent."""
+        payouts.ready_to_send(self.stp.account)
+        payouts.fund(self.merchant, 100_000)
+        provider_account._seen.clear()
+        return refunds.create(self.api, refunds.paid(self.api, self.stp)).public_id
+
     def topup(self) -> str:
         """A top-up of the victim's balance."""
         self.made += 1
@@ -138,6 +145,7 @@ IDS: dict[str, Callable[[Victim], str]] = {
     "topup_id": lambda victim: victim.topup(),
     "webhook_endpoint_id": lambda victim: victim.webhook_endpoint(),
     "delivery_id": lambda victim: victim.delivery(),
+    "refund_id": lambda victim: victim.refund(),
 }
 """Path parameter -> a real object of the victim, made anew for each operation."""
 
@@ -152,6 +160,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret"): {},
     ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/replay"): {"since": now().isoformat()},
     ("post", "/v1/payouts"): payouts.wanted(),
+    ("post", "/v1/refunds"): {"payment": "pay_01kb3wdga4q9c7mx0yj65re201", "reason": "Producto agotado"},
     ("post", "/v1/test/payouts/{payout_id}/outcome"): {"outcome": "settle"},
 }
 """A valid body for every operation that takes one."""

@@ -37,7 +37,7 @@ BUILDERS = {
     "merchants/services/api_key.py": {"_by_secrets"},  # names of columns
     "payments/services/payment.py": {"payment_and_merchant"},  # names of columns
     "payments/services/notices/payment_target.py": {"_lock_query"},  # of _KEYS, and names of columns
-    "payments/services/payout.py": {"payout_and_merchant"},  # names of columns
+    "payments/services/payout_lock.py": {"payout_and_merchant"},  # names of columns
     "payments/services/payout_sending.py": {"order_of"},  # the provider's client sends an order, no SQL
     "payments/services/payout_limit.py": {"column_names"},
     "payments/services/notices/order_state_changed.py": {"_lock_query"},  # names of columns

@@ -43,7 +43,7 @@ from payments.models import (
 from payments.services import clabe as clabe_service
 from payments.services import payment as payment_service
 from payments.services import payout as payout_service
-from payments.services import payout_outcome, provider_quota, report, review_case
+from payments.services import payout_lock, payout_outcome, provider_quota, refund, report, review_case
 from staff.services import account, approval
 from tests import cluster
 from tests.concurrency.threads import soon
@@ -151,6 +151,7 @@ def _populate() -> None:
     back = {"tipoPago": 16, "claveRastreo": "BACK", "claveRastreoDevolucion": sent.tracking_key}
     inbox.receive(account, stp.deposit(to_nobody, sent.amount, **back), remote_address=None)
     assert payouts.list_returns(account) == 1
+    _refund(merchant, Payment.objects.get(made_by="staff"))
     ProviderBalance.objects.create(account=account, amount=1, asked_at=clock.now())
     ProviderCall.objects.create(account=account, livemode=False, operation="list_deposits", request="{}")
     assert provider_quota.spend(account, "efws", use=provider_quota.Use.UNKNOWN)
@@ -197,12 +198,24 @@ def _payouts(merchant: Merchant, account: ProviderAccount) -> Payout:
         payout_service.create(merchant, livemode=False, wanted=wanted, maker="", origin=ORIGIN)
         made = payout_service.create(merchant, livemode=False, wanted=wanted, maker="", origin=ORIGIN)
     with transaction.atomic():
-        sent = payout_service.lock(made.pk)
+        sent = payout_lock.lock(made.pk)
         sent.order_id = "1000"
         payout_outcome.settle(sent, at=clock.now(), origin=ORIGIN, confirmed=True)
     with transaction.atomic():
-        payout_outcome.come_back(payout_service.lock(made.pk), at=clock.now(), cause=1, origin=ORIGIN)
+        payout_outcome.come_back(payout_lock.lock(made.pk), at=clock.now(), cause=1, origin=ORIGIN)
     return made
+
+
+def _refund(merchant: Merchant, payment: Payment) -> None:
+    """One that was settled and came back."""
+    wanted = refund.NewRefund(payment=payment.public_id, amount=1_000, reason="Sold out")
+    with transaction.atomic():
+        made = refund.create(merchant, livemode=False, wanted=wanted, maker="", origin=ORIGIN)
+    attempt = made.attempts.get().pk
+    with transaction.atomic():
+        payout_outcome.settle(payout_lock.lock(attempt), at=clock.now(), origin=ORIGIN, confirmed=True)
+    with transaction.atomic():
+        payout_outcome.come_back(payout_lock.lock(attempt), at=clock.now(), cause=1, origin=ORIGIN)
 
 
 def _propose_adjustments() -> None:

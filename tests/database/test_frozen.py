@@ -31,8 +31,13 @@ FROZEN = {
         "tracking_key payer_name payer_account suspense_reason provider_event created_at".split()
     ),
     "payments_payout": set(
-        "id public_id merchant_id livemode provider_account_id kind amount currency fee fee_tax destination_clabe "
-        "destination_bank destination_name concept reference_number tracking_key scheduled_for created_at".split()
+        "id public_id merchant_id livemode provider_account_id refund_id kind amount currency fee fee_tax "
+        "destination_clabe destination_bank destination_name concept reference_number tracking_key scheduled_for "
+        "created_at".split()
+    ),
+    "payments_refund": set(
+        "id public_id merchant_id livemode origin payment_id deposit_id amount currency reason to_payer "
+        "destination_clabe destination_bank destination_name external_id created_at".split()
     ),
     "payments_providerbalance": {"id", "account_id"},
     "payments_provideraccount": {"id", "public_id", "provider", "livemode", "clabe_prefix", "clabe_sequence"},
@@ -307,6 +312,9 @@ def test_test_and_live_are_kept_apart_where_they_could_meet():
         ("payments_clabe", "provider_account_id"),
         ("payments_reviewcase", "deposit_id"),
         ("payments_reviewcase", "payout_id"),
+        ("payments_refund", "deposit_id"),
+        ("payments_refund", "payment_id"),
+        ("payments_payout", "refund_id"),
         ("webhooks_providerevent", "account_id"),
     } <= set(declared(SameMode))
 

@@ -38,8 +38,8 @@ from payments.providers.payout import (
     SendResult,
 )
 from payments.services import payout_inquiry, payout_return, payout_sending
-from payments.services.payout import lock
-from payments.services.transition import record_payout
+from payments.services.payout_lock import lock
+from payments.services.refund_outcome import record_change
 from tests.provider_messages import StpSender
 
 CLABE = "012180015025335996"
@@ -272,7 +272,7 @@ def as_sent(payout: Payout, outcome: str = "unknown", *calls: str, **fields: Any
             setattr(payout, name, value)
         with joined() as writes:
             writes.update(payout, "status", "first_sent_at", "operating_date", *values)
-            record_payout(payout, from_status="pending", origin=origin, event_type="payout.processing")
+            record_change(payout, from_status="pending", origin=origin, event_type="payout.processing")
     return Payout.objects.select_related("provider_account", "merchant").get(pk=payout.pk)
 
 

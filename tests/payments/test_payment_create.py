@@ -61,6 +61,7 @@ def test_a_spei_payment_answers_every_field_of_the_contract_and_nothing_else(api
         "currency": "MXN",
         "amount_received": 0,
         "amount_refunded": 0,
+        "amount_refundable": 0,
         "fee": 0,
         "fee_tax": 0,
         "net": 0,

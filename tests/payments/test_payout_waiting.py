@@ -12,8 +12,7 @@ from core import clock
 from core.state import Origin, TransitionRow
 from ledger.models import Breach
 from payments.models import Payout
-from payments.services import payout as payout_service
-from payments.services import payout_outcome, payout_sending
+from payments.services import payout_lock, payout_outcome, payout_sending
 from tests.factories import payouts
 from tests.factories.payouts import balances, create, sent
 
@@ -115,7 +114,7 @@ def test_news_of_a_payout_that_a_restored_copy_cancelled_is_booked(api, script, 
     api.post(f"/v1/payouts/{payout.public_id}/cancel", {}, key=None)
 
     with transaction.atomic():
-        locked = payout_service.lock(payout.pk)
+        locked = payout_lock.lock(payout.pk)
         locked.order_id = "1000"
         payout_outcome.settle(locked, at=clock.now(), origin=Origin(TransitionRow.Cause.WORKER, "test"), confirmed=True)
     payout.refresh_from_db()

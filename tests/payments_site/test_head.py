@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from merchants.services import event
 from tests.conftest import Api
-from tests.factories import payouts, topups
+from tests.factories import payouts, refunds, topups
 from tests.payments.report_orders import written
 
 TOKEN = "t" * 32
@@ -35,8 +35,10 @@ def ids(committed_db: None, api: Api, stp: Any, merchant: Any, settings: Any) ->
     webhook = {"url": "http://127.0.0.1:9/hook", "events": ["payment.*"]}
     endpoint = api.post("/v1/webhook-endpoints", webhook, key="endpoint").json()
     delivery = api.post(f"/v1/webhook-endpoints/{endpoint['id']}/test", None, key="delivery").json()
+    paid = refunds.paid(api, stp)
     return {
         "payment_id": made["id"],
+        "refund_id": refunds.create(api, paid).public_id,
         "payout_id": payout["id"],
         "webhook_endpoint_id": endpoint["id"],
         "delivery_id": delivery["id"],

@@ -19,7 +19,7 @@ from payments.providers.payout import OrderStatus
 from payments.services import payout_outcome
 from payments.services.notices.outcome import UNMATCHED, Outcome
 from payments.services.notices.target import NoticeTarget, locked_row
-from payments.services.payout import locked, payout_and_merchant
+from payments.services.payout_lock import lock, locked, payout_and_merchant
 from payments.services.provider_account import company_accounts
 
 ASKED = "asked"
@@ -27,7 +27,10 @@ ASKED = "asked"
 
 
 def lock_query(account: ProviderAccount, notice: OrderStateChanged) -> Sql | None:
-    """By the provider's number of the order, else by our own reference: the number may never have reached us."""
+    """By the provider's number of the order, else by our own reference: the number may never have reached us.
+
+    Not an attempt of a refund, before which others are locked: ``_attempt`` finds it.
+    """
     accounts = [a.pk for a in company_accounts(account)]
     return Sql(
         _lock_query(len(accounts)), (*accounts, notice.provider_id, *accounts, notice.reference or notice.provider_id)
@@ -48,7 +51,7 @@ def apply(
     account: ProviderAccount, notice: OrderStateChanged, origin: Origin, target: NoticeTarget[Payout] | None
 ) -> Outcome:
     """Book a settlement, or let the provider be asked. Repeated, it changes nothing."""
-    payout = (target or parse_target(locked_row(lock_query(account, notice)))).object
+    payout = (target or parse_target(locked_row(lock_query(account, notice)))).object or _attempt(account, notice)
     if payout is None:
         return Outcome(False, f"{UNMATCHED}: no payout has this order")
     if payout_outcome.is_known(payout, notice.state):
@@ -63,6 +66,16 @@ def apply(
     payout.order_id = notice.provider_id
     payout_outcome.settle(payout, at=notice.occurred_at, origin=origin, confirmed=False)
     return Outcome(True, str(OrderStatus.SETTLED), payout.public_id)
+
+
+def _attempt(account: ProviderAccount, notice: OrderStateChanged) -> Payout | None:
+    """The attempt of a refund that the notice is about, locked."""
+    rows = Payout.objects.filter(provider_account__in=company_accounts(account), refund__isnull=False)
+    for key in ({"order_id": notice.provider_id}, {"public_id": notice.reference or notice.provider_id}):
+        found = rows.filter(**key).values_list("pk", flat=True).first()
+        if found is not None:
+            return lock(found)
+    return None
 
 
 def _ask(payout: Payout, said: str) -> None:
@@ -85,6 +98,6 @@ def _lock_query(accounts: int) -> str:
         WHERE p.id = coalesce(
             (SELECT id FROM payments_payout WHERE {of_us} AND order_id = %s),
             (SELECT id FROM payments_payout WHERE {of_us} AND public_id = %s)
-        )
+        ) AND p.refund_id IS NULL
         FOR NO KEY UPDATE OF p
     """  # noqa: S608 - constants only
