@@ -20,7 +20,15 @@ MOST = 10_000
 def collect() -> list[GaugeMetricFamily]:
     """Run all queries. Raises ``django.db.Error``."""
     with connection.cursor() as cursor:
-        return [*_payments(cursor), *_payouts(cursor), *_inbox(cursor), *_jobs(cursor), _feeds(), _release(cursor)]
+        return [
+            *_payments(cursor),
+            *_payouts(cursor),
+            *_inbox(cursor),
+            *_webhooks(cursor),
+            *_jobs(cursor),
+            _feeds(),
+            _release(cursor),
+        ]
 
 
 def _payments(cursor: Any) -> list[GaugeMetricFamily]:
@@ -106,6 +114,34 @@ def _inbox(cursor: Any) -> list[GaugeMetricFamily]:
         waiting.add_metric([status], found.get(status, (0, 0))[0])
     age.add_metric([], max((max(0.0, float(seconds)) for _, seconds in found.values()), default=0.0))
     return [age, waiting, _by_state(cursor, "inbox", "Notices", "webhooks_providerevent")]
+
+
+def _webhooks(cursor: Any) -> list[GaugeMetricFamily]:
+    """Deliveries that are due and endpoints that fail, exactly, from partial indexes."""
+    endpoints = GaugeMetricFamily(
+        "webhook_endpoints_unwell", "Merchants' endpoints that fail or are paused, by state.", labels=["state"]
+    )
+    cursor.execute(
+        "SELECT status, count(*) FROM webhooks_endpoint WHERE status IN ('failing', 'paused') GROUP BY 1",
+    )
+    found = dict(cursor.fetchall())
+    for status in ("failing", "paused"):
+        endpoints.add_metric([status], found.get(status, 0))
+    late = GaugeMetricFamily(
+        "webhook_oldest_first_attempt_seconds",
+        f"How long the oldest of {MOST} due deliveries has been waiting for its first attempt, without endpoints that "
+        "are on hold.",
+    )
+    cursor.execute(
+        "SELECT coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0) FROM (SELECT d.next_attempt_at"
+        " FROM webhooks_endpoint e JOIN merchants_merchant m ON m.id = e.merchant_id AND m.status = 'active',"
+        " LATERAL (SELECT next_attempt_at, tries FROM webhooks_delivery WHERE endpoint_id = e.id"
+        " AND status = 'pending' AND next_attempt_at <= now() ORDER BY next_attempt_at LIMIT 10) d"
+        " WHERE e.status = 'active' AND coalesce(e.hold_until <= now(), true) AND d.tries = 0 LIMIT %s) AS due",
+        [MOST],
+    )
+    late.add_metric([], max(0.0, float(cursor.fetchone()[0])))
+    return [endpoints, late]
 
 
 def _by_state(cursor: Any, name: str, what: str, table: str) -> GaugeMetricFamily:

@@ -24,6 +24,9 @@ from tests import cluster
 from tests.concurrency.threads import soon
 from tests.factories import payouts
 from tests.web_process import Web, basic, patient
+from tests.webhooks.outbound.merchant_side import endpoint, happen, pause
+from webhooks.outbound.models import Delivery, Endpoint
+from webhooks.outbound.services import feed
 
 TOKEN = "metrics-secret"
 
@@ -135,6 +138,23 @@ def test_payouts_are_counted_and_the_oldest_unknown_one_has_its_age(
     assert found["payouts_for_people", ()] == 3
     assert 90 <= found["payouts_oldest_unknown_seconds", ()] < 120
     assert found["payouts", (("state", "processing"),)] == 3
+
+
+def test_endpoints_that_fail_and_first_attempts_that_wait_are_counted(committed_db, client, token, merchant):
+    owners = [endpoint(merchant, url=f"https://merchant.example/{number}") for number in range(3)]
+    happen(merchant)
+    feed.fan_out()
+    Endpoint.objects.filter(pk=owners[0].pk).update(status="failing")
+    pause(owners[1])
+    overdue = clock.now() - timedelta(seconds=60)
+    Delivery.objects.filter(endpoint=owners[2]).update(next_attempt_at=overdue)
+    Delivery.objects.exclude(endpoint=owners[2]).update(next_attempt_at=overdue - timedelta(hours=1))
+
+    found = asked(client, token)
+
+    states = ("failing", "paused")
+    assert [found["webhook_endpoints_unwell", (("state", state),)] for state in states] == [1, 1]
+    assert 60 <= found["webhook_oldest_first_attempt_seconds", ()] < 120
 
 
 def test_no_question_to_the_database_reads_a_whole_large_table(committed_db, owner):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core import mail
+from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from core import clock
@@ -122,3 +123,17 @@ def test_only_endpoints_of_active_merchants_are_paused(merchant):
 
     assert health.pause_due() == 1
     assert health.pause_due() == 0
+
+
+def test_a_claim_finds_attempts_by_hand_without_reading_the_backlog(db):
+    values = {"$1": "now()", "$2": "ARRAY[0]", "$3": "0", "$4": "10"}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        text = claim._ENDPOINTS
+        for name, value in values.items():
+            text = text.replace(name, value)
+        cursor.execute(f"EXPLAIN {text}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    assert plan.count("using delivery_due") == 2
+    assert "delivery_manual" in plan
