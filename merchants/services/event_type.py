@@ -25,8 +25,3 @@ FILTERS = TYPES | {f"{noun}.*" for noun in _ACTIONS} | {"*"}
 
 TEST = "webhook_endpoint.test"
 """An event for one endpoint, whatever its filters are."""
-
-
-def filters_of(event_type: str) -> tuple[str, str, str]:
-    """The filters that match ``event_type``."""
-    return event_type, f"{event_type.partition('.')[0]}.*", "*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -110,6 +111,27 @@ def test_old_deliveries_attempts_and_secrets_are_removed_and_waiting_ones_stay(m
     ]
     assert DeliveryAttempt.objects.count() == 1
     assert EndpointSecret.objects.filter(endpoint=kept).count() == 1
+
+
+def test_waiting_deliveries_follow_a_change_of_ordered(merchant):
+    owner = endpoint(merchant)
+    happen(merchant, "payment.created", "payment.processing", "payment.completed")
+    happen(merchant, "payment.created", about="pay_2")
+    deliver_due(Receiver(lambda _: 500))
+    due = Delivery.objects.filter(endpoint=owner, next_attempt_at__isnull=False).order_by("event_id")
+
+    endpoint_service.update(owner.pk, {"ordered": True})
+    assert list(due.values_list("event__object_id", "event__object_sequence")) == [("pay_1", 1), ("pay_2", 1)]
+    receiver = Receiver()
+    deliver_due(receiver)
+    assert [json.loads(one.body)["object_sequence"] for one in receiver.got] in ([1, 1, 2, 3], [1, 2, 3, 1])
+
+    happen(merchant, "payment.updated", "payment.reversed")
+    deliver_due(Receiver(lambda _: 500))
+    assert due.count() == 1
+    endpoint_service.update(owner.pk, {"ordered": False})
+    assert due.count() == 2
+    assert set(due.values_list("queue", flat=True)) == {""}
 
 
 def test_only_endpoints_of_active_merchants_are_paused(merchant):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -166,7 +167,7 @@ class EndpointView(MerchantView):
         with transaction.atomic():
             changed = endpoint_service.update(found.pk, wanted.validated_data)
         if changed.settling:
-            care.settle(changed.pk)
+            _settle(changed)
         return ApiResponse(endpoint_resource(changed))
 
     @extend_schema(
@@ -182,7 +183,7 @@ class EndpointView(MerchantView):
         found = existing(self, webhook_endpoint_id)
         with transaction.atomic():
             endpoint_service.delete(found.pk)
-        care.settle(found.pk)
+        _settle(found)
         return HttpResponse(status=204)
 
 
@@ -303,6 +304,12 @@ class EndpointReplayView(MerchantView):
             },
             status=202,
         )
+
+
+def _settle(endpoint: Endpoint) -> None:
+    """Move what waits at once; what is left, or locked for too long, the worker moves."""
+    with suppress(OperationalError):
+        care.settle(endpoint.pk)
 
 
 def existing(view: MerchantView, public_id: str) -> Endpoint:

@@ -220,8 +220,10 @@ def _requeue(endpoint: Endpoint, *, ordered: bool) -> None:
         rows.exclude(queue="").update(queue="")
         return
     queues = set()
-    for delivery in rows.select_related("event").only("pk", "event__object_id", "event__sequence", "status"):
-        queues.add((endpoint.pk, delivery.event.object_id))
-        due = {} if delivery.live_attempt else {"next_attempt_at": None}
-        Delivery.objects.filter(pk=delivery.pk).update(queue=delivery.event.object_id, **due)
+    for delivery in rows.select_related("event"):
+        delivery.queue = delivery.event.object_id
+        queues.add((endpoint.pk, delivery.queue))
+        if delivery.live_attempt is None:
+            delivery.next_attempt_at = None
+        delivery.save(update_fields=["queue", "next_attempt_at"])
     feed.release(queues, now)
