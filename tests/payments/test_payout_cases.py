@@ -26,7 +26,7 @@ from payments.providers.payout import OrderStatus
 from payments.services import payout as payout_service
 from payments.services import payout_sending
 from payments.services.transition import record_payout
-from tests.factories import payouts
+from tests.factories import payouts, refunds
 from tests.factories.payouts import CLABE, balances, create, events, later, notify, order_state, sent, wanted
 from tests.problems import assert_problem
 
@@ -127,7 +127,7 @@ def test_case_9_an_old_provider_time_is_kept_and_clamped_in_the_books(api, scrip
 
 
 def of_kind(payout: Payout, kind: str) -> Payout:
-    """Another payout like this one, as refunds or the house will make them."""
+    """Another payout like this one, as the house will make them."""
     now = clock.now()
     other = Payout.objects.select_related("merchant", "provider_account").get(pk=payout.pk)
     other.pk, other.public_id, other.kind = None, ids.new_id("payout"), kind
@@ -147,10 +147,10 @@ def of_kind(payout: Payout, kind: str) -> Payout:
     return other
 
 
-def test_case_10_merchants_see_their_own_payouts_and_never_those_of_the_house(api, script):
+def test_case_10_merchants_see_their_own_payouts_and_never_those_of_the_house(api, script, stp):
     """money-out.md 10: others only by ``kind``; no events of them, and no cancelling."""
     own = create(api, amount=1_000)
-    refund, penny = of_kind(own, "refund"), of_kind(own, "penny_test")
+    refund, penny = refunds.last(refunds.create(api, refunds.paid(api, stp))), of_kind(own, "penny_test")
     listed = {query: api.get(f"/v1/payouts{query}").json()["data"] for query in ("", "?kind=refund")}
 
     assert [[row["id"] for row in rows] for rows in listed.values()] == [[own.public_id], [refund.public_id]]
