@@ -1,5 +1,6 @@
 """Random histories of payouts with lost, repeated, reordered and forged messages: money leaves once or not at all.
 
+Beneficiaries' banks send money back as transfers, with and without its tracking key, which lists and people match.
 The provider's truth is ``StpScript``; notices and answers tell of it late, twice, or not. After each step no order was
 sent twice, holds are those of the payouts that are open, and nothing is called failed that went out. At the end all is
 asked, and states, balances and the provider's account agree. ``FULL=1``: 5,000 runs.
@@ -26,18 +27,20 @@ from hypothesis.stateful import (
 )
 
 from core import clock
-from core.errors import IllegalTransition, InsufficientFunds
+from core.errors import IllegalTransition, InsufficientFunds, InvalidRequest
 from core.state import Origin, TransitionRow
+from ledger.services import balance
 from merchants.models import Merchant
-from payments.models import FeeRule, Payout
+from payments.models import FeeRule, Payout, ReviewCase
 from payments.providers.payout import OrderStatus
 from payments.services import payout as payout_service
-from payments.services import payout_inquiry, payout_sending
-from tests.factories.payouts import CLABE, StpScript, balances, fund, notify, order_state
+from payments.services import payout_inquiry, payout_return, payout_sending
+from tests.factories.payouts import CLABE, StpScript, balances, fund, list_returns, notify, order_state, send_back
 from tests.promises import Trials, pick
 from tests.provider_messages import StpSender
 
 ORIGIN = Origin(TransitionRow.Cause.API, "key_test")
+STAFF = Origin(TransitionRow.Cause.STAFF, "ana")
 FUNDS = 10_000
 WHICH = st.integers(0, 10**6)
 SAID = {
@@ -46,6 +49,7 @@ SAID = {
     OrderStatus.CANCELLED: ("CANCELACION", "Decline"),
 }
 OPEN = {"pending", "processing"}
+CAN_COME_BACK = (OrderStatus.IN_PROGRESS, OrderStatus.SETTLED, OrderStatus.RETURNED)
 
 
 class Payouts(RuleBasedStateMachine):
@@ -66,6 +70,8 @@ class Payouts(RuleBasedStateMachine):
         FeeRule.objects.create(merchant=self.merchant, method="payout", percent=0, fixed=fee)
         fund(self.merchant, FUNDS)
         self.count = 0
+        self.sent_back: set[int] = set()
+        self.platform = platform()
         for _ in range(2):
             self.create(3_000)
 
@@ -88,7 +94,10 @@ class Payouts(RuleBasedStateMachine):
 
     # One rule that draws the action: of several, Hypothesis would leave most out of a run.
     @rule(
-        action=st.sampled_from(["create", "cancel", *["send"] * 6, *["happen"] * 5, *["notice"] * 5, *["ask"] * 5]),
+        action=st.sampled_from(
+            ["create", "cancel", *["send"] * 6, *["happen"] * 5, *["notice"] * 5, *["ask"] * 5, *["back"] * 3, "list"]
+            + ["decide"]
+        ),
         which=WHICH,
         amount=st.sampled_from([1, 3_000, 6_000]),
         answer=st.sampled_from(["accept", "accept", "lost", "vanish", "unreached", "refuse"]),
@@ -112,6 +121,12 @@ class Payouts(RuleBasedStateMachine):
                 self.ask(which)
             case "cancel":
                 self.cancel(which)
+            case "back":
+                self.back(which, keyed=spelling % 3 > 0, told=which % 2 == 0, times=times)
+            case "list":
+                self.count += list_returns(self.stp.account)
+            case "decide":
+                self.decide()
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -173,6 +188,34 @@ class Payouts(RuleBasedStateMachine):
         except IllegalTransition:
             assert payout.status not in ("pending", "cancelled")
 
+    def back(self, which: int, *, keyed: bool, told: bool, times: int) -> None:
+        """The bank sends the money of an order back, once; ``told``: its settlement was notified before."""
+        waiting = [p for p in self.payouts() if p.pk not in self.sent_back and self.truth(p) in CAN_COME_BACK]
+        if not waiting:
+            return
+        payout = waiting[which % len(waiting)]
+        known = self.script.orders[payout.tracking_key]
+        if known.status == OrderStatus.IN_PROGRESS:
+            known.status = OrderStatus.SETTLED
+        if told and known.status == OrderStatus.SETTLED:
+            notify(self.stp, order_state(payout, "LIQUIDACION", order_id=known.order_id))
+        self.count += 1
+        self.sent_back.add(payout.pk)
+        named = payout.tracking_key if keyed else None
+        for _ in range(times):
+            send_back(self.stp, payout, key=f"BACK{payout.pk}", claveRastreoDevolucion=named)
+
+    def decide(self) -> None:
+        """A person matches each returned transfer to the payout with its number, if that is possible now."""
+        for case in ReviewCase.objects.filter(status="to_match").select_related("deposit"):
+            payout = Payout.objects.get(pk=int(case.deposit.tracking_key.removeprefix("BACK")))
+            self.count += 1
+            try:
+                payout_return.match(case.pk, payout.public_id, origin=STAFF, reason="the bank's letter")
+            except InvalidRequest:
+                payout.refresh_from_db()
+                assert payout.status == "processing"
+
     # --- what must hold --------------------------------------------------------------------------------------------
 
     @invariant()
@@ -201,6 +244,12 @@ class Payouts(RuleBasedStateMachine):
                 if payout.status == "failed" and payout.failure_code == "not_executed":
                     assert self.truth(payout) is None
 
+    @invariant()
+    def suspense_is_what_waits(self) -> None:
+        if hasattr(self, "merchant"):
+            waiting = ReviewCase.objects.filter(resolved_at=None).values_list("deposit__amount", flat=True)
+            assert platform()["suspense"] == sum(waiting)
+
     def end(self) -> None:
         """Ask until nothing more is to be learned; then the books say what the provider says."""
         moment = clock.now()
@@ -218,9 +267,13 @@ class Payouts(RuleBasedStateMachine):
             with time_machine.travel(moment, tick=True):
                 Payout.objects.filter(pk__in=[p.pk for p in waiting]).update(next_attempt_at=clock.now())
                 payout_inquiry.ask_due()
+        list_returns(self.stp.account)
+        self.decide()
         for payout in self.payouts():
             truth = self.truth(payout)
-            if truth == OrderStatus.SETTLED:
+            if payout.pk in self.sent_back:
+                assert payout.status in ("returned", "failed"), (payout.status, truth)
+            elif truth == OrderStatus.SETTLED:
                 assert payout.status == "completed", (payout.status, truth)
             elif truth == OrderStatus.RETURNED:
                 assert payout.status in ("returned", "failed"), (payout.status, truth)
@@ -232,9 +285,15 @@ class Payouts(RuleBasedStateMachine):
                     payout.send_outcome
                 )
         out = sum(p.amount for p in self.payouts() if p.status == "completed")
-        assert out == sum(
-            known.order.amount for known in self.script.orders.values() if known.status == OrderStatus.SETTLED
-        )
+        kept = [p for p in self.payouts() if self.truth(p) == OrderStatus.SETTLED and p.pk not in self.sent_back]
+        assert out == sum(payout.amount for payout in kept)
+        assert platform() == {**self.platform, "stp_cash": self.platform["stp_cash"] - out}
+
+
+def platform() -> dict[str, int]:
+    """Centavos at STP and in suspense, by the books."""
+    found = balance.of_platform(livemode=False)
+    return {name: found.get(name, 0) for name in ("stp_cash", "suspense")}
 
 
 @pytest.mark.promise("P4", "random histories of sends, lost answers, notices and cancellations (Hypothesis)")
