@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from merchants.models import Event
-from tests.concurrency.threads import at_once
+from tests import cluster
+from tests.concurrency.threads import at_once, soon
 from tests.webhooks.outbound.merchant_side import endpoint, happen
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.models import Delivery
@@ -41,3 +45,30 @@ def test_workers_that_claim_at_once_share_the_work_and_the_limit_of_each_endpoin
             feed.fan_out()
 
     connection.close()
+
+
+def test_an_event_that_joins_a_queue_while_its_head_is_delivered_becomes_due(merchant):
+    owner = endpoint(merchant, ordered=True)
+    happen(merchant, "payment.created")
+    feed.fan_out()
+    happen(merchant, "payment.completed")
+    ended = threading.Event()
+
+    with psycopg.connect(cluster.url("payments_app")) as other:
+        other.execute("SELECT FROM webhooks_endpoint WHERE id = %s FOR NO KEY UPDATE", [owner.pk])
+        other.execute("UPDATE webhooks_delivery SET status = 'delivered', next_attempt_at = NULL, finished_at = now()")
+        with ThreadPoolExecutor(1) as pool:
+            fanned_out = pool.submit(_fan_out, ended)
+            assert not soon(ended.is_set, seconds=0.5)
+            other.commit()
+            assert fanned_out.result() is False
+
+    assert Delivery.objects.filter(status="pending", next_attempt_at__isnull=False).count() == 1
+
+
+def _fan_out(ended: threading.Event) -> bool:
+    try:
+        return feed.fan_out()
+    finally:
+        ended.set()
+        connections.close_all()
