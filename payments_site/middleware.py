@@ -71,8 +71,18 @@ class RequestMiddleware:
             if upload is not None:
                 upload.close()
 
+
+class UnavailableMiddleware:
+    """An unavailable database is 503 rather than 500, also where REST framework does not handle errors."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """An unavailable database is 503 rather than 500 outside the API too."""
+        """Called by Django for exceptions of views."""
         if is_unavailable(error):
             logger.warning("database unavailable", exc_info=error)
             return problem_response(as_payments_error(error), request)

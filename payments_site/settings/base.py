@@ -60,7 +60,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "payments_site.middleware.RequestMiddleware",
-    "payments_site.api_middleware.ApiMiddleware",  # API and webhook requests skip all that follows
+    "payments_site.api_middleware.ApiMiddleware",  # requests of programs go on with API_MIDDLEWARE
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -71,6 +71,13 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "payments_site.middleware.UnavailableMiddleware",
+]
+API_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "payments_site.api_middleware.ProgramMiddleware",
+    "payments_site.middleware.ReleaseMiddleware",
+    "payments_site.middleware.UnavailableMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

@@ -51,6 +51,14 @@ def test_api_requests_skip_the_browser_middleware(client: Any, monkeypatch: Any)
     assert sorted(set(passed)) == ["LocaleMiddleware", "SessionMiddleware", "XFrameOptionsMiddleware"]
 
 
+def test_requests_of_programs_run_through_the_list_api_middleware(settings: Any) -> None:
+    settings.API_MIDDLEWARE = [*settings.API_MIDDLEWARE, "django.middleware.http.ConditionalGetMiddleware"]
+    client = Client()
+
+    assert "ETag" in client.get("/healthz").headers
+    assert "ETag" not in client.get("/nowhere").headers
+
+
 @override_settings(
     SECURE_SSL_REDIRECT=True, SECURE_REDIRECT_EXEMPT=[r"^healthz$"], SECURE_HSTS_SECONDS=60, SECURE_HSTS_PRELOAD=True
 )
