@@ -56,7 +56,7 @@ class MerchantView(JsonView):
         self.merchant, self.key = self.authenticator.authenticate(asked)
         self.livemode = self.key.livemode
         reads = asked.method in ("GET", "HEAD", "OPTIONS")
-        usage = rate_limit.count(asked, self.key, self.rate_class or ("read" if reads else "write"))
+        usage = rate_limit.count(self.key, self.rate_class or ("read" if reads else "write"))
         if usage is not None:
             self.headers.update(usage.headers)
             if usage.exceeded:

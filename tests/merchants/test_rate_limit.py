@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -143,6 +144,17 @@ def test_a_redis_that_was_started_anew_counts_the_next_request(api, change):
     assert RATE_LIMIT_DEGRADED.labels("api")._value.get() == degraded
 
 
+def test_many_threads_keep_a_bounded_number_of_connections(settings, monkeypatch):
+    monkeypatch.setattr(rate_limit, "_MOST_IDLE", 2)
+    counter = rate_limit._Counter(settings.CACHES["default"]["LOCATION"])
+
+    with ThreadPoolExecutor(8) as threads:
+        counts = list(threads.map(lambda _: counter.count("rl:threads", 60), range(200)))
+
+    assert sorted(counts) == list(range(1, 201))
+    assert len(counter._idle) <= 2
+
+
 def test_a_counter_ends_with_its_window(api):
     api.get("/v1/merchant")
 
@@ -163,8 +175,8 @@ def test_a_redis_that_is_away_costs_one_request_a_moment_and_refuses_nobody(
         assert soon(lambda: "RateLimit-Limit" in api.get("/v1/merchant"))
         degraded = RATE_LIMIT_DEGRADED.labels("api")._value.get()
         asked = []
-        count = rate_limit.get_usage
-        monkeypatch.setattr(rate_limit, "get_usage", lambda *a, **k: asked.append(time.monotonic()) or count(*a, **k))
+        counter = rate_limit._counter
+        monkeypatch.setattr(rate_limit, "_counter", lambda url: asked.append(time.monotonic()) or counter(url))
         getattr(proxy, fault)()
 
         began = time.monotonic()

@@ -119,7 +119,7 @@ def refusing_redis(request, small_redis):
 
 @pytest.mark.django_db
 def test_a_redis_that_answers_reads_and_refuses_to_count_is_degraded(client, refusing_redis):
-    with redis_at(refusing_redis, backend="core.counting_cache.CountingCache", seconds=10):
+    with redis_at(refusing_redis, backend="django.core.cache.backends.redis.RedisCache", seconds=10):
         answer = client.get("/readyz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
@@ -132,7 +132,7 @@ def test_a_redis_that_refuses_to_count_keeps_limits_as_one_that_is_away(
 ):
     monkeypatch.setattr(rate_limit, "breaker", rate_limit.CircuitBreaker())
     monkeypatch.setattr(sign_in_limit, "_redis_paused_until", 0.0)
-    with redis_at(refusing_redis, backend="core.counting_cache.CountingCache", seconds=10):
+    with redis_at(refusing_redis, backend="django.core.cache.backends.redis.RedisCache", seconds=10):
         served = api.get("/v1/merchant")
         tries = [sign_in_limit.check(rf.post("/admin/login/"), "ana") for _ in range(6)]
         with pytest.raises(SystemExit):
@@ -147,7 +147,7 @@ def test_a_redis_that_refuses_to_count_keeps_limits_as_one_that_is_away(
 
 @pytest.mark.django_db
 def test_a_redis_that_counts_is_ok(client, small_redis):
-    with redis_at(small_redis[0].url, backend="core.counting_cache.CountingCache", seconds=10):
+    with redis_at(small_redis[0].url, backend="django.core.cache.backends.redis.RedisCache", seconds=10):
         for _ in range(3):
             assert client.get("/readyz").json()["redis"] == "ok"
 
