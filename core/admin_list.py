@@ -18,7 +18,6 @@ from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 
 from core import search
-from core.db import custom_plans
 
 MAX_PAGES = 200
 """Deepest page of a list: PostgreSQL reads all rows before a page."""
@@ -50,8 +49,7 @@ class ListAdmin(ModelAdmin):
         try:
             if any("\0" in text for pair in request.GET.lists() for text in (pair[0], *pair[1])):
                 raise UnreadableQuery
-            with custom_plans():  # the best plan depends on how rare the search term is
-                return _rendered(super().changelist_view(request, extra_context))
+            return _rendered(super().changelist_view(request, extra_context))
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise

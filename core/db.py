@@ -7,8 +7,7 @@ schema, so that a temporary table cannot shadow a real one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -47,23 +46,6 @@ def transaction_forbidden(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return wrapper
-
-
-@contextmanager
-def custom_plans() -> Iterator[None]:
-    """Context in which queries of this thread are not prepared, so that each gets a plan for its own parameters.
-
-    For queries whose best plan depends on how rare a value is.
-    """
-    connection = transaction.get_connection()
-    connection.ensure_connection()
-    raw = connection.connection
-    before = raw.prepare_threshold
-    raw.prepare_threshold = None
-    try:
-        yield
-    finally:
-        raw.prepare_threshold = before
 
 
 def allow_long_transaction(*, statement: str, idle: str) -> None:

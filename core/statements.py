@@ -10,6 +10,7 @@ Statements run in Django's transaction on Django's connection and raise Django's
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,6 +28,9 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
 from core import write_guard
+
+MOST_PREPARED = 100
+"""Prepared statements that a connection keeps."""
 
 Parameter = bytes | None
 """A value in PostgreSQL's text format, or None for NULL."""
@@ -124,17 +128,18 @@ def type_name(oid: int) -> str:
     return _NAMES[oid]
 
 
-def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+def fetch(text: str, params: Sequence[Any], *, prepare: bool = True) -> list[tuple[Any, ...]]:
     """Execute a constant SQL ``text`` with ``$1``, ``$2``, … in Django's transaction and return its rows.
 
-    BEGIN is sent together with the first statement of a transaction. Raises ``django.db.Error``.
+    BEGIN is sent together with the first statement of a transaction. Without ``prepare`` the statement gets a plan for
+    these parameters: for queries whose best plan depends on how rare a value is. Raises ``django.db.Error``.
     """
     values, oids = [], []
     for param in params:
         value, oid = dump(param)
         values.append(value)
         oids.append(oid)
-    return send(text.encode(), values, tuple(oids), load=True)
+    return send(text.encode(), values, tuple(oids), load=True, prepare=prepare)
 
 
 def send(
@@ -144,6 +149,7 @@ def send(
     *,
     load: bool = False,
     commit: bool = False,
+    prepare: bool = True,
 ) -> list[tuple[Any, ...]]:
     """Execute a constant statement with dumped parameters; rows hold Python values if ``load``, else raw text.
 
@@ -165,7 +171,7 @@ def send(
         session = raw.__dict__.get("_core_session")
         if session is None:
             session = raw.__dict__["_core_session"] = _Session(raw)
-        result = session.exchange(text, params, oids, commit)
+        result = session.exchange(text, params, oids, commit=commit, prepare=prepare)
         if load:
             return session.load(result)
     columns = range(result.nfields)
@@ -178,15 +184,19 @@ def can_commit(connection: BaseDatabaseWrapper) -> bool:
 
 
 class _Session:
-    """The libpq side of one connection. It shares psycopg's register of prepared statements, so that they are evicted
-    and deallocated by psycopg's rules.
+    """The libpq side of one connection, with the prepared statements of this module.
+
+    psycopg prepares none itself (``prepare_threshold`` is None): it would deallocate ours with its own.
     """
 
     def __init__(self, raw: Connection[Any]) -> None:
         self.raw = raw
         self.pgconn: PGconn = raw.pgconn
         self.transformer = Transformer(raw)
-        self.prepared = raw._prepared
+        self.names: OrderedDict[tuple[bytes, tuple[int, ...]], bytes] = OrderedDict()
+        self.evicted: list[bytes] = []
+        """Names to deallocate with the next statement."""
+        self.prepared = 0
         self.readable = poll()
         self.readable.register(self.pgconn.socket, POLLIN)
 
@@ -194,61 +204,68 @@ class _Session:
         self.transformer.set_pgresult(result)
         return self.transformer.load_rows(0, result.ntuples, tuple)
 
-    def exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
+    def exchange(
+        self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], *, commit: bool, prepare: bool
+    ) -> PGresult:
         """Send the statement with BEGIN, PREPARE and COMMIT as needed, wait once, and return its result."""
-        begins, known = self.pgconn.transaction_status == _IDLE, (text, oids) in self.prepared._names
+        begins, known = self.pgconn.transaction_status == _IDLE, (text, oids) in self.names
         try:
-            return self._exchange(text, params, oids, commit)
+            return self._exchange(text, params, oids, commit=commit, prepare=prepare)
         except (errors.FeatureNotSupported, errors.InvalidSqlStatementName):
             # The prepared statement is stale: a release changed its result type, or the server has deallocated it.
-            self.prepared.clear()
-            if not (begins and known):
+            self.names.clear()
+            self.evicted.clear()
+            if not (begins and known and prepare):
                 raise
         self.raw.rollback()  # it was the transaction's first statement
-        return self._exchange(text, params, oids, commit)
+        return self._exchange(text, params, oids, commit=commit, prepare=prepare)
 
-    def _exchange(self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], commit: bool) -> PGresult:
+    def _exchange(
+        self, text: bytes, params: Sequence[Parameter], oids: tuple[int, ...], *, commit: bool, prepare: bool
+    ) -> PGresult:
         raw, pgconn = self.raw, self.pgconn
         if raw.closed:
             raise errors.OperationalError("the connection is closed")
-        register = self.prepared
-        with raw.lock:
-            if register._to_flush:  # statements to deallocate
-                raw.wait(register.maintain_gen(raw))
-            before, key, new = 0, (text, oids), b""
-            try:
-                pgconn.enter_pipeline_mode()
-                if not raw.autocommit and pgconn.transaction_status == _IDLE:
-                    pgconn.send_query_params(raw._get_tx_start_command(), None)
-                    before = 1
-                if register.prepare_threshold is None:  # behind a connection pooler, or within custom_plans()
-                    pgconn.send_query_params(text, params, oids or None)
-                else:
-                    name = register._names.get(key)
-                    if name is None:
-                        register._prepared_idx += 1
-                        name = new = b"core_%d" % register._prepared_idx
-                        pgconn.send_prepare(name, text, oids or None)
-                        before += 1
-                    pgconn.send_query_prepared(name, params)
-                if commit:
-                    pgconn.send_query_params(b"COMMIT", None)
-                pgconn.pipeline_sync()
-                results, broken = self._receive()
-                for result in results:
-                    if result.status == _FATAL:
-                        raise errors.error_from_result(result, encoding=pgconn._encoding)
-                if broken is not None:
-                    raise broken
-                pgconn.exit_pipeline_mode()
-            except BaseException as error:
-                # After an error response of the server the connection is usable; otherwise results are left unread.
-                if not isinstance(error, errors.Error) or not self._recovered():
-                    raw.close()
-                raise
-            if new:
-                register._names[key] = new
-                register._rotate()
+        before, key, new = 0, (text, oids), b""
+        try:
+            pgconn.enter_pipeline_mode()
+            if not raw.autocommit and pgconn.transaction_status == _IDLE:
+                pgconn.send_query_params(b"BEGIN", None)
+                before = 1
+            while self.evicted:
+                pgconn.send_query_params(b"DEALLOCATE " + self.evicted.pop(), None)
+                before += 1
+            if prepare:
+                name = self.names.get(key)
+                if name is None:
+                    self.prepared += 1
+                    name = new = b"core_%d" % self.prepared
+                    pgconn.send_prepare(name, text, oids or None)
+                    before += 1
+                pgconn.send_query_prepared(name, params)
+            else:
+                pgconn.send_query_params(text, params, oids or None)
+            if commit:
+                pgconn.send_query_params(b"COMMIT", None)
+            pgconn.pipeline_sync()
+            results, broken = self._receive()
+            for result in results:
+                if result.status == _FATAL:
+                    raise errors.error_from_result(result)
+            if broken is not None:
+                raise broken
+            pgconn.exit_pipeline_mode()
+        except BaseException as error:
+            # After an error response of the server the connection is usable; otherwise results are left unread.
+            if not isinstance(error, errors.Error) or not self._recovered():
+                raw.close()
+            raise
+        if new:
+            self.names[key] = new
+            if len(self.names) > MOST_PREPARED:
+                self.evicted.append(self.names.popitem(last=False)[1])
+        elif prepare:
+            self.names.move_to_end(key)
         if commit and results[before + 1].command_status != b"COMMIT":
             raise errors.InternalError("the database did not commit")
         return results[before]

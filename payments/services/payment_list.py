@@ -16,7 +16,6 @@ from django.db import OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg.types.numeric import Int8
 
-from core.db import custom_plans
 from core.errors import SearchTooBroad
 from core.search import LIKE, literal_prefix, spellings
 from core.writes import fetch
@@ -126,13 +125,11 @@ def page(merchant: Merchant, *, livemode: bool, filters: Filters, after: Positio
     if after is not None:
         parameters += [after[0], Int8(after[1])]
     query = statement((*given, "after") if after is not None else tuple(given))
-    if given.keys() <= _PREPARED:
-        return _page(fetch(query, [*parameters, wanted])[0], limit)
+    is_prepared = given.keys() <= _PREPARED
     try:
-        with custom_plans():
-            return _page(fetch(query, [*parameters, wanted])[0], limit)
+        return _page(fetch(query, [*parameters, wanted], prepare=is_prepared)[0], limit)
     except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
+        if not is_prepared and isinstance(error.__cause__, QueryCanceled):
             raise SearchTooBroad from error
         raise
 

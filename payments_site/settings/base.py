@@ -108,7 +108,7 @@ def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
         "PASSWORD": parts.get("password", ""),
         "NAME": parts["dbname"],
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"connect_timeout": 2, "server_side_binding": True, "prepare_threshold": 1, **options, **further},
+        "OPTIONS": {"connect_timeout": 2, "server_side_binding": True, "prepare_threshold": None, **options, **further},
     }
 
 

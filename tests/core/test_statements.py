@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import threading
 import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -26,7 +28,8 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
-from core.statements import fetch
+from core import statements
+from core.statements import MOST_PREPARED, fetch
 from core.unit_of_work import unit_of_work
 from core.writes import Sql, Writes
 from merchants.models import Merchant
@@ -50,7 +53,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from core.statements import _Session
 
     real = _Session.exchange
-    monkeypatch.setattr(exchange, lambda self, text, *args: seen.append(text.decode()[:6]) or real(self, text, *args))
+    monkeypatch.setattr(
+        exchange, lambda self, text, *args, **how: seen.append(text.decode()[:6]) or real(self, text, *args, **how)
+    )
     monkeypatch.setattr(psycopg.Connection, "wait", waited)
     return seen
 
@@ -329,21 +334,28 @@ def test_a_statement_is_prepared_once_also_after_a_rollback(db: None) -> None:
 
 
 def test_a_connection_keeps_so_many_statements_and_no_more(db: None) -> None:
-    most = connection.connection.prepared_max
-
-    for number in range(most + 50):
+    for number in range(MOST_PREPARED + 50):
         assert fetch(f"SELECT {number}", []) == [(number,)]
 
-    assert fetch("SELECT count(*) FROM pg_prepared_statements", [])[0][0] <= most + 5
+    assert fetch("SELECT count(*) FROM pg_prepared_statements", [])[0][0] <= MOST_PREPARED + 5
     assert fetch("SELECT 0", []) == [(0,)]
 
 
-def test_where_nothing_may_be_prepared_nothing_is(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch("SELECT 1", [])
-    monkeypatch.setattr(connection.connection, "prepare_threshold", None)
-
-    assert fetch("SELECT 815 + $1", [1]) == [(816,)]
+def test_where_nothing_may_be_prepared_nothing_is(db: None) -> None:
+    assert fetch("SELECT 815 + $1", [1], prepare=False) == [(816,)]
     assert fetch("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT 815%'", []) == [(0,)]
+
+
+def test_only_public_names_of_psycopg_are_used() -> None:
+    """``error_from_result`` and ``Transformer`` are public, though hardly documented: the tests above exercise them."""
+    nodes = list(ast.walk(ast.parse(Path(statements.__file__).read_text())))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+
+    assert {a.attr for a in attributes if a.attr.startswith("_") and ast.unparse(a.value) != "self"} <= {
+        "__dict__",
+        "__name__",
+    }
+    assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and "._" in (node.module or "")]
 
 
 def test_writes_run_in_a_transaction_only() -> None:
