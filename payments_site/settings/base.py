@@ -101,7 +101,7 @@ def postgres(name: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
     parts = env.connection_parameters(name, url)
     further = {key: parts[key] for key in parts.keys() - {"host", "port", "user", "password", "dbname"}}
     return {
-        "ENGINE": "core.postgresql",
+        "ENGINE": "django.db.backends.postgresql",
         "HOST": parts["host"],
         "PORT": parts.get("port", ""),
         "USER": parts["user"],
