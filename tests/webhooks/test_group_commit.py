@@ -95,6 +95,16 @@ def test_a_group_is_no_larger_than_the_setting_says(committed_db, merchant, cone
     assert_each_paid_once([lead, *payments])
 
 
+def test_a_setting_of_one_turns_group_commit_off(committed_db, merchant, conekta, groups, settings):
+    settings.INBOX_TOGETHER = 1
+    (payment,) = make_payments(merchant, "oxxo", 1)
+
+    assert paid(conekta, payment)().status_code == 200
+
+    assert groups == []
+    assert_each_paid_once([payment])
+
+
 def test_notices_of_different_kinds_wait_together_and_each_ends_as_it_would_alone(
     committed_db, merchant, conekta, stp, groups, monkeypatch
 ):

@@ -73,6 +73,8 @@ def submit(item: QueuedNotice) -> NoticeResponse | None:
     notice in process at that time may have been stored: sent again, it is a repetition. Within a transaction of the
     caller it is a group of its own, because other notices must not depend on that transaction.
     """
+    if settings.INBOX_TOGETHER == 1:
+        return None
     if connection.in_atomic_block:
         if item.early_response is None:
             _process([item])

@@ -19,28 +19,8 @@ from payments.models import ProviderAccount
 from payments.services.notice import Overtaken
 from webhooks.inbound.models import Channel, ProviderEvent
 
-_COLUMNS = (
-    "public_id",
-    "account_id",
-    "livemode",
-    "channel",
-    "event_id",
-    "event_type",
-    "business_key",
-    "status",
-    "reason",
-    "object_id",
-    "body_sha256",
-    "key_id",
-    "remote_address",
-    "response_status",
-    "response_body",
-    "attempts",
-    "last_error",
-    "received_at",
-    "processed_at",
-    "next_at",
-)
+_COLUMNS = {column.attname: column.type for column in columns(ProviderEvent)}
+"""Name -> PostgreSQL's type of every column of a notice's row, from the model."""
 
 
 def _event_insert(values: Iterable[str], source: str) -> str:
@@ -202,11 +182,14 @@ def _lock_all_sql(text: str, types: tuple[str, ...], count: int) -> str:
 
 @cache
 def _insert_all_sql(count: int) -> str:
-    known = {column.attname: column.type for column in columns(ProviderEvent)}
-    types = [*[known[name] for name in _COLUMNS], "timestamptz", "jsonb", "bytea"]
+    types = [*_COLUMNS.values(), "timestamptz", "jsonb", "bytea"]
     names = [f"c{number}" for number in range(len(types))]
     values = [f"input.{name}" for name in names]
-    same = [f"input.{names[_COLUMNS.index(key)]} = t.{key}" for key in ("account_id", "event_id")]
+    same = [
+        f"input.{name} = t.{key}"
+        for key, name in zip(_COLUMNS, names, strict=False)
+        if key in ("account_id", "event_id")
+    ]
     source = f"event t JOIN input ON {' AND '.join(same)}"
     return (
         f"WITH input (n, {', '.join(names)}) AS ({rows_of_values(types, count)}), "  # noqa: S608 - constants only
@@ -223,28 +206,8 @@ def add_insert(writes: Writes, incoming: IncomingNotice, event: ProviderEvent) -
 
 
 def _event_values(event: ProviderEvent) -> tuple[Any, ...]:
-    return (
-        event.public_id,
-        event.account_id,
-        event.livemode,
-        event.channel,
-        event.event_id,
-        event.event_type,
-        event.business_key,
-        event.status,
-        event.reason,
-        event.object_id,
-        event.body_sha256,
-        event.key_id,
-        event.remote_address,
-        event.response_status,
-        Jsonb(event.response_body),
-        event.attempts,
-        event.last_error,
-        event.received_at,
-        event.processed_at,
-        event.next_at,
-    )
+    values = ((getattr(event, name), kind) for name, kind in _COLUMNS.items())
+    return tuple(Jsonb(value) if kind == "jsonb" else value for value, kind in values)
 
 
 def _body_values(incoming: IncomingNotice) -> tuple[Any, ...]:
