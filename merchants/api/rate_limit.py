@@ -113,7 +113,7 @@ def count(key: ApiKey, route_class: str) -> Usage | None:
 class _Counter:
     """Counts by a registered script, over connections that all greenlets of the process share.
 
-    redis-py's client and pool would cost 5 % of a list's CPU (docs/adr/0037).
+    redis-py's client and pool would cost 5 % of a list's CPU (docs/adr/0039).
     """
 
     def __init__(self, url: str) -> None:
