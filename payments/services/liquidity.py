@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Q, Sum
+from django.db.models import Q
 
 from core import clock
 from core.db import transaction_forbidden
 from core.errors import ProviderError
+from core.writes import fetch
 from payments.models import Payout, ProviderAccount, ProviderBalance
 from payments.services import provider_client
 from payments.services.provider_account import company_accounts
@@ -29,6 +30,16 @@ READING = timedelta(seconds=10)
 """The maximum duration of a request."""
 USABLE = timedelta(hours=1)
 """An older reading is ignored: payouts wait."""
+
+_SPENDABLE = """
+    SELECT (b.amount - b.pending - (
+        SELECT coalesce(sum(p.amount), 0) FROM payments_payout p
+        WHERE p.provider_account_id = ANY($2) AND p.send_started_at >= b.read_at - interval '60 seconds'
+            AND p.status NOT IN ('failed', 'rejected')
+    ))::bigint
+    FROM payments_providerbalance b WHERE b.account_id = $1 AND b.read_at >= $3
+"""
+"""An order that was sent shortly before the reading may not be in it yet, so it is counted as sent since."""
 
 
 def is_fresh(account: ProviderAccount) -> bool:
@@ -71,16 +82,9 @@ def read(account: ProviderAccount) -> bool:
 
 def spendable(account: ProviderAccount) -> int | None:
     """Centavos that can be sent now; None if the balance is not known. Later deposits are not counted."""
-    reading = ProviderBalance.objects.filter(account=account).first()
-    now = clock.now()
-    if reading is None or reading.read_at is None or now - reading.read_at > USABLE:
-        return None
-    # An order that was sent shortly before the reading may not be in it yet.
-    since = reading.read_at - timedelta(seconds=60)
-    sent = Payout.objects.filter(
-        provider_account__in=[a.pk for a in company_accounts(account)], send_started_at__gte=since
-    ).exclude(status__in=[Payout.Status.FAILED, Payout.Status.REJECTED])
-    return reading.amount - reading.pending - (sent.aggregate(total=Sum("amount"))["total"] or 0)
+    company = [a.pk for a in company_accounts(account)]
+    found = fetch(_SPENDABLE, [account.pk, company, clock.now() - USABLE])
+    return int(found[0][0]) if found else None
 
 
 def _may_ask(account: ProviderAccount, now: datetime) -> bool:

@@ -31,6 +31,7 @@ from payments.models import Destination, FeeRule, Payout, ProviderAccount, Refun
 from payments.models.payout import APPROVAL_KIND
 from payments.providers import registry
 from payments.providers.payout import OutgoingOrder
+from payments.resources.payout import with_approvals
 from payments.services import payout_limit, provider_account
 from payments.services.fee import terms
 from payments.services.payout_lock import lock
@@ -174,7 +175,8 @@ def content_of(payout: Payout) -> dict[str, Any]:
 
 def is_approved(payout: Payout) -> bool:
     """True unless the payout's approval is missing or was granted for other contents."""
-    asked = approval.of(APPROVAL_KIND, payout.public_id)
+    with_approvals([payout])  # its event shows them, too
+    asked = payout.approval_rows[-1] if payout.approval_rows else None
     return asked is None or (
         asked.status == Approval.Status.APPROVED and asked.content_sha256 == approval.digest(content_of(payout))
     )

@@ -21,10 +21,11 @@ from core.db import transaction_forbidden
 from core.errors import ProviderError
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined
+from core.writes import fetch
 from kyc.services import case as kyc_case
 from ledger.services import gate
 from merchants.models import Merchant
-from payments.models import Destination, Payout, ProviderAccount
+from payments.models import Payout, ProviderAccount
 from payments.providers.calls import Outcome
 from payments.providers.payout import SendReason, SendResult
 from payments.services import liquidity, payout_inquiry, payout_outcome, provider_client
@@ -70,17 +71,17 @@ def advance(payout_id: int) -> None:
     if not liquidity.is_fresh(account) and not liquidity.read(account) and liquidity.is_being_read(account):
         _come_back(payout)
         return
-    started = _begin(payout_id)
-    if started is None and _is_ready_on_another_day(payout_id) and _is_absent(payout):
-        started = _begin(payout_id, absent_on=payout.operating_date)
-    if started is None:
+    begun = _begin(payout_id)
+    if begun is None and _is_ready_on_another_day(payout_id) and _is_absent(payout):
+        begun = _begin(payout_id, absent_on=payout.operating_date)
+    if begun is None:
         return
-    payout = Payout.objects.select_related("provider_account").get(pk=payout_id)
+    started = begun.send_started_at
     client = provider_client.connect_for_payouts(
-        payout.provider_account, about=payout.public_id, before_send=lambda: _require_lease(payout_id, started)
+        begun.provider_account, about=begun.public_id, before_send=lambda: _require_lease(payout_id, started)
     )
     try:
-        result = client.send(order_of(payout))
+        result = client.send(order_of(begun))
     except ValueError as error:  # an order that cannot be written: a person must mend the account's settings
         result = SendResult(Outcome.NOT_SENT, SendReason.CONFIGURATION, detail=str(error)[:300])
     _finish(payout_id, started, result)
@@ -148,8 +149,8 @@ def _is_absent(payout: Payout) -> bool:
     return False
 
 
-def _begin(payout_id: int, *, absent_on: date | None = None) -> datetime | None:
-    """Commit that the payout is about to be sent; None if it is not to be sent now.
+def _begin(payout_id: int, *, absent_on: date | None = None) -> Payout | None:
+    """Commit that the payout is about to be sent and return it; None if it is not to be sent now.
 
     On another operating day it is sent only if the complete list of the old one, ``absent_on``, lacks it.
     """
@@ -188,7 +189,7 @@ def _begin(payout_id: int, *, absent_on: date | None = None) -> datetime | None:
             writes.update(payout, *_WAITING, *_SENDING)
             if before != payout.status:
                 record_change(payout, from_status=before, origin=_worker(payout), event_type="payout.processing")
-        return now
+        return payout
 
 
 def _await_list(payout: Payout, now: datetime) -> None:
@@ -198,17 +199,14 @@ def _await_list(payout: Payout, now: datetime) -> None:
         writes.update(payout, "send_outcome", *_WAITING)
 
 
-def _require_lease(payout_id: int, started: datetime) -> None:
+def _require_lease(payout_id: int, started: datetime | None) -> None:
     """Called after the call is recorded and before it is sent: a process that was taken over must not send.
 
     Waits for the process that is taking over. Raises ``provider_client.TakenOver``.
     """
+    query = "SELECT send_started_at, send_outcome FROM payments_payout WHERE id = $1 FOR NO KEY UPDATE"
     with transaction.atomic():
-        row = (
-            Payout.objects.select_for_update(no_key=True)
-            .values_list("send_started_at", "send_outcome")
-            .get(pk=payout_id)
-        )
+        row = fetch(query, [payout_id])[0]
     if row != (started, _outcomes.SENDING):
         raise provider_client.TakenOver("Another process sends this payout.")
 
@@ -223,9 +221,8 @@ def _why_wait(payout: Payout, now: datetime) -> Wait | None:
     if merchant.status != Merchant.Status.ACTIVE or (payout.livemode and not kyc_case.is_approved_now(merchant)):
         return Wait(_reasons.MERCHANT, soon)
     if payout.kind == Payout.Kind.MERCHANT:
-        usable_at = Destination.objects.values_list("usable_at", flat=True).get(
-            merchant=merchant, livemode=payout.livemode, clabe=payout.destination_clabe
-        )
+        query = "SELECT usable_at FROM payments_destination WHERE merchant_id = $1 AND livemode = $2 AND clabe = $3"
+        usable_at = fetch(query, [merchant.pk, payout.livemode, payout.destination_clabe])[0][0]
         if usable_at > now:
             return Wait(_reasons.DESTINATION, usable_at)
     if not is_approved(payout):
@@ -262,7 +259,7 @@ def _keep_waiting(payout: Payout, wait: Wait, now: datetime) -> None:
             )
 
 
-def _finish(payout_id: int, started: datetime, result: SendResult) -> None:
+def _finish(payout_id: int, started: datetime | None, result: SendResult) -> None:
     """Record the call's result, without overwriting the effect of a notice that arrived meanwhile."""
     with transaction.atomic():
         payout = lock(payout_id)

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from payments.models import FeeRule, Payout, ProviderCall
@@ -51,6 +53,16 @@ def test_a_payout_is_held_sent_and_settled_by_its_notice(api, script, stp, merch
     assert list(ProviderCall.objects.filter(operation="send_payout").values_list("object_id", "outcome")) == [
         (payout.public_id, "accepted")
     ]
+
+
+def test_sending_a_payout_costs_few_statements(api, script):
+    sent(api)  # reads the balance
+    payout = create(api, key="k-2")
+
+    with CaptureQueriesContext(connection) as captured:
+        payout_sending.advance(payout.pk)
+
+    assert len(captured) <= 21, [query["sql"][:80] for query in captured.captured_queries]
 
 
 def test_a_refused_payout_fails_and_its_money_is_available_again(api, script, merchant):
@@ -299,12 +311,12 @@ def test_a_process_that_was_taken_over_does_not_send(api, script, monkeypatch):
     held = []
 
     def stand_still(payout_id):
-        started = begin(payout_id)
+        begun = begin(payout_id)
         if not held:
-            held.append(started)
-            Payout.objects.filter(pk=payout_id).update(send_started_at=started - timedelta(minutes=5))
+            held.append(begun)
+            Payout.objects.filter(pk=payout_id).update(send_started_at=begun.send_started_at - timedelta(minutes=5))
             payout_sending.advance(payout_id)
-        return started
+        return begun
 
     monkeypatch.setattr(payout_sending, "_begin", stand_still)
     payout_sending.advance(pending.pk)
