@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -132,6 +133,52 @@ def test_waiting_deliveries_follow_a_change_of_ordered(merchant):
     endpoint_service.update(owner.pk, {"ordered": False})
     assert due.count() == 2
     assert set(due.values_list("queue", flat=True)) == {""}
+
+
+def test_an_attempt_in_flight_does_not_strand_later_events_when_its_endpoint_becomes_ordered(merchant):
+    owner = endpoint(merchant)
+    happen(merchant, *["payment.updated"] * 4)
+    happen(merchant, "payment.created", about="pay_2")
+    feed.fan_out()
+    (turn,) = claim.take(1)
+
+    endpoint_service.update(owner.pk, {"ordered": True})
+    due = Delivery.objects.filter(status="pending", live_attempt=None, next_attempt_at__isnull=False)
+    assert list(due.order_by("event_id").values_list("queue", flat=True)) == ["pay_1", "pay_2"]
+    statuses = iter((200, 500))
+    outcomes = [Outcome(job, job.claimed_at, Answer(next(statuses), {}, b"", None, 1)) for job in turn.jobs]
+    assert result.write(outcomes) == len(outcomes) == 2
+    with time_machine.travel(clock.now() + timedelta(minutes=1), tick=False):
+        deliver_due(Receiver())
+
+    assert list(Delivery.objects.values_list("status", flat=True)) == ["delivered"] * 5
+
+
+@pytest.mark.parametrize("status_code", [200, 410, 500])
+@pytest.mark.parametrize(("status", "then"), [("active", "active"), ("failing", "active"), ("paused", "paused")])
+def test_an_answer_of_a_former_url_does_not_touch_the_endpoint(merchant, status_code, status, then):
+    owner = endpoint(merchant)
+    happen(merchant)
+    feed.fan_out()
+    (turn,) = claim.take(1)
+    since = clock.now() - timedelta(days=4)
+    moments = {"cursor": feed.COUNTER.last(), "probe_at": clock.now() + timedelta(hours=1)} if then == "paused" else {}
+    Endpoint.objects.filter(pk=owner.pk).update(status="failing", failures=9, failing_since=since, throttle=3)
+    Endpoint.objects.filter(pk=owner.pk).update(status=status, **moments)
+    before = clock.now()
+
+    endpoint_service.update(owner.pk, {"url": "https://new.merchant.example/"})
+    result.write(
+        [Outcome(replace(job, is_well=False), clock.now(), Answer(status_code, {}, b"", None, 1)) for job in turn.jobs]
+    )
+
+    owner = Endpoint.objects.get()
+    assert (owner.status, owner.failures, owner.failing_since, owner.throttle) == (then, 0, None, 0)
+    assert then == "active" or before <= owner.probe_at <= clock.now()
+    delivery = Delivery.objects.get()
+    expected = "delivered" if status_code == 200 else "paused" if then == "paused" else "pending"
+    assert delivery.status == expected
+    assert expected != "pending" or delivery.next_attempt_at <= clock.now()
 
 
 def test_only_endpoints_of_active_merchants_are_paused(merchant):

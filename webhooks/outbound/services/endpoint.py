@@ -13,6 +13,7 @@ from django.db.models import Q
 from core import clock
 from core.db import transaction_required
 from core.errors import IllegalTransition, LimitExceeded, NotFound
+from core.statements import fetch
 from core.unit_of_work import joined, open_unit
 from core.writes import new_instance
 from merchants.models import Event, Merchant
@@ -29,6 +30,15 @@ OVERLAP = timedelta(hours=24)
 """How long a rotated secret keeps signing."""
 MAX_SECRETS = 5
 """Secrets of one endpoint that sign at the same time."""
+
+# Evaluated again for a row that a result has changed meanwhile: results of a well endpoint do not lock the endpoint.
+_QUEUE = """
+    UPDATE public.webhooks_delivery d SET queue = v.object_id, next_attempt_at = NULL
+    FROM public.merchants_event v
+    WHERE v.sequence = d.event_id AND d.endpoint_id = $1 AND d.kind = 'feed' AND d.status IN ('pending', 'paused')
+        AND d.live_attempt IS NULL
+    RETURNING d.queue
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +96,20 @@ def create(merchant: Merchant, *, livemode: bool, wanted: NewEndpoint) -> tuple[
 def update(pk: int, changes: Mapping[str, Any]) -> Endpoint:
     """Change fields of an endpoint; ``status`` may become ``active`` or ``disabled``.
 
-    A new URL starts with a clean record. An enabled endpoint receives events from now on. Raises ``NotFound`` for a
-    deleted one, ``IllegalTransition`` for a status that it cannot be given.
+    A new URL starts with a clean record: a failing endpoint recovers, a paused one is probed at once. An enabled
+    endpoint receives events from now on. Raises ``NotFound`` for a deleted one, ``IllegalTransition`` for a status that
+    it cannot be given.
     """
     feed.lock_cursor()
     endpoint = lock(pk)
     fields = dict(changes)
     status = fields.pop("status", endpoint.status)
     if fields.get("url", endpoint.url) != endpoint.url:
-        endpoint.throttle, endpoint.hold_until = 0, None
+        endpoint.failures, endpoint.failing_since, endpoint.throttle, endpoint.hold_until = 0, None, 0, None
+        if status == Endpoint.Status.FAILING:
+            status = Endpoint.Status.ACTIVE
+        elif status == Endpoint.Status.PAUSED:
+            endpoint.probe_at = clock.now()
     if fields.get("ordered", endpoint.ordered) != endpoint.ordered:
         _requeue(endpoint, ordered=fields["ordered"])
     for name, value in fields.items():
@@ -212,18 +227,14 @@ def _set_status(endpoint: Endpoint, status: str) -> str:
 
 
 def _requeue(endpoint: Endpoint, *, ordered: bool) -> None:
-    """Let waiting deliveries follow a change of ``ordered``."""
+    """Let waiting deliveries follow a change of ``ordered``.
+
+    An attempt in flight that began outside of a queue stays outside: its result would not release the next delivery.
+    """
     rows = Delivery.objects.filter(endpoint=endpoint, status__in=["pending", "paused"], kind=Delivery.Kind.FEED)
     now = clock.now()
     if not ordered:
         rows.filter(status="pending", next_attempt_at=None).update(next_attempt_at=now, queue="")
         rows.exclude(queue="").update(queue="")
         return
-    queues = set()
-    for delivery in rows.select_related("event"):
-        delivery.queue = delivery.event.object_id
-        queues.add((endpoint.pk, delivery.queue))
-        if delivery.live_attempt is None:
-            delivery.next_attempt_at = None
-        delivery.save(update_fields=["queue", "next_attempt_at"])
-    feed.release(queues, now)
+    feed.release({(endpoint.pk, queue) for (queue,) in fetch(_QUEUE, [endpoint.pk])}, now)

@@ -83,7 +83,10 @@ def write(outcomes: Iterable[Outcome]) -> int:
 
 
 def _row(outcome: Outcome, endpoints: Mapping[int, Endpoint]) -> dict[str, Any]:
-    """Decide the delivery's next step and note the outcome at its endpoint."""
+    """Decide the delivery's next step and note the outcome at its endpoint.
+
+    An answer of the endpoint's former URL says nothing about the endpoint: a failure is tried again at the new one.
+    """
     job, answer = outcome.job, outcome.answer
     endpoint = endpoints.get(job.endpoint_id)
     row: dict[str, Any] = {"delivery": job.delivery_id, "attempt": job.attempt, "made": answer is not None}
@@ -99,19 +102,22 @@ def _row(outcome: Outcome, endpoints: Mapping[int, Endpoint]) -> dict[str, Any]:
         "excerpt": answer.excerpt[:EXCERPT_BYTES].decode(errors="replace").replace("\0", "\ufffd"),
     }
     if outcome.is_success:
-        if endpoint is not None and not job.is_well:
+        if endpoint is not None and endpoint.url == job.url and not job.is_well:
             health.succeeded(endpoint)
         return row | {"status": _statuses.DELIVERED, "tries": job.tries, "next_at": None}
     if endpoint is None:
         raise ValueError("the endpoint of a failed attempt must be locked")
     retry_after = schedule.retry_after(answer.headers, outcome.at)
-    health.failed(
-        endpoint,
-        status_code=answer.status,
-        retry_after=retry_after,
-        counts=job.kind == Delivery.Kind.FEED and not job.manual,
-        at=outcome.at,
-    )
+    if endpoint.url == job.url:
+        health.failed(
+            endpoint,
+            status_code=answer.status,
+            retry_after=retry_after,
+            counts=job.kind == Delivery.Kind.FEED and not job.manual,
+            at=outcome.at,
+        )
+    elif endpoint.status in (Endpoint.Status.ACTIVE, Endpoint.Status.FAILING):
+        return row | _retry(job.tries, None, outcome.at, None)
     return row | _after_failure(job, endpoint, outcome.at, retry_after)
 
 
