@@ -18,7 +18,7 @@ from core.money import format_mxn
 from ledger.services import gate
 from payments.models import Deposit, Payment, Payout, ProviderAccount
 from payments.services import payout_resolution
-from webhooks.models import ProviderEvent
+from webhooks.models import Endpoint, ProviderEvent
 
 LAST_TRANSFERS = 10
 
@@ -98,6 +98,17 @@ def _cards(request: HttpRequest, livemode: bool) -> list[dict[str, Any]]:
                 "figure": str(count),
                 "note": _("not applied yet, or in conflict") if count else _("all applied"),
                 "url": _list_url("webhooks_providerevent", "status__in=retry,conflict,dead", livemode),
+                "alarm": count > 0,
+            }
+        )
+    if may("webhooks.view_endpoint"):
+        count = Endpoint.objects.filter(status__in=["failing", "paused"], livemode=livemode).count()
+        cards.append(
+            {
+                "title": _("Webhook endpoints that fail"),
+                "figure": str(count),
+                "note": _("failing or paused") if count else _("none fails"),
+                "url": _list_url("webhooks_endpoint", "attention=unwell", livemode),
                 "alarm": count > 0,
             }
         )

@@ -33,11 +33,11 @@ from unfold.widgets import INPUT_CLASSES
 
 from core import clock, ids
 from core.admin_list import ListAdmin
-from core.errors import PaymentsError, RequestRefused
+from core.errors import RequestRefused
+from core.forms import show_refusal
 from core.money import format_mxn
 from core.mx import clabe
 from core.state import Origin, TransitionRow
-from core.translation import translated
 
 Column = Callable[[Any], Any]
 
@@ -54,6 +54,8 @@ _PAGES = {
     "report": "payments_report",
     "provider_account": "payments_provideraccount",
     "provider_event": "webhooks_providerevent",
+    "webhook_endpoint": "webhooks_endpoint",
+    "delivery": "webhooks_delivery",
     "transaction": "ledger_transaction",
     "hold": "ledger_hold",
     "adjustment": "ledger_adjustment",
@@ -371,26 +373,35 @@ def action_page(
     text: Any = "",
     danger: bool = False,
     initial: dict[str, Any] | None = None,
+    preview: Callable[[dict[str, Any]], Any] | None = None,
+    log: Callable[[dict[str, Any]], str] | None = None,
 ) -> HttpResponse:
     """Confirm an action on ``obj``. A valid POST calls ``run`` with the form's data and redirects to the object.
 
-    A ``RequestRefused`` of a service is shown on the form. ``run`` may return a response of its own.
+    A ``RequestRefused`` of a service is shown on the form. ``run`` may return a response of its own. With ``preview``
+    the first valid POST only shows the text that it returns, to confirm. ``log``: a note for the object's history.
     """
     form = form_class(request.POST, request.FILES) if request.method == "POST" else form_class(initial=initial)
     for field in form.fields.values():
         field.label = capfirst(field.label)
     back = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.public_id])
+    confirms = False
     if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
         try:
-            answer = run(form.cleaned_data)
+            if preview is not None and "confirmed" not in request.POST:
+                text, confirms = preview(data), True
+            else:
+                answer = run(data)
         except RequestRefused as refused:
             show_refusal(form, refused)
         else:
-            admin.log_change(request, obj, str(title))
-            if answer is not None:
-                return answer
-            messages.success(request, _("Done: %(action)s.") % {"action": title})
-            return HttpResponseRedirect(back)
+            if not confirms:
+                admin.log_change(request, obj, f"{title}: {log(data)}" if log is not None else str(title))
+                if answer is not None:
+                    return answer
+                messages.success(request, _("Done: %(action)s.") % {"action": title})
+                return HttpResponseRedirect(back)
     context = {
         **admin.admin_site.each_context(request),
         "title": title,
@@ -401,14 +412,6 @@ def action_page(
         "text": text,
         "danger": danger,
         "back": back,
+        "confirms": confirms,
     }
     return TemplateResponse(request, "admin/action_page.html", context)
-
-
-def show_refusal(form: forms.Form, refused: PaymentsError) -> None:
-    """Show a service's refusal on the form: at the invalid fields, otherwise above them."""
-    errors = [error for error in refused.errors if error.field in form.fields]
-    for error in errors:
-        form.add_error(error.field, translated(error))
-    if not errors:
-        form.add_error(None, translated(refused))

@@ -1,4 +1,4 @@
-"""Form fields of staff pages: amounts in pesos, moments in Mexico City."""
+"""Forms of staff pages: amounts in pesos, moments in Mexico City, refusals of services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextInputWidget
 
+from core.errors import PaymentsError
 from core.money import centavos_to_pesos, pesos_to_centavos
+from core.translation import translated
 
 _PESOS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\Z")
 
@@ -50,3 +52,12 @@ class MomentField(forms.DateTimeField):
     def __init__(self, **options: Any) -> None:
         attrs = {"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}
         super().__init__(widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs=attrs), **options)
+
+
+def show_refusal(form: forms.Form, refused: PaymentsError) -> None:
+    """Show a service's refusal on the form: at the invalid fields, otherwise above them."""
+    errors = [error for error in refused.errors if error.field in form.fields]
+    for error in errors:
+        form.add_error(error.field, translated(error))
+    if not errors:
+        form.add_error(None, translated(refused))

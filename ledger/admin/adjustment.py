@@ -25,9 +25,9 @@ from core.admin import (
     moment,
     object_link,
     related,
-    show_refusal,
 )
 from core.errors import RequestRefused
+from core.forms import show_refusal
 from core.money import format_mxn
 from ledger.admin.account import account_link
 from ledger.admin.adjustment_form import AdjustmentForm, accounts_offered, said_to_people

@@ -48,7 +48,7 @@ from payments.admin.payout_form import PayoutForm
 from payments.admin.payout_resolution import resolution_form
 from payments.admin.payout_words import return_cause, why_staff
 from payments.models import Payout, PayoutTransition
-from payments.models.payout import PAYOUT_SEARCH_TEXT
+from payments.models.payout import APPROVAL_KIND, PAYOUT_SEARCH_TEXT
 from payments.services import payout as service
 from payments.services import payout_resolution
 from staff.admin.decision import DecisionAdmin
@@ -223,7 +223,7 @@ class PayoutAdmin(DecisionAdmin):
         return decides or super().has_view_permission(request, obj)
 
     def approval_of(self, obj: Payout) -> Approval | None:
-        return approval.of(service.APPROVAL_KIND, obj.public_id)
+        return approval.of(APPROVAL_KIND, obj.public_id)
 
     def offered(self, request: HttpRequest, obj: Payout) -> set[str]:
         names = super().offered(request, obj)

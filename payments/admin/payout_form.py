@@ -8,7 +8,6 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from core.admin import show_refusal
 from core.errors import (
     DuplicateExternalId,
     InsufficientFunds,
@@ -16,14 +15,18 @@ from core.errors import (
     LimitExceeded,
     PaymentsError,
 )
-from core.forms import MomentField, PesosField
+from core.forms import MomentField, PesosField, show_refusal
 from core.mx import clabe, spei_text, tax_id
 from core.translation import translated
 from merchants.models import Merchant
 from payments.services import payout_limit
 from payments.services.payout import NewPayout
 
-_FIELD_OF = {LimitExceeded: "amount", InsufficientFunds: "amount", DuplicateExternalId: "external_id"}
+_FIELD_OF: dict[type[PaymentsError], str] = {
+    LimitExceeded: "amount",
+    InsufficientFunds: "amount",
+    DuplicateExternalId: "external_id",
+}
 """Refusals of the service that say nothing of a field -> the field that the person must change."""
 
 

@@ -34,11 +34,11 @@ from core.admin import (
     object_link,
     object_or_404,
     related,
-    show_refusal,
     staff_origin,
     transition_fields,
 )
 from core.errors import RequestRefused
+from core.forms import show_refusal
 from core.money import format_mxn
 from core.mx import clabe
 from payments.admin.review_case_decision import PayoutForm, ReasonForm, TargetForm, credited, matched, proposals

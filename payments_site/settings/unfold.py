@@ -93,6 +93,8 @@ UNFOLD = {
                     _item(_("Reusable CLABEs"), "tag", "payments_clabe"),
                     _item(_("Destinations"), "pin_drop", "payments_destination"),
                     _item(_("KYC cases"), "verified_user", "kyc_case"),
+                    _item(_("Webhook endpoints"), "webhook", "webhooks_endpoint", "?attention=kept"),
+                    _item(_("Webhook deliveries"), "outbox", "webhooks_delivery"),
                 ],
             },
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -19,7 +20,11 @@ from payments.services import provider_account, report
 from tests.conftest import Api
 from tests.factories import payouts
 from tests.provider_messages import ConektaSender, StpSender
-from webhooks.models import ProviderEvent
+from tests.webhooks.outbound.merchant_side import Receiver
+from tests.webhooks.outbound.merchant_side import endpoint as make_endpoint
+from webhooks.models import Delivery, Endpoint, ProviderEvent
+from webhooks.outbound.services import endpoint as endpoint_service
+from webhooks.outbound.services.sender import deliver_due
 
 
 @dataclass
@@ -45,7 +50,12 @@ class Desk:
             "merchants_apikey": self.merchant.api_keys.earliest("id").public_id,
             "payments_report": self.report.public_id,
             "kyc_case": self.case.public_id,
+            **{f"webhooks_{one._meta.model_name}": one.public_id for one in self.webhooks()},
         }
+
+    def webhooks(self) -> list[Any]:
+        """An endpoint and a delivery, of ``with_endpoint``."""
+        return [*Endpoint.objects.order_by("pk")[:1], *Delivery.objects.order_by("pk")[:1]]
 
 
 @dataclass
@@ -63,6 +73,15 @@ class PayoutDesk(Desk):
             "payments_payout": self.payout.public_id,
             "payments_destination": str(Destination.objects.earliest("id").pk),
         }
+
+
+def with_endpoint(merchant: Merchant) -> Endpoint:
+    """An endpoint of the merchant with a test event that its receiver refused."""
+    made = make_endpoint(merchant)
+    with transaction.atomic():
+        endpoint_service.send_test(made.pk)
+    deliver_due(Receiver(lambda _: 500))
+    return made
 
 
 def with_payouts(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:

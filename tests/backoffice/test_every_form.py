@@ -24,7 +24,7 @@ from ledger.models import Adjustment
 from merchants.models import Merchant
 from payments.models import FeeRule, Payout, ReviewCase
 from staff.models import BankingDay
-from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.backoffice.conftest import Desk, PayoutDesk, with_endpoint, with_payouts
 from tests.conftest import Api
 from tests.promises import Trials, pick
 from tests.provider_messages import StpSender
@@ -39,6 +39,7 @@ _ROUTE = re.compile(r"<[^>]+>")
 
 @pytest.fixture
 def desk(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    with_endpoint(desk.merchant)
     return with_payouts(desk, api, stp)
 
 

@@ -34,6 +34,7 @@ def test_shows_what_came_in_what_waits_and_what_needs_somebody(desk: Desk, admin
         "Dispersiones demoradas": ("$500.00", "1 en total"),
         "Dispersiones en espera de fondos en el proveedor": ("$0.00", "ninguno"),
         "Eventos por atender": ("0", "todos aplicados"),
+        "Endpoints de webhooks con fallas": ("0", "ninguno falla"),
     }
     assert len(page.context["transfers"]["rows"]) == 5
 
@@ -49,7 +50,7 @@ def test_an_empty_house_opens_its_door(admin_client: Client) -> None:
     assert admin_client.get("/admin/").status_code == 200
 
 
-@pytest.mark.parametrize("card", range(8))
+@pytest.mark.parametrize("card", range(9))
 def test_every_card_leads_to_a_list(card: int, desk: Desk, admin_client: Client) -> None:
     page = admin_client.get("/admin/")
 

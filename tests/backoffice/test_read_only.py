@@ -9,13 +9,14 @@ from django.urls import reverse
 
 from ledger.models import Account, Entry, Transaction
 from payments.models import Deposit, Payment, ProviderAccount, Report
-from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.backoffice.conftest import Desk, PayoutDesk, with_endpoint, with_payouts
 from tests.conftest import Api
 from tests.provider_messages import StpSender
-from webhooks.models import ProviderEvent
+from webhooks.models import Delivery, Endpoint, ProviderEvent
 
 MONEY = ["payments_payment", "payments_deposit", "webhooks_providerevent", "ledger_transaction", "ledger_account"]
 READ_ONLY = [*MONEY, "payments_provideraccount", "merchants_apikey", "payments_report", "payments_destination"]
+READ_ONLY += ["webhooks_endpoint", "webhooks_delivery"]
 CRAFTED = {
     "status": "completed",
     "amount": "1",
@@ -31,11 +32,12 @@ CRAFTED = {
 
 @pytest.fixture
 def desk(desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:
+    with_endpoint(desk.merchant)
     return with_payouts(desk, api, stp)
 
 
 def snapshot() -> list[Any]:
-    models = [Payment, Deposit, Report, ProviderEvent, Transaction, Entry, Account, ProviderAccount]
+    models = [Payment, Deposit, Report, ProviderEvent, Transaction, Entry, Account, ProviderAccount, Endpoint, Delivery]
     return [list(model.objects.order_by("pk").values()) for model in models]  # type: ignore[attr-defined]
 
 

@@ -14,7 +14,7 @@ from backoffice.models import Transfer
 from ledger.models import Account
 from merchants.models import Merchant
 from payments.models import Deposit, Payment, Payout, ReviewCase
-from tests.backoffice.conftest import Desk, PayoutDesk, with_payouts
+from tests.backoffice.conftest import Desk, PayoutDesk, with_endpoint, with_payouts
 from tests.backoffice.conftest import desk as plain_desk  # noqa: F401 - fixture
 from tests.conftest import Api
 from tests.history import rewrite
@@ -34,6 +34,7 @@ OVERFLOWING = """[...document.querySelectorAll("table")].map(table => table.pare
 
 @pytest.fixture
 def desk(plain_desk: Desk, api: Api, stp: StpSender) -> PayoutDesk:  # noqa: F811
+    with_endpoint(plain_desk.merchant)
     return with_payouts(plain_desk, api, stp)
 
 

@@ -96,6 +96,8 @@ class Delivery(ProtectedRefreshMixin):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         ordering = ["-id"]
+        default_permissions = ("view",)
+        permissions = [("retry_delivery", "Can have a delivery made again")]
         constraints = [
             models.UniqueConstraint(
                 fields=["endpoint", "event"], condition=~Q(kind="replay"), name="delivery_event_unique"
@@ -207,6 +209,7 @@ class DeliveryAttempt(models.Model):
         verbose_name = _("delivery attempt")
         verbose_name_plural = _("delivery attempts")
         ordering = ["id"]
+        default_permissions = ()
         triggers = [
             Frozen(
                 "id",

@@ -97,6 +97,11 @@ class Endpoint(ProtectedRefreshMixin):
         verbose_name = _("webhook endpoint")
         verbose_name_plural = _("webhook endpoints")
         ordering = ["-id"]
+        default_permissions = ("view",)
+        permissions = [
+            ("switch_endpoint", "Can disable and enable webhook endpoints"),
+            ("replay_endpoint", "Can deliver events of a period again"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["merchant", "livemode", "slot"],
@@ -180,6 +185,7 @@ class EndpointSecret(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        default_permissions = ()
         constraints = [
             models.UniqueConstraint(
                 fields=["endpoint"], condition=Q(expires_at__isnull=True), name="endpoint_secret_current"
