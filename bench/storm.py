@@ -75,13 +75,13 @@ class Storm:
             running.stop()
 
     @contextmanager
-    def workers(self, count: int) -> Iterator[None]:
+    def workers(self, count: int) -> Iterator[list[ManagedProcess]]:
         """Run ``count`` processes of ``manage.py worker``; entered when all are ready."""
         running = [self.process(f"worker-{number}", "manage.py", "worker", "--grace", "2") for number in range(count)]
         try:
             for one in running:
                 one.wait_ready(partial(_is_ready, one), _START_SECONDS)
-            yield
+            yield running
         finally:
             for one in running:
                 one.stop()
