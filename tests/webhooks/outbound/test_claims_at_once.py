@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
+from core import clock
 from merchants.models import Event
 from tests import cluster
 from tests.concurrency.threads import at_once, soon
 from tests.webhooks.outbound.merchant_side import endpoint, happen
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.models import Delivery
-from webhooks.outbound.services import claim, feed, result
+from webhooks.outbound.services import claim, feed, replay, result
 from webhooks.outbound.services.claim import Turn
 from webhooks.outbound.services.result import Outcome
 
@@ -72,3 +74,21 @@ def _fan_out(ended: threading.Event) -> bool:
     finally:
         ended.set()
         connections.close_all()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_events_are_fanned_out_during_a_replay(merchant, dry_run):
+    owner = endpoint(merchant)
+    happen(merchant)
+    feed.fan_out()
+    happen(merchant)
+
+    now = clock.now()
+    period = {"since": now - timedelta(hours=1), "until": now + timedelta(hours=1)}
+    with transaction.atomic():
+        found = replay.replay(owner.pk, only=replay.Only.ALL, dry_run=dry_run, **period)
+        at_once([feed.fan_out])
+
+    kinds = Delivery.objects.values_list("kind", flat=True)
+    assert (found.events, sorted(kinds)) == (1, ["feed", "feed"] + ["replay"] * (not dry_run))
+    connection.close()

@@ -144,6 +144,8 @@ def test_retry_after_moves_the_next_attempt_and_holds_the_endpoint(merchant):
         ("999999999999999", 86_400),
         ("Mon, 30 Nov 2026 12:00:30 GMT", 30),
         ("Mon, 30 Nov 2026 11:00:00 GMT", 0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 30 Nov 2026 12:00:00 +99999999999999999999", None),
         ("soon", None),
         ("-1", None),
         ("", None),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -125,7 +125,7 @@ class Job:
     is_well: bool
     """False if a success has to be noted at the endpoint."""
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     message_id: str
     body: bytes
     claimed_at: datetime

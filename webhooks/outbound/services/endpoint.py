@@ -51,7 +51,7 @@ class NewEndpoint:
     api_version: str = ""
     ordered: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
-    secret: str = ""
+    secret: str = field(default="", repr=False)
     """The merchant's own secret; by default a new one."""
 
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -30,6 +30,8 @@ from webhooks.outbound.services.result import Outcome
 logger = logging.getLogger(__name__)
 
 Post = Callable[..., Answer]
+
+_UNAVAILABLE = (OperationalError, InterfaceError)
 
 BUSY_POLL, IDLE_POLL = 0.1, 0.5
 """Seconds between two looks into the feed and for due deliveries: after one that found something, and otherwise."""
@@ -179,19 +181,22 @@ class Sender:
             outcomes, self._outcomes = self._outcomes, []
         if not outcomes:
             return
+        done = 0
         try:
             result.write(outcomes)
-        except (OperationalError, InterfaceError):
-            with self._lock:
-                self._outcomes = outcomes + self._outcomes
+            done = len(outcomes)
+        except _UNAVAILABLE:
             raise
         except Exception:
             logger.exception("results of webhook deliveries could not be written together")
             for outcome in outcomes:
                 _write_alone(outcome)
-        with self._lock:
-            for outcome in outcomes:
-                self._lines[outcome.job.endpoint_id].held -= 1
+                done += 1
+        finally:
+            with self._lock:
+                for outcome in outcomes[:done]:
+                    self._lines[outcome.job.endpoint_id].held -= 1
+                self._outcomes = outcomes[done:] + self._outcomes
 
     def _claim(self) -> bool:
         """Claim for the free threads and start what was claimed; True if something was."""
@@ -256,7 +261,7 @@ class Sender:
     def _finish(self) -> None:
         try:
             self._write()
-        except (OperationalError, InterfaceError):
+        except _UNAVAILABLE:
             logger.warning("results of webhook deliveries were lost: they are delivered again", exc_info=True)
 
     def _forget(self) -> None:
@@ -267,10 +272,17 @@ class Sender:
 
 
 def _write_alone(outcome: Outcome) -> None:
-    """Write one outcome; one that cannot be written is dropped, and delivered again when its lease ends."""
-    try:
-        result.write([outcome])
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        logger.exception("the result of an attempt was dropped", extra={"attempt": outcome.job.attempt})
+    """Write one outcome; one that cannot be written counts as a failure, so that its delivery follows the schedule.
+
+    If that fails too, it is dropped, and the delivery sent again when its lease ends.
+    """
+    failure = Answer(status=None, headers={}, excerpt=b"", error="internal", latency_ms=0)
+    for written in (outcome, replace(outcome, answer=failure)):
+        try:
+            result.write([written])
+        except _UNAVAILABLE:
+            raise
+        except Exception:
+            logger.exception("the result of an attempt could not be written", extra={"attempt": outcome.job.attempt})
+        else:
+            return
