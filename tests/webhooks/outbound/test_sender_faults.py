@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, NoReturn
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import OperationalError
 
-from tests.webhooks.outbound.merchant_side import endpoint, happen
+from core import clock
+from tests.webhooks.outbound.merchant_side import Receiver, endpoint, happen
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.models import Delivery, DeliveryAttempt, Endpoint
-from webhooks.outbound.services import claim, feed, result, schedule
+from webhooks.outbound.services import care, claim, feed, health, result, schedule
 from webhooks.outbound.services.claim import Job
 from webhooks.outbound.services.endpoint import NewEndpoint
 from webhooks.outbound.services.result import Outcome
-from webhooks.outbound.services.sender import Sender, _Line
+from webhooks.outbound.services.sender import Sender, _Line, deliver_due
 
 pytestmark = pytest.mark.usefixtures("visible")
 OK = Answer(200, {}, b"", None, 1)
+
+
+class Pool:
+    """Keeps what it is given to do, instead of doing it: the endpoints of which deliveries would be sent."""
+
+    def __init__(self) -> None:
+        self.endpoints: list[int] = []
+
+    def submit(self, _: Any, endpoint_id: int) -> None:
+        self.endpoints.append(endpoint_id)
+
+
+def idle(threads: int) -> tuple[Sender, Pool]:
+    """A sender that claims and sends nothing."""
+    sender, pool = Sender(threads=threads), Pool()
+    sender._pool = pool
+    return sender, pool
+
+
+def fail(*_: Any) -> NoReturn:
+    raise RuntimeError("broken")
 
 
 def jobs_of(owner: Endpoint, sender: Sender) -> list[Job]:
@@ -81,3 +105,61 @@ def test_secrets_do_not_show_in_representations(merchant):
     assert len(job.secrets) == 1
     assert "whsec_" not in repr(job)
     assert "whsec_" not in repr(NewEndpoint(url=owner.url, events=[], secret=job.secrets[0]))
+
+
+@pytest.mark.parametrize(("module", "name"), [(feed, "fan_out"), (care, "step"), (health, "pause_due")])
+def test_deliveries_are_claimed_although_upkeep_fails(merchant, monkeypatch, module, name):
+    owner = endpoint(merchant)
+    happen(merchant)
+    feed.fan_out()
+    sender, pool = idle(threads=8)
+    monkeypatch.setattr(module, name, fail)
+
+    sender._step()
+
+    assert pool.endpoints == [owner.pk]
+
+
+@pytest.mark.parametrize("step", ["settling", "pause", "probe"])
+def test_an_error_about_one_endpoint_leaves_the_others_their_upkeep(merchant, monkeypatch, step):
+    bad, good = endpoint(merchant), endpoint(merchant)
+    since = clock.now() - timedelta(days=6)
+    given = {
+        "settling": {"settling": True},
+        "pause": {"status": "failing", "failing_since": since},
+        "probe": {"status": "paused", "failing_since": since, "probe_at": since, "cursor": 0},
+    }
+    for status in ["failing", "paused"] if step == "probe" else []:
+        Endpoint.objects.update(**given["probe"] | {"status": status})
+    Endpoint.objects.update(**given[step])
+    save = Endpoint.save
+
+    def save_good(one: Endpoint, **options: Any) -> None:
+        if one.pk == bad.pk:
+            fail()
+        save(one, **options)
+
+    monkeypatch.setattr(Endpoint, "save", save_good)
+    care.step()
+
+    state = Endpoint.objects.values_list("status", "settling", "probe_at")
+    assert state.get(pk=bad.pk) == (
+        given[step].get("status", "active"),
+        step == "settling",
+        given[step].get("probe_at"),
+    )
+    assert state.get(pk=good.pk) != state.get(pk=bad.pk)
+
+
+def test_a_secret_that_cannot_be_decrypted_fails_only_its_own_endpoint(merchant, settings):
+    unreadable = endpoint(merchant, url="https://unreadable.example")
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    readable = endpoint(merchant, url="https://readable.example")
+    happen(merchant)
+    receiver = Receiver()
+
+    deliver_due(receiver)
+
+    assert [one.url for one in receiver.got] == [readable.url]
+    assert DeliveryAttempt.objects.get(delivery__endpoint=unreadable).error == "internal"
+    assert Delivery.objects.get(endpoint=unreadable).tries == 1

@@ -12,6 +12,7 @@ from core.statements import fetch
 from merchants.models import Merchant
 from webhooks.outbound.models import Delivery, Endpoint
 from webhooks.outbound.services import feed, health
+from webhooks.outbound.services.isolation import isolated
 
 BATCH = 1000
 """Deliveries that are moved in one transaction."""
@@ -68,10 +69,10 @@ _HAS_PENDING = """
 
 def step() -> bool:
     """One round of all of it; True if there is more to do at once."""
-    health.pause_due()
-    probe_due()
+    isolated(health.pause_due)
+    isolated(probe_due)
     unsettled = Endpoint.objects.filter(settling=True).values_list("pk", flat=True)[:100]
-    return sum(settle(pk) for pk in unsettled) > 0
+    return sum(isolated(settle, pk) or 0 for pk in unsettled) > 0
 
 
 @transaction.atomic
@@ -119,7 +120,7 @@ def probe_due() -> int:
     due = Endpoint.objects.filter(
         status=Endpoint.Status.PAUSED, probe_at__lte=clock.now(), merchant__status=Merchant.Status.ACTIVE
     )
-    return sum(_probe(pk) for pk in due.values_list("pk", flat=True)[:100])
+    return sum(isolated(_probe, pk) or 0 for pk in due.values_list("pk", flat=True)[:100])
 
 
 @transaction.atomic

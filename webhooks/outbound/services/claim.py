@@ -9,11 +9,15 @@ left gives the delivery back instead.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, transaction
+from django.db.models import BinaryField
+from django.db.models.functions import Cast
 from psycopg.types.json import Jsonb
 
 from core import clock, ids
@@ -21,6 +25,8 @@ from core.statements import fetch
 from merchants.models import Event
 from merchants.resources.event import event as event_resource
 from webhooks.outbound.models import EndpointSecret
+
+logger = logging.getLogger(__name__)
 
 IN_FLIGHT = 2
 """Requests to one endpoint at a time; one while it fails or asks to be slowed down."""
@@ -33,6 +39,7 @@ START_WITHIN = LEASE - timedelta(seconds=DEADLINE + 3)
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 """The text of an event: equal to the API's."""
+_SECRET = EndpointSecret._meta.get_field("secret")
 
 # Manual deliveries are due by definition. A condition on their time would let the plan read all that is due instead.
 _ENDPOINTS = """
@@ -213,10 +220,14 @@ def body(
 
 
 def _secrets(endpoints: set[int], now: datetime) -> dict[int, tuple[str, ...]]:
-    """The valid secrets of each endpoint, the current one first."""
+    """The valid secrets of each endpoint, the current one first; without those that cannot be decrypted."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(endpoints, ())
     rows = EndpointSecret.objects.filter(endpoint_id__in=endpoints).order_by("endpoint_id", "-id")
-    for endpoint, secret, expires_at in rows.values_list("endpoint_id", "secret", "expires_at"):
+    encrypted = rows.annotate(token=Cast("secret", BinaryField()))
+    for endpoint, token, expires_at in encrypted.values_list("endpoint_id", "token", "expires_at"):
         if expires_at is None or expires_at > now:
-            found[endpoint] = (*found[endpoint], str(secret))
+            try:
+                found[endpoint] += (str(_SECRET.from_db_value(token, None, connection)),)
+            except ImproperlyConfigured:
+                logger.exception("a webhook secret cannot be decrypted", extra={"endpoint": endpoint})
     return found

@@ -16,6 +16,7 @@ from merchants.services import event
 from webhooks.outbound.models import Endpoint
 from webhooks.outbound.resources.endpoint import endpoint as endpoint_resource
 from webhooks.outbound.services import feed, schedule
+from webhooks.outbound.services.isolation import isolated
 
 WARN_AFTER, WARN_FAILURES = timedelta(minutes=3), 3
 """An endpoint is failing after this time and number of failures without a success between them."""
@@ -83,7 +84,7 @@ def pause_due() -> int:
         failing_since__lte=clock.now() - PAUSE_AFTER,
         merchant__status=Merchant.Status.ACTIVE,
     )
-    return sum(_pause(pk) for pk in due.values_list("pk", flat=True)[:100])
+    return sum(isolated(_pause, pk) or 0 for pk in due.values_list("pk", flat=True)[:100])
 
 
 @transaction.atomic

@@ -25,6 +25,7 @@ from webhooks.outbound import exchange, signing
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.services import care, claim, feed, result
 from webhooks.outbound.services.claim import Job, Turn
+from webhooks.outbound.services.isolation import isolated
 from webhooks.outbound.services.result import Outcome
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _TOGETHER = 0.01
 """Seconds in which results are collected, to be written together."""
 _CARE_EVERY = 1.0
 _AGAIN_AFTER = 1.0
-"""Seconds until the loop starts again after it lost the database."""
+"""Seconds until the loop starts again after it lost the database, or tries again to fan out after an error."""
 _AHEAD = 0.25
 """Seconds of work that are claimed for an endpoint at once, by its latency."""
 _MOST_AHEAD, _MOST_WAITING = 40, 200
@@ -167,10 +168,10 @@ class Sender:
         now = time.monotonic()
         self._write()
         if now >= self._feed_at:
-            more = feed.fan_out()
-            self._feed_at = now + (0 if more else BUSY_POLL)
+            more = isolated(feed.fan_out)
+            self._feed_at = now + (_AGAIN_AFTER if more is None else 0 if more else BUSY_POLL)
         if now >= self._care_at:
-            self._care_at = now + (0 if care.step() else _CARE_EVERY)
+            self._care_at = now + (0 if isolated(care.step) else _CARE_EVERY)
         found = self._claim()
         connection.close_if_unusable_or_obsolete()
         busy = found or self._feed_at <= now
