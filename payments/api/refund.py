@@ -125,7 +125,7 @@ class RefundsView(MerchantView):
         "`refund.failed` or `refund.returned`.\n\nA refusal (422) stays under its key: after a top-up send a new key.",
         parameters=[schema.IDEMPOTENCY_KEY],
         request=RefundRequest,
-        responses={202: RefundObject},
+        responses={202: RefundObject, **schema.problems(404)},
     )
     def post(self, request: Request) -> HttpResponse:
         try:
