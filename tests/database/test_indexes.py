@@ -135,6 +135,7 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "delivery_due": Delivery.objects.filter(endpoint_id=1, status="pending", next_attempt_at__lte=NOW).order_by(
         "next_attempt_at", "event_id"
     )[:2],
+    "delivery_event": Delivery.objects.filter(endpoint_id=1, event_id=1).order_by(),
     "delivery_leased": Delivery.objects.filter(endpoint_id=1, leased_until__gt=NOW)
     .values("endpoint")
     .annotate(Count("id")),
@@ -144,6 +145,9 @@ QUERIES: dict[str, QuerySet[Any] | str] = {
     "delivery_queue": Delivery.objects.filter(endpoint_id=1, queue="pay_1", status__in=["pending", "paused"])
     .exclude(queue="")
     .order_by("event_id")[:1],
+    "delivery_replay_open": Delivery.objects.filter(endpoint_id=1, kind="replay", status__in=["pending", "paused"])
+    .values("endpoint")
+    .annotate(Count("endpoint")),
     "webhooks_deliveryattempt_delivery_id": DeliveryAttempt.objects.filter(delivery_id=1),
     "endpoint_list": Endpoint.objects.filter(**OURS).order_by("-id")[:21],
     "endpoint_settling": Endpoint.objects.filter(settling=True),

@@ -14,10 +14,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from core import clock
 from merchants.models import Merchant
-from tests.webhooks.outbound.merchant_side import Receiver, endpoint, happen
+from tests.webhooks.outbound.merchant_side import Receiver, endpoint, happen, pause
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.models import Delivery, DeliveryAttempt, Endpoint, EndpointSecret
-from webhooks.outbound.services import claim, feed, health, result, retention
+from webhooks.outbound.services import care, claim, feed, health, result, retention
 from webhooks.outbound.services import endpoint as endpoint_service
 from webhooks.outbound.services import mail as endpoint_mail
 from webhooks.outbound.services.result import Outcome
@@ -179,6 +179,42 @@ def test_an_answer_of_a_former_url_does_not_touch_the_endpoint(merchant, status_
     expected = "delivered" if status_code == 200 else "paused" if then == "paused" else "pending"
     assert delivery.status == expected
     assert expected != "pending" or delivery.next_attempt_at <= clock.now()
+
+
+@pytest.mark.parametrize(("parked", "status"), [("pending", "paused"), ("paused", "active"), ("exhausted", "active")])
+def test_moving_a_backlog_does_not_lock_the_feeds_cursor(merchant, monkeypatch, parked, status):
+    owner = endpoint(merchant)
+    happen(merchant, *["payment.updated"] * 3)
+    feed.fan_out()
+    if status == "paused":
+        pause(owner)
+    else:
+        finished = clock.now() if parked == "exhausted" else None
+        Delivery.objects.update(status=parked, next_attempt_at=None, finished_at=finished)
+        Endpoint.objects.filter(pk=owner.pk).update(settling=True, cursor=feed.COUNTER.last())
+    locks = []
+    lock_cursor = feed.lock_cursor
+    monkeypatch.setattr(feed, "lock_cursor", lambda: locks.append(None) or lock_cursor())
+    monkeypatch.setattr(care, "BATCH", 2)
+
+    found = [(care.settle(owner.pk), len(locks)) for _ in range(3)]
+
+    assert found == [(True, 0), (True, 0), (False, 1)]
+    moved = "paused" if status == "paused" else "pending"
+    assert list(Delivery.objects.values_list("status", flat=True)) == [moved] * 3
+    assert Endpoint.objects.get().settling is False
+
+
+def test_what_became_of_an_event_is_found_without_reading_the_endpoints_history(db):
+    text = care._REVIVE
+    for name, value in {"$1": "1", "$2": "now()", "$3": "1000", "$4": "now()"}.items():
+        text = text.replace(name, value)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {text}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    assert "using delivery_event on webhooks_delivery other" in plan, plan
 
 
 def test_only_endpoints_of_active_merchants_are_paused(merchant):

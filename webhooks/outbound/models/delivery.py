@@ -128,6 +128,8 @@ class Delivery(ProtectedRefreshMixin):
         ]
         indexes = [
             models.Index(fields=["endpoint", "-id"], name="delivery_list"),
+            models.Index(fields=["endpoint", "event"], name="delivery_event"),
+            models.Index(fields=["endpoint"], condition=Q(kind="replay", status__in=OPEN), name="delivery_replay_open"),
             models.Index(
                 fields=["endpoint", "next_attempt_at", "event"],
                 condition=Q(status="pending", next_attempt_at__isnull=False),

@@ -75,44 +75,56 @@ def step() -> bool:
     return sum(isolated(settle, pk) or 0 for pk in unsettled) > 0
 
 
-@transaction.atomic
 def settle(pk: int) -> bool:
-    """Move a batch of an endpoint's deliveries to where its status wants them; True if there is more to do."""
-    until = feed.lock_cursor()
+    """Move a batch of an endpoint's deliveries to where its status wants them; True if there is more to do.
+
+    The feed's cursor is locked only once nothing is left to move: the fan-out of all endpoints would wait for it.
+    """
+    return _move(pk) or _finish(pk)
+
+
+@transaction.atomic
+def _move(pk: int) -> bool:
+    endpoint = feed.lock_endpoints({pk})[pk]
+    return endpoint.settling and _moved(endpoint)
+
+
+@transaction.atomic
+def _finish(pk: int) -> bool:
+    """Catch up with the feed and end ``settling``, unless there is more to move; True if there is."""
+    until = feed.lock_cursor()  # also waits for a fan-out that still saw the endpoint's former status
     endpoint = feed.lock_endpoints({pk})[pk]
     if not endpoint.settling:
         return False
-    now = clock.now()
+    if _moved(endpoint):
+        return True
+    if endpoint.status == Endpoint.Status.PAUSED:
+        if fetch(_HAS_PENDING, [pk])[0][0]:
+            return False  # in flight: settled by their results, or looked at again
+    elif endpoint.cursor is not None:
+        if not feed.catch_up(endpoint, until=until):
+            endpoint.save(update_fields=["cursor"])
+            return True
+        endpoint.cursor = None  # it shares the feed's cursor again, which is locked at the same position
+    endpoint.settling = False
+    endpoint.save(update_fields=["settling", "cursor"])
+    return False
+
+
+def _moved(endpoint: Endpoint) -> bool:
+    """Move a batch of a locked endpoint's deliveries; True if there may be more.
+
+    A recovered endpoint gets what was paused first, then what was exhausted.
+    """
+    pk, now = endpoint.pk, clock.now()
     match endpoint.status:
         case Endpoint.Status.PAUSED:
-            moved = len(fetch(_PARK, [pk, now, BATCH]))
-            if moved == 0 and fetch(_HAS_PENDING, [pk])[0][0]:
-                return False  # in flight: settled by their results, or looked at again
-            more = moved > 0
+            return len(fetch(_PARK, [pk, now, BATCH])) > 0
         case Endpoint.Status.DISABLED:
-            more = len(fetch(_CANCEL, [pk, now, BATCH])) == BATCH
-        case _:
-            more = _drain(endpoint, now, until)
-    if not more:
-        endpoint.settling = False
-    endpoint.save(update_fields=["settling", "cursor"])
-    return more
-
-
-def _drain(endpoint: Endpoint, now: datetime, until: int) -> bool:
-    """What a recovered endpoint missed, in this order: paused, exhausted, then events above its own cursor."""
-    rows = fetch(_RESUME, [endpoint.pk, now, BATCH]) or fetch(
-        _REVIVE, [endpoint.pk, now, BATCH, now - REDELIVER_WITHIN]
-    )
-    if rows:
-        feed.release({(endpoint.pk, queue) for _, queue in rows if queue}, now)
-        return True
-    if endpoint.cursor is None:
-        return False
-    if feed.catch_up(endpoint, until=until):
-        endpoint.cursor = None  # it shares the feed's cursor again, which is locked at the same position
-        return False
-    return True
+            return len(fetch(_CANCEL, [pk, now, BATCH])) == BATCH
+    rows = fetch(_RESUME, [pk, now, BATCH]) or fetch(_REVIVE, [pk, now, BATCH, now - REDELIVER_WITHIN])
+    feed.release({(pk, queue) for _, queue in rows if queue}, now)
+    return bool(rows)
 
 
 def probe_due() -> int:
