@@ -57,7 +57,7 @@ ACTIONS = {
     ReviewCase.Status.TO_MATCH: ["match", "deny"],
     ReviewCase.Status.OPEN: ["credit", "assign", "match"],
 }
-"""Status of a case -> what people may do. A possible return is decided about before it can be credited."""
+"""Status of a case -> what people may do, once the money is proven. A possible return is first decided about."""
 
 
 def _of_deposit(name: str, title: Any, show: Any) -> Any:
@@ -94,6 +94,13 @@ def _went_to(deposit: Any) -> Any:
 def _returned_key(case: ReviewCase) -> str:
     """The tracking key of a payout that the transfer names; empty if it is the transfer's own."""
     return case.return_of if case.return_of != case.deposit.tracking_key else EMPTY
+
+
+def _listed(case: ReviewCase) -> Any:
+    """When the provider's list showed the transfer, or that nothing can be decided before."""
+    if not case.is_proven:
+        return label(_("not yet: it can be decided once the list, read every five minutes, shows it"), "warning")
+    return moment("listed_at", "", seconds=True)(case)
 
 
 _amount = _of_deposit("amount", _("amount"), lambda d: in_one_line(format_mxn(d.amount)))
@@ -205,7 +212,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
                     ),
                     (
                         column("return_of", _("tracking key of the payout"), _returned_key),
-                        moment("listed_at", _("confirmed by the provider's list"), seconds=True),
+                        column("listed_at", _("confirmed by the provider's list"), _listed),
                     ),
                 ]
             },
@@ -268,7 +275,7 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         case = self.get_object(request, str(object_id))
-        possible = ACTIONS.get(case.status, []) if case else []
+        possible = ACTIONS.get(case.status, []) if case and case.is_proven else []
         names = {f"payments_reviewcase_{name}" for name in possible}
         return [one for one in super().get_actions_detail(request, object_id) if one.action_name in names]
 

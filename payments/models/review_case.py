@@ -27,7 +27,7 @@ class ReviewCase(ProtectedRefreshMixin):
 
     Money that looks like the return of a payout is first matched to that payout, by its tracking key or by people, or
     found to be no return. ``return_of`` is the tracking key that it names; ``listed_at`` is when the provider's list
-    showed the transfer, which its notice, without a signature, does not prove.
+    showed the transfer, which its notice, without a signature, does not prove: nothing is decided about it before.
 
     The evidence is the deposit, the notice that reported it, and the payment or CLABE to which it was sent. The
     transition row records who decided, when and why.
@@ -109,6 +109,10 @@ class ReviewCase(ProtectedRefreshMixin):
             models.UniqueConstraint(
                 fields=["payout"], condition=models.Q(payout__isnull=False), name="review_case_payout_unique"
             ),
+            models.CheckConstraint(
+                condition=models.Q(status="to_match") | models.Q(return_of="") | models.Q(listed_at__isnull=False),
+                name="review_case_return_is_listed",
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(resolved_at__isnull=True), name="review_case_waiting"),
@@ -143,6 +147,11 @@ class ReviewCase(ProtectedRefreshMixin):
     def is_waiting(self) -> bool:
         """True while the money is in suspense."""
         return self.status in (self.Status.TO_MATCH, self.Status.OPEN)
+
+    @property
+    def is_proven(self) -> bool:
+        """True unless the money may be the return of a payout and the provider's list has not shown it yet."""
+        return not self.return_of or self.listed_at is not None
 
     @transition(field=status, source=[Status.TO_MATCH, Status.OPEN], target=Status.MATCHED)
     def match(self, payout: Payout, *, at: datetime) -> None:

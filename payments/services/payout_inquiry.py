@@ -22,7 +22,7 @@ from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext as _
 
 from core import calendar, clock, jobs
-from core.db import transaction_forbidden
+from core.db import transaction_forbidden, transaction_required
 from core.errors import ProviderError, ProviderNotContacted
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined
@@ -39,10 +39,10 @@ logger = logging.getLogger(__name__)
 LIST_FROM = 3
 """The number of payouts of one operating day from which on its list is read instead of each order."""
 BATCH = 1_000
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_FAULT, _HOUR, _DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 _UNKNOWN = Q(status=Payout.Status.PROCESSING, send_outcome=Payout.SendOutcome.UNKNOWN)
 LEASE = timedelta(minutes=1)
-"""The time for which a process has an inquiry for itself: no other one asks meanwhile."""
+"""The time for which a process has an inquiry for itself: no other one asks meanwhile. Renewed before each request."""
 _CLAIM_INQUIRIES = 6
 """The maximum number of inquiries about what a notice claims."""
 _ASKED = ("inquiries", "next_attempt_at", "not_found_at", "claim", "claimed_at")
@@ -57,7 +57,7 @@ def ask_due() -> int:
             groups[company_accounts(payout.provider_account)[0].pk, payout.operating_date].append(payout)
     changed = 0
     for (_account, day), payouts in groups.items():
-        with _apart(payouts):
+        with _apart(payouts, again_in=_FAULT):
             changed += _ask_about(payouts, day)
     return changed
 
@@ -72,9 +72,27 @@ def _take_due() -> list[Payout]:
     urgency = Case(When(_UNKNOWN, then=Value(0)), When(~Q(claim=""), then=Value(1)), default=Value(2))
     with transaction.atomic():
         free = due.select_for_update(skip_locked=True, of=("self",), no_key=True).select_related("provider_account")
-        found = list(free.order_by(urgency, "next_attempt_at")[:BATCH])
-        Payout.objects.filter(pk__in=[payout.pk for payout in found]).update(next_attempt_at=now + LEASE)
-    return found
+        return _lease(list(free.order_by(urgency, "next_attempt_at")[:BATCH]))
+
+
+def _renew(payouts: Sequence[Payout]) -> list[Payout]:
+    """The payouts that are still leased to this process, for another ``LEASE``.
+
+    The others were taken by another process after the lease ended, or a notice has planned their inquiry anew.
+    """
+    with transaction.atomic():
+        rows = Payout.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        planned = dict(rows.filter(pk__in=[payout.pk for payout in payouts]).values_list("pk", "next_attempt_at"))
+        return _lease([payout for payout in payouts if planned.get(payout.pk) == payout.next_attempt_at])
+
+
+@transaction_required
+def _lease(payouts: list[Payout]) -> list[Payout]:
+    until = clock.now() + LEASE
+    Payout.objects.filter(pk__in=[payout.pk for payout in payouts]).update(next_attempt_at=until)
+    for payout in payouts:
+        payout.next_attempt_at = until
+    return payouts
 
 
 @transaction_forbidden
@@ -101,7 +119,7 @@ def apply(payout_id: int, order: OrderState, *, asked_at: datetime) -> bool:
             with joined() as writes:
                 writes.update(payout, "order_id", *_ASKED)
         _ask_again_soon(payout)
-    if changed and order.return_tracking_key:
+    if order.return_tracking_key:  # also if nothing changed: the last attempt to match it may have failed
         payout_return.match_key(payout.provider_account, order.return_tracking_key)
     return changed
 
@@ -111,6 +129,8 @@ def _ask_about(payouts: Sequence[Payout], day: date) -> int:
     if not provider_client.can_connect(account):
         return 0
     if len(payouts) >= LIST_FROM:
+        payouts = _renew(payouts)
+    if len(payouts) >= LIST_FROM:
         asked_at = clock.now()
         try:
             listed = _listed(account, day, min(map(_use, payouts)))
@@ -119,6 +139,8 @@ def _ask_about(payouts: Sequence[Payout], day: date) -> int:
         return sum(_take(payout, listed.get(payout.tracking_key), asked_at, in_list=True) for payout in payouts)
     changed = 0
     for payout in payouts:
+        if not _renew([payout]):
+            continue
         asked_at = clock.now()
         client = provider_client.connect_for_payouts(account, about=payout.public_id, use=_use(payout))
         try:
@@ -144,7 +166,7 @@ def _listed(account: ProviderAccount, day: date, use: Use) -> dict[str, OrderSta
 
 
 def _take(payout: Payout, order: OrderState | None, asked_at: datetime, *, in_list: bool) -> int:
-    with _apart([payout]):
+    with _apart([payout], again_in=_HOUR):  # each time costs a request of the quota
         if order is not None:
             return apply(payout.pk, order, asked_at=asked_at)
         return _not_found(payout.pk, asked_at, in_list=in_list)
@@ -152,15 +174,15 @@ def _take(payout: Payout, order: OrderState | None, asked_at: datetime, *, in_li
 
 
 @contextmanager
-def _apart(payouts: Sequence[Payout]) -> Iterator[None]:
-    """Context in which a fault is logged and does not stop inquiries about other payouts; these are due in an hour."""
+def _apart(payouts: Sequence[Payout], *, again_in: timedelta) -> Iterator[None]:
+    """Context in which a fault is logged and does not stop inquiries about other payouts; these are due later."""
     try:
         yield
     except Exception:
         found = [payout.public_id for payout in payouts[:10]]
         logger.exception("inquiries about payouts failed", extra={"payouts": found, "count": len(payouts)})
         due = Payout.objects.filter(pk__in=[payout.pk for payout in payouts])
-        due.update(next_attempt_at=clock.now() + _HOUR)
+        due.update(next_attempt_at=clock.now() + again_in)
 
 
 def _not_found(payout_id: int, asked_at: datetime, *, in_list: bool) -> int:

@@ -1,8 +1,9 @@
 """Returned transfers: incoming money that returns a payout of ours is matched to that payout.
 
-It lies in suspense with a review case until it is matched. It is matched automatically if its tracking key and amount
-are those of a payout, once the provider's list of deposits shows it (its notice has no signature). Otherwise people
-match it, or say that it is no return. The payout's return is booked once, whether this or a state notice comes first.
+It lies in suspense with a review case, and nothing is decided about it until the provider's list of deposits shows it
+(its notice has no signature). Then it is matched automatically if its tracking key and amount are those of a payout.
+Otherwise people match it, or say that it is no return. The payout's return is booked once, whether this or a state
+notice comes first.
 
 Lock order: review case, deposit, payout, ledger accounts.
 """
@@ -10,10 +11,11 @@ Lock order: review case, deposit, payout, ledger accounts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from django.db import OperationalError
 from django.db.models import Q
 
 from core import calendar, clock, ids
@@ -52,21 +54,25 @@ class Match:
 
 @transaction_forbidden
 def confirm(account: ProviderAccount, deposit_keys: Collection[str]) -> int:
-    """The provider's list shows these returned transfers: match those that can be; return their number."""
+    """The provider's list shows these returned transfers: match those that can be; return their number.
+
+    It may be repeated. Raises ``OperationalError`` after trying all of them if the database was busy for one.
+    """
     cases = ReviewCase.objects.filter(
         deposit__provider_account=company_accounts(account)[0],
         deposit__deposit_key__in=deposit_keys,
         status=ReviewCase.Status.TO_MATCH,
-        listed_at=None,
     )
-    found = list(cases.values_list("pk", flat=True))
-    ReviewCase.objects.filter(pk__in=found, listed_at=None).update(listed_at=clock.now())
-    return sum(map(_match_by_key, found))
+    cases.filter(listed_at=None).update(listed_at=clock.now())
+    return _match_each(cases.values_list("pk", flat=True))
 
 
 @transaction_forbidden
 def match_key(account: ProviderAccount, tracking_key: str) -> int:
-    """The provider names this transfer as the return of a payout: match it, if it is here and listed."""
+    """The provider names this transfer as the return of a payout: match it, if it is here and listed.
+
+    It may be repeated, and raises as ``confirm`` does.
+    """
     cases = ReviewCase.objects.filter(
         status=ReviewCase.Status.TO_MATCH,
         resolved_at=None,
@@ -74,14 +80,14 @@ def match_key(account: ProviderAccount, tracking_key: str) -> int:
         deposit__provider_account=company_accounts(account)[0],
         deposit__tracking_key=tracking_key,
     )
-    return sum(map(_match_by_key, cases.values_list("pk", flat=True)))
+    return _match_each(cases.values_list("pk", flat=True))
 
 
 def match(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewCase:
     """A person says that the money is the return of the payout with the public id ``target``.
 
     Raises ``InvalidRequest`` without a reason or for a payout that it cannot be, ``IllegalTransition`` if the case is
-    resolved.
+    resolved or the provider's list has not shown the transfer yet.
     """
     with unit_of_work():
         case = _waiting(case_id, reason)
@@ -94,7 +100,8 @@ def match(case_id: int, target: str, *, origin: Origin, reason: str) -> ReviewCa
 def deny(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
     """A person says that the money returns no payout: from now on it is credited or assigned like any other.
 
-    Raises ``InvalidRequest`` without a reason, ``IllegalTransition`` if that is decided already.
+    Raises ``InvalidRequest`` without a reason, ``IllegalTransition`` if that is decided already or the provider's list
+    has not shown the transfer yet.
     """
     with unit_of_work() as writes:
         case = _waiting(case_id, reason)
@@ -108,7 +115,8 @@ def deny(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
 
 
 def preview(case: ReviewCase, target: str) -> Match:
-    """What ``match`` would do. Raises ``InvalidRequest`` for a payout that it cannot be."""
+    """What ``match`` would do. Raises as ``match`` does."""
+    _require_listed(case)
     payout = _find(case, target)
     _require_possible(case, payout)
     comes_back = payout.status == _states.COMPLETED
@@ -133,6 +141,22 @@ def _by_key(case: ReviewCase) -> Q:
     """The condition of the payouts that the transfer names, or that the provider says it returns."""
     named = Q(tracking_key=case.return_of) if case.return_of else Q(pk=None)
     return named | Q(return_tracking_key=case.deposit.tracking_key) & ~Q(return_tracking_key="")
+
+
+def _match_each(case_ids: Iterable[int]) -> int:
+    """Match each case on its own, so that one fault does not keep the others from being matched."""
+    matched, busy = 0, None
+    for case_id in case_ids:
+        try:
+            matched += _match_by_key(case_id)
+        except OperationalError as error:
+            logger.warning("a returned transfer is locked", exc_info=error, extra={"case": case_id})
+            busy = error
+        except Exception:
+            logger.exception("a returned transfer could not be matched", extra={"case": case_id})
+    if busy is not None:
+        raise busy  # the caller reads the list, or asks about the payout, again
+    return matched
 
 
 def _match_by_key(case_id: int) -> bool:
@@ -221,7 +245,16 @@ def _waiting(case_id: int, reason: str) -> ReviewCase:
     case = _locked(case_id)
     if not case.is_waiting:
         raise IllegalTransition("This case is resolved already.")
+    _require_listed(case)
     return case
+
+
+def _require_listed(case: ReviewCase) -> None:
+    if not case.is_proven:
+        raise IllegalTransition(
+            "The provider's list of deposits does not show this transfer yet. Its notice alone does not prove it: "
+            "wait until the list, read every five minutes, confirms it."
+        )
 
 
 def _locked(case_id: int) -> ReviewCase:

@@ -207,7 +207,7 @@ class Payouts(RuleBasedStateMachine):
 
     def decide(self) -> None:
         """A person matches each returned transfer to the payout with its number, if that is possible now."""
-        for case in ReviewCase.objects.filter(status="to_match").select_related("deposit"):
+        for case in ReviewCase.objects.filter(status="to_match", listed_at__isnull=False).select_related("deposit"):
             payout = Payout.objects.get(pk=int(case.deposit.tracking_key.removeprefix("BACK")))
             self.count += 1
             try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.utils import IntegrityError
 
+from core import clock
 from core.errors import IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
 from ledger.models import Transaction
@@ -217,6 +218,7 @@ def test_case_3_people_match_a_return_or_say_that_it_is_none(api, script, stp, m
         send_back(stp, payout, key=key, amount=amount, claveRastreoDevolucion="UNREADABLE")
     first, second = ReviewCase.objects.order_by("pk")
     proposed = [[row.pk for row in payout_return.proposals(case)] for case in (first, second)]
+    list_returns(stp.account)
 
     refusals = []
     for call, error in (
@@ -257,6 +259,79 @@ def test_case_3_people_match_a_return_or_say_that_it_is_none(api, script, stp, m
         payout_return.match(first.pk, payout.public_id, origin=STAFF, reason="again")
 
 
+def test_nothing_is_decided_about_a_return_that_no_list_has_shown(api, script, stp, merchant, client):
+    """money-out.md 2: its notice has no signature, so a forged one must not become money of a merchant."""
+    payout = completed(api, script, stp)
+    send_back(stp, payout, claveRastreoDevolucion="UNREADABLE")
+    case = ReviewCase.objects.get()
+    url = lambda action: f"/admin/payments/reviewcase/{case.public_id}/{action}/"  # noqa: E731
+    client.force_login(User.objects.create_superuser("ana"))
+
+    for call in (
+        lambda: payout_return.preview(case, payout.public_id),
+        lambda: payout_return.match(case.pk, payout.public_id, origin=STAFF, reason="x"),
+        lambda: payout_return.deny(case.pk, origin=STAFF, reason="x"),
+    ):
+        with pytest.raises(IllegalTransition, match="does not show this transfer yet"):
+            call()
+    for sql in ("status = 'open'", f"status = 'matched', resolved_at = now(), payout_id = {payout.pk}"):
+        with pytest.raises(IntegrityError, match="review_case_return_is_listed"):
+            execute([(f"UPDATE payments_reviewcase SET {sql}", [])])  # noqa: S608
+    page = client.get(url("change")).content.decode()
+    asked = client.post(url("deny"), {"reason": "x", "confirmed": "yes"})
+    before = states(payout)
+    list_returns(stp.account)
+    confirmed = client.get(url("change")).content.decode()
+    payout_return.match(case.pk, payout.public_id, origin=STAFF, reason="the bank's letter")
+
+    assert before == ("completed", "suspended", "to_match")
+    assert "todavía no: se podrá decidir" in page
+    assert ("deny/" in page, "match/" in page) == (False, False)
+    assert "todavía no muestra esta transferencia" in asked.content.decode()
+    assert ("deny/" in confirmed, "match/" in confirmed) == (True, True)
+    assert states(payout) == ("returned", "matched", "matched")
+
+
+def test_a_return_whose_match_fails_is_matched_the_next_time_and_holds_up_no_other(api, script, stp, monkeypatch):
+    """The list, and an answer that names the return's key, are each read again."""
+    first, second, named = (sent(api, key=f"k-{n}", amount=10_000 + n) for n in range(3))
+    faults = []
+
+    def lock_or_fail(payout_id, genuine=payout_return.lock):
+        if payout_id in (first.pk, named.pk) and faults:
+            raise faults.pop()
+        return genuine(payout_id)
+
+    monkeypatch.setattr(payout_return, "lock", lock_or_fail)
+    for payout in (first, second, named):
+        script.set(payout, OrderStatus.SETTLED)
+        notify(stp, order_state(payout, "LIQUIDACION"))
+        known = {"claveRastreoDevolucion": None} if payout is named else {}
+        send_back(stp, payout, key=f"DEV{payout.pk}", **known)
+    statuses = lambda: list(ReviewCase.objects.order_by("pk").values_list("status", flat=True))  # noqa: E731
+
+    faults.append(OperationalError("canceling statement due to lock timeout"))
+    with pytest.raises(OperationalError):
+        list_returns(stp.account)
+    after_lock = statuses()
+    faults.append(RuntimeError("a bug"))
+    after_bug = list_returns(stp.account), statuses()
+    again = list_returns(stp.account), statuses()
+    faults.append(OperationalError("canceling statement due to lock timeout"))
+    script.set(named, OrderStatus.RETURNED, cause=3)
+    script.orders[named.tracking_key].return_tracking_key = f"DEV{named.pk}"
+    notify(stp, order_state(named, "DEVOLUCION", causaDevolucion="3"))
+    later(named)
+    unmatched = named.status, statuses()[2]
+    later(named)
+
+    assert after_lock == ["to_match", "matched", "to_match"]
+    assert after_bug == (0, ["to_match", "matched", "to_match"])
+    assert again == (1, ["matched", "matched", "to_match"])
+    assert unmatched == ("returned", "to_match")
+    assert (faults, statuses()) == ([], ["matched"] * 3)
+
+
 def test_a_return_reported_both_ways_at_once_is_booked_once(api, script, stp, merchant):
     """money-out.md 12: state notice, inquiry, list and a person, concurrently; each lock in its order."""
     cash = platform()["stp_cash"]
@@ -287,6 +362,7 @@ def test_the_database_refuses_a_match_that_is_not_booked(api, script, stp):
     payout = completed(api, script, stp)
     send_back(stp, payout)
     case = ReviewCase.objects.get()
+    ReviewCase.objects.update(listed_at=clock.now())
     recorded = (
         "INSERT INTO payments_reviewcasetransition (review_case_id, from_status, to_status, cause, actor, reference, "
         f"reason, created_at) VALUES ({case.pk}, 'to_match', %s, 'staff', 'ana', '', '', now())"
@@ -317,6 +393,7 @@ def test_a_returned_transfer_is_matched_or_denied_on_its_page(api, script, stp, 
         notify(stp, order_state(payout, "LIQUIDACION"))
         send_back(stp, payout, key=f"DEV{payout.pk}", claveRastreoDevolucion="UNREADABLE")
     one, other = ReviewCase.objects.order_by("pk")
+    list_returns(stp.account)
     page = client.get(url(one, "change")).content.decode()
     refused = client.post(url(one, "assign"), {"target": first.merchant.public_id, "reason": "x"})
     wrong = client.post(url(one, "match"), {"target": second.public_id, "reason": "x", "confirmed": "yes"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -368,3 +369,34 @@ def test_case_6_unknown_payouts_are_asked_about_before_claims_and_routine_ones(a
 
     everything = [f"find:{payout.tracking_key}" for payout in (unknown, claimed, routine)]
     assert asked == [everything, everything[:2], everything[:1]]
+
+
+def test_an_inquiry_is_left_to_the_process_that_took_it_when_the_lease_ended(api, script, stp):
+    """A provider that hangs during the first of two inquiries: the second one is made once."""
+    script.answers = ["lost", "lost"]
+    for number in range(2):
+        sent(api, key=f"k-{number}", amount=1_000)
+    Payout.objects.update(next_attempt_at=clock.now() - timedelta(minutes=1))
+    script.questions.clear()
+
+    def another_process():
+        with time_machine.travel(clock.now() + 2 * payout_inquiry.LEASE, tick=True):
+            payout_inquiry.ask_due()
+
+    script.before_state = another_process
+    payout_inquiry.ask_due()
+
+    assert sorted(Counter(script.questions).values()) == [1, 2]  # the process that hung, and the one that took both
+
+
+def test_a_wrong_key_delays_inquiries_by_minutes_only(api, script, stp, monkeypatch):
+    script.answers = ["lost"]
+    payout = sent(api)
+
+    def without_key(*args, **options):
+        raise ValueError("not a private key")
+
+    monkeypatch.setattr(payout_inquiry.provider_client, "connect_for_payouts", without_key)
+    later(payout)
+
+    assert timedelta(minutes=3) < payout.next_attempt_at - clock.now() < timedelta(minutes=7)

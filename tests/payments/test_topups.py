@@ -16,7 +16,7 @@ from payments.models import Clabe, Deposit, Payment, ReviewCase
 from payments.services import clabe as clabe_service
 from payments.services import payout_return, review_case
 from tests.factories import topups
-from tests.factories.payouts import balances, fund
+from tests.factories.payouts import balances, fund, list_returns
 from tests.payments.report_orders import table, written
 from tests.problems import assert_problem
 
@@ -136,6 +136,7 @@ def test_a_returned_transfer_on_a_funding_clabe_waits_and_is_credited_without_fe
     assert balances(merchant)["available"] == 0
     assert api.get("/v1/topups").json()["data"] == []
 
+    list_returns(stp.account)
     payout_return.deny(case.pk, origin=STAFF, reason="no payout is missing")
     with transaction.atomic():
         review_case.credit(case.pk, origin=STAFF, reason="a top-up after all")
@@ -152,6 +153,7 @@ def test_money_in_suspense_can_be_assigned_as_a_topup_and_away_from_it(api, merc
     unknown = pay_in(stp, "646180157099999994", claveRastreo="STRAY")
     topup = pay_in(stp, funding.clabe, claveRastreo="BACK", tipoPago=0)
 
+    list_returns(stp.account)
     payout_return.deny(case_of(topup), origin=STAFF, reason="no payout is missing")
     with transaction.atomic():
         review_case.assign(case_of(unknown), funding.public_id, origin=STAFF, reason="wrong CLABE")
