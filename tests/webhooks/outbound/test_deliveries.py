@@ -287,8 +287,9 @@ def test_endpoints_take_turns_however_long_ones_backlog_is(merchant, other_merch
     happen(other_merchant)
     feed.fan_out()
 
-    first = claim.take(1)
-    second = claim.take(1, after=busy.pk)
+    shares = {pace: claim.Share(1) for pace in claim.Pace}
+    first = claim.take(1, shares=shares)
+    second = claim.take(1, shares=shares)
 
     assert [turn.endpoint_id for turn in first + second] == [busy.pk, quiet.pk]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -163,3 +164,37 @@ def test_a_secret_that_cannot_be_decrypted_fails_only_its_own_endpoint(merchant,
     assert [one.url for one in receiver.got] == [readable.url]
     assert DeliveryAttempt.objects.get(delivery__endpoint=unreadable).error == "internal"
     assert Delivery.objects.get(endpoint=unreadable).tries == 1
+
+
+@pytest.mark.parametrize(("slow", "other", "slow_at_once"), [(14.0, 0.01, 2), (14.0, None, 2), (None, 0.01, 1)])
+def test_slow_endpoints_leave_threads_for_others_and_take_turns(merchant, slow, other, slow_at_once):
+    owners = [endpoint(merchant, url=f"https://merchant.example/{number}").pk for number in range(5)]
+    happen(merchant, *["payment.updated"] * 4)
+    feed.fan_out()
+    sender, pool = idle(threads=8)
+    sender._lines = {pk: _Line(latency=slow) for pk in owners} | {owners[-1]: _Line(latency=other)}
+
+    sender._claim()
+    busy = owners[:slow_at_once]
+    assert Counter(pool.endpoints) == dict.fromkeys([*busy, owners[-1]], 2)
+    sender._claim()
+    assert len(pool.endpoints) == 2 * (slow_at_once + 1)
+
+    for pk in busy:
+        sender._lines[pk] = _Line(latency=14.0)
+    sender._claim()
+    assert not set(pool.endpoints[2 * (slow_at_once + 1) :]) & {*busy, owners[-1]}
+    assert len(pool.endpoints) > 2 * (slow_at_once + 1)
+
+
+def test_an_endpoint_that_another_worker_keeps_busy_does_not_stop_the_round(merchant):
+    blocked, free = endpoint(merchant), endpoint(merchant)
+    happen(merchant, *["payment.updated"] * 4)
+    feed.fan_out()
+    assert [turn.endpoint_id for turn in claim.take(1)] == [blocked.pk]
+    sender, pool = idle(threads=2)
+
+    for _ in range(2):
+        sender._claim()
+
+    assert pool.endpoints == [free.pk] * 2

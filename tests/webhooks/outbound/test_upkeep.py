@@ -231,7 +231,8 @@ def test_only_endpoints_of_active_merchants_are_paused(merchant):
 
 
 def test_a_claim_finds_attempts_by_hand_without_reading_the_backlog(db):
-    values = {"$1": "now()", "$2": "ARRAY[0]", "$3": "0", "$4": "10"}
+    lists = {f"${number}": "ARRAY[0]" for number in range(2, 8)}
+    values = {"$1": "now()", **lists, "$8": "10"}
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         text = claim._ENDPOINTS

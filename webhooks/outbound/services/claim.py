@@ -1,9 +1,9 @@
 """Which deliveries are sent next: fair between endpoints, each attempt under a lease.
 
 A claim locks the endpoints with ``SKIP LOCKED``, counts their attempts in flight and leases their next deliveries, so
-that an endpoint never has more than ``IN_FLIGHT`` requests, however many workers there are. Endpoints take turns in the
-order of their ids. A lease outlives the deadline of a request; a sender that would start a request with less than that
-left gives the delivery back instead.
+that an endpoint never has more than ``IN_FLIGHT`` requests, however many workers there are. Endpoints of the
+same pace take turns in the order of their ids. A lease outlives the deadline of a request; a sender that would start a
+request with less than that left gives the delivery back instead.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import IntEnum
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
@@ -56,20 +57,24 @@ _ENDPOINTS = """
         ) following
     ), by_hand AS MATERIALIZED (
         SELECT DISTINCT endpoint_id FROM public.webhooks_delivery WHERE manual AND status = 'pending'
-    ), due AS (
+    ), due AS MATERIALIZED (
         SELECT e.id, e.status IN ('active', 'failing') AND coalesce(e.hold_until <= $1, true) AS is_free,
-            e.id IN (SELECT endpoint_id FROM by_hand) AS is_asked
+            e.id IN (SELECT endpoint_id FROM by_hand) AS is_asked, coalesce(known.pace, 0) AS pace
         FROM (
             SELECT endpoint_id FROM waiting WHERE next_attempt_at <= $1 UNION SELECT endpoint_id FROM by_hand
         ) found
         JOIN public.webhooks_endpoint e ON e.id = found.endpoint_id
         JOIN public.merchants_merchant m ON m.id = e.merchant_id
+        LEFT JOIN unnest($3::bigint[], $4::bigint[]) AS known (id, pace) ON known.id = e.id
         WHERE m.status = 'active' AND e.status <> 'disabled' AND e.id <> ALL ($2)
     )
-    SELECT e.id, due.is_free FROM due JOIN public.webhooks_endpoint e ON e.id = due.id
-    WHERE due.is_free OR due.is_asked
-    ORDER BY e.id > $3 DESC, e.id LIMIT $4
-    FOR NO KEY UPDATE OF e SKIP LOCKED
+    SELECT found.* FROM unnest($5::bigint[], $6::bigint[], $7::bigint[]) AS share (pace, after, most), LATERAL (
+        SELECT e.id, due.is_free, due.pace FROM due JOIN public.webhooks_endpoint e ON e.id = due.id
+        WHERE due.pace = share.pace AND (due.is_free OR due.is_asked)
+        ORDER BY e.id > share.after DESC, e.id LIMIT share.most
+        FOR NO KEY UPDATE OF e SKIP LOCKED
+    ) found
+    LIMIT $8
 """
 _LEASE = """
     WITH turn AS (
@@ -117,6 +122,23 @@ _LEASE = """
 """
 
 
+class Pace(IntEnum):
+    """How fast an endpoint answers, as far as this process knows. A claim takes of them in this order."""
+
+    UNKNOWN = 0
+    SLOW = 1
+    QUICK = 2
+
+
+@dataclass(slots=True)
+class Share:
+    """How many endpoints of one pace a claim may take, beginning behind the one with id ``after``."""
+
+    most: int
+    after: int = 0
+    """Moved to the last endpoint that a claim found, also if it had no delivery to lease."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One attempt to make: a delivery that this process holds until ``leased_until``."""
@@ -153,22 +175,39 @@ def take(
     size: Mapping[int, int] | None = None,
     mine: Mapping[int, int] | None = None,
     without: Collection[int] = (),
-    after: int = 0,
+    paces: Mapping[int, Pace] | None = None,
+    shares: Mapping[Pace, Share] | None = None,
 ) -> list[Turn]:
-    """Claim deliveries of up to ``endpoints`` endpoints, beginning behind the one with id ``after``.
+    """Claim deliveries of up to ``endpoints`` endpoints.
 
     ``size``: how many of an endpoint, by its id (default ``IN_FLIGHT``). ``mine``: how many leases this process holds
-    already and counts itself. ``without``: ids of endpoints to leave out.
+    already and counts itself. ``without``: ids of endpoints to leave out. ``paces``: those that are known, by the
+    endpoint's id. ``shares``: what each pace may take (default: all of ``endpoints``); the claim moves their ``after``.
     """
     sizes, held, now = size or {}, mine or {}, clock.now()
+    known, shares = paces or {0: Pace.UNKNOWN}, shares or {pace: Share(endpoints) for pace in Pace}
     with transaction.atomic():
-        found = fetch(_ENDPOINTS, [now, sorted(without) or [0], after, endpoints])
+        found = fetch(
+            _ENDPOINTS,
+            [
+                now,
+                sorted(without) or [0],
+                list(known),
+                [int(pace) for pace in known.values()],
+                [int(pace) for pace in Pace],
+                [shares[pace].after for pace in Pace],
+                [shares[pace].most for pace in Pace],
+                endpoints,
+            ],
+        )
         if not found:
             return []
         turns = [
             {"endpoint": pk, "size": sizes.get(pk, IN_FLIGHT), "mine": held.get(pk, 0), "is_free": is_free}
-            for pk, is_free in found
+            for pk, is_free, _ in found
         ]
+        for pk, _, pace in found:
+            shares[pace].after = pk
         most = 2 * sum(turn["size"] for turn in turns)
         attempts = [ids.new_id("delivery_attempt") for _ in range(most)]
         rows = fetch(_LEASE, [Jsonb(turns), IN_FLIGHT, now, attempts, now + LEASE])

@@ -3,8 +3,8 @@
 The loop fans out the feed, writes the results that have come in, claims as many deliveries as there are free threads,
 and keeps endpoints in order. Threads hold no database connection. An endpoint that is known to answer fast gets several
 deliveries by one claim, so that a single endpoint is not slowed down by round trips to the database; they are sent
-within a fraction of a second, or given back. Endpoints that are known to be slow share half of the threads, so that the
-other half is always there for the rest.
+within a fraction of a second, or given back. Endpoints that are known to be slow share half of the threads, those of
+unknown latency a quarter, so that the last quarter is always there for those that are quick.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from core import clock
 from webhooks.outbound import exchange, signing
 from webhooks.outbound.exchange import Answer
 from webhooks.outbound.services import care, claim, feed, result
-from webhooks.outbound.services.claim import Job, Turn
+from webhooks.outbound.services.claim import Job, Pace, Share, Turn
 from webhooks.outbound.services.isolation import isolated
 from webhooks.outbound.services.result import Outcome
 
@@ -99,8 +99,10 @@ class _Line:
     """Seconds, smoothed."""
 
     @property
-    def is_slow(self) -> bool:
-        return self.latency is not None and self.latency >= _SLOW
+    def pace(self) -> Pace:
+        if self.latency is None:
+            return Pace.UNKNOWN
+        return Pace.SLOW if self.latency >= _SLOW else Pace.QUICK
 
     @property
     def size(self) -> int:
@@ -127,7 +129,7 @@ class Sender:
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._feed_at = self._care_at = 0.0
-        self._last_endpoint = 0
+        self._shares = {pace: Share(0) for pace in Pace}
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns once the requests in flight have ended and their results are written."""
@@ -203,24 +205,26 @@ class Sender:
         """Claim for the free threads and start what was claimed; True if something was."""
         with self._lock:
             busy = {pk: line for pk, line in self._lines.items() if line.held}
-            free = self._threads - sum(line.active for line in busy.values())
+            active = Counter[Pace]()
+            for line in busy.values():
+                active[line.pace] += line.active
+            free = self._threads - active.total()
             waiting = sum(len(line.jobs) for line in busy.values())
-            slow = sum(line.active for line in busy.values() if line.is_slow)
             without = {pk for pk, line in busy.items() if not line.wants_more}
-            if 2 * slow >= self._threads:
-                without |= {pk for pk, line in self._lines.items() if line.is_slow}
+            paces = {pk: line.pace for pk, line in self._lines.items() if line.pace}
             mine = {pk: line.held for pk, line in busy.items()}
             roomy = waiting < _MOST_WAITING
             sizes = {pk: line.size for pk, line in self._lines.items() if roomy}
         if free < 1:
             return False
-        turns = claim.take(
-            max(1, free // claim.IN_FLIGHT), size=sizes, mine=mine, without=without, after=self._last_endpoint
-        )
+        most = max(1, free // claim.IN_FLIGHT)
+        for pace, threads in ((Pace.UNKNOWN, self._threads // 4), (Pace.SLOW, self._threads // 2)):
+            room = max(threads - active[pace], 0) // claim.IN_FLIGHT
+            self._shares[pace].most = room if active[pace] else max(room, 1)
+        self._shares[Pace.QUICK].most = most
+        turns = claim.take(most, size=sizes, mine=mine, without=without, paces=paces, shares=self._shares)
         for turn in turns:
             self._start(turn)
-        if turns:
-            self._last_endpoint = turns[-1].endpoint_id
         self._forget()
         return bool(turns)
 
