@@ -99,7 +99,7 @@ def _returned_key(case: ReviewCase) -> str:
 def _listed(case: ReviewCase) -> Any:
     """When the provider's list showed the transfer, or that nothing can be decided before."""
     if not case.is_proven:
-        return label(_("not yet: it can be decided once the list, read every five minutes, shows it"), "warning")
+        return _("not yet: it can be decided once the list, read every five minutes, shows it")
     return moment("listed_at", "", seconds=True)(case)
 
 
