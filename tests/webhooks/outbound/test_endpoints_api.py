@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.problems import assert_problem
 from tests.webhooks.outbound.merchant_side import SECRET, Receiver, endpoint, happen
 from webhooks.outbound import address
 from webhooks.outbound.models import Delivery, Endpoint, EndpointSecret
+from webhooks.outbound.services import endpoint as endpoint_service
+from webhooks.outbound.services import replay
 from webhooks.outbound.services.sender import deliver_due
 
 pytestmark = pytest.mark.usefixtures("visible", "resolved")
@@ -233,12 +236,50 @@ def test_rotating_testing_retrying_and_replaying_with_and_without_an_idempotency
         ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "only": "lost"}, 400, "only"),
         ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "dry_run": "so"}, 400, "dry_run"),
         ({"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "dry_run": 1}, 400, "dry_run"),
+        (
+            {"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "after_sequence": -1},
+            400,
+            "after_sequence",
+        ),
+        (
+            {"since": "2030-01-02T00:00:00Z", "until": "2031-01-01T00:00:00Z", "after_sequence": "7"},
+            400,
+            "after_sequence",
+        ),
     ],
 )
 def test_a_replay_of_no_period_is_refused(api, merchant, body, status, field):
     answer = api.post(f"{ADDRESS}/{endpoint(merchant).public_id}/replay", body)
 
     assert_problem(answer, status, "invalid_request", field)
+
+
+@pytest.mark.parametrize("only", ["all", "missing"])
+def test_replays_get_past_their_first_page_and_are_refused_while_too_many_wait(merchant, api, monkeypatch, only):
+    monkeypatch.setattr(replay, "MOST", 2)
+    monkeypatch.setattr(replay, "MOST_WAITING", 3)
+    owner = endpoint(merchant)
+    made = happen(merchant, *["payment.updated"] * 7)
+    deliver_due(Receiver(lambda _: 200 if only == "all" else 410))
+    with transaction.atomic():
+        endpoint_service.update(owner.pk, {"status": "active"})
+    post = partial(api.post, f"{ADDRESS}/{owner.public_id}/replay", key=None)
+    body = {"since": (clock.now() - timedelta(hours=1)).isoformat(), "only": only}
+
+    first = post(body).json()
+    second = post(body | {"after_sequence": first["next_after_sequence"]}).json()
+    waiting = Delivery.objects.filter(kind="replay", status="pending").order_by("id")
+    assert list(waiting.values_list("event_id", flat=True)) == [one.sequence for one in made[:4]]
+    after = body | {"after_sequence": second["next_after_sequence"]}
+    refused = post(after)
+    assert (refused.status_code, refused.json()["code"], waiting.count()) == (422, "limit_exceeded", 4)
+    assert post(after | {"dry_run": True}).json()["next_after_sequence"] == made[5].sequence
+    deliver_due(Receiver())
+    third = post(after).json()
+    last = post(body | {"after_sequence": third["next_after_sequence"]}).json()
+
+    found = [(page["events"], page["has_more"], page["next_after_sequence"]) for page in (first, second, third, last)]
+    assert found == [*((2, True, made[index].sequence) for index in (1, 3, 5)), (1, False, None)]
 
 
 def test_another_merchant_neither_sees_nor_retries_nor_changes(api, merchant, other_merchant, make_api):

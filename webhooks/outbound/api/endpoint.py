@@ -87,7 +87,10 @@ class ReplayObject(serializers.Serializer[Any]):
     endpoint = serializers.CharField(help_text="`we_…`")
     dry_run = serializers.BooleanField(help_text="True if the events were only counted")
     events = serializers.IntegerField(help_text="How many events are delivered again: at most 10,000, the oldest first")
-    has_more = serializers.BooleanField(help_text="Whether the period has more; repeat the request for them")
+    has_more = serializers.BooleanField(help_text="Whether the period has more")
+    next_after_sequence = serializers.IntegerField(
+        allow_null=True, help_text="Send it as `after_sequence`, with the same period, to get the next ones"
+    )
 
 
 class EndpointsView(MerchantView):
@@ -279,10 +282,11 @@ class EndpointReplayView(MerchantView):
         operation_id="replay_events",
         summary="Deliver events again",
         description="Delivers events of a period again, each as a new delivery. Count them first with `dry_run`. "
-        "Replays do not count against the endpoint and are not ordered.",
+        "Replays do not count against the endpoint and are not ordered. One request delivers up to 10,000 events; "
+        "while more than 10,000 wait, further ones are refused with `limit_exceeded`.",
         parameters=[ID, OPTIONAL_KEY],
         request=ReplayRequest,
-        responses={202: ReplayObject, **schema.problems(409)},
+        responses={202: ReplayObject, **schema.problems(409, 422)},
     )
     def post(self, request: Request, webhook_endpoint_id: str) -> HttpResponse:
         found = existing(self, webhook_endpoint_id)
@@ -301,6 +305,7 @@ class EndpointReplayView(MerchantView):
                 "dry_run": fields["dry_run"],
                 "events": made.events,
                 "has_more": made.has_more,
+                "next_after_sequence": made.next_after,
             },
             status=202,
         )

@@ -12,7 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from core import clock
-from core.api.serializers import MetadataField, MomentField, StrictSerializer, SwitchField, TextField, unusable
+from core.api.serializers import (
+    MetadataField,
+    MomentField,
+    StrictSerializer,
+    SwitchField,
+    TextField,
+    WholeNumberField,
+    unusable,
+)
 from core.errors import UnusableValue
 from merchants.services.event_type import FILTERS
 from webhooks.outbound import address, signing
@@ -125,6 +133,12 @@ class ReplayRequest(StrictSerializer):
         help_text="`missing`: never delivered and not waiting. `failed`: given up. `all`: every event again",
     )
     dry_run = SwitchField(default=False, help_text="Only count the events")
+    after_sequence = WholeNumberField(
+        default=0,
+        min_value=0,
+        max_value=10**18 - 1,
+        help_text="Only events with a higher `sequence`: the `next_after_sequence` of the request before",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs.setdefault("until", clock.now())

@@ -8,14 +8,17 @@ from enum import StrEnum
 
 from core import clock
 from core.db import transaction_required
-from core.errors import IllegalTransition
+from core.errors import IllegalTransition, LimitExceeded
 from core.statements import fetch
 from webhooks.outbound.models import Delivery
+from webhooks.outbound.models.delivery import OPEN
 from webhooks.outbound.services import endpoint as endpoint_service
 from webhooks.outbound.services import feed
 
 MOST = 10_000
 """Events that one replay delivers again."""
+MOST_WAITING = 10_000
+"""An endpoint for which more replays wait takes no further ones."""
 
 
 class Only(StrEnum):
@@ -31,17 +34,24 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many events a replay would deliver, and has delivered; ``has_more`` if there are more than ``MOST``."""
+    """How many events a replay would deliver, and has delivered.
+
+    ``next_after``: the sequence of the last of them if the period has more than ``MOST``, else None.
+    """
 
     events: int
-    has_more: bool
+    next_after: int | None
+
+    @property
+    def has_more(self) -> bool:
+        return self.next_after is not None
 
 
 _EVENTS = """
     SELECT v.sequence, v.object_id, v.type, e.id, false
     FROM public.webhooks_endpoint e
     JOIN public.merchants_event v ON v.merchant_id = e.merchant_id AND v.livemode = e.livemode
-    WHERE e.id = $1 AND v.created_at >= $2 AND v.created_at < $3
+    WHERE e.id = $1 AND v.created_at >= $2 AND v.created_at < $3 AND v.sequence > $6
         AND v.type <> 'webhook_endpoint.test'
         AND e.events && ARRAY[v.type, split_part(v.type, '.', 1) || '.*', '*']::varchar[]
         AND v.sequence <= coalesce(e.cursor, (SELECT sequence FROM public.webhooks_feedcursor))
@@ -58,15 +68,16 @@ _EVENTS = """
 
 
 @transaction_required
-def replay(pk: int, *, since: datetime, until: datetime, only: Only, dry_run: bool) -> Found:
+def replay(pk: int, *, since: datetime, until: datetime, only: Only, dry_run: bool, after_sequence: int = 0) -> Found:
     """Deliver events of ``since <= created_at < until`` again, oldest first; with ``dry_run`` only count them.
 
-    Each is a new delivery, besides those that the event had. Raises ``NotFound``, and ``IllegalTransition`` if the
-    endpoint is disabled, except with ``dry_run``.
+    ``after_sequence``: continue behind this event. Each is a new delivery, besides those that the event had. Raises
+    ``NotFound``, and except with ``dry_run`` ``IllegalTransition`` if the endpoint is disabled, ``LimitExceeded`` if
+    more than ``MOST_WAITING`` of its replays wait.
     """
     # Without locks: the search may take seconds, and the fan-out and the sender need the cursor and the endpoint.
     # Events up to the committed cursor have their deliveries already.
-    rows = fetch(_EVENTS, [pk, since, until, only.value, MOST + 1])
+    rows = fetch(_EVENTS, [pk, since, until, only.value, MOST + 1, after_sequence])
     found = rows[:MOST]
 
     def write() -> None:
@@ -74,8 +85,14 @@ def replay(pk: int, *, since: datetime, until: datetime, only: Only, dry_run: bo
 
     if not dry_run:
         endpoint_service.refuse_disabled(endpoint_service.lock(pk))
+        waiting = Delivery.objects.filter(endpoint_id=pk, kind=Delivery.Kind.REPLAY, status__in=OPEN)
+        if found and waiting.count() > MOST_WAITING:
+            raise LimitExceeded(
+                "More than %(limit)s replayed events wait for this endpoint; replay more when it has received them.",
+                params={"limit": MOST_WAITING},
+            )
         endpoint_service.in_unit(write)
-    return Found(len(found), has_more=len(rows) > MOST)
+    return Found(len(found), next_after=found[-1][0] if len(rows) > MOST else None)
 
 
 @transaction_required
