@@ -1,6 +1,6 @@
 """Whatever anybody sends, the running API answers what its document says, and never 5xx.
 
-10 examples an operation; ``FULL=1`` takes 2,000 and chains operations: ``make prove FULL=1 ARGS=tests/acceptance/test_fuzz.py``.
+10 examples an operation. ``make prove FULL=1 ARGS=tests/acceptance/test_fuzz.py`` takes 2,000 and chains operations.
 """
 
 from __future__ import annotations
