@@ -236,6 +236,10 @@ class Deposit(ProtectedRefreshMixin):
     def match(self) -> None:
         """It returned a payout. Ledger: suspense -> merchant, or cash if the books have the money back already."""
 
+    @transition(field=status, source=Status.MATCHED, target=Status.SUSPENDED)
+    def undo_match(self) -> None:
+        """It did not return that payout. Ledger: merchant -> suspense."""
+
     @transition(field=status, source=Status.RECEIVED, target=Status.SUSPENDED)
     def suspend(self, *, reason: str, payment: Payment | None, reusable_clabe: Clabe | None) -> None:
         """Put it in suspense. Ledger: cash or receivable -> suspense."""

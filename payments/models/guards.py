@@ -74,11 +74,23 @@ class DepositIsBooked(Guard):
                             SELECT sum(e.amount) FROM public.ledger_transaction t
                             JOIN public.ledger_entry e ON e.transaction_id = t.id
                             JOIN public.ledger_account a ON a.id = e.account_id AND a.purpose = 'suspense'
-                            WHERE (t.source = NEW.public_id AND t.kind = 'return_cleared')
-                                OR (t.source = p.public_id AND t.kind LIKE '%\\_returned')
+                            WHERE NOT EXISTS (SELECT 1 FROM public.ledger_transaction u WHERE u.reverses_id = t.id)
+                                AND ((t.source = NEW.public_id AND t.kind = 'return_cleared')
+                                OR (t.kind LIKE '%\\_returned' AND t.source IN (
+                                    SELECT p.public_id UNION ALL SELECT r.public_id
+                                    FROM public.payments_payoutresolution r
+                                    WHERE r.payout_id = p.id AND r.decision = 'not_returned' AND r.status = 'applied'
+                                )))
                         )
                 ) THEN
                     RAISE EXCEPTION 'payments_deposit: % is matched, without a returned payout and its posting',
+                        NEW.public_id USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+                END IF;
+            ELSIF TG_OP = 'UPDATE' AND NEW.status = 'suspended' THEN
+                IF NOT EXISTS (
+                    SELECT 1 FROM public.payments_reviewcase WHERE deposit_id = NEW.id AND status = 'open'
+                ) THEN
+                    RAISE EXCEPTION 'payments_deposit: % is in suspense again, and its case is not open',
                         NEW.public_id USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
                 END IF;
             ELSIF NOT EXISTS (
@@ -249,6 +261,35 @@ class ResolvedIsCredited(Guard):
         """
 
 
+class UndoneByTwoPeople(Guard):
+    """A match is undone only by an applied resolution of its payout, and with the reversal of its posting."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="undone_by_two",
+            when=pgtrigger.After,
+            operation=pgtrigger.UpdateOf("status"),
+            timing=pgtrigger.Deferred,
+            condition=pgtrigger.Condition("(OLD.status = 'matched' AND NEW.status <> 'matched')"),
+            by_index=True,
+            judges={"status": "from matched to open: two people found that it was not the payout's return"},
+        )
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return """
+            IF NOT EXISTS (
+                SELECT 1 FROM public.payments_payoutresolution r
+                JOIN public.ledger_transaction u ON u.source = r.public_id AND u.kind = 'reversal'
+                JOIN public.payments_payout p ON p.id = r.payout_id AND p.status = 'completed'
+                WHERE r.payout_id = OLD.payout_id AND r.decision = 'not_returned' AND r.status = 'applied'
+            ) THEN
+                RAISE EXCEPTION 'payments_reviewcase: % is not matched any more, and two people did not undo it',
+                    NEW.public_id USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        """
+
+
 class FilledOnce(Guard):
     """A row is inserted without ``outcome``; a single UPDATE fills it and its companions, and any other is refused.
 
@@ -331,7 +372,13 @@ class PayoutIsBooked(Guard):
             operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
             timing=pgtrigger.Deferred,
             by_index=True,
-            declare=[("p", "public.payments_payout"), ("held", "record"), ("late", "boolean"), ("excess", "boolean")],
+            declare=[
+                ("p", "public.payments_payout"),
+                ("held", "record"),
+                ("late", "boolean"),
+                ("excess", "boolean"),
+                ("back", "boolean"),
+            ],
             judges={"status": "agrees with its hold and postings in the ledger"},
         )
 
@@ -345,6 +392,12 @@ class PayoutIsBooked(Guard):
             excess := EXISTS (
                 SELECT 1 FROM public.ledger_transaction WHERE source = p.public_id AND kind = 'excess_settled'
             );
+            back := EXISTS (
+                SELECT 1 FROM public.ledger_transaction t WHERE t.kind LIKE '%\\_returned' AND t.source IN (
+                    SELECT p.public_id UNION ALL SELECT r.public_id FROM public.payments_payoutresolution r
+                    WHERE r.payout_id = p.id AND r.decision = 'not_returned' AND r.status = 'applied'
+                ) AND NOT EXISTS (SELECT 1 FROM public.ledger_transaction u WHERE u.reverses_id = t.id)
+            );
             IF held IS NULL OR held.amount <> p.amount + p.fee + p.fee_tax OR held.merchant_id <> p.merchant_id
                 OR held.status <> (CASE
                     WHEN p.status IN ('pending_approval', 'pending', 'processing') THEN 'open'
@@ -353,9 +406,8 @@ class PayoutIsBooked(Guard):
                     ELSE 'released'
                 END)
                 OR ((late OR excess) AND p.status NOT IN ('completed', 'returned'))
-                OR (p.status = 'returned' AND NOT EXISTS (
-                    SELECT 1 FROM public.ledger_transaction WHERE source = p.public_id AND kind LIKE '%\\_returned'
-                ))
+                OR (p.status = 'returned' AND NOT back)
+                OR (p.status = 'completed' AND TG_OP = 'UPDATE' AND OLD.status = 'returned' AND back)
             THEN
                 RAISE EXCEPTION 'payments_payout: % is %, and the books do not say so', p.public_id, p.status
                     USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME;

@@ -316,7 +316,7 @@ class Payout(ProtectedRefreshMixin):
             FrozenOnce("OLD.order_id IS NOT NULL", "order_id", "operating_date"),
             FrozenOnce("OLD.liquidated_at IS NOT NULL", "liquidated_at", name="liquidated_once"),
             FrozenOnce(
-                "OLD.returned_at IS NOT NULL",
+                "OLD.returned_at IS NOT NULL AND NOT (OLD.status = 'returned' AND NEW.status = 'completed')",
                 "returned_at",
                 "return_cause",
                 "return_tracking_key",
@@ -375,6 +375,11 @@ class Payout(ProtectedRefreshMixin):
     @transition(field=status, source=Status.COMPLETED, target=Status.RETURNED)
     def come_back(self) -> None:
         """The beneficiary's bank sent it back. Ledger: cash -> available."""
+
+    @transition(field=status, source=Status.RETURNED, target=Status.COMPLETED)
+    def undo_return(self) -> None:
+        """The transfer that was matched was not its return. Ledger: available -> suspense."""
+        self.returned_at, self.return_cause, self.return_tracking_key = None, None, ""
 
 
 INTERNAL_KINDS = frozenset({Payout.Kind.SUSPENSE_RETURN, Payout.Kind.PENNY_TEST})

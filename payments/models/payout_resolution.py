@@ -35,6 +35,8 @@ class PayoutResolution(ProtectedRefreshMixin):
         """It fails, and its hold is released. Refused while the order may still be carried out."""
         SETTLED = "settled", _("it was settled")
         RETURNED = "returned", _("it came back")
+        NOT_RETURNED = "not_returned", _("the matched transfer was not its return")
+        """The match is undone: the transfer is in suspense again, and the payout is completed."""
         SEEN = "seen", _("seen, nothing to do")
         """Clears ``Payout.needs_staff``."""
 
@@ -75,7 +77,7 @@ class PayoutResolution(ProtectedRefreshMixin):
         constraints = [
             models.CheckConstraint(condition=~models.Q(reason=""), name="payout_resolution_has_reason"),
             models.CheckConstraint(
-                condition=models.Q(decision__in=["never_left", "seen"], happened_at=None)
+                condition=models.Q(decision__in=["never_left", "not_returned", "seen"], happened_at=None)
                 | models.Q(decision__in=["settled", "returned"], happened_at__isnull=False),
                 name="payout_resolution_moment_if_moved",
             ),

@@ -16,7 +16,7 @@ from core.fields import IdentifierField
 from core.guards import Recorded, WithTransition
 from core.state import ProtectedRefreshMixin, StatusField, TransitionRow
 from payments.models.deposit import Deposit
-from payments.models.guards import ResolvedIsCredited
+from payments.models.guards import ResolvedIsCredited, UndoneByTwoPeople
 
 if TYPE_CHECKING:
     from payments.models.payout import Payout
@@ -134,10 +134,11 @@ class ReviewCase(ProtectedRefreshMixin):
                 "created_at",
             ),
             FrozenOnce("OLD.listed_at IS NOT NULL", "listed_at"),
-            WithTransition(["credited", "assigned", "matched"], "resolved_at"),
-            WithTransition(["matched"], "payout"),
+            WithTransition(["credited", "assigned", "matched", "open"], "resolved_at"),
+            WithTransition(["matched", "open"], "payout"),
             SameMode("deposit", "payout"),
             ResolvedIsCredited(),
+            UndoneByTwoPeople(),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +159,11 @@ class ReviewCase(ProtectedRefreshMixin):
         """The money is the return of ``payout``. Ledger: suspense -> merchant or cash."""
         self.payout = payout
         self.resolved_at = at
+
+    @transition(field=status, source=Status.MATCHED, target=Status.OPEN)
+    def undo_match(self) -> None:
+        """Two people found that the money was not the return of ``payout``. Ledger: merchant -> suspense."""
+        self.payout, self.resolved_at = None, None
 
     @transition(field=status, source=Status.TO_MATCH, target=Status.OPEN)
     def is_no_return(self) -> None:

@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 
 from core import calendar, clock
 from core.db import transaction_required
-from core.errors import InvariantBroken
+from core.errors import IllegalTransition, InvariantBroken
 from core.state import Origin
 from core.unit_of_work import joined, separately
-from ledger.services import hold
+from ledger.models import Transaction
+from ledger.services import debt, hold, reversal
 from ledger.services.journal import OLDEST_EFFECTIVE, PostingTime
 from merchants.models import Merchant
-from payments.models import Payout
+from payments.models import Payout, PayoutResolution
 from payments.providers.payout import OrderState, OrderStatus
 from payments.services import refund_outcome
 from payments.services.refund_outcome import record_change
@@ -144,6 +145,7 @@ def come_back(
                     fee=payout.fee if gives_fee else 0,
                     fee_tax=payout.fee_tax if gives_fee else 0,
                     cash=cash,
+                    source=return_source(payout),
                     when=_when(payout, at),
                 )
             _write(payout, before, *_RETURN, origin=origin, event_type="payout.returned")
@@ -159,6 +161,43 @@ def come_back(
         )
     _write(payout, before, *_RETURN, origin=origin)
     return True
+
+
+def return_source(payout: Payout) -> str:
+    """The source of the payout's next return in the ledger: itself, or the resolution that undid the last one."""
+    undone = payout.resolutions.filter(
+        decision=PayoutResolution.Decision.NOT_RETURNED, status=PayoutResolution.Status.APPLIED
+    )
+    return undone.order_by("-pk").values_list("public_id", flat=True).first() or payout.public_id
+
+
+@transaction_required
+def undo_return(payout: Payout, *, source: str, origin: Origin) -> None:
+    """Reverse the return that a matched transfer was taken for; the payout, locked, is completed again.
+
+    ``source`` is the public id of the resolution. The provider is asked again, since its reports were ignored while the
+    payout was returned. Raises ``IllegalTransition`` if the merchant has spent the money.
+    """
+    now, before = clock.now(), payout.status
+    booked = _booked_return(payout)
+    given = -sum(booked.entries.filter(account__purpose="available").values_list("amount", flat=True))
+    if debt.lock(payout.merchant, livemode=payout.livemode).available < given:
+        raise IllegalTransition("The merchant has spent this money: it can be undone once its balance covers it.")
+    payout.undo_return()
+    payout.next_attempt_at = now
+    with joined():
+        reversal.reverse(
+            booked,
+            source=source,
+            when=PostingTime(now, calendar.operating_date(now)),
+            description="Devolución deshecha: no era de esta dispersión",
+        )
+        _write(payout, before, *_RETURN, origin=origin, event_type="payout.completed")
+
+
+def _booked_return(payout: Payout) -> Transaction:
+    sources = [payout.public_id, *payout.resolutions.values_list("public_id", flat=True)]
+    return Transaction.objects.get(source__in=sources, kind="payout_returned", reversals=None)
 
 
 def coming_back(payout: Payout) -> int:

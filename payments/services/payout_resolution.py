@@ -30,7 +30,7 @@ from core.state import Origin, TransitionRow
 from core.unit_of_work import joined
 from payments.models import Payout, PayoutResolution, ProviderCall
 from payments.models.payout_resolution import KIND
-from payments.services import payout_outcome, provider_client
+from payments.services import payout_outcome, payout_return, provider_client
 from payments.services.payout_lock import lock
 from staff.models import Approval
 from staff.services import approval
@@ -117,6 +117,8 @@ def evidence(payout: Payout) -> Evidence:
 
 def refusal(payout: Payout, decision: str) -> str:
     """Why ``decision`` cannot be made about the payout now, for people; "" if it can."""
+    if decision == Decision.NOT_RETURNED:
+        return payout_return.undo_refusal(payout)
     if decision == Decision.SEEN:
         return "" if payout.needs_staff else _("It is not marked for a person.")
     if payout.status == _states.PROCESSING and payout.send_outcome == _outcomes.SENDING:
@@ -235,6 +237,8 @@ def _fails_from(payout: Payout) -> datetime | None:
 @transaction_required
 def _on_approved(asked: Approval) -> None:
     resolution = _locked(asked)
+    if resolution.decision == Decision.NOT_RETURNED:
+        payout_return.lock_match(resolution.payout_id)  # before the payout
     payout = lock(resolution.payout_id)
     _require_possible(payout, resolution.decision)
     resolution.apply()
@@ -255,6 +259,9 @@ def _carry_out(payout: Payout, resolution: PayoutResolution, origin: Origin) -> 
             done = payout_outcome.settle(payout, at=at, origin=origin, confirmed=True)
         case Decision.RETURNED:
             done = payout_outcome.come_back(payout, at=at, cause=None, origin=origin)
+        case Decision.NOT_RETURNED:
+            payout_return.undo(payout, resolution=resolution.public_id, origin=origin, reason=resolution.reason)
+            done = True
         case _:
             done = True
     if not done:

@@ -17,9 +17,10 @@ from datetime import datetime, time
 
 from django.db import OperationalError
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from core import calendar, clock, ids
-from core.db import transaction_forbidden
+from core.db import transaction_forbidden, transaction_required
 from core.errors import FieldError, IllegalTransition, InvalidRequest
 from core.state import Origin, TransitionRow
 from core.unit_of_work import joined, unit_of_work
@@ -114,6 +115,45 @@ def deny(case_id: int, *, origin: Origin, reason: str) -> ReviewCase:
         return case
 
 
+def undo_refusal(payout: Payout) -> str:
+    """Why no match of the payout can be undone, for people; "" if one can."""
+    if not ReviewCase.objects.filter(payout=payout).exists():
+        return _("No transfer was matched to it.")
+    if payout.refund_id is not None or payout.status != _states.RETURNED or payout.return_cause is not None:
+        return _("Only the match that made a merchant's payout returned can be undone.")
+    return ""
+
+
+@transaction_required
+def lock_match(payout_id: int) -> ReviewCase:
+    """The case, with its deposit, whose money was matched to the payout, locked; the payout is locked after it.
+
+    Raises ``IllegalTransition`` if there is none.
+    """
+    found = ReviewCase.objects.filter(payout_id=payout_id).values_list("pk", flat=True).first()
+    if found is None:
+        raise IllegalTransition("No transfer was matched to it.")
+    return _locked(found)
+
+
+@transaction_required
+def undo(payout: Payout, *, resolution: str, origin: Origin, reason: str) -> None:
+    """Undo the match of a transfer to the payout, which is locked: two people found that it was not its return.
+
+    The money is in suspense again with an open case, and is not matched automatically any more. ``resolution`` is the
+    public id of the decision. Raises ``IllegalTransition`` if there is no such match.
+    """
+    case = lock_match(payout.pk)
+    with joined() as writes:
+        payout_outcome.undo_return(payout, source=resolution, origin=origin)
+        case.deposit.undo_match()
+        writes.update(case.deposit, "status")
+        record_deposit(case.deposit, from_status=Deposit.Status.MATCHED, origin=origin, reason=reason)
+        case.undo_match()
+        writes.update(case, "status", "payout", "resolved_at")
+        record_review_case(case, from_status=ReviewCase.Status.MATCHED, origin=origin, reason=reason)
+
+
 def preview(case: ReviewCase, target: str) -> Match:
     """What ``match`` would do. Raises as ``match`` does."""
     _require_listed(case)
@@ -128,7 +168,7 @@ def proposals(case: ReviewCase) -> list[Payout]:
     deposit = case.deposit
     accounts = [account.pk for account in company_accounts(deposit.provider_account)]
     first = deposit.operating_date
-    for _day in range(PROPOSED_DAYS):
+    for _number in range(PROPOSED_DAYS):
         first = calendar.previous_banking_day(first)
     sent_from = datetime.combine(first, time(), tzinfo=clock.MEXICO_CITY)
     alike = Q(amount=deposit.amount, destination_bank=deposit.payer_institution, send_started_at__gte=sent_from)

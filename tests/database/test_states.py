@@ -44,7 +44,7 @@ LEGAL = {
         "failed": set(),
         "reversed": set(),
     },
-    "payments_deposit": {"credited": set(), "suspended": {"credited", "matched"}, "matched": set()},
+    "payments_deposit": {"credited": set(), "suspended": {"credited", "matched"}, "matched": {"suspended"}},
     "payments_payout": {
         "pending_approval": {"pending", "rejected", "cancelled"},
         "pending": {"processing", "cancelled"},
@@ -53,7 +53,7 @@ LEGAL = {
         "failed": {"completed"},
         "cancelled": {"completed"},
         "rejected": set(),
-        "returned": set(),
+        "returned": {"completed"},
     },
     "payments_payoutresolution": {"proposed": {"applied", "rejected"}, "applied": set(), "rejected": set()},
     "payments_refund": {
@@ -76,7 +76,7 @@ LEGAL = {
         "open": {"credited", "assigned", "matched"},
         "credited": set(),
         "assigned": set(),
-        "matched": set(),
+        "matched": {"open"},
     },
     "kyc_case": {
         "draft": {"submitted"},
@@ -158,8 +158,10 @@ WITH = {
     "kyc_case": ", decision_reason = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'y' ELSE decision_reason END"
     ", decided_by = CASE WHEN '{after}' IN ('approved', 'rejected') THEN 'user:ana' ELSE decided_by END"
     ", decided_at = CASE WHEN '{after}' IN ('approved', 'rejected') THEN now() ELSE decided_at END",
-    "payments_reviewcase": ", resolved_at = CASE WHEN '{after}' IN ('to_match', 'open') THEN resolved_at ELSE now() END"
-    ", payout_id = CASE WHEN '{after}' = 'matched' AND status <> 'matched' THEN (SELECT min(id) FROM payments_payout)"
+    "payments_reviewcase": ", resolved_at = CASE WHEN '{after}' = 'open' AND status = 'matched' THEN NULL"
+    " WHEN '{after}' IN ('to_match', 'open') THEN resolved_at ELSE now() END"
+    ", payout_id = CASE WHEN '{after}' = 'open' THEN NULL"
+    " WHEN '{after}' = 'matched' AND status <> 'matched' THEN (SELECT min(id) FROM payments_payout)"
     " ELSE payout_id END",
     "payments_deposit": ", suspense_reason = 'unknown_clabe'",
     "ledger_hold": ", captured = CASE '{after}' WHEN 'captured' THEN amount ELSE 0 END"
