@@ -85,7 +85,8 @@ def test_a_merchant_is_added_and_suspended_but_never_deleted(db: None, admin_cli
     url = reverse("admin:merchants_merchant_change", args=[merchant.public_id])
     fields = {"name": "Café Luna", "legal_name": "Café Luna SA", "status": "suspended", "deposit_policy": "review"}
     fields |= {"payout_cool_down_hours": "0", "payout_fee_on_return": "keep"}
-    forms = {"api_keys-TOTAL_FORMS": "0", "api_keys-INITIAL_FORMS": "0"}
+    inlines = admin_client.get(url).context["inline_admin_formsets"]
+    forms = {f"{one.formset.prefix}-{name}_FORMS": "0" for one in inlines for name in ("TOTAL", "INITIAL")}
     assert admin_client.post(url, fields | forms).status_code == 302
     merchant.refresh_from_db()
     assert merchant.status == "suspended"

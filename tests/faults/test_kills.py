@@ -112,7 +112,7 @@ def test_killing_web_and_worker_loses_nothing_that_was_acknowledged(trials, hous
 
 @pytest.mark.promise("P1", "kill -9 of the worker while it drains notices that were stored and not applied")
 def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trials, house):
-    orders = house.orders("oxxo", pick(300, 4_000))
+    orders = house.orders("oxxo", pick(600, 4_000))
     messages = [oxxo_paid(house, order)[0] for order in orders]
     left = "SELECT count(*) FROM webhooks_providerevent WHERE status IN ('received', 'retry') AND event_id = ANY(%s)"
     ids = [message.event_id for message in messages]
@@ -124,8 +124,9 @@ def test_a_worker_killed_in_the_middle_of_its_work_applies_everything_once(trial
         killer = Killer(trials.random, ("the worker", 1, worker.kill), within=0.1)
         rounds, in_the_middle = pick(2, 20), 0
         for number in trials.each(quick=2, full=20, unit="kills"):
-            house.store_unapplied([message.body for message in messages[number::rounds]])
-            waiting = still_open()
+            batch = [message.body for message in messages[number::rounds]]
+            waiting = still_open() + len(batch)
+            house.store_unapplied(batch)
             assert soon(lambda waiting=waiting: still_open() < waiting, seconds=120)
             killer.strike()
             in_the_middle += still_open() > 0

@@ -36,6 +36,7 @@ def test_a_paid_payment_shows_who_paid_what_was_kept_and_when(api, stp):
     assert changed == {
         "status": "completed",
         "amount_received": 100_000,
+        "amount_refundable": 100_000,
         "fee": 1_000,
         "fee_tax": 160,
         "net": 98_840,

@@ -43,7 +43,7 @@ def test_no_query_string_makes_the_api_fail(api: Api) -> None:
         url = re.sub(r"{\w+}", "x", path)
         queries = [f"{quote(name)}={value}" for name in [*names, "nosuch"] for value in ENCODED]
         queries += ["%00=1", "%ff=1", "&".join(f"{quote(name)}=1&{quote(name)}=x" for name in names)]
-        failed += [(url, q[:60]) for q in queries if api.get(f"{url}?{q}").status_code not in (200, 400, 404)]
+        failed += [(url, q[:60]) for q in queries if api.get(f"{url}?{q}").status_code not in (200, 400, 404, 422)]
 
     assert failed == []
 

@@ -228,8 +228,11 @@ def test_a_budget_that_fits_passes_and_one_that_does_not_says_the_sum(settings):
     (message,) = checks.database_is_durable(databases=["default"])
 
     assert message.id == "payments_site.E006"
-    assert "2 web × 2 processes × (50 pool + 1 for /readyz) + 1 worker × (12 jobs + 2 × 4 lanes' queues)" in message.msg
-    assert "= 226" in message.msg
+    assert (
+        "2 web × 2 processes × (50 pool + 1 for /readyz) + 1 worker × (12 jobs + 2 × 4 lanes' queues + 1 for webhooks)"
+        in message.msg
+    )
+    assert "= 227" in message.msg
 
 
 def found(messages):

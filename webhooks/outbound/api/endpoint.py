@@ -32,8 +32,8 @@ OPTIONAL_KEY = OpenApiParameter(
     "Idempotency-Key",
     schema.KEY,
     OpenApiParameter.HEADER,
-    description="Optional: a repeated request with the same value changes nothing and gets the first answer, without "
-    "the secret",
+    description="Optional: a new value for each operation; send the same value when you retry, and you get the first "
+    "answer, without the secret.",
 )
 MANAGE = ApiKey.Scope.WEBHOOKS_MANAGE
 
