@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from payments_site.embedded.postgres import EmbeddedPostgres
+from payments_site.embedded.process import stop_recorded
 from tests import cluster
+from tests.acceptance.demo import Demo
 from tests.conftest import Api
 from tests.provider_messages import ConektaSender, StpSender
 from tests.web_process import Web, patient
@@ -50,3 +53,21 @@ def live(
         yield Live(web, api, stp, conekta)
     finally:
         web.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+    """Starts demos, each with a home of its own, and stops those that still run."""
+    demos: list[Demo] = []
+
+    def run(name: str = "home", **environ: str) -> Demo:
+        demos.append(Demo(tmp_path / name, **environ))
+        return demos[-1]
+
+    yield run
+    for demo in demos:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+        stop_recorded(demo.home / "run")
+        EmbeddedPostgres(demo.home / "postgres", run_dir=demo.home / "run").remove()

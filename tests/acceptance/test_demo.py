@@ -9,78 +9,12 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
-import pytest
 
-from payments_site.embedded.postgres import EmbeddedPostgres
-from payments_site.embedded.process import process_started, stop_recorded
+from tests.acceptance.demo import CHILDREN, Demo, alive
 from tests.cluster import ROOT
-
-CHILDREN = ["postgres", "redis", "sandbox", "web", "worker"]
-
-
-class Demo:
-    """One ``python -m payments_site.demo`` with a home of its own."""
-
-    def __init__(self, home: Path, **environ: str) -> None:
-        self.home = home
-        self.log = home.with_suffix(".log")
-        given = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "payments_site.demo"],
-                cwd=ROOT,
-                env=given | {"DEMO_HOME": str(home)} | environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def wait_for(self, found: Callable[[], Any], seconds: float = 300) -> None:
-        until = time.monotonic() + seconds
-        while not found():
-            assert time.monotonic() < until, self.output()
-            time.sleep(0.05)
-
-    def serving(self) -> None:
-        self.wait_for(lambda: "Serving." in self.output() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.output()
-
-    def children(self) -> dict[str, tuple[int, str]]:
-        recorded = {}
-        for file in (self.home / "run").glob("*.pid"):
-            content = json.loads(file.read_text())
-            recorded[content["name"]] = (content["pid"], content["started"])
-        return recorded
-
-
-def alive(children: dict[str, tuple[int, str]]) -> list[str]:
-    return [name for name, (pid, started) in children.items() if process_started(pid) == started]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
-    demos: list[Demo] = []
-
-    def run(name: str = "home", **environ: str) -> Demo:
-        demos.append(Demo(tmp_path / name, **environ))
-        return demos[-1]
-
-    yield run
-    for demo in demos:
-        if demo.process.poll() is None:
-            demo.process.kill()
-            demo.process.wait()
-        stop_recorded(demo.home / "run")
-        EmbeddedPostgres(demo.home / "postgres", run_dir=demo.home / "run").remove()
 
 
 def test_the_demo_serves_what_it_reports_beside_one_whose_step_fails(start):

@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_demo import Demo, start
+from tests.acceptance.demo import Demo
 from tests.cluster import ROOT
 from tests.npm import program
-
-__all__ = ["start"]
 
 MERCHANTS = ["merchant-api", "payouts", "refunds", "webhooks"]
 GUIDES = ["README.md", *(f"docs/guides/{name}.md" for name in MERCHANTS)]

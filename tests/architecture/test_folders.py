@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from django.apps import apps
 
 from tests.paths import ROOT
 
 APPS = [ROOT / config.name for config in apps.get_app_configs() if (ROOT / config.name / "__init__.py").is_file()]
 FUTURE = {"reconciliation"}
-FOLDERS = [
-    "backoffice",
-    "browser",
-    "concurrency",
-    "core",
-    "kyc",
-    "ledger",
-    "merchants",
-    "payments",
-    "staff",
-    "webhooks",
-]
 
 
 def test_every_app_keeps_its_jobs_in_a_package():
@@ -38,9 +25,8 @@ def test_no_package_is_empty():
     assert empty - FUTURE == set()
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_no_test_imports_another_test_module(folder):
+def test_no_test_imports_another_test_module():
     pattern = re.compile(r"^\s*(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
-    imports = {path.name: pattern.findall(path.read_text()) for path in (ROOT / "tests" / folder).rglob("*.py")}
+    imports = {path.name: pattern.findall(path.read_text()) for path in (ROOT / "tests").rglob("*.py")}
 
     assert {name: found for name, found in imports.items() if found} == {}

@@ -7,8 +7,8 @@ from psycopg import errors
 
 from tests.database.conftest import NEW_PAYMENT
 from tests.database.raw_books import CHECK_DEFERRED
-from tests.database.test_frozen import BEGIN_REPORT, COMPLETE_REPORT, FILE
-from tests.database.test_states import clone, row_in
+from tests.database.reports import BEGIN_REPORT, COMPLETE_REPORT, FILE
+from tests.database.states import clone, row_in
 
 pytestmark = pytest.mark.promise("P7", "raw SQL: states and amounts with nothing behind them", unit="attacks")
 

@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 
 from tests.database.conftest import LIVE_ACCOUNT, NEW_CASE, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT
-from tests.database.test_deposit_guards import a_deposit
+from tests.database.deposits import a_deposit
 
 
 def test_the_rows_that_the_following_tests_spoil_are_accepted_unspoilt(attacker):

@@ -8,6 +8,7 @@ from psycopg import errors
 from core.db import Frozen, FrozenOnce, SameMode, is_append_only, keeps_rows
 from core.guards import WithTransition
 from tests.database.conftest import LIVE_ACCOUNT, NEW_DEPOSIT, NEW_EVENT, NEW_PAYMENT, our_models
+from tests.database.reports import BEGIN_REPORT, COMPLETE_REPORT
 
 pytestmark = pytest.mark.promise(
     "P7", "raw SQL against what is posted or logged, as application and as owner", unit="attacks"
@@ -162,19 +163,6 @@ SETTLED = {
     "webhooks_endpoint": "deleted_at IS NOT NULL",
     "webhooks_endpointsecret": "expires_at IS NOT NULL",
 }
-
-
-BEGIN_REPORT = "UPDATE payments_report SET status = 'processing', attempt = 1, leased_until = now() + interval '1 min'"
-FILE = {
-    "status": "'completed'",
-    "rows_done": "1",
-    "rows_total": "1",
-    "size": "1",
-    "sha256": "repeat('a', 64)",
-    "completed_at": "now()",
-    "expires_at": "now() + interval '1 day'",
-}
-COMPLETE_REPORT = f"UPDATE payments_report SET {', '.join(f'{column} = {value}' for column, value in FILE.items())}"
 
 
 def settle(attacker, table):

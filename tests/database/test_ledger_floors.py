@@ -34,9 +34,10 @@ def held(attacker: Attacker, pk: int) -> int:
 @pytest.mark.parametrize("code", FLOORED)
 def test_all_that_an_account_holds_may_be_taken_and_not_a_centavo_more(attacker, cash, code):
     floored = account(attacker, code)
-    all_of_it = held(attacker, floored)
-    assert all_of_it > 0
     side = -1 if code.endswith("debt") else 1
+    post(attacker, "some", (floored, -side * 300), (cash, side * 300))
+    all_of_it = held(attacker, floored)
+    assert all_of_it >= 300
 
     with attacker.attempt():
         post(attacker, "all", (floored, side * all_of_it), (cash, -side * all_of_it))
