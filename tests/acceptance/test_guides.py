@@ -91,7 +91,7 @@ def test_the_readme_and_the_guides_are_true_of_the_running_demo(folder):
                 wrong += [f"{guide}: {sh.splitlines()[-1]}{where}" for where in differences(shown, answer)]
 
     assert not wrong, "\n".join(wrong)
-    assert [len(blocks(guide)) for guide in GUIDES] == [1, 20, 10, 7]
+    assert [len(blocks(guide)) for guide in GUIDES] == [1, 20, 10, 8, 7]
 
 
 def test_a_missing_program_skips_aloud_and_fails_in_ci(monkeypatch, tmp_path):

@@ -206,6 +206,7 @@ def test_threads_that_refresh_at_once_never_disturb_each_other(committed_db, mer
         (
             Deposit,
             [
+                ("matched", "suspended"),
                 ("received", "credited"),
                 ("received", "suspended"),
                 ("suspended", "credited"),
