@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import connection, models
 from django.db.models import Sum
 
@@ -12,6 +14,14 @@ from ledger.services.errors import NothingLeftToReverse
 from ledger.services.journal import Leg, PostingTime, post, valid_amount
 
 KIND = "reversal"
+
+
+def not_reversed(kind: str, sources: Iterable[str]) -> Transaction:
+    """The one transaction of ``kind`` that one of ``sources`` posted and nothing has reversed.
+
+    Raises ``Transaction.DoesNotExist`` or ``MultipleObjectsReturned``.
+    """
+    return Transaction.objects.get(source__in=sources, kind=kind, reversals=None)
 
 
 @transaction_required

@@ -17,7 +17,6 @@ from core.db import transaction_required
 from core.errors import IllegalTransition, InvariantBroken
 from core.state import Origin
 from core.unit_of_work import joined, separately
-from ledger.models import Transaction
 from ledger.services import debt, hold, reversal
 from ledger.services.journal import OLDEST_EFFECTIVE, PostingTime
 from merchants.models import Merchant
@@ -179,7 +178,8 @@ def undo_return(payout: Payout, *, source: str, origin: Origin) -> None:
     payout was returned. Raises ``IllegalTransition`` if the merchant has spent the money.
     """
     now, before = clock.now(), payout.status
-    booked = _booked_return(payout)
+    sources = [payout.public_id, *payout.resolutions.values_list("public_id", flat=True)]
+    booked = reversal.not_reversed("payout_returned", sources)
     given = -sum(booked.entries.filter(account__purpose="available").values_list("amount", flat=True))
     if debt.lock(payout.merchant, livemode=payout.livemode).available < given:
         raise IllegalTransition("The merchant has spent this money: it can be undone once its balance covers it.")
@@ -193,11 +193,6 @@ def undo_return(payout: Payout, *, source: str, origin: Origin) -> None:
             description="Devolución deshecha: no era de esta dispersión",
         )
         _write(payout, before, *_RETURN, origin=origin, event_type="payout.completed")
-
-
-def _booked_return(payout: Payout) -> Transaction:
-    sources = [payout.public_id, *payout.resolutions.values_list("public_id", flat=True)]
-    return Transaction.objects.get(source__in=sources, kind="payout_returned", reversals=None)
 
 
 def coming_back(payout: Payout) -> int:
