@@ -25,7 +25,7 @@ check: .venv/.development  ## Lint, format, types, import contracts, migrations
 	$(BIN)/ruff format --check -q .
 	$(CHECK_ENV) $(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@exec $(PY) -m pytest -q -n0 tests/architecture tests/migrations/test_migration_files.py
+	@exec $(PY) -m pytest -q -n0 --no-schema tests/architecture tests/migrations/test_migration_files.py
 
 lint: .venv/.development  ## Lint only
 	$(BIN)/ruff check .

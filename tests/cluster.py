@@ -39,7 +39,11 @@ def copy_template() -> None:
     postgres.create_database_from_template(DATABASE, TEMPLATE)
 
 
-def _start() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-schema", action="store_true", help="leave the databases empty: for checks of files only")
+
+
+def _start(*, schema: bool) -> None:
     postgres.start()
     postgres.ensure_roles()
     postgres.ensure_database(TEMPLATE)
@@ -55,6 +59,8 @@ def _start() -> None:
         DJANGO_SETTINGS_MODULE="payments_site.settings.test",
     )
     _point_at(TEMPLATE)
+    if not schema:
+        return
     released = subprocess.run(
         [sys.executable, "manage.py", "release"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -71,13 +77,13 @@ def _point_at(database: str) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Runs before pytest-django imports the settings."""
     if WORKER:
         postgres.port = int(os.environ["TEST_POSTGRES_PORT"])
     else:
         try:
-            _start()
+            _start(schema=not early_config.known_args_namespace.no_schema)
         except BaseException:
             _stop()
             raise

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from django.db import connection, models
+from django.db import models
 from django.db.models.base import ModelBase
 from django.test.utils import isolate_apps
 
@@ -68,29 +67,3 @@ def test_what_is_recorded_has_a_state_that_is_guarded():
         triggers = getattr(model._meta, "triggers", ())
         if any(isinstance(trigger, Recorded) for trigger in triggers):
             assert any(isinstance(trigger, StateGuard) for trigger in triggers), model
-
-
-@pytest.mark.django_db
-def test_every_table_is_one_of_a_model_or_named_among_those_of_libraries():
-    known = {model._meta.db_table for model in OURS}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
-            "AND relnamespace = 'public'::regnamespace"
-        )
-        tables = {name for (name,) in cursor.fetchall()}
-
-    assert known <= tables
-    assert [name for name in sorted(tables - known) if not name.startswith(tuple(site_columns.LIBRARIES))] == []
-
-
-@pytest.mark.django_db
-def test_every_column_of_the_database_is_a_field():
-    fields = {(model._meta.db_table, field.column) for model in OURS for field in model._meta.concrete_fields}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT table_name, column_name FROM information_schema.columns "
-            "WHERE table_schema = 'public' AND table_name = ANY(%s)",
-            [[model._meta.db_table for model in OURS]],
-        )
-        assert set(cursor.fetchall()) == fields
