@@ -24,4 +24,4 @@ FILTERS = TYPES | {f"{noun}.*" for noun in _ACTIONS} | {"*"}
 """What an endpoint may subscribe to: a type, all types of a noun (``payment.*``), or everything (``*``)."""
 
 TEST = "webhook_endpoint.test"
-"""An event for one endpoint, whatever its filters are."""
+"""An event for one endpoint, independent of the endpoint's filters."""

@@ -1,4 +1,4 @@
-"""No illegal state, whoever writes it: every pair of states of every guarded model, in raw SQL by app and owner.
+"""No illegal state from any writer: every pair of states of every guarded model, in raw SQL by app and owner.
 
 What is legal is written down in ``tests/database/states.py`` once more, independently of the code: a change of the
 machine is a change of that table.

@@ -63,7 +63,7 @@ def test_closing_is_told_once(api, stp):
         ({"min_amount": 2, "max_amount": 1}, 422, "invalid_request", "min_amount"),
         ({"amount": 5}, 400, "unknown_field", "amount"),
         ({"label": "x" * 101}, 400, "invalid_request", "label"),
-        ({"customer": {"email": "nobody"}}, 400, "invalid_request", "customer.email"),
+        ({"customer": {"email": "not-an-address"}}, 400, "invalid_request", "customer.email"),
         ({"customer": {"email": "ana@example"}}, 422, "invalid_request", "customer.email"),
         ({"metadata": {"k": 1}}, 400, "invalid_request", "metadata"),
     ],

@@ -1,4 +1,4 @@
-"""Returned transfers: money that comes back for a payout is matched to it, and is booked once whoever reports it."""
+"""Returned transfers: money that comes back is matched to its payout and booked once, also if reported twice."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_case_3_what_is_not_certain_waits_for_people(api, script, stp, merchant)
     list_returns(stp.account)
     send_back(stp, payout, key="TWICE")
     send_back(stp, payout, key="LESS", amount=49_999)
-    send_back(stp, payout, key="STRANGE", claveRastreoDevolucion="NOBODYKNOWS")
+    send_back(stp, payout, key="STRANGE", claveRastreoDevolucion="UNKNOWNKEY1")
     send_back(stp, unsent, key="UNSENT")
 
     assert list_returns(stp.account) == 0

@@ -115,7 +115,7 @@ class Refunds(RuleBasedStateMachine):
                 refund_service.cancel(refund.public_id, origin=ORIGIN)
 
     def news(self, action: str, which: int) -> None:
-        """The provider says something of an attempt, whatever became of it before; nonsense changes nothing."""
+        """The provider reports about an attempt in any state; a report that cannot be true changes nothing."""
         payout = self.one(self.attempts(), which)
         if payout is None or payout.status in ("pending_approval", "rejected", "cancelled"):
             return

@@ -342,7 +342,7 @@ def test_of_two_concurrent_refunds_of_60_percent_one_wins(api, script, stp, merc
 
 @rolled_back
 def test_staff_cannot_be_bypassed_in_sql(api, script, stp, ana):
-    """Nothing but the steps of refund and attempt changes amounts and states, whoever writes it."""
+    """Only steps of the refund and its attempts change amounts and states; raw SQL of either role is refused."""
     payment = paid(api, stp)
     made = create(api, payment, amount=60_000)
     attacks = [

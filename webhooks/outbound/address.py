@@ -163,7 +163,7 @@ def resolve(host: str, seconds: float) -> list[str]:
 def allowed(addresses: Sequence[str]) -> Sequence[str]:
     """``addresses``, if every one may be connected to. Raises ``UrlRefused`` otherwise.
 
-    One forbidden address is enough: whoever controls the name chooses which of them is used.
+    One forbidden address is enough: the owner of the name chooses which of them is used.
     """
     for text in addresses:
         if not _is_public(ip_address(text)):

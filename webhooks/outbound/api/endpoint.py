@@ -229,8 +229,8 @@ class EndpointTestView(MerchantView):
         tags=["webhooks"],
         operation_id="test_webhook_endpoint",
         summary="Send a test event",
-        description="Posts an event `webhook_endpoint.test` to this endpoint only, whatever it subscribes to. Read the "
-        "delivery to see what it answered. It does not count against the endpoint.",
+        description="Posts an event `webhook_endpoint.test` to this endpoint only, also if it does not subscribe to it."
+        " Read the delivery to see what it answered. It does not count against the endpoint.",
         parameters=[ID, OPTIONAL_KEY],
         request=None,
         responses={202: DeliveryObject, **schema.problems(409)},

@@ -40,8 +40,8 @@ class Delivery(ProtectedRefreshMixin):
     the first of the open deliveries of a queue has a ``next_attempt_at``. Replays are not queued. ``manual`` marks an
     attempt that a person asked for, or a probe: it is made although the endpoint is paused or on hold.
 
-    ``live_attempt`` is the id of the attempt in flight; whoever writes a result must hold it. A process that died loses
-    it at ``leased_until``.
+    ``live_attempt`` is the id of the attempt in flight; only the worker that holds it may write the result. A
+    process that died loses it at ``leased_until``.
     """
 
     class Status(models.TextChoices):

@@ -1,4 +1,4 @@
-"""What a payout must come to at every provider that pays out, whatever its answers and notices do.
+"""The outcome that a payout must reach at every provider that pays out, for each kind of answer and notice.
 
 Each adapter is asked over HTTP at its simulated provider, which sends its notices to the running site. A provider
 passes these tests with one entry in ``adapters.ADAPTERS``.
